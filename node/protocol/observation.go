@@ -1,0 +1,120 @@
+package protocol
+
+import (
+	"fmt"
+	"time"
+
+	"elenchus/node/register"
+)
+
+// ObservationKind says what a machine did that a checker or a reader of a report wants to know.
+type ObservationKind uint8
+
+// What is observed. Leases add granted, held, renewed, lost and forsaken.
+const (
+	ObservedBallot    ObservationKind = iota + 1 // Ballot is now the highest ballot this node has promised or accepted
+	ObservedCampaign                             // the node started phase 1 with Ballot
+	ObservedElected                              // a majority promised Ballot to this node: it leads
+	ObservedDeposed                              // the node stopped leading Ballot; Reason says why
+	ObservedChosen                               // Slot is known to be chosen, with the value accepted in Ballot
+	ObservedApplied                              // Batch, chosen in Slot, was applied
+	ObservedCaughtUp                             // the node learned the chosen entries First…Slot from Peer
+	ObservedServed                               // the node answered a read from state applied up to Slot
+	ObservedRecovered                            // the node started with what its log held: Ballot promised, Slot committed
+)
+
+var observationNames = [...]string{
+	ObservedBallot: "ballot", ObservedCampaign: "campaign", ObservedElected: "elected", ObservedDeposed: "deposed",
+	ObservedChosen: "chosen", ObservedApplied: "applied", ObservedCaughtUp: "caught-up", ObservedServed: "served",
+	ObservedRecovered: "recovered",
+}
+
+// String is the kind's name in observation streams.
+func (k ObservationKind) String() string {
+	if int(k) < len(observationNames) && observationNames[k] != "" {
+		return observationNames[k]
+	}
+	return fmt.Sprintf("observation(%d)", uint8(k))
+}
+
+// Observation is one thing a machine did. Observations have no effect on the protocol; the driver adds the clock
+// reading of the step and writes them where the harness collects them.
+type Observation struct {
+	Kind   ObservationKind
+	Ballot Ballot
+	First  Slot
+	Slot   Slot
+	Peer   NodeID
+	Batch  []register.Command // ObservedApplied only
+	Reason string
+}
+
+// Role is what a node believes to be.
+type Role uint8
+
+// The roles of a leader-based protocol.
+const (
+	RoleFollower Role = iota
+	RoleCandidate
+	RoleLeader
+)
+
+var roleNames = [...]string{"follower", "candidate", "leader"}
+
+// String is the role's name in status pages.
+func (r Role) String() string { return roleNames[r] }
+
+// Status describes a machine at one moment, for operators and for the harness, which resolves "the leader" with it.
+type Status struct {
+	Self     NodeID
+	Role     Role
+	Leader   NodeID // whom this node follows (itself when it leads); zero when it knows of none
+	Ballot   Ballot // the ballot it leads or follows
+	Promised Ballot // the highest ballot it has promised
+
+	Committed Slot // every slot up to here is known to be chosen
+	Applied   Slot // every slot up to here is applied
+	LastSlot  Slot // the highest slot in which it has accepted something
+
+	Sessions int    // clients in the session table
+	Keys     int    // registers that are not absent
+	Hash     uint64 // of registers and sessions at Applied: equal on all nodes that applied the same prefix
+
+	Pending   int           // requests waiting for an answer
+	HeardFrom time.Duration // monotonic instant of the last sign of life of Leader
+}
+
+// Recovered is what a node's log held when it started: the fold of its records. The zero value is a virgin node.
+type Recovered struct {
+	Round     Ballot // highest ballot ever seen or used
+	Promised  Ballot
+	Committed Slot
+	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
+}
+
+// Apply folds one record into the recovered state.
+func (r *Recovered) Apply(rec Record) {
+	raise := func(b *Ballot, to Ballot) {
+		if b.Less(to) {
+			*b = to
+		}
+	}
+	switch rec.Kind {
+	case RecordRound:
+		raise(&r.Round, rec.Ballot)
+	case RecordPromise:
+		raise(&r.Round, rec.Ballot)
+		raise(&r.Promised, rec.Ballot)
+	case RecordAccept:
+		raise(&r.Round, rec.Entry.Ballot)
+		raise(&r.Promised, rec.Entry.Ballot)
+		if old, ok := r.Entries[rec.Entry.Slot]; !ok || !rec.Entry.Ballot.Less(old.Ballot) {
+			if r.Entries == nil {
+				r.Entries = make(map[Slot]Entry)
+			}
+			r.Entries[rec.Entry.Slot] = rec.Entry
+		}
+	case RecordCommit:
+		r.Committed = max(r.Committed, rec.Slot)
+	}
+}

@@ -1,0 +1,127 @@
+package protocol
+
+import (
+	"fmt"
+
+	"elenchus/node/register"
+)
+
+// NodeID names a node of a cluster: 1 … N. Zero is nobody.
+type NodeID uint16
+
+// String is the node's name in logs and status pages: "n3".
+func (n NodeID) String() string { return fmt.Sprintf("n%d", uint16(n)) }
+
+// NodesMax is the largest cluster that is supported.
+const NodesMax = 9
+
+// Majority is the size of a quorum among n nodes: ⌊n/2⌋+1.
+func Majority(n int) int { return n/2 + 1 }
+
+// Slot is a position in the replicated log, starting at 1. Zero is before the log.
+type Slot uint64
+
+// Ballot is a proposal number: the round first, the proposer's id to break ties (004, "round + server id"). The zero
+// ballot is below all others and is nobody's.
+type Ballot struct {
+	Round uint64
+	Node  NodeID
+}
+
+// Less reports whether b is below c.
+func (b Ballot) Less(c Ballot) bool {
+	return b.Round < c.Round || b.Round == c.Round && b.Node < c.Node
+}
+
+// IsZero reports whether b is the ballot below all others.
+func (b Ballot) IsZero() bool { return b == Ballot{} }
+
+// String shows a ballot as "round.node": "7.n2". The zero ballot is "-".
+func (b Ballot) String() string {
+	if b.IsZero() {
+		return "-"
+	}
+	return fmt.Sprintf("%d.%v", b.Round, b.Node)
+}
+
+// Entry is what one slot holds at one acceptor: the batch of commands it accepted and the ballot in which it did. An
+// empty batch is a no-op.
+type Entry struct {
+	Slot   Slot
+	Ballot Ballot
+	Batch  []register.Command
+}
+
+// RecordKind says what a Record makes durable.
+type RecordKind uint8
+
+// Their numbers are part of the log format.
+const (
+	RecordRound   RecordKind = iota + 1 // the highest ballot this node has seen or used: no ballot is ever used twice
+	RecordPromise                       // Ballot is promised: nothing lower will be accepted
+	RecordAccept                        // Entry is accepted; implies a promise of its ballot
+	RecordCommit                        // every slot up to Slot is chosen; a hint that spares work after a restart
+)
+
+// Record is one fact that must survive a crash. A node's durable state is the fold of its records in order.
+type Record struct {
+	Kind   RecordKind
+	Ballot Ballot // RecordRound, RecordPromise
+	Slot   Slot   // RecordCommit
+	Entry  Entry  // RecordAccept
+}
+
+// MessageKind is the type of a message between nodes.
+type MessageKind uint8
+
+// Their numbers are part of the wire format; new ones go to the end.
+const (
+	MsgPrepare      MessageKind = iota + 1 // phase 1a: Ballot, Committed
+	MsgPromise                             // phase 1b: Ballot, Committed, Entries accepted above the proposer's Committed
+	MsgNack                                // the sender has promised Promised, which is above Ballot
+	MsgAccept                              // phase 2a: Ballot, Committed, Entries (consecutive slots)
+	MsgAccepted                            // phase 2b: Ballot, Committed, and the slots First…Last it covers
+	MsgHeartbeat                           // the leader of Ballot is alive: Committed, Seq
+	MsgHeartbeatAck                        // the sender follows Ballot: Committed, and Seq of the heartbeat it answers
+	MsgCatchup                             // the sender wants the chosen entries First…Last
+	MsgChosen                              // answer to MsgCatchup: Committed, Entries that are chosen
+	MsgForward                             // a follower hands Request and Command to the leader
+	MsgForwardReply                        // the leader's answer to Request
+)
+
+var messageNames = [...]string{
+	MsgPrepare: "Prepare", MsgPromise: "Promise", MsgNack: "Nack", MsgAccept: "Accept", MsgAccepted: "Accepted",
+	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
+	MsgForward: "Forward", MsgForwardReply: "ForwardReply",
+}
+
+// String is the message's name as the papers have it.
+func (k MessageKind) String() string {
+	if int(k) < len(messageNames) && messageNames[k] != "" {
+		return messageNames[k]
+	}
+	return fmt.Sprintf("message(%d)", uint8(k))
+}
+
+// Message is what nodes send each other: one flat value, so that copying it is cheap and its encoding obvious. Which
+// fields mean something is said at each MessageKind. Entries belong to the receiver after delivery and are not
+// modified by anybody.
+type Message struct {
+	Kind      MessageKind
+	From, To  NodeID
+	Ballot    Ballot
+	Promised  Ballot
+	Committed Slot // the sender's committed prefix: it knows every slot up to here to be chosen
+	First     Slot
+	Last      Slot
+	Seq       uint64
+	Entries   []Entry
+
+	// Forwarding. Timeout is what is left of the client's patience, in nanoseconds when the message was sent.
+	Request RequestID
+	Command register.Command
+	Timeout int64
+	Outcome Outcome
+	Result  register.Result
+	Reason  string
+}
