@@ -1,0 +1,2 @@
+// Package control commands hosts over SSH: commands, files, and processes that outlive the connection.
+package control

@@ -1,0 +1,151 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Type is what an event says of its operation.
+type Type string
+
+// The types of events.
+const (
+	Invoke  Type = "invoke"
+	OK      Type = "ok"
+	Fail    Type = "fail"
+	Unknown Type = "unknown"
+
+	// End is the last line of a complete history. A history without it was cut short, and nothing that is judged
+	// from it can be called valid.
+	End Type = "end"
+)
+
+// Func is what an operation does to its register.
+type Func string
+
+// The operations of protocols.md §1.
+const (
+	Read   Func = "read"
+	Write  Func = "write"
+	CAS    Func = "cas"
+	Append Func = "append"
+)
+
+// Funcs lists every operation, in the order in which reports show them.
+var Funcs = []Func{Read, Write, CAS, Append}
+
+// Phase is the part of a run in which an operation was invoked.
+type Phase string
+
+// The phases of a run, in order.
+const (
+	PhaseSetup    Phase = "setup"    // before the clock of the workload starts
+	PhaseMain     Phase = "main"     // the workload, with faults
+	PhaseRecovery Phase = "recovery" // everything is healed; the cluster gets back on its feet
+	PhaseFinal    Phase = "final"    // final reads from every node
+)
+
+// Op is what a client asks for. Values are unique per key in all of a run unless a workload says otherwise, so that a
+// value names the operation that wrote it.
+type Op struct {
+	Func  Func
+	Key   string
+	Value int64 // Write, CAS: the new value. Append: the element.
+
+	// Expect is the value a CAS wants to find; nil means that it wants to find the register absent.
+	Expect *int64
+}
+
+// String shows the operation as in "cas x 3→5" or "read x".
+func (o Op) String() string {
+	switch o.Func {
+	case CAS:
+		expect := "absent"
+		if o.Expect != nil {
+			expect = strconv.FormatInt(*o.Expect, 10)
+		}
+		return fmt.Sprintf("cas %s %s→%d", o.Key, expect, o.Value)
+	case Write, Append:
+		return fmt.Sprintf("%s %s %d", o.Func, o.Key, o.Value)
+	default:
+		return fmt.Sprintf("%s %s", o.Func, o.Key)
+	}
+}
+
+// Result is what an operation that completed ok saw.
+//
+// Values are the register's elements: for a read what it saw (none: absent), for an append the whole list with the new
+// element last, for a CAS that did not match what was there instead. Otherwise empty.
+type Result struct {
+	Matched bool // CAS only: it found what it expected and replaced it
+	Values  []int64
+}
+
+// Equal reports whether two results are the same.
+func (r Result) Equal(s Result) bool {
+	return r.Matched == s.Matched && slices.Equal(r.Values, s.Values)
+}
+
+// String shows the values as in "7", "[1 2 3]" or "absent".
+func (r Result) String() string {
+	switch len(r.Values) {
+	case 0:
+		return "absent"
+	case 1:
+		return strconv.FormatInt(r.Values[0], 10)
+	}
+	parts := make([]string, len(r.Values))
+	for i, v := range r.Values {
+		parts[i] = strconv.FormatInt(v, 10)
+	}
+	return "[" + strings.Join(parts, " ") + "]"
+}
+
+// Witness is what the system said of how it served an operation: evidence for explanations, never for the verdict.
+type Witness struct {
+	Slot   uint64 `json:"slot,omitempty"`
+	Ballot string `json:"ballot,omitempty"`
+	Leader string `json:"leader,omitempty"`
+}
+
+// Event is one line of a history.
+type Event struct {
+	Seq     int64         // dense, from 0, rising by one
+	Time    time.Duration // since the run began, on the harness's monotonic clock
+	Type    Type
+	Process int    // the logical client, 0 … ; one outstanding operation at a time
+	Node    string // the node this process is pinned to
+	Phase   Phase
+
+	Op     Op      // on every event of an operation: completions repeat their invocation
+	Result Result  // OK only
+	Reason string  // Fail and Unknown: why, for people
+	By     Witness // completions
+}
+
+// Operation is an invocation with its completion.
+type Operation struct {
+	ID      int // index among operations, in order of invocation
+	Process int
+	Node    string
+	Phase   Phase
+	Op      Op
+
+	Outcome Type // OK, Fail or Unknown
+	Result  Result
+	Reason  string
+	By      Witness
+
+	Call   time.Duration
+	Return time.Duration // meaningless when Outcome is Unknown and Completed is false
+
+	// CallSeq and ReturnSeq order the operation among all others, free of ties. ReturnSeq of an operation that never
+	// completed is -1.
+	CallSeq, ReturnSeq int64
+}
+
+// Completed reports whether the operation's client got any answer, be it that it is unknown.
+func (o Operation) Completed() bool { return o.ReturnSeq >= 0 }

@@ -1,0 +1,161 @@
+// Package verdict is what a run comes to: four axes that never mask one another, and the exit code they make.
+package verdict
+
+import "time"
+
+// Schema is the version of verdict.json. It rises whenever a field changes its meaning or goes away.
+const Schema = 1
+
+// Status is the state of one axis.
+type Status string
+
+// Safety and liveness are valid, violated or unknown; coverage is sufficient or vacuous; the harness is healthy,
+// interrupted or failed. An axis that could not be looked at at all is none.
+const (
+	Valid       Status = "valid"
+	Violated    Status = "violated"
+	Unknown     Status = "unknown"
+	Sufficient  Status = "sufficient"
+	Vacuous     Status = "vacuous"
+	Healthy     Status = "healthy"
+	Interrupted Status = "interrupted"
+	Failed      Status = "failed"
+	None        Status = "none"
+)
+
+// Exit codes of every command that ends in a verdict.
+const (
+	ExitValid    = 0
+	ExitViolated = 1
+	ExitUnknown  = 2
+	ExitVacuous  = 3
+	ExitHarness  = 4
+	ExitUsage    = 64
+)
+
+// Verdict is the outcome of checking one run. It is a function of the files in the run directory.
+type Verdict struct {
+	Schema   int      `json:"schema"`
+	Run      string   `json:"run"`
+	Safety   Safety   `json:"safety"`
+	Liveness Liveness `json:"liveness"`
+	Coverage Coverage `json:"coverage"`
+	Harness  Harness  `json:"harness"`
+}
+
+// ExitCode is what a command that reports v exits with: a violation outranks everything, so that no failure of the
+// harness can hide it; then what could not be decided, a failed harness, and a run in which nothing was tested.
+func (v Verdict) ExitCode() int {
+	switch {
+	case v.Safety.Status == Violated || v.Liveness.Status == Violated:
+		return ExitViolated
+	case v.Safety.Status == Unknown:
+		return ExitUnknown
+	case v.Harness.Status != Healthy || v.Safety.Status == None:
+		return ExitHarness
+	case v.Coverage.Status == Vacuous:
+		return ExitVacuous
+	case v.Liveness.Status == Unknown:
+		return ExitUnknown
+	default:
+		return ExitValid
+	}
+}
+
+// Word is the verdict in one word, as the banner of a report has it.
+func (v Verdict) Word() string {
+	switch v.ExitCode() {
+	case ExitViolated:
+		return "VIOLATED"
+	case ExitUnknown:
+		return "UNKNOWN"
+	case ExitVacuous:
+		return "VACUOUS"
+	case ExitHarness:
+		return "HARNESS FAILED"
+	default:
+		return "VALID"
+	}
+}
+
+// Finding is one thing that a checker found wrong.
+type Finding struct {
+	Checker string   `json:"checker"`       // "linearizability", "agreement", …
+	Key     string   `json:"key,omitempty"` // the register concerned
+	Summary string   `json:"summary"`       // one sentence
+	Details []string `json:"details,omitempty"`
+	File    string   `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+}
+
+// Check is what one checker decided.
+type Check struct {
+	Checker string        `json:"checker"`
+	Status  Status        `json:"status"`
+	Detail  string        `json:"detail"` // what it looked at: "14 keys, 5120 operations, longest key 380"
+	Elapsed time.Duration `json:"elapsed_ns"`
+}
+
+// Safety is whether anything happened that a correct register could not have done.
+type Safety struct {
+	Status   Status    `json:"status"`
+	Checks   []Check   `json:"checks"`
+	Findings []Finding `json:"findings,omitempty"`
+	Reasons  []string  `json:"reasons,omitempty"` // why unknown
+}
+
+// Liveness is whether the system answered again once it was left in peace.
+type Liveness struct {
+	Status  Status   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+
+	// Recovery is the time from the end of the last heal to the moment when every node answered.
+	Recovery time.Duration `json:"recovery_ns"`
+	// Faults says for every fault how long the longest stretch without an ok operation was while it lasted.
+	Faults []FaultLiveness `json:"faults,omitempty"`
+}
+
+// FaultLiveness is how the service fared under one fault.
+type FaultLiveness struct {
+	ID             string        `json:"id"`
+	Fault          string        `json:"fault"`
+	Lasted         time.Duration `json:"lasted_ns"`
+	OKs            int           `json:"oks"`
+	LongestSilence time.Duration `json:"longest_silence_ns"`
+}
+
+// Coverage is what was really exercised.
+type Coverage struct {
+	Status  Status   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"` // what was missing
+
+	Operations []OperationCount `json:"operations"`
+	Faults     []FaultCount     `json:"faults"`
+	// UnderFault is the number of ok operations invoked and completed while at least one fault was in effect.
+	UnderFault int `json:"ok_under_fault"`
+	Leaders    int `json:"leaders"` // how many times some node came to lead
+}
+
+// OperationCount counts operations of one function in one phase by outcome.
+type OperationCount struct {
+	Phase    string `json:"phase"`
+	Func     string `json:"func"`
+	OK       int    `json:"ok"`
+	Mismatch int    `json:"mismatch"` // of the ok ones: CAS that found something else
+	Fail     int    `json:"fail"`
+	Unknown  int    `json:"unknown"`
+}
+
+// FaultCount counts the faults of one kind by what came of them.
+type FaultCount struct {
+	Kind      string `json:"kind"`
+	Wanted    bool   `json:"wanted"` // asked for on the command line
+	Installed int    `json:"installed"`
+	Skipped   int    `json:"skipped"`
+	Failed    int    `json:"failed"`
+}
+
+// Harness is whether the run itself can be trusted.
+type Harness struct {
+	Status  Status   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+}
