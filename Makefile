@@ -1,0 +1,57 @@
+# The two commands to know are `make demo` and `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+LINT_VERSION := v2.15.0
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
+
+SEED ?= 7
+DEMO_FLAGS ?=
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: tools build ## five hosts, 30 s of partitions, kills and pauses, and a verdict
+	@bin/elenchus test --lab local --nodes 5 --workload register --nemesis partition,kill,pause \
+		--time-limit 30s --rate 200 --concurrency 2n --seed $(SEED) $(DEMO_FLAGS)
+
+build: ## both programs, into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/elenchus ./harness
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/elenchus-node ./node
+
+test: tools build ## everything that must pass, including a short real lab run
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	bin/elenchus test --lab local --nodes 5 --workload register --nemesis partition,kill,pause \
+		--time-limit 10s --rate 200 --concurrency 2n --seed 1
+
+lint: bin/golangci-lint ## golangci-lint with the repository's configuration
+	bin/golangci-lint run ./...
+
+bin/golangci-lint:
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+fuzz: ## thirty seconds of fuzzing for every fuzz target
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime 30s $$pkg; \
+		done; \
+	done
+
+bench: ## every benchmark, once
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+tools: ## install what the local lab needs and this machine lacks
+	@.ci/tools
+
+vagrant-validate: ## check the Vagrantfile (needs vagrant)
+	VAGRANT_CHECKPOINT_DISABLE=1 vagrant validate --ignore-provider
+
+clean: ## remove what was built; runs stay
+	rm -rf bin
+
+.PHONY: help demo build test lint fuzz bench tools vagrant-validate clean

@@ -1,0 +1,142 @@
+// Elenchus examines replicated registers: it runs a system on several hosts, does to it what the world does, and says
+// whether what its clients saw could have come from a correct register.
+//
+// This program is the harness; `elenchus help` lists its commands. The system it comes with is built from ./node.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/lab/local"
+	"elenchus/results/verdict"
+)
+
+func main() {
+	local.Main() // does not return in the processes that a local lab is made of
+	os.Exit(run(os.Args, os.Stdout, os.Stderr))
+}
+
+// run is the program without its process: it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	// The first signal asks for an orderly end: heal, collect, check. Later ones are handled by who is at work then.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	err := newApp(stdout, stderr).RunContext(ctx, args)
+	return exitCode(err, stderr)
+}
+
+// exitError is a command's wish to end with a code of its own. An empty message prints nothing: it has been said.
+type exitError struct {
+	code int
+	msg  string
+}
+
+func (e exitError) Error() string { return e.msg }
+
+// usageError is a mistake in how the program was called.
+func usageError(format string, args ...any) error {
+	return exitError{code: verdict.ExitUsage, msg: fmt.Sprintf(format, args...)}
+}
+
+// exitCode prints err, if there is anything to print, and says what the program exits with.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return verdict.ExitValid
+	}
+	code := verdict.ExitHarness
+	if e := (exitError{}); errors.As(err, &e) {
+		code = e.code
+	}
+	if msg := err.Error(); msg != "" {
+		fmt.Fprintf(stderr, "elenchus: %s\n", msg)
+	}
+	return code
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version", DisableDefaultText: true}
+	app := &cli.App{
+		Name:  "elenchus",
+		Usage: "cross-examine a replicated register",
+		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts, kills and pauses\n" +
+			"them, records what the clients saw, and says whether a correct register could have behaved so.\n\n" +
+			"Exit codes: 0 all good, 1 violation, 2 could not be decided, 3 vacuous (too little was tested),\n" +
+			"4 the harness failed or was interrupted, 64 wrong usage.",
+		Version:              version(),
+		HideHelpCommand:      true,
+		Suggest:              true,
+		EnableBashCompletion: true,
+		Writer:               stdout,
+		ErrWriter:            stderr,
+		ExitErrHandler:       func(*cli.Context, error) {}, // run maps errors to exit codes, in one place
+		OnUsageError:         onUsageError,
+		Action:               rootAction,
+		Commands:             []*cli.Command{testCommand(), checkCommand(), labCommand(), listCommand()},
+	}
+	for _, c := range app.Commands {
+		strict(c)
+	}
+	return app
+}
+
+// strict makes a command and those below it refuse what cli would let pass: usage errors get our exit code, and
+// options behind the first argument, which cli hands over as arguments, are an error and not ignored.
+func strict(c *cli.Command) {
+	c.OnUsageError = onUsageError
+	c.HideHelpCommand = true
+	for _, sub := range c.Subcommands {
+		strict(sub)
+	}
+	if c.Action == nil {
+		c.Action = func(ctx *cli.Context) error {
+			if name := ctx.Args().First(); name != "" {
+				return usageError("unknown command %q (see elenchus %s --help)", name, c.Name)
+			}
+			return cli.ShowSubcommandHelp(ctx)
+		}
+	}
+	if c.Metadata[rawArgs] != nil {
+		return
+	}
+	action := c.Action
+	c.Action = func(ctx *cli.Context) error {
+		for _, arg := range ctx.Args().Slice() {
+			if len(arg) > 1 && arg[0] == '-' {
+				return usageError("option %s comes after an argument: options go first (see elenchus %s --help)", arg, c.Name)
+			}
+		}
+		if limit, ok := c.Metadata[argsMax].(int); ok && ctx.NArg() > limit {
+			return usageError("unexpected argument %q (see elenchus %s --help)", ctx.Args().Get(limit), c.Name)
+		}
+		return action(ctx)
+	}
+}
+
+// Keys of cli.Command.Metadata that strict looks at.
+const (
+	rawArgs = "raw"  // the arguments are somebody else's command line: leave them alone
+	argsMax = "args" // how many arguments the command takes
+)
+
+func onUsageError(ctx *cli.Context, err error, _ bool) error {
+	name := "elenchus"
+	if ctx.Command != nil && ctx.Command.Name != "" && ctx.Command.Name != name {
+		name += " " + ctx.Command.Name
+	}
+	return usageError("%v (see %s --help)", err, name)
+}
+
+func rootAction(ctx *cli.Context) error {
+	if name := ctx.Args().First(); name != "" {
+		return usageError("unknown command %q (see elenchus --help)", name)
+	}
+	return cli.ShowAppHelp(ctx)
+}

@@ -1,0 +1,6 @@
+package main
+
+import "elenchus/results"
+
+// version is what --version prints: the revision the program was built from.
+func version() string { return results.Version() }
