@@ -95,6 +95,9 @@ const (
 
 var outcomeNames = [...]string{"ok", "fail", "unknown"}
 
+// Valid reports whether o is one of the three.
+func (o Outcome) Valid() bool { return int(o) < len(outcomeNames) }
+
 // String is the outcome's name in APIs and histories.
 func (o Outcome) String() string { return outcomeNames[o] }
 

@@ -20,7 +20,7 @@ const (
 	ObservedApplied                              // Batch, chosen in Slot, was applied
 	ObservedCaughtUp                             // the node learned the chosen entries First…Slot from Peer
 	ObservedServed                               // the node answered a read from state applied up to Slot
-	ObservedRecovered                            // the node started with what its log held: Ballot promised, Slot committed
+	ObservedRecovered                            // the node started from its log: Ballot promised, Slot committed
 )
 
 var observationNames = [...]string{

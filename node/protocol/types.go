@@ -21,6 +21,9 @@ func Majority(n int) int { return n/2 + 1 }
 // Slot is a position in the replicated log, starting at 1. Zero is before the log.
 type Slot uint64
 
+// SlotLast stands for the end of the log in ranges. No entry is ever put there.
+const SlotLast = ^Slot(0)
+
 // Ballot is a proposal number: the round first, the proposer's id to break ties (004, "round + server id"). The zero
 // ballot is below all others and is nobody's.
 type Ballot struct {
@@ -76,17 +79,31 @@ type MessageKind uint8
 
 // Their numbers are part of the wire format; new ones go to the end.
 const (
-	MsgPrepare      MessageKind = iota + 1 // phase 1a: Ballot, Committed
-	MsgPromise                             // phase 1b: Ballot, Committed, Entries accepted above the proposer's Committed
-	MsgNack                                // the sender has promised Promised, which is above Ballot
-	MsgAccept                              // phase 2a: Ballot, Committed, Entries (consecutive slots)
-	MsgAccepted                            // phase 2b: Ballot, Committed, and the slots First…Last it covers
-	MsgHeartbeat                           // the leader of Ballot is alive: Committed, Seq
-	MsgHeartbeatAck                        // the sender follows Ballot: Committed, and Seq of the heartbeat it answers
-	MsgCatchup                             // the sender wants the chosen entries First…Last
-	MsgChosen                              // answer to MsgCatchup: Committed, Entries that are chosen
-	MsgForward                             // a follower hands Request and Command to the leader
-	MsgForwardReply                        // the leader's answer to Request
+	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed.
+	MsgPrepare MessageKind = iota + 1
+	// MsgPromise is phase 1b, one page of it: Ballot is promised, and Entries are all that the sender has accepted in the
+	// slots First…Last, except those up to its Committed, which are chosen and must be learned instead. The page whose
+	// Last is SlotLast is the final one; after any other the proposer asks for the next.
+	MsgPromise
+	// MsgNack says that the sender has promised Promised, which is above Ballot.
+	MsgNack
+	// MsgAccept is phase 2a: Ballot, Committed, Entries (consecutive slots).
+	MsgAccept
+	// MsgAccepted is phase 2b: Ballot, Committed, and the slots First…Last it covers.
+	MsgAccepted
+	// MsgHeartbeat says that the leader of Ballot is alive: Committed, Seq. With Seq zero it wants no answer.
+	MsgHeartbeat
+	// MsgHeartbeatAck says that the sender follows Ballot: Committed, and the Seq of the heartbeat it answers.
+	MsgHeartbeatAck
+	// MsgCatchup asks for the chosen entries First…Last. Committed.
+	MsgCatchup
+	// MsgChosen answers MsgCatchup: Committed, and Entries that are chosen.
+	MsgChosen
+	// MsgForward hands Request and Command to the leader. Seq tells the sender's incarnations apart. Timeout.
+	MsgForward
+	// MsgForwardReply is the leader's answer to Request: Outcome, Result, Reason, with the Seq of the forward. First and
+	// Promised are the slot and the ballot the answer comes from.
+	MsgForwardReply
 )
 
 var messageNames = [...]string{
@@ -94,6 +111,9 @@ var messageNames = [...]string{
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
 	MsgForward: "Forward", MsgForwardReply: "ForwardReply",
 }
+
+// Valid reports whether k is one of the known kinds.
+func (k MessageKind) Valid() bool { return k != 0 && int(k) < len(messageNames) }
 
 // String is the message's name as the papers have it.
 func (k MessageKind) String() string {

@@ -34,10 +34,16 @@ func (op Op) Valid() bool { return int(op) < len(opNames) }
 // Mutates reports whether op may change the register, and so needs a session.
 func (op Op) Mutates() bool { return op == OpWrite || op == OpCAS || op == OpAppend }
 
-// Limits on a command, enforced where commands enter the system (the API and the decoder).
+// Limits on a command, enforced where commands enter the system (the API, the machine and the decoder).
 const (
 	KeyBytesMax   = 256
 	ValueBytesMax = 64 << 10
+)
+
+// Limits on one register, enforced by the store when an append would exceed them.
+const (
+	ElementsMax      = 1 << 16
+	RegisterBytesMax = 4 << 20
 )
 
 // Command is one operation of one client.
@@ -54,6 +60,24 @@ type Command struct {
 	// Expect is the element that a CAS wants to find. With ExpectAbsent it wants to find an empty register instead.
 	Expect       string
 	ExpectAbsent bool
+}
+
+// Check reports why the command must not enter the system: an unknown operation, a change without a session, or a
+// string beyond the limits. Nil means that it may.
+func (c Command) Check() error {
+	switch {
+	case !c.Op.Valid():
+		return fmt.Errorf("unknown operation %d", uint8(c.Op))
+	case c.Op.Mutates() && (c.Client == 0 || c.Seq == 0):
+		return fmt.Errorf("%v without a session", c.Op)
+	case len(c.Key) > KeyBytesMax:
+		return fmt.Errorf("key of %d bytes exceeds %d", len(c.Key), KeyBytesMax)
+	case len(c.Value) > ValueBytesMax:
+		return fmt.Errorf("value of %d bytes exceeds %d", len(c.Value), ValueBytesMax)
+	case len(c.Expect) > ValueBytesMax:
+		return fmt.Errorf("expected value of %d bytes exceeds %d", len(c.Expect), ValueBytesMax)
+	}
+	return nil
 }
 
 // ID is the command's identity in applied logs: "client:seq", or "-" for a command without a session.
@@ -76,11 +100,18 @@ const (
 	// CodeStale: the session has moved on to a later Seq. The command was not applied now; whether it was applied
 	// before is no longer known, so a client must treat it as unknown.
 	CodeStale
-	// CodeFull: the session table has no room for a new client. The command was certainly not applied.
+	// CodeFull: the session table has no room for a new client, or the register none for another element. The command
+	// was certainly not applied.
 	CodeFull
+	// CodeRefused: the command is malformed: an unknown operation, or one that changes something without a session. It
+	// was certainly not applied.
+	CodeRefused
 )
 
-var codeNames = [...]string{"ok", "mismatch", "stale session", "session table full"}
+var codeNames = [...]string{"ok", "mismatch", "stale session", "full", "refused"}
+
+// Valid reports whether c is one of the known codes.
+func (c Code) Valid() bool { return int(c) < len(codeNames) }
 
 // String is the code in plain words.
 func (c Code) String() string {

@@ -1,0 +1,231 @@
+package register
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// The snapshot format, version 1. Integers are unsigned varints, strings are length and bytes.
+//
+//	version  registers { key values }  sessions { client seq key code answer }  hash (8 bytes, little endian)
+//
+// Registers are in the order of their keys and sessions in that of their clients, so equal stores have equal snapshots.
+// An answer is either a list of values or, when those are the first n elements of the register key, just n: many
+// sessions remember the same growing list.
+const snapshotVersion = 1
+
+// ErrSnapshot is wrapped by every error of [Store.Restore].
+var ErrSnapshot = errors.New("invalid register snapshot")
+
+const (
+	answerInline = iota
+	answerPrefix
+)
+
+// Snapshot returns the store as bytes. Equal stores return equal bytes.
+func (s *Store) Snapshot() []byte {
+	out := []byte{snapshotVersion}
+	keys := make([]string, 0, len(s.registers))
+	for key := range s.registers {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	out = binary.AppendUvarint(out, uint64(len(keys)))
+	for _, key := range keys {
+		out = appendString(out, key)
+		out = appendStrings(out, s.registers[key].values)
+	}
+	clients := make([]ClientID, 0, len(s.sessions))
+	for client := range s.sessions {
+		clients = append(clients, client)
+	}
+	slices.Sort(clients)
+	out = binary.AppendUvarint(out, uint64(len(clients)))
+	for _, client := range clients {
+		out = s.appendSession(out, client)
+	}
+	return binary.LittleEndian.AppendUint64(out, s.hash)
+}
+
+func (s *Store) appendSession(out []byte, client ClientID) []byte {
+	known := s.sessions[client]
+	out = binary.AppendUvarint(out, uint64(client))
+	out = binary.AppendUvarint(out, known.seq)
+	out = appendString(out, known.key)
+	out = append(out, byte(known.result.Code))
+	values := known.result.Values
+	r := s.registers[known.key]
+	if r != nil && len(values) > 0 && len(values) <= len(r.values) && slices.Equal(values, r.values[:len(values)]) {
+		return binary.AppendUvarint(append(out, answerPrefix), uint64(len(values)))
+	}
+	return appendStrings(append(out, answerInline), values)
+}
+
+// Restore replaces the store's content by that of a snapshot; its options stay. An error wraps [ErrSnapshot] and leaves
+// the store as it was.
+func (s *Store) Restore(data []byte) error {
+	d := &decoder{rest: data}
+	if version := d.byte(); d.err == nil && version != snapshotVersion {
+		return fmt.Errorf("%w: version %d is not %d", ErrSnapshot, version, snapshotVersion)
+	}
+	fresh := &Store{sessionsMax: s.sessionsMax}
+	fresh.decodeRegisters(d)
+	fresh.decodeSessions(d)
+	if d.err == nil && len(d.rest) != 8 {
+		d.fail("%d bytes where the hash should be", len(d.rest))
+	}
+	if d.err == nil && binary.LittleEndian.Uint64(d.rest) != fresh.hash {
+		d.fail("content does not match its hash")
+	}
+	if d.err != nil {
+		return d.err
+	}
+	*s = *fresh
+	return nil
+}
+
+func (s *Store) decodeRegisters(d *decoder) {
+	last := ""
+	for i, n := 0, d.count(len(d.rest)); i < n && d.err == nil; i++ {
+		key := d.string(KeyBytesMax)
+		if i > 0 && key <= last {
+			d.fail("register %q is out of order", key)
+		}
+		last = key
+		r := new(register)
+		for _, value := range d.strings() {
+			r.values, r.bytes, r.chain = append(r.values, value), r.bytes+len(value), chain(r.chain, value)
+		}
+		if len(r.values) == 0 {
+			d.fail("register %q is empty", key)
+		}
+		if r.bytes > RegisterBytesMax {
+			d.fail("register %q holds %d bytes", key, r.bytes)
+		}
+		if s.registers == nil {
+			s.registers = make(map[string]*register)
+		}
+		s.registers[key] = r
+		s.hash += r.contribution(key)
+	}
+}
+
+func (s *Store) decodeSessions(d *decoder) {
+	var last ClientID
+	for i, n := 0, d.count(len(d.rest)); i < n && d.err == nil; i++ {
+		client := ClientID(d.uvarint())
+		if client <= last {
+			d.fail("client %d is out of order", client)
+		}
+		last = client
+		known := &session{seq: d.uvarint(), key: d.string(KeyBytesMax)}
+		known.result.Code = Code(d.byte())
+		if !known.result.Code.Valid() {
+			d.fail("client %d has unknown result code %d", client, known.result.Code)
+		}
+		known.result.Values = s.decodeAnswer(d, known.key)
+		for _, value := range known.result.Values {
+			known.chain = chain(known.chain, value)
+		}
+		if s.sessions == nil {
+			s.sessions = make(map[ClientID]*session)
+		}
+		s.sessions[client] = known
+		s.hash += known.contribution(client)
+	}
+}
+
+func (s *Store) decodeAnswer(d *decoder, key string) []string {
+	switch form := d.byte(); {
+	case d.err != nil:
+		return nil
+	case form == answerInline:
+		return d.strings()
+	case form == answerPrefix:
+		n, r := d.uvarint(), s.registers[key]
+		if d.err != nil || r == nil || n == 0 || n > uint64(len(r.values)) {
+			d.fail("answer is not part of register %q", key)
+			return nil
+		}
+		return r.values[:n:n]
+	default:
+		d.fail("unknown form of answer %d", form)
+		return nil
+	}
+}
+
+func appendString(out []byte, s string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
+}
+
+func appendStrings(out []byte, list []string) []byte {
+	out = binary.AppendUvarint(out, uint64(len(list)))
+	for _, s := range list {
+		out = appendString(out, s)
+	}
+	return out
+}
+
+// decoder reads a snapshot. After its first error it returns zero values.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf("%w: %s", ErrSnapshot, fmt.Sprintf(format, args...))
+		d.rest = nil
+	}
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.fail("truncated")
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.fail("truncated or oversized integer")
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+// count reads the number of things that follow, each of which takes at least one byte.
+func (d *decoder) count(limit int) int {
+	n := d.uvarint()
+	if n > uint64(min(limit, len(d.rest))) {
+		d.fail("%d items cannot follow", n)
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) string(limit int) string {
+	n := d.count(limit)
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) strings() []string {
+	n := d.count(ElementsMax)
+	if n == 0 {
+		return nil
+	}
+	list := make([]string, 0, min(n, 64))
+	for range n {
+		list = append(list, d.string(ValueBytesMax))
+	}
+	return list
+}

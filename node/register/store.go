@@ -1,0 +1,204 @@
+package register
+
+import "fmt"
+
+// SessionsMaxDefault is the number of clients a [Store] remembers unless told otherwise.
+const SessionsMaxDefault = 1 << 20
+
+// Options configure a [Store]. The zero value is usable. All replicas must be configured alike: the limits decide
+// results, and results are replicated state.
+type Options struct {
+	// SessionsMax is how many clients the session table holds; zero means [SessionsMaxDefault]. The table never forgets
+	// anybody: a client whose session had been dropped could have its command applied twice.
+	SessionsMax int
+}
+
+// Validate reports what is wrong with the options, or nil.
+func (o Options) Validate() error {
+	if o.SessionsMax < 0 {
+		return fmt.Errorf("sessions max must not be negative: %d", o.SessionsMax)
+	}
+	return nil
+}
+
+// Store is one replica of the registers and sessions. The zero value is an empty store with default options. It is not
+// safe for concurrent use.
+type Store struct {
+	sessionsMax int
+	registers   map[string]*register
+	sessions    map[ClientID]*session
+	hash        uint64 // sum of the digests of all registers and sessions
+}
+
+// register is a sequence of elements. Elements are never changed in place: an append writes behind everything that was
+// ever handed out, and a write starts a new sequence. That is why results may share it.
+type register struct {
+	values []string
+	bytes  int
+	chain  uint64 // digest of values
+}
+
+// session is what the store remembers of a client: its latest command and the answer to it.
+type session struct {
+	seq    uint64
+	key    string
+	result Result
+	chain  uint64 // digest of result.Values
+}
+
+// New returns an empty store.
+func New(opts Options) (*Store, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	return &Store{sessionsMax: opts.SessionsMax}, nil
+}
+
+// Apply executes the next command of the log and returns its answer, which does not change afterwards.
+//
+// A command with a session is executed if its Seq is above the client's latest; the latest again gets its first answer,
+// an older one [CodeStale]. A command without a session may only be a no-op or a read.
+func (s *Store) Apply(c Command) Result {
+	if !c.Op.Valid() || c.Op.Mutates() && (c.Client == 0 || c.Seq == 0) {
+		return Result{Code: CodeRefused}
+	}
+	if c.Client == 0 {
+		result, _ := s.execute(c)
+		return result
+	}
+	known := s.sessions[c.Client]
+	if known != nil {
+		switch {
+		case c.Seq < known.seq:
+			return Result{Code: CodeStale}
+		case c.Seq == known.seq:
+			return known.result
+		}
+	} else if len(s.sessions) >= s.limit() {
+		return Result{Code: CodeFull}
+	}
+	result, chain := s.execute(c)
+	s.remember(c, known, result, chain)
+	return result
+}
+
+// Read returns the elements of a register as they are now.
+func (s *Store) Read(key string) Result {
+	r := s.registers[key]
+	if r == nil {
+		return Result{}
+	}
+	return Result{Values: r.shared()}
+}
+
+// Sessions is the number of clients in the session table.
+func (s *Store) Sessions() int { return len(s.sessions) }
+
+// Keys is the number of registers that are not absent.
+func (s *Store) Keys() int { return len(s.registers) }
+
+// Hash is a digest of all registers and sessions. Stores to which the same commands were applied in the same order have
+// the same hash, whether or not one of them came from a snapshot. It is kept up to date as commands are applied, so
+// asking costs nothing. It is no protection against somebody who wants a collision.
+func (s *Store) Hash() uint64 { return s.hash }
+
+func (s *Store) limit() int {
+	if s.sessionsMax == 0 {
+		return SessionsMaxDefault
+	}
+	return s.sessionsMax
+}
+
+// execute runs a command on its register. The second result is the digest of the values in the first.
+func (s *Store) execute(c Command) (Result, uint64) {
+	r := s.registers[c.Key]
+	switch c.Op {
+	case OpNoop:
+		return Result{}, 0
+	case OpWrite:
+		s.replace(c.Key, r, c.Value)
+		return Result{}, 0
+	case OpCAS:
+		if !r.holds(c) {
+			return Result{Code: CodeMismatch, Values: r.shared()}, r.digest()
+		}
+		s.replace(c.Key, r, c.Value)
+		return Result{}, 0
+	case OpAppend:
+		if r.full(c.Value) {
+			return Result{Code: CodeFull}, 0
+		}
+		r = s.extend(c.Key, r, c.Value)
+		return Result{Values: r.shared()}, r.chain
+	default: // OpRead; Apply let no other pass
+		return Result{Values: r.shared()}, r.digest()
+	}
+}
+
+func (s *Store) replace(key string, r *register, value string) {
+	r = s.touch(key, r)
+	r.values, r.bytes, r.chain = []string{value}, len(value), chain(0, value)
+	s.hash += r.contribution(key)
+}
+
+func (s *Store) extend(key string, r *register, value string) *register {
+	r = s.touch(key, r)
+	r.values, r.bytes, r.chain = append(r.values, value), r.bytes+len(value), chain(r.chain, value)
+	s.hash += r.contribution(key)
+	return r
+}
+
+// touch takes the register's old digest out of the hash and creates it if it is absent.
+func (s *Store) touch(key string, r *register) *register {
+	if r != nil {
+		s.hash -= r.contribution(key)
+		return r
+	}
+	if s.registers == nil {
+		s.registers = make(map[string]*register)
+	}
+	r = new(register)
+	s.registers[key] = r
+	return r
+}
+
+func (s *Store) remember(c Command, known *session, result Result, chain uint64) {
+	if known == nil {
+		if s.sessions == nil {
+			s.sessions = make(map[ClientID]*session)
+		}
+		known = new(session)
+		s.sessions[c.Client] = known
+	} else {
+		s.hash -= known.contribution(c.Client)
+	}
+	*known = session{seq: c.Seq, key: c.Key, result: result, chain: chain}
+	s.hash += known.contribution(c.Client)
+}
+
+// shared is the register's elements with no room behind them, so that a receiver's append cannot reach ours.
+func (r *register) shared() []string {
+	if r == nil {
+		return nil
+	}
+	return r.values[:len(r.values):len(r.values)]
+}
+
+func (r *register) digest() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.chain
+}
+
+// holds reports whether the register is what a CAS expects.
+func (r *register) holds(c Command) bool {
+	if c.ExpectAbsent {
+		return r == nil
+	}
+	return r != nil && len(r.values) == 1 && r.values[0] == c.Expect
+}
+
+func (r *register) full(value string) bool {
+	return r != nil && (len(r.values) >= ElementsMax || r.bytes+len(value) > RegisterBytesMax)
+}
