@@ -1,0 +1,285 @@
+package wal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// The files of a log's directory.
+const (
+	FileName = "wal"
+	LockName = "wal.lock"
+	tempName = "wal.new"
+)
+
+// spareBytesMax is the largest buffer that is kept for the next group.
+const spareBytesMax = 4 << 20
+
+// ErrMissing means that the log does not exist, although the caller knows that it should.
+var ErrMissing = errors.New("log is missing")
+
+// ErrBroken means that an earlier write or sync of this Log failed: nothing can be made durable any more.
+var ErrBroken = errors.New("log is broken by an earlier error")
+
+// Options configures Open.
+type Options struct {
+	// MustExist refuses to create a log (ErrMissing). A node that has run before and finds no log has lost its
+	// promises: it must not start as if it had made none.
+	MustExist bool
+}
+
+// Log is an open log. Append and Sync may be called concurrently.
+type Log struct {
+	file   File
+	lock   io.Closer
+	nonce  uint32
+	syncMu sync.Mutex // held through a Sync, so that groups reach the disk in order
+
+	mu       sync.Mutex
+	pending  [][]byte // frames to be written, each with room for its header; the last is still open
+	spare    []byte   // a written frame's memory, for reuse
+	appended uint64
+	stats    Stats
+	err      error
+
+	// Owned by whoever holds syncMu.
+	offset   int64
+	sequence uint64
+}
+
+// Stats counts what a log has done since Open; Bytes and Records include what was there before.
+type Stats struct {
+	Bytes       int64
+	Records     uint64 // durable ones
+	Syncs       uint64
+	SyncLatency time.Duration // of the last write and fsync
+}
+
+// Open replays the log in dir, calling visit for each record in order, and returns it ready for appending. A virgin
+// directory gets a new log. The payload is valid during the visit, whose error makes Open fail with ErrCorrupt.
+//
+// Info.Torn, when not nil, says what was cut off. Errors are ErrCorrupt, ErrIdentity, ErrLocked, ErrMissing, or come
+// from the file system.
+func Open(fsys FS, dir string, id Identity, opts Options, visit func(Position, []byte) error) (*Log, Info, error) {
+	if id.Node == 0 || id.Cluster == "" || len(id.Cluster) > clusterBytesMax {
+		return nil, Info{}, fmt.Errorf("open log: identity %v needs a node and a cluster of at most %d bytes",
+			id, clusterBytesMax)
+	}
+	if err := makeDir(fsys, dir); err != nil {
+		return nil, Info{}, err
+	}
+	lock, err := fsys.Lock(filepath.Join(dir, LockName))
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("open log in %s: %w", dir, err)
+	}
+	l, info, err := open(fsys, dir, id, opts, visit)
+	if err != nil {
+		return nil, info, errors.Join(err, lock.Close())
+	}
+	l.lock = lock
+	return l, info, nil
+}
+
+// makeDir creates dir durably.
+func makeDir(fsys FS, dir string) error {
+	if err := fsys.MkdirAll(dir); err != nil {
+		return fmt.Errorf("create log directory: %w", err)
+	}
+	if err := fsys.SyncDir(filepath.Dir(dir)); err != nil {
+		return fmt.Errorf("sync parent of log directory: %w", err)
+	}
+	return nil
+}
+
+func open(fsys FS, dir string, id Identity, opts Options, visit func(Position, []byte) error) (*Log, Info, error) {
+	name := filepath.Join(dir, FileName)
+	f, err := fsys.OpenFile(name, os.O_RDWR)
+	if errors.Is(err, os.ErrNotExist) {
+		if opts.MustExist {
+			return nil, Info{}, fmt.Errorf("%w: %s", ErrMissing, name)
+		}
+		if err := create(fsys, dir, id); err != nil {
+			return nil, Info{}, fmt.Errorf("create log: %w", err)
+		}
+		f, err = fsys.OpenFile(name, os.O_RDWR)
+	}
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("open log: %w", err)
+	}
+	l, info, err := recoverLog(fsys, dir, id, f, visit)
+	if err != nil {
+		return nil, info, errors.Join(err, f.Close())
+	}
+	return l, info, nil
+}
+
+// create makes an empty log under a temporary name and renames it, so that a log with half a header cannot exist.
+func create(fsys FS, dir string, id Identity) error {
+	var nonce [4]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return err
+	}
+	temp := filepath.Join(dir, tempName)
+	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	header := appendHeader(nil, id, binary.LittleEndian.Uint32(nonce[:]))
+	if _, err := f.WriteAt(header, 0); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return fsys.Rename(temp, filepath.Join(dir, FileName))
+}
+
+// recoverLog replays f, repairs its tail, and makes durable what it has read.
+func recoverLog(fsys FS, dir string, id Identity, f File, visit func(Position, []byte) error) (*Log, Info, error) {
+	s := scanner{file: f, name: filepath.Join(dir, FileName), visit: visit}
+	if err := s.readHeader(); err != nil {
+		return nil, s.info, err
+	}
+	if s.info.Identity != id {
+		return nil, s.info, fmt.Errorf("%w: %s is of %v, this is %v", ErrIdentity, s.name, s.info.Identity, id)
+	}
+	if err := s.readFrames(); err != nil {
+		return nil, s.info, err
+	}
+	if err := s.repair(); err != nil {
+		return nil, s.info, fmt.Errorf("repair log: %w", err)
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		return nil, s.info, fmt.Errorf("sync log directory: %w", err)
+	}
+	l := &Log{file: f, nonce: s.nonce, offset: s.info.Bytes, sequence: s.info.Frames}
+	l.stats = Stats{Bytes: s.info.Bytes, Records: s.info.Records}
+	return l, s.info, nil
+}
+
+// repair cuts a torn tail off, or else writes the last frame once more, because nobody knows whether it was synced.
+func (s *scanner) repair() error {
+	switch {
+	case s.info.Torn != nil:
+		if err := s.file.Truncate(s.info.Bytes); err != nil {
+			return err
+		}
+	case s.last != nil:
+		if _, err := s.file.WriteAt(s.last, s.info.Bytes-int64(len(s.last))); err != nil {
+			return err
+		}
+	}
+	s.last = nil
+	return s.file.Sync()
+}
+
+// Append buffers one record and returns its number, counted from 1 since Open. It is durable when a Sync has returned
+// that number or a higher one. The payload is copied.
+func (l *Log) Append(payload []byte) (uint64, error) {
+	if len(payload) > RecordBytesMax {
+		return 0, fmt.Errorf("append to log: record of %d bytes is longer than %d", len(payload), RecordBytesMax)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return 0, l.err
+	}
+	last := len(l.pending) - 1
+	if last < 0 || len(l.pending[last])+binary.MaxVarintLen32+len(payload) > frameHeaderBytes+frameBytesMax {
+		l.pending = append(l.pending, append(l.spare[:0], make([]byte, frameHeaderBytes)...))
+		l.spare = nil
+		last++
+	}
+	frame := binary.AppendUvarint(l.pending[last], uint64(len(payload)))
+	l.pending[last] = append(frame, payload...)
+	l.appended++
+	return l.appended, nil
+}
+
+// Sync makes durable everything that was appended before the call, and returns the number of the last such record.
+// With nothing new to write it does nothing.
+func (l *Log) Sync() (uint64, error) {
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	l.mu.Lock()
+	frames, appended, err := l.pending, l.appended, l.err
+	l.pending = nil
+	l.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	for _, frame := range frames {
+		if err := l.writeFrame(frame); err != nil {
+			return 0, l.fail(err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return appended, l.err
+}
+
+// writeFrame writes and syncs one frame. The next is written only when this one is durable (package comment).
+func (l *Log) writeFrame(frame []byte) error {
+	start := time.Now()
+	sealFrame(frame, l.sequence+1, l.nonce)
+	if _, err := l.file.WriteAt(frame, l.offset); err != nil {
+		return fmt.Errorf("write log: %w", err)
+	}
+	if err := l.file.Sync(); err != nil {
+		return fmt.Errorf("sync log: %w", err)
+	}
+	l.sequence++
+	l.offset += int64(len(frame))
+	records := uint64(0)
+	if err := splitRecords(frame[frameHeaderBytes:], func([]byte) error { records++; return nil }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Bytes = l.offset
+	l.stats.Records += records
+	l.stats.Syncs++
+	l.stats.SyncLatency = time.Since(start)
+	if cap(frame) <= spareBytesMax {
+		l.spare = frame
+	}
+	return nil
+}
+
+// fail makes err the answer to everything from now on.
+func (l *Log) fail(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = fmt.Errorf("%w: %w", ErrBroken, err)
+		l.pending, l.spare = nil, nil
+	}
+	return l.err
+}
+
+// Stats returns the counters.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+// Close releases the log. What was appended and not synced is lost, as in a crash: an orderly end calls Sync first.
+func (l *Log) Close() error {
+	err := l.fail(os.ErrClosed)
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	if l.lock == nil {
+		return err
+	}
+	closed := errors.Join(l.file.Close(), l.lock.Close())
+	l.lock = nil
+	return closed
+}

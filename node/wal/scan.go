@@ -1,0 +1,234 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// ErrCorrupt means that the log is damaged in a way that a crash does not explain.
+var ErrCorrupt = errors.New("log is corrupt")
+
+// ErrIdentity means that the log belongs to another node or another cluster.
+var ErrIdentity = errors.New("log belongs to somebody else")
+
+// CorruptError says where a log is damaged. It is ErrCorrupt.
+type CorruptError struct {
+	File   string
+	Offset int64 // of the frame (or header) that is damaged
+	Reason string
+}
+
+// Error shows file, offset and reason.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%v: %s at offset %d: %s", ErrCorrupt, e.File, e.Offset, e.Reason)
+}
+
+// Is makes a CorruptError an ErrCorrupt.
+func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
+
+// Torn describes a write that a crash interrupted.
+type Torn struct {
+	Offset int64  // where the incomplete frame begins
+	Bytes  int64  // how much of it is there
+	Reason string // how it can be told that it is incomplete
+}
+
+// Position is where a record stands.
+type Position struct {
+	Offset int64  // of its frame in the file
+	Frame  uint64 // 1 … n
+	Record int    // 0 … n-1 within its frame
+}
+
+// Info is what reading a log found.
+type Info struct {
+	Identity Identity
+	Frames   uint64
+	Records  uint64
+	Bytes    int64 // up to the end of the last good frame
+	Torn     *Torn // nil when the log ends with a good frame
+}
+
+// Read visits every record of the log in dir, in order, and changes nothing: not even a torn tail. It takes no lock, so
+// the log of a running node may end in a frame that is just being written. The payload is valid during the visit.
+func Read(fsys FS, dir string, visit func(Position, []byte) error) (Info, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, FileName), os.O_RDONLY)
+	if err != nil {
+		return Info{}, fmt.Errorf("open log: %w", err)
+	}
+	s := scanner{file: f, name: filepath.Join(dir, FileName), visit: visit}
+	err = s.readHeader()
+	if err == nil {
+		err = s.readFrames()
+	}
+	return s.info, errors.Join(err, f.Close())
+}
+
+// scanner reads a log from its beginning to the end of its last good frame.
+type scanner struct {
+	file  File
+	name  string
+	visit func(Position, []byte) error
+
+	size  int64
+	nonce uint32
+	info  Info
+	last  []byte // the last good frame, header included
+}
+
+func (s *scanner) corrupt(offset int64, format string, args ...any) error {
+	return &CorruptError{File: s.name, Offset: offset, Reason: fmt.Sprintf(format, args...)}
+}
+
+func (s *scanner) readFrames() error {
+	for s.info.Torn == nil && s.info.Bytes < s.size {
+		if err := s.readFrame(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scanner) readHeader() error {
+	var err error
+	if s.size, err = s.file.Size(); err != nil {
+		return fmt.Errorf("measure log: %w", err)
+	}
+	b, err := s.read(0, min(s.size, headerFixed+clusterBytesMax+checksumBytes))
+	if err != nil {
+		return err
+	}
+	id, nonce, length, err := parseHeader(b)
+	if err != nil {
+		return s.corrupt(0, "%v", err)
+	}
+	s.nonce, s.info.Identity, s.info.Bytes = nonce, id, int64(length)
+	return nil
+}
+
+func (s *scanner) read(offset, length int64) ([]byte, error) {
+	b := make([]byte, length)
+	if _, err := s.file.ReadAt(b, offset); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read log at offset %d: %w", offset, err)
+	}
+	return b, nil
+}
+
+// readFrame reads the frame at the end of what is known to be good, or says that it is torn.
+func (s *scanner) readFrame() error {
+	offset := s.info.Bytes
+	if s.size-offset < frameHeaderBytes {
+		s.torn("the file ends inside a frame header")
+		return nil
+	}
+	b, err := s.read(offset, frameHeaderBytes)
+	if err != nil {
+		return err
+	}
+	header, ok := parseFrameHeader(b, s.nonce)
+	if !ok {
+		return s.badHeader(offset)
+	}
+	if want := s.info.Frames + 1; header.sequence != want {
+		return s.corrupt(offset, "frame %d stands where frame %d is expected", header.sequence, want)
+	}
+	end := offset + frameHeaderBytes + int64(header.length)
+	if end > s.size {
+		s.torn("the file ends inside a frame")
+		return nil
+	}
+	frame, err := s.read(offset, end-offset)
+	if err != nil {
+		return err
+	}
+	body := frame[frameHeaderBytes:]
+	if crc32.Update(s.nonce, castagnoli, body) != header.checksum {
+		if end == s.size && hasZeroSector(frame, offset) {
+			s.torn("a sector of the last frame was never written")
+			return nil
+		}
+		return s.corrupt(offset, "checksum of frame %d is wrong", header.sequence)
+	}
+	return s.accept(frame, offset)
+}
+
+func (s *scanner) accept(frame []byte, offset int64) error {
+	at := Position{Offset: offset, Frame: s.info.Frames + 1}
+	err := splitRecords(frame[frameHeaderBytes:], func(payload []byte) error {
+		if err := s.visit(at, payload); err != nil {
+			return err
+		}
+		at.Record++
+		return nil
+	})
+	if err != nil {
+		return s.corrupt(offset, "record %d of frame %d: %v", at.Record, at.Frame, err)
+	}
+	s.info.Frames++
+	s.info.Records += uint64(at.Record)
+	s.info.Bytes = offset + int64(len(frame))
+	s.last = frame
+	return nil
+}
+
+func (s *scanner) torn(reason string) {
+	s.info.Torn = &Torn{Offset: s.info.Bytes, Bytes: s.size - s.info.Bytes, Reason: reason}
+}
+
+// badHeader judges an unreadable frame header: torn if its sector was never written and no later frame exists.
+func (s *scanner) badHeader(offset int64) error {
+	rest := s.size - offset
+	if rest > frameHeaderBytes+frameBytesMax {
+		return s.corrupt(offset, "frame header is damaged, and more than one frame follows")
+	}
+	b, err := s.read(offset, rest)
+	if err != nil {
+		return err
+	}
+	// The parts of the one or two sectors that the header lies in, from where the frame begins.
+	sectors := (offset%sectorBytes + frameHeaderBytes + sectorBytes - 1) / sectorBytes * sectorBytes
+	if !hasZeroSector(b[:min(rest, sectors-offset%sectorBytes)], offset) {
+		return s.corrupt(offset, "frame header is damaged")
+	}
+	if at, ok := s.laterFrame(b); ok {
+		return s.corrupt(offset, "frame header is damaged, and a good one follows at offset %d", offset+int64(at))
+	}
+	s.torn("the sector of the last frame's header was never written")
+	return nil
+}
+
+// laterFrame looks for the header of a frame behind the one that should begin at b[0]. Its sequence must fit, which
+// leaves a checksum that matches by chance no room.
+func (s *scanner) laterFrame(b []byte) (int, bool) {
+	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
+	for at := 0; ; at++ {
+		next := bytes.Index(b[at:], magic)
+		if next < 0 || at+next+frameHeaderBytes > len(b) {
+			return 0, false
+		}
+		at += next
+		h, ok := parseFrameHeader(b[at:at+frameHeaderBytes], s.nonce)
+		if ok && h.sequence > s.info.Frames+1 && h.sequence <= s.info.Frames+1+uint64(len(b)/frameHeaderBytes) {
+			return at, true
+		}
+	}
+}
+
+// hasZeroSector reports whether b, which stands at offset in the file, contains a sector's worth of zeros: one of the
+// pieces that the sector boundaries cut it into.
+func hasZeroSector(b []byte, offset int64) bool {
+	for len(b) > 0 {
+		n := min(int64(len(b)), sectorBytes-offset%sectorBytes)
+		if len(bytes.TrimLeft(b[:n], "\x00")) == 0 {
+			return true
+		}
+		b, offset = b[n:], offset+n
+	}
+	return false
+}
