@@ -48,6 +48,9 @@ const (
 	PhaseFinal    Phase = "final"    // final reads from every node
 )
 
+// Phases lists the phases of a run, in order.
+var Phases = []Phase{PhaseSetup, PhaseMain, PhaseRecovery, PhaseFinal}
+
 // Op is what a client asks for. Values are unique per key in all of a run unless a workload says otherwise, so that a
 // value names the operation that wrote it.
 type Op struct {

@@ -1,0 +1,99 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// eventLine is an Event as it is written. Fields that mean nothing for an event are left out.
+type eventLine struct {
+	Seq     int64  `json:"seq"`
+	Time    int64  `json:"t"` // nanoseconds
+	Type    Type   `json:"type"`
+	Process *int   `json:"process,omitempty"`
+	Node    string `json:"node,omitempty"`
+	Phase   Phase  `json:"phase,omitempty"`
+
+	Func    Func    `json:"f,omitempty"`
+	Key     string  `json:"key,omitempty"`
+	Value   *int64  `json:"value,omitempty"`
+	Expect  *int64  `json:"expect,omitempty"`
+	Matched *bool   `json:"matched,omitempty"`
+	Values  []int64 `json:"values,omitempty"`
+	Reason  string  `json:"reason,omitempty"`
+	Witness
+
+	Count *int64 `json:"count,omitempty"` // End only: how many events came before
+}
+
+func (l eventLine) event() Event {
+	e := Event{
+		Seq: l.Seq, Time: time.Duration(l.Time), Type: l.Type, Node: l.Node, Phase: l.Phase,
+		Op:     Op{Func: l.Func, Key: l.Key, Expect: l.Expect},
+		Result: Result{Values: l.Values},
+		Reason: l.Reason, By: l.Witness,
+	}
+	if l.Process != nil {
+		e.Process = *l.Process
+	}
+	if l.Value != nil {
+		e.Op.Value = *l.Value
+	}
+	if l.Matched != nil {
+		e.Result.Matched = *l.Matched
+	}
+	return e
+}
+
+func (e Event) line() eventLine {
+	l := eventLine{
+		Seq: e.Seq, Time: int64(e.Time), Type: e.Type, Process: &e.Process, Node: e.Node, Phase: e.Phase,
+		Func: e.Op.Func, Key: e.Op.Key, Expect: e.Op.Expect, Values: e.Result.Values, Reason: e.Reason, Witness: e.By,
+	}
+	if e.Op.Func != Read {
+		l.Value = &e.Op.Value
+	}
+	if e.Op.Func == CAS && e.Type == OK {
+		l.Matched = &e.Result.Matched
+	}
+	return l
+}
+
+// validate lists everything that is wrong with e taken by itself.
+func (e Event) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	isType := func(types ...Type) bool { return slices.Contains(types, e.Type) }
+	check(isType(Invoke, OK, Fail, Unknown), "event type %q is none of invoke, ok, fail, unknown", e.Type)
+	check(e.Process >= 0, "process %d is negative", e.Process)
+	check(e.Node != "", "node is missing")
+	check(slices.Contains(Phases, e.Phase), "phase %q is unknown", e.Phase)
+	check(slices.Contains(Funcs, e.Op.Func), "operation %q is none of read, write, cas, append", e.Op.Func)
+	check(e.Op.Key != "", "key is missing")
+	check(utf8.ValidString(e.Op.Key), "key %q is not valid UTF-8", e.Op.Key)
+	check(utf8.ValidString(e.Node), "node %q is not valid UTF-8", e.Node)
+	check(e.Op.Func != Read || e.Op.Value == 0, "a read has no value to write, not %d", e.Op.Value)
+	check(e.Op.Func == CAS || e.Op.Expect == nil, "only a cas expects a value, not a %s", e.Op.Func)
+	check(e.Type == OK || e.Result.Equal(Result{}), "only ok has a result, not %s", e.Type)
+	check(e.Op.Func == CAS || !e.Result.Matched, "only a cas can match, not a %s", e.Op.Func)
+	check(isType(Fail, Unknown) || e.Reason == "", "only fail and unknown have a reason, not %s", e.Type)
+	return errors.Join(errs...)
+}
+
+// text makes what came from the system under test fit for a line: valid UTF-8, and not longer than people read.
+func text(s string) string {
+	const bytesMax = 1000
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) > bytesMax {
+		s = strings.ToValidUTF8(s[:bytesMax], "") + "…"
+	}
+	return s
+}

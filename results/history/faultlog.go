@@ -1,0 +1,149 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// FaultWriter appends what came of each fault to a file of checksummed lines. It is safe for concurrent use. Its errors
+// are sticky.
+type FaultWriter struct {
+	mu   sync.Mutex
+	file File
+	err  error
+}
+
+// CreateFaults makes a new fault log; it is an error if there is one already.
+func CreateFaults(path string) (*FaultWriter, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("create fault log: %w", err)
+	}
+	return &FaultWriter{file: f}, nil
+}
+
+// Append writes e and syncs it: faults are few, and what was done to the hosts must be known even if the harness dies.
+func (w *FaultWriter) Append(e FaultEvent) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	line, err := AppendLine(nil, e)
+	if err == nil {
+		_, err = w.file.Write(line)
+	}
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err != nil {
+		w.err = fmt.Errorf("write fault log: %w", err)
+	}
+	return w.err
+}
+
+// Close closes the file.
+func (w *FaultWriter) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(w.err, ErrClosed) {
+		return ErrClosed
+	}
+	w.err = ErrClosed
+	if err := w.file.Close(); err != nil {
+		return fmt.Errorf("close fault log: %w", err)
+	}
+	return nil
+}
+
+// FaultLog is a fault log as it was read back.
+type FaultLog struct {
+	Events    []FaultEvent
+	Truncated bool // the file ended in the middle of a line, which was left out
+}
+
+// ReadFaults reads and verifies the fault log at path.
+func ReadFaults(path string) (FaultLog, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return FaultLog{}, fmt.Errorf("open fault log: %w", err)
+	}
+	defer f.Close()
+	var log FaultLog
+	log.Truncated, err = ScanLines(f, filepath.Base(path), func(line []byte, _ int) error {
+		var e FaultEvent
+		if err := ParseLine(line, &e); err != nil {
+			return err
+		}
+		if err := e.validate(); err != nil {
+			return err
+		}
+		log.Events = append(log.Events, e)
+		return nil
+	})
+	if err != nil {
+		return FaultLog{}, err
+	}
+	return log, nil
+}
+
+func (e FaultEvent) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	applied := []FaultStatus{FaultInstalled, FaultSkipped, FaultFailed}
+	reverted := []FaultStatus{FaultReverted, FaultSkipped, FaultFailed}
+	check(e.ID != "", "fault has no id")
+	check(e.Kind != "", "fault has no kind")
+	check(e.Step == FaultApply && slices.Contains(applied, e.Status) ||
+		e.Step == FaultRevert && slices.Contains(reverted, e.Status),
+		"fault %s: step %q with status %q is impossible", e.ID, e.Step, e.Status)
+	check(e.Begin >= 0 && e.End >= e.Begin, "fault %s: ends at %v, before it begins at %v", e.ID, e.End, e.Begin)
+	return errors.Join(errs...)
+}
+
+// Forever is the end of a window whose fault was never reverted.
+const Forever = time.Duration(math.MaxInt64)
+
+// Windows makes of the steps of faults the times in which they were in effect, in the order in which they were applied.
+// A fault that was skipped or failed has an empty window, at the moment when that was known. A fault whose revert had
+// to be tried more than once counts as in effect up to the first try, because nothing is certain after that; its
+// RevertStatus is that of the last try.
+func Windows(events []FaultEvent) []FaultWindow {
+	var windows []FaultWindow
+	latest := make(map[string]int) // id → index of its latest window
+	for _, e := range events {
+		switch e.Step {
+		case FaultApply:
+			w := FaultWindow{
+				ID: e.ID, Kind: e.Kind, Detail: e.Detail, Played: e.Played, Targets: e.Targets,
+				From: e.End, To: e.End, Status: e.Status,
+			}
+			if e.Status == FaultInstalled {
+				w.To = Forever
+			}
+			latest[e.ID] = len(windows)
+			windows = append(windows, w)
+		case FaultRevert:
+			i, ok := latest[e.ID]
+			if !ok {
+				continue
+			}
+			w := &windows[i]
+			if w.To == Forever {
+				w.To = max(e.Begin, w.From)
+			}
+			w.RevertStatus = e.Status
+		}
+	}
+	return windows
+}

@@ -1,0 +1,141 @@
+package history
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFaultLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.jsonl")
+	w, err := CreateFaults(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault := func(id string, step FaultStep, status FaultStatus, begin, end time.Duration) FaultEvent {
+		return FaultEvent{ID: id, Kind: "kill", Detail: "leader", Targets: []string{"n2"}, Played: "n2",
+			Step: step, Status: status, Planned: begin, Begin: begin, End: end, Evidence: []string{"n2: gone"}}
+	}
+	events := []FaultEvent{
+		fault("f1", FaultApply, FaultInstalled, 10, 12),
+		fault("f2", FaultApply, FaultSkipped, 13, 14),
+		fault("f1", FaultRevert, FaultFailed, 20, 25),
+		fault("f1", FaultRevert, FaultReverted, 30, 31),
+		fault("f3", FaultApply, FaultInstalled, 40, 41),
+		fault("f1", FaultApply, FaultInstalled, 50, 51), // the same fault once more
+		fault("f1", FaultRevert, FaultReverted, 60, 61),
+	}
+	for _, e := range events {
+		if err := w.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(events[0]); err == nil {
+		t.Error("append after close")
+	}
+	log, err := ReadFaults(path)
+	if err != nil || log.Truncated {
+		t.Fatal(log.Truncated, err)
+	}
+	if d := cmp.Diff(events, log.Events); d != "" {
+		t.Fatal(d)
+	}
+
+	type window struct {
+		id       string
+		from, to time.Duration
+		status   FaultStatus
+		revert   FaultStatus
+	}
+	var got []window
+	for _, w := range Windows(log.Events) {
+		got = append(got, window{w.ID, w.From, w.To, w.Status, w.RevertStatus})
+	}
+	want := []window{
+		{"f1", 12, 20, FaultInstalled, FaultReverted},
+		{"f2", 14, 14, FaultSkipped, ""},
+		{"f3", 41, Forever, FaultInstalled, ""},
+		{"f1", 51, 60, FaultInstalled, FaultReverted},
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(window{})); d != "" {
+		t.Error(d)
+	}
+
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := filepath.Join(t.TempDir(), "cut")
+	if err := os.WriteFile(cut, b[:len(b)-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if log, err := ReadFaults(cut); err != nil || !log.Truncated || len(log.Events) != len(events)-1 {
+		t.Errorf("cut: %d events, truncated %v, %v", len(log.Events), log.Truncated, err)
+	}
+}
+
+func TestFaultLogRefusesTheImpossible(t *testing.T) {
+	ok := FaultEvent{ID: "f1", Kind: "kill", Step: FaultApply, Status: FaultInstalled}
+	for want, change := range map[string]func(*FaultEvent){
+		"impossible": func(e *FaultEvent) { e.Status = FaultReverted },
+		"no id":      func(e *FaultEvent) { e.ID = "" },
+		"no kind":    func(e *FaultEvent) { e.Kind = "" },
+		"before":     func(e *FaultEvent) { e.Begin = 5; e.End = 4 },
+	} {
+		e := ok
+		change(&e)
+		path := filepath.Join(t.TempDir(), "faults.jsonl")
+		line, err := AppendLine(nil, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, line, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadFaults(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %q, got %v", want, err)
+		}
+	}
+}
+
+func TestReadObservations(t *testing.T) {
+	read := func(text string) (ObservationLog, error) {
+		path := filepath.Join(t.TempDir(), "observations.jsonl")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return ReadObservations(path)
+	}
+	applied := `{"mono_ns":5,"wall_ns":1000000007,"boot":3,"node":"n1","kind":"applied","ballot":"2.n1","slot":4,"ids":["7:1","-"]}`
+	elected := `{"mono_ns":6,"wall_ns":8,"boot":"b4","node":"n1","kind":"elected","ballot":"3.n1"}`
+	want := Observation{Mono: 5, Wall: time.Unix(1, 7).UTC(), Boot: "3", Node: "n1", Kind: "applied", Ballot: "2.n1",
+		Slot: 4, IDs: []string{"7:1", "-"}}
+
+	for _, text := range []string{
+		applied + "\n" + elected + "\n" + applied[:20],       // killed while writing
+		applied + "\n" + applied[:30] + elected + "\n" + `{`, // killed, started again behind the piece, killed again
+	} {
+		log, err := read(text)
+		if err != nil || !log.Truncated || len(log.Observations) != 2 {
+			t.Fatalf("%d observations, truncated %v, %v", len(log.Observations), log.Truncated, err)
+		}
+		if d := cmp.Diff(want, log.Observations[0]); d != "" {
+			t.Error(d)
+		}
+		if o := log.Observations[1]; o.Boot != "b4" || o.Kind != ObservedElected {
+			t.Errorf("second observation: %+v", o)
+		}
+	}
+	for _, text := range []string{"garbage\n", `{"kind":""}` + "\n", `{"kind":"x","boot":{}}` + "\n"} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), "observations.jsonl:1: ") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

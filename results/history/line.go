@@ -1,0 +1,119 @@
+package history
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strconv"
+)
+
+// LineBytesMax bounds a line of any checksummed file, newline included: room for a list of a hundred thousand elements,
+// and an end to what a damaged file can make a reader allocate.
+const LineBytesMax = 4 << 20
+
+// The end of every line is `,"crc":"xxxxxxxx"}`: the CRC32C of all bytes of the line before that comma, as eight
+// lower-case hexadecimal digits, and a part of the JSON object, so that any JSON tool can read the file.
+const (
+	crcPrefix  = `,"crc":"`
+	crcSuffix  = `"}`
+	crcTrailer = len(crcPrefix) + 8 + len(crcSuffix)
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Errors of ParseLine, wrapped.
+var (
+	ErrChecksum    = errors.New("checksum does not match")
+	ErrLineTooLong = fmt.Errorf("line longer than %d bytes", LineBytesMax)
+)
+
+// AppendLine appends v, which must encode to a JSON object with at least one field, to buf as one checksummed line with
+// its newline. On error buf is returned as it was.
+func AppendLine(buf []byte, v any) ([]byte, error) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // for people who read the file; whoever makes a page of it escapes it there
+	if err := enc.Encode(v); err != nil {
+		return buf, fmt.Errorf("encode line: %w", err)
+	}
+	b := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	if len(b) <= len("{}") || b[0] != '{' {
+		return buf, fmt.Errorf("encode line: %T is not an object with fields", v)
+	}
+	b = b[:len(b)-1]
+	if len(b)+crcTrailer+1 > LineBytesMax {
+		return buf, fmt.Errorf("encode line: %w", ErrLineTooLong)
+	}
+	buf = append(buf, b...)
+	buf = appendTrailer(buf, crc32.Checksum(b, castagnoli))
+	return append(buf, '\n'), nil
+}
+
+func appendTrailer(buf []byte, crc uint32) []byte {
+	buf = append(buf, crcPrefix...)
+	for shift := 28; shift >= 0; shift -= 4 {
+		buf = append(buf, "0123456789abcdef"[crc>>shift&0xf])
+	}
+	return append(buf, crcSuffix...)
+}
+
+// ParseLine verifies the checksum of line (without its newline) and decodes it into v.
+func ParseLine(line []byte, v any) error {
+	if len(line) < crcTrailer {
+		return fmt.Errorf("no checksum in %s", quoteStart(line))
+	}
+	body, trailer := line[:len(line)-crcTrailer], line[len(line)-crcTrailer:]
+	// The trailer is made anew and compared byte by byte, so that nothing in it can change without being seen, not even
+	// the case of a digit.
+	var want [crcTrailer]byte
+	if !bytes.Equal(trailer, appendTrailer(want[:0], crc32.Checksum(body, castagnoli))) {
+		return fmt.Errorf("%w in %s", ErrChecksum, quoteStart(line))
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("decode line: %w", err)
+	}
+	return nil
+}
+
+func quoteStart(line []byte) string {
+	const most = 60
+	if len(line) > most {
+		return strconv.Quote(string(line[:most])) + "…"
+	}
+	return strconv.Quote(string(line))
+}
+
+// ScanLines calls each for every line of r that ends in a newline, with the line (valid until each returns, newline
+// removed) and its number from 1. Bytes after the last newline are what a crash leaves of a line that was being
+// written: they are not passed on, and torn says that there were some. Errors begin with name and line number.
+func ScanLines(r io.Reader, name string, each func(line []byte, number int) error) (torn bool, err error) {
+	in := bufio.NewReaderSize(r, 1<<14)
+	var long []byte // a line that did not fit into the reader's buffer, as far as it has been read
+	for number := 1; ; {
+		part, err := in.ReadSlice('\n')
+		line := part
+		if len(long) > 0 || errors.Is(err, bufio.ErrBufferFull) {
+			long = append(long, part...)
+			line = long
+		}
+		switch {
+		case len(line) > LineBytesMax:
+			return false, fmt.Errorf("%s:%d: %w", name, number, ErrLineTooLong)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF):
+			return len(line) > 0, nil
+		case err != nil:
+			return false, fmt.Errorf("read %s: %w", name, err)
+		}
+		if err := each(line[:len(line)-1], number); err != nil {
+			return false, fmt.Errorf("%s:%d: %w", name, number, err)
+		}
+		long = long[:0]
+		number++
+	}
+}

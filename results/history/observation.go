@@ -1,0 +1,123 @@
+package history
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The kinds of observations that checkers and reports know. Nodes may write others.
+const (
+	ObservedElected   = "elected"   // the node leads Ballot
+	ObservedDeposed   = "deposed"   // the node stopped leading Ballot; Reason says why
+	ObservedChosen    = "chosen"    // Slot is known to be chosen
+	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
+	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
+	ObservedRecovered = "recovered" // the node started
+)
+
+// Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
+type Observation struct {
+	Mono   time.Duration // the node's monotonic clock; comparable within one boot
+	Wall   time.Time     // the node's wall clock
+	Boot   string        // names the incarnation: another one after every start of the process
+	Node   string
+	Kind   string
+	Ballot string
+	First  uint64
+	Slot   uint64
+	Peer   string
+	IDs    []string // "client:seq" of each command, "-" for one without a session
+	Reason string
+}
+
+type observationLine struct {
+	Mono   int64    `json:"mono_ns"`
+	Wall   int64    `json:"wall_ns"`
+	Boot   label    `json:"boot"`
+	Node   label    `json:"node"`
+	Kind   string   `json:"kind"`
+	Ballot label    `json:"ballot"`
+	First  uint64   `json:"first"`
+	Slot   uint64   `json:"slot"`
+	Peer   label    `json:"peer"`
+	IDs    []string `json:"ids"`
+	Reason string   `json:"reason"`
+}
+
+// label is a name that a node may also write as a number.
+type label string
+
+func (l *label) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		var s string
+		err := json.Unmarshal(b, &s)
+		*l = label(s)
+		return err
+	}
+	if bytes.ContainsAny(b, "{[") {
+		return fmt.Errorf("want a name or a number, not %s", quoteStart(b))
+	}
+	if !bytes.Equal(b, []byte("null")) {
+		*l = label(b)
+	}
+	return nil
+}
+
+// ObservationLog is what one node observed, over all its incarnations.
+type ObservationLog struct {
+	Observations []Observation
+	Truncated    bool // the file ended in the middle of a line, as it does when a node is killed; that was left out
+}
+
+// ReadObservations reads a node's observation file: JSON lines without checksums, because it is the system under test
+// that writes them. A node that is killed can leave a piece of a line behind, to which its next incarnation's first
+// line is glued: the piece is left out. Any other line that does not decode is an error.
+func ReadObservations(path string) (ObservationLog, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ObservationLog{}, fmt.Errorf("open observations: %w", err)
+	}
+	defer f.Close()
+	var log ObservationLog
+	log.Truncated, err = ScanLines(f, filepath.Base(path), func(line []byte, _ int) error {
+		o, err := parseObservation(line)
+		if err != nil {
+			return err
+		}
+		log.Observations = append(log.Observations, o)
+		return nil
+	})
+	if err != nil {
+		return ObservationLog{}, err
+	}
+	return log, nil
+}
+
+func parseObservation(line []byte) (Observation, error) {
+	var l observationLine
+	err := json.Unmarshal(line, &l)
+	if err != nil {
+		// A kill in the middle of a line, then the next incarnation's first line glued to it.
+		if i := bytes.LastIndex(line, []byte(`{"`)); i > 0 {
+			l = observationLine{}
+			if json.Unmarshal(line[i:], &l) == nil {
+				err = nil
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return Observation{}, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
+	case l.Kind == "":
+		return Observation{}, fmt.Errorf("observation has no kind: %s", quoteStart(line))
+	}
+	return Observation{
+		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
+		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
+		IDs: l.IDs, Reason: l.Reason,
+	}, nil
+}

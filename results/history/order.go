@@ -1,0 +1,87 @@
+package history
+
+import (
+	"fmt"
+	"time"
+)
+
+// order holds the rules by which events follow one another. The writer keeps them and the reader verifies them, with
+// the same code: a history that breaks them would make a checker answer a question that nobody asked.
+type order struct {
+	next  int64         // seq of the next event
+	last  time.Duration // time of the last one
+	procs map[int]*process
+}
+
+// process is what order remembers of a client.
+type process struct {
+	node    string
+	open    *Event // its outstanding invocation
+	retired bool   // it had an unknown: its last operation may still take effect
+}
+
+// admit verifies that e may follow everything admitted so far, and takes note of it. On error nothing has changed.
+func (o *order) admit(e Event) error {
+	if e.Seq != o.next {
+		return fmt.Errorf("seq is %d, want %d", e.Seq, o.next)
+	}
+	if e.Time < 0 || o.next > 0 && e.Time <= o.last {
+		return fmt.Errorf("time %d ns is not after %d ns", e.Time, o.last)
+	}
+	if e.Type != End {
+		if err := o.admitOperation(e); err != nil {
+			return err
+		}
+	}
+	o.next, o.last = e.Seq+1, e.Time
+	return nil
+}
+
+func (o *order) admitOperation(e Event) error {
+	if err := e.validate(); err != nil {
+		return err
+	}
+	p := o.procs[e.Process]
+	switch {
+	case p != nil && p.node != e.Node:
+		return fmt.Errorf("process %d is pinned to %s and cannot move to %s", e.Process, p.node, e.Node)
+	case p != nil && p.retired:
+		return fmt.Errorf("process %d was retired by an unknown outcome and cannot act again", e.Process)
+	}
+	if e.Type != Invoke {
+		return o.admitCompletion(p, e)
+	}
+	if p == nil {
+		p = &process{node: e.Node}
+		if o.procs == nil {
+			o.procs = make(map[int]*process)
+		}
+		o.procs[e.Process] = p
+	}
+	if p.open != nil {
+		return fmt.Errorf("process %d invokes %v while its %v (seq %d) is outstanding",
+			e.Process, e.Op, p.open.Op, p.open.Seq)
+	}
+	p.open = &e
+	return nil
+}
+
+func (o *order) admitCompletion(p *process, e Event) error {
+	if p == nil || p.open == nil {
+		return fmt.Errorf("process %d completes %v, which it has not invoked", e.Process, e.Op)
+	}
+	if !p.open.Op.equal(e.Op) || p.open.Phase != e.Phase {
+		return fmt.Errorf("process %d completes %v (%s), but had invoked %v (%s, seq %d)",
+			e.Process, e.Op, e.Phase, p.open.Op, p.open.Phase, p.open.Seq)
+	}
+	p.open = nil
+	p.retired = e.Type == Unknown
+	return nil
+}
+
+func (o Op) equal(p Op) bool {
+	if (o.Expect == nil) != (p.Expect == nil) || o.Expect != nil && *o.Expect != *p.Expect {
+		return false
+	}
+	return o.Func == p.Func && o.Key == p.Key && o.Value == p.Value
+}
