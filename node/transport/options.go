@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options configures a Transport. Cluster, Self and Deliver are required; other zero values mean the defaults named.
+type Options struct {
+	Cluster string            // the cluster's name, at most 64 bytes
+	Self    uint16            // this node
+	Peers   map[uint16]string // host:port of the other nodes; an entry for Self is ignored
+
+	// Deliver is called with every message, from one goroutine per connection; payload then belongs to the callee. While
+	// it blocks, its sender is slowed down. It must return when Close is called.
+	Deliver func(from uint16, payload []byte)
+
+	Logger hclog.Logger // nil discards
+
+	Heartbeat    time.Duration // 200 ms
+	DeadAfter    time.Duration // 800 ms; at least two heartbeats
+	DialEvery    time.Duration // 200 ms
+	DialPatience time.Duration // 3 s
+
+	QueueMessagesMax int // messages that wait for one peer: 4096
+	QueueBytesMax    int // bytes that wait for one peer: 32 MiB
+	FrameBytesMax    int // the longest message: 8 MiB
+}
+
+const clusterBytesMax = 64
+
+func (o Options) withDefaults() Options {
+	setDuration := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	setInt := func(n *int, to int) {
+		if *n == 0 {
+			*n = to
+		}
+	}
+	setDuration(&o.Heartbeat, 200*time.Millisecond)
+	setDuration(&o.DeadAfter, 800*time.Millisecond)
+	setDuration(&o.DialEvery, 200*time.Millisecond)
+	setDuration(&o.DialPatience, 3*time.Second)
+	setInt(&o.QueueMessagesMax, 4096)
+	setInt(&o.QueueBytesMax, 32<<20)
+	setInt(&o.FrameBytesMax, 8<<20)
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return o
+}
+
+// Validate lists everything that is wrong.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(o.Cluster != "" && len(o.Cluster) <= clusterBytesMax, "cluster name must have 1 to %d bytes: %q",
+		clusterBytesMax, o.Cluster)
+	check(o.Self != 0, "self must not be node 0")
+	check(o.Deliver != nil, "deliver must be set")
+	for id := range o.Peers {
+		check(id != 0, "node 0 cannot be a peer")
+	}
+	check(o.Heartbeat > 0, "heartbeat must be positive: %v", o.Heartbeat)
+	check(o.DeadAfter >= 2*o.Heartbeat, "dead after %v must be at least two heartbeats of %v", o.DeadAfter, o.Heartbeat)
+	check(o.DialEvery > 0, "dial every must be positive: %v", o.DialEvery)
+	check(o.DialPatience >= o.DialEvery, "dial patience %v must not be below dial every %v", o.DialPatience, o.DialEvery)
+	check(o.QueueMessagesMax > 0, "queue messages max must be positive: %d", o.QueueMessagesMax)
+	check(o.QueueBytesMax > 0, "queue bytes max must be positive: %d", o.QueueBytesMax)
+	check(o.FrameBytesMax >= helloBytesMax && o.FrameBytesMax <= 1<<30, "frame bytes max must be %d to %d: %d",
+		helloBytesMax, 1<<30, o.FrameBytesMax)
+	return errors.Join(problems...)
+}
