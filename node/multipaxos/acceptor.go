@@ -1,0 +1,150 @@
+package multipaxos
+
+import (
+	"fmt"
+	"slices"
+
+	"elenchus/node/protocol"
+)
+
+// onPrepare promises the ballot if it is not below what was promised before, and reports what was accepted (003 III,
+// 004 "Prepare phase"). A repeated Prepare, or one that asks for a later page, gets its answer from the same promise.
+func (m *Machine) onPrepare(msg *protocol.Message) {
+	if msg.Ballot.Node != msg.From {
+		return
+	}
+	if msg.Ballot.Less(m.promised) {
+		m.nack(msg)
+		return
+	}
+	if m.promised.Less(msg.Ballot) {
+		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
+		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
+		m.leader, m.ballot = 0, msg.Ballot
+		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout)) // it deserves a chance
+	}
+	first := msg.First
+	if first == 0 {
+		first = msg.Committed + 1
+	}
+	page := protocol.Message{
+		Kind: protocol.MsgPromise, To: msg.From, Ballot: msg.Ballot, First: first, Last: protocol.SlotLast,
+	}
+	if start := max(first, m.committed+1); start <= m.log.last {
+		var last protocol.Slot
+		page.Entries, last = m.log.collect(start, m.log.last, m.opts.CatchupChunk, m.opts.CatchupBytes)
+		if last < m.log.last {
+			page.Last = last
+		}
+	}
+	// What is reported must be as durable as the promise: a report that a crash can take back was never true.
+	m.send(page, m.written)
+}
+
+// onAccept accepts the entries unless a higher ballot was promised.
+func (m *Machine) onAccept(msg *protocol.Message) {
+	if !wellFormedAccept(msg) {
+		return
+	}
+	if msg.Ballot.Less(m.promised) {
+		m.nack(msg)
+		return
+	}
+	// Each record implies the promise of its ballot, so the promise needs none of its own.
+	m.raisePromise(msg.Ballot, fmt.Sprintf("accepted in %v", msg.Ballot))
+	for _, e := range msg.Entries {
+		if !m.accept(e) {
+			return
+		}
+	}
+	m.promisedSeq = max(m.promisedSeq, m.written)
+	m.follow(msg)
+	m.send(protocol.Message{
+		Kind: protocol.MsgAccepted, To: msg.From, Ballot: msg.Ballot,
+		First: msg.Entries[0].Slot, Last: msg.Entries[len(msg.Entries)-1].Slot,
+	}, m.written)
+}
+
+func wellFormedAccept(msg *protocol.Message) bool {
+	if msg.Ballot.Node != msg.From || len(msg.Entries) == 0 {
+		return false
+	}
+	first := msg.Entries[0].Slot
+	for i, e := range msg.Entries {
+		if e.Ballot != msg.Ballot || e.Slot != first+protocol.Slot(i) {
+			return false
+		}
+	}
+	// Slot numbers beyond any window could only come from a defect, and would make ranges of slots long.
+	return first > 0 && msg.Entries[len(msg.Entries)-1].Slot-1 < msg.Committed+WindowMax
+}
+
+// accept stores one entry whose ballot is not below the promise. It reports false if the node had to stop.
+func (m *Machine) accept(e protocol.Entry) bool {
+	if old := m.log.get(e.Slot); old != nil {
+		same := slices.Equal(old.Batch, e.Batch)
+		switch {
+		case old.chosen && !same:
+			m.halt("slot %d has a chosen value of ballot %v, and ballot %v proposes another", e.Slot, old.Ballot, e.Ballot)
+			return false
+		case old.Ballot == e.Ballot && !same:
+			m.halt("slot %d got two values in ballot %v", e.Slot, e.Ballot)
+			return false
+		case !old.Ballot.Less(e.Ballot):
+			return true // a repeat; or chosen, and learned from a later ballot
+		}
+	}
+	m.record(protocol.Record{Kind: protocol.RecordAccept, Entry: e})
+	m.log.put(e)
+	return true
+}
+
+// onHeartbeat follows the leader. The answer means that this node has promised nothing above the ballot, which is what
+// confirms a quorum read.
+func (m *Machine) onHeartbeat(msg *protocol.Message) {
+	if msg.Ballot.Node != msg.From {
+		return
+	}
+	if msg.Ballot.Less(m.promised) {
+		m.nack(msg)
+		return
+	}
+	if m.promised.Less(msg.Ballot) {
+		m.raisePromise(msg.Ballot, fmt.Sprintf("%v leads", msg.Ballot))
+		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
+	}
+	m.follow(msg)
+	if msg.Seq != 0 {
+		m.send(protocol.Message{
+			Kind: protocol.MsgHeartbeatAck, To: msg.From, Ballot: msg.Ballot, Seq: msg.Seq,
+		}, m.promisedSeq)
+	}
+}
+
+// follow notes a sign of life of the leader of a ballot that is not below the promise, and its commit notice.
+func (m *Machine) follow(msg *protocol.Message) {
+	m.ballot, m.leader, m.heard = msg.Ballot, msg.From, m.now
+	m.losses = 0
+	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
+	m.takeNotice(msg.Ballot, msg.Committed)
+}
+
+// raisePromise raises the promise to b, if it is higher, and ends what this node was doing in a lower ballot. The caller
+// records it.
+func (m *Machine) raisePromise(b protocol.Ballot, reason string) {
+	if !m.promised.Less(b) {
+		return
+	}
+	m.promised = b
+	m.noteBallot(b)
+	m.observe(protocol.Observation{Kind: protocol.ObservedBallot, Ballot: b})
+	if m.role != protocol.RoleFollower && b != m.ballot {
+		m.stepDown(reason)
+	}
+}
+
+func (m *Machine) nack(msg *protocol.Message) {
+	m.send(protocol.Message{
+		Kind: protocol.MsgNack, To: msg.From, Ballot: msg.Ballot, Promised: m.promised,
+	}, 0)
+}

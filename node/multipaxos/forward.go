@@ -1,0 +1,68 @@
+package multipaxos
+
+import (
+	"time"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// forwardQueue hands the waiting requests to the leader, if this node follows one (000 "operating phase"). Each goes out
+// once: a second copy could be executed after the client was told that the first one failed.
+func (m *Machine) forwardQueue() {
+	if m.role != protocol.RoleFollower || m.leader == 0 {
+		return
+	}
+	for p := m.requests.queue.pop(); p != nil; p = m.requests.queue.pop() {
+		if p.deadline <= m.now {
+			m.giveUp(p, "no leader in time")
+			continue
+		}
+		p.state, p.leader = stateForwarded, m.leader
+		m.send(protocol.Message{
+			Kind: protocol.MsgForward, To: m.leader, Request: p.key.id, Seq: m.incarnation,
+			Command: p.command, Timeout: int64(p.deadline - m.now),
+		}, 0)
+	}
+}
+
+// onForward takes a request over from a follower. A node that does not lead never passes it on.
+func (m *Machine) onForward(msg *protocol.Message) {
+	p := &pending{
+		key:     requestKey{from: msg.From, incarnation: msg.Seq, id: msg.Request},
+		command: msg.Command, deadline: m.now + time.Duration(max(0, msg.Timeout)), heap: -1,
+	}
+	if m.role != protocol.RoleLeader {
+		m.replyForward(p, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "not the leader"})
+		return
+	}
+	m.admit(p)
+}
+
+func (m *Machine) replyForward(p *pending, reply protocol.Reply) {
+	m.send(protocol.Message{
+		Kind: protocol.MsgForwardReply, To: p.key.from, Request: p.key.id, Seq: p.key.incarnation,
+		Outcome: reply.Outcome, Result: reply.Result, Reason: reply.Reason, First: reply.Slot, Promised: reply.Ballot,
+	}, reply.After)
+}
+
+// onForwardReply passes the leader's answer on to the client. Only the first counts.
+//
+// A refused change is not known to have failed: if the network repeated the forward, the refusal may be for the second
+// copy while the first has been proposed. What the replicated state itself refused is refused for every copy.
+func (m *Machine) onForwardReply(msg *protocol.Message) {
+	p := m.requests.live[requestKey{id: msg.Request}]
+	if p == nil || p.state != stateForwarded || p.leader != msg.From || msg.Seq != m.incarnation {
+		return
+	}
+	reply := protocol.Reply{
+		Outcome: msg.Outcome, Result: msg.Result, Reason: msg.Reason, Slot: msg.First, Ballot: msg.Promised,
+	}
+	if msg.Outcome == protocol.OutcomeFail && p.command.Op.Mutates() && msg.Result.Code == register.CodeOK {
+		reply.Outcome = protocol.OutcomeUnknown
+	}
+	if reply.Slot != 0 {
+		reply.Leader = msg.From
+	}
+	m.finish(p, reply)
+}

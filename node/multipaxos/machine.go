@@ -1,0 +1,238 @@
+package multipaxos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"elenchus/node/clock"
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// Machine is one node of the protocol. It is made by [New] and implements [protocol.Machine].
+type Machine struct {
+	opts    Options
+	members members
+	rng     *rand.Rand
+
+	// This step.
+	clock clock.Reading
+	now   time.Duration // clock.Mono
+	fx    protocol.Effects
+
+	// This incarnation.
+	started     bool
+	halted      error
+	incarnation uint64            // tells this incarnation's forwards from those of earlier ones
+	written     protocol.WriteSeq // the last record handed to the driver
+	durable     protocol.WriteSeq // the last one known to be durable
+	timers      [timersEnd]timer
+
+	// Acceptor.
+	promised    protocol.Ballot
+	promisedSeq protocol.WriteSeq // the record that makes promised durable
+	log         slotLog
+
+	// Learner.
+	store        *register.Store
+	committed    protocol.Slot // every slot up to here is chosen and applied
+	committedRec protocol.Slot // the last RecordCommit
+	notice       notice
+	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last heard
+	catchup      catchup
+
+	// Whom this node follows, or is.
+	role   protocol.Role
+	ballot protocol.Ballot // the ballot it leads, campaigns in or follows
+	leader protocol.NodeID
+	heard  time.Duration // the last sign of life of leader
+
+	// Proposer.
+	highest     protocol.Ballot // the highest ballot seen anywhere: the next own one is above it
+	losses      int             // campaigns and leaderships lost since the last success
+	campaigning campaigning
+	leading     leading
+	reading     reading
+
+	requests requests
+}
+
+var _ protocol.Machine = (*Machine)(nil)
+
+// New returns a node that starts from what its log held. It does nothing before its first Step with
+// [protocol.InputStart]. Errors are invalid options, all of them at once, and a recovered log that contradicts itself.
+func New(opts Options, rec protocol.Recovered) (*Machine, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("invalid multipaxos options: %w", err)
+	}
+	opts = opts.withDefaults()
+	store, err := register.New(register.Options{SessionsMax: opts.SessionsMax})
+	if err != nil {
+		return nil, fmt.Errorf("create store: %w", err)
+	}
+	log, err := newLog(rec)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{
+		opts:         opts,
+		members:      newMembers(opts.Members, opts.Self),
+		rng:          rand.New(rand.NewPCG(opts.Seed, uint64(opts.Self))),
+		promised:     rec.Promised,
+		log:          log,
+		store:        store,
+		committedRec: rec.Committed,
+		highest:      rec.Round,
+	}
+	m.noteBallot(rec.Promised)
+	m.requests.init()
+	return m, nil
+}
+
+// Step implements [protocol.Machine].
+func (m *Machine) Step(now clock.Reading, in protocol.Input) protocol.Effects {
+	m.reset(now)
+	if m.halted == nil && m.started != (in.Kind == protocol.InputStart) {
+		m.dispatch(in)
+		m.settle()
+	}
+	if m.halted != nil {
+		return protocol.Effects{Halt: m.halted}
+	}
+	return m.fx
+}
+
+func (m *Machine) reset(now clock.Reading) {
+	m.clock, m.now = now, now.Mono
+	m.fx.Records = m.fx.Records[:0]
+	m.fx.Sends = m.fx.Sends[:0]
+	m.fx.Replies = m.fx.Replies[:0]
+	m.fx.Timers = m.fx.Timers[:0]
+	m.fx.Observations = m.fx.Observations[:0]
+}
+
+func (m *Machine) dispatch(in protocol.Input) {
+	switch in.Kind {
+	case protocol.InputStart:
+		m.start()
+	case protocol.InputMessage:
+		m.onMessage(in.Message)
+	case protocol.InputRequest:
+		m.onRequest(in.Request)
+	case protocol.InputTimer:
+		m.onTimer(in.Timer)
+	case protocol.InputDurable:
+		m.onDurable(in.Durable)
+	}
+}
+
+// start applies the recovered prefix, as if it had just been learned.
+func (m *Machine) start() {
+	m.started = true
+	m.incarnation = m.rng.Uint64() ^ uint64(m.clock.Wall)
+	m.observe(protocol.Observation{
+		Kind: protocol.ObservedRecovered, Ballot: m.promised, Slot: m.committedRec,
+	})
+	m.advance()
+	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
+}
+
+func (m *Machine) onMessage(msg *protocol.Message) {
+	if msg == nil || msg.To != m.opts.Self || msg.From == m.opts.Self {
+		return
+	}
+	from, ok := m.members.index(msg.From)
+	if !ok {
+		return
+	}
+	m.known[from] = max(m.known[from], msg.Committed)
+	m.noteBallot(msg.Ballot)
+	switch msg.Kind {
+	case protocol.MsgPrepare:
+		m.onPrepare(msg)
+	case protocol.MsgPromise:
+		m.onPromise(msg, from)
+	case protocol.MsgNack:
+		m.onNack(msg)
+	case protocol.MsgAccept:
+		m.onAccept(msg)
+	case protocol.MsgAccepted:
+		m.onAccepted(msg, from)
+	case protocol.MsgHeartbeat:
+		m.onHeartbeat(msg)
+	case protocol.MsgHeartbeatAck:
+		m.onHeartbeatAck(msg, from)
+	case protocol.MsgCatchup:
+		m.onCatchup(msg)
+	case protocol.MsgChosen:
+		m.onChosen(msg)
+	case protocol.MsgForward:
+		m.onForward(msg)
+	case protocol.MsgForwardReply:
+		m.onForwardReply(msg)
+	}
+}
+
+func (m *Machine) onDurable(seq protocol.WriteSeq) {
+	// A driver cannot make durable what it was not given.
+	m.durable = max(m.durable, min(seq, m.written))
+	if m.role == protocol.RoleLeader {
+		m.countOwnVotes()
+	}
+}
+
+// settle does what follows from the step's input, once for all of it.
+func (m *Machine) settle() {
+	m.tryElect()
+	m.propose()
+	m.confirmReads()
+	m.forwardQueue()
+	m.requestCatchup()
+	m.announceCommit()
+	if len(m.fx.Records) > 0 {
+		m.recordCommit() // rides on a write that happens anyway
+	} else if m.committed > m.committedRec {
+		m.ensure(TimerCommit, 10*m.opts.HeartbeatInterval)
+	}
+}
+
+// record asks for a durable write and returns its number.
+func (m *Machine) record(rec protocol.Record) protocol.WriteSeq {
+	m.fx.Records = append(m.fx.Records, rec)
+	m.written++
+	return m.written
+}
+
+// send sends a message to a peer when the write named by after is durable.
+func (m *Machine) send(msg protocol.Message, after protocol.WriteSeq) {
+	msg.From = m.opts.Self
+	msg.Committed = m.committed
+	m.fx.Sends = append(m.fx.Sends, protocol.Send{Message: msg, After: after})
+}
+
+// broadcast sends a message to every peer.
+func (m *Machine) broadcast(msg protocol.Message, after protocol.WriteSeq) {
+	for i, id := range m.members.ids {
+		if i != m.members.self {
+			msg.To = id
+			m.send(msg, after)
+		}
+	}
+}
+
+func (m *Machine) observe(o protocol.Observation) { m.fx.Observations = append(m.fx.Observations, o) }
+
+// noteBallot remembers the highest ballot seen, so that the next campaign goes above it.
+func (m *Machine) noteBallot(b protocol.Ballot) {
+	if m.highest.Less(b) {
+		m.highest = b
+	}
+}
+
+// halt stops the node for good: what it has seen cannot be, so whatever it did next could break a promise.
+func (m *Machine) halt(format string, args ...any) {
+	if m.halted == nil {
+		m.halted = fmt.Errorf("%v stops: %s", m.opts.Self, fmt.Sprintf(format, args...))
+	}
+}

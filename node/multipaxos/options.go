@@ -1,0 +1,181 @@
+package multipaxos
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// Reads says how reads are answered (protocols.md §2).
+type Reads uint8
+
+// The ways to read.
+const (
+	// ReadsQuorum: the leader confirms its ballot with one round to a majority and answers from its state.
+	ReadsQuorum Reads = iota
+	// ReadsLog: through the log, like a write.
+	ReadsLog
+	// ReadsLocal: whatever this replica has applied, without any check. Knowingly stale, for demonstration.
+	ReadsLocal
+)
+
+var readsNames = [...]string{"quorum", "log", "local"}
+
+// String is the name that [ParseReads] understands.
+func (r Reads) String() string {
+	if int(r) < len(readsNames) {
+		return readsNames[r]
+	}
+	return fmt.Sprintf("reads(%d)", uint8(r))
+}
+
+// ParseReads finds the way to read of that name: log, quorum or local.
+func ParseReads(name string) (Reads, error) {
+	if i := slices.Index(readsNames[:], name); i >= 0 {
+		return Reads(i), nil
+	}
+	return 0, fmt.Errorf("unknown way to read %q: want one of %s", name, strings.Join(readsNames[:], ", "))
+}
+
+// WindowMax is the largest window. An acceptor refuses slots further than that above the proposer's committed prefix.
+const WindowMax = 1 << 16
+
+// Options configure a [Machine]. Self and Members are required; every other zero means the default beside it. The
+// defaults are a profile for a lab, where round trips take milliseconds.
+type Options struct {
+	// Self is this node, one of Members. All members are configured with the same set, in any order.
+	Self    protocol.NodeID
+	Members []protocol.NodeID
+
+	// Reads is how reads are answered; the zero value is ReadsQuorum.
+	Reads Reads
+
+	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms), and
+	// HeartbeatInterval how often a leader makes itself heard (100 ms). The interval must be the shorter one; with less
+	// than a factor of three every lost message costs an election.
+	ElectionTimeout   time.Duration
+	HeartbeatInterval time.Duration
+
+	// Jitter stretches election timeouts and back-offs by a random share of up to this much: 1 makes them last up to
+	// twice as long. Zero means 1; negative means none at all, with which duelling proposers may duel for ever.
+	Jitter float64
+
+	// BackoffMin and BackoffMax bound the pause before the next campaign of a node that lost one: it doubles with every
+	// loss (150 ms … 2.4 s).
+	BackoffMin time.Duration
+	BackoffMax time.Duration
+
+	// PromiseGrace is how long a candidate with a majority of promises waits for those of the others, so as to learn of
+	// more accepted values at once (000, "problems faced"). Zero is off.
+	PromiseGrace time.Duration
+
+	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms).
+	RetryInterval time.Duration
+
+	// Window is the number of slots a leader may have outstanding above its committed prefix (64).
+	Window int
+
+	// BatchMax is the number of commands in one slot (128), BatchBytes the size from which on no more are added (1 MiB).
+	BatchMax   int
+	BatchBytes int
+
+	// CatchupChunk is the number of entries in one answer to a node that lags, and in one page of a promise (256);
+	// CatchupBytes is the size from which on no more are added (1 MiB).
+	CatchupChunk int
+	CatchupBytes int
+
+	// PendingMax is the number of requests that may wait for an answer (8192), this node's own and forwarded ones. Any
+	// more fail at once.
+	PendingMax int
+
+	// SessionsMax is the size of the session table, as in register.Options. It must be equal on all nodes.
+	SessionsMax int
+
+	// Seed is where the machine's random choices come from. A driver passes a different one to every incarnation; equal
+	// options, inputs and readings give equal effects.
+	Seed uint64
+}
+
+func (o Options) withDefaults() Options {
+	o.Members = slices.Clone(o.Members)
+	slices.Sort(o.Members)
+	durations := []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.ElectionTimeout, 600 * time.Millisecond},
+		{&o.HeartbeatInterval, 100 * time.Millisecond},
+		{&o.BackoffMin, 150 * time.Millisecond},
+		{&o.BackoffMax, 2400 * time.Millisecond},
+		{&o.RetryInterval, 200 * time.Millisecond},
+	}
+	for _, d := range durations {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	numbers := []struct {
+		field *int
+		value int
+	}{
+		{&o.Window, 64},
+		{&o.BatchMax, 128}, {&o.BatchBytes, 1 << 20},
+		{&o.CatchupChunk, 256}, {&o.CatchupBytes, 1 << 20},
+		{&o.PendingMax, 8192},
+	}
+	for _, n := range numbers {
+		if *n.field == 0 {
+			*n.field = n.value
+		}
+	}
+	switch {
+	case o.Jitter == 0:
+		o.Jitter = 1
+	case o.Jitter < 0:
+		o.Jitter = 0
+	}
+	return o
+}
+
+// Validate returns every problem with the options, joined, or nil.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	n := len(o.Members)
+	check(n >= 1 && n <= protocol.NodesMax, "members: %d nodes; want 1 to %d", n, protocol.NodesMax)
+	check(len(slices.Compact(slices.Clone(o.Members))) == n, "members: %v has duplicates", o.Members)
+	check(!slices.Contains(o.Members, 0), "members: zero is nobody")
+	check(slices.Contains(o.Members, o.Self), "self: %v is not among the members %v", o.Self, o.Members)
+	check(int(o.Reads) < len(readsNames), "reads: unknown way %d", o.Reads)
+	check(o.ElectionTimeout > 0, "election timeout: %v is negative", o.ElectionTimeout)
+	check(o.HeartbeatInterval > 0, "heartbeat interval: %v is negative", o.HeartbeatInterval)
+	check(o.HeartbeatInterval < o.ElectionTimeout, "heartbeat interval: %v is not below the election timeout %v",
+		o.HeartbeatInterval, o.ElectionTimeout)
+	check(o.Jitter <= 10, "jitter: %v is above 10", o.Jitter)
+	check(o.BackoffMin > 0 && o.BackoffMax >= o.BackoffMin, "back-off: %v … %v is no range", o.BackoffMin, o.BackoffMax)
+	check(o.PromiseGrace >= 0, "promise grace: %v is negative", o.PromiseGrace)
+	check(o.RetryInterval > 0, "retry interval: %v is negative", o.RetryInterval)
+	within := func(name string, v, limit int) {
+		check(v >= 1 && v <= limit, "%s: %d; want 1 to %d", name, v, limit)
+	}
+	within("window", o.Window, WindowMax)
+	within("batch max", o.BatchMax, protocol.BatchCommandsMax)
+	within("batch bytes", o.BatchBytes, protocol.EntriesBytesMax)
+	within("catch-up chunk", o.CatchupChunk, protocol.EntriesMax)
+	within("catch-up bytes", o.CatchupBytes, protocol.EntriesBytesMax)
+	within("pending max", o.PendingMax, 1<<20)
+	if err := (register.Options{SessionsMax: o.SessionsMax}).Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,224 @@
+package multipaxos
+
+import (
+	"time"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// leading is the state of phase 2.
+type leading struct {
+	next     protocol.Slot        // the next slot to propose in
+	adopted  [][]register.Command // what must be proposed in the slots from next on, before anything new
+	barrier  protocol.Slot        // the last of those slots: from there on this node knows what was chosen before its ballot
+	inflight []proposal           // the slots committed+1 … next-1
+	unsynced protocol.Slot        // the first slot whose own record is not yet durable
+
+	announced protocol.Slot // the committed prefix in the last message to all
+	beat      uint64        // Seq of the last heartbeat
+}
+
+// proposal is a slot that was proposed and is not yet in the committed prefix.
+type proposal struct {
+	slot    protocol.Slot
+	seq     protocol.WriteSeq // this node's own acceptance
+	votes   nodeSet
+	sent    time.Duration
+	waiters []*pending // who waits for the commands of the batch, in their order; empty for adopted values
+}
+
+// propose starts as many slots as the window allows (002 §6.1). Followers' disks and this node's own work at the same
+// time: an Accept waits for no write, but the leader counts its own vote only when it is durable.
+func (m *Machine) propose() {
+	if m.role != protocol.RoleLeader || m.halted != nil {
+		return
+	}
+	var entries []protocol.Entry
+	bytes := 0
+	for m.leading.next <= m.committed+protocol.Slot(m.opts.Window) {
+		batch, waiters, ok := m.nextBatch()
+		if !ok {
+			break
+		}
+		e := m.proposeNext(batch, waiters)
+		entries = append(entries, e)
+		bytes += e.Size()
+		if len(entries) == protocol.EntriesMax || bytes >= m.opts.CatchupBytes {
+			m.sendAccept(entries)
+			entries, bytes = nil, 0
+		}
+	}
+	if len(entries) > 0 {
+		m.sendAccept(entries)
+	}
+}
+
+// nextBatch takes what goes into the next slot: first all that was adopted, then what is queued.
+func (m *Machine) nextBatch() (batch []register.Command, waiters []*pending, ok bool) {
+	if len(m.leading.adopted) > 0 {
+		batch = m.leading.adopted[0]
+		m.leading.adopted = m.leading.adopted[1:]
+		return batch, nil, true
+	}
+	bytes := 0
+	for len(batch) < m.opts.BatchMax && bytes < m.opts.BatchBytes {
+		p := m.requests.queue.pop()
+		if p == nil {
+			break
+		}
+		p.state = stateProposed
+		batch = append(batch, p.command)
+		waiters = append(waiters, p)
+		bytes += protocol.CommandSize(p.command)
+	}
+	return batch, waiters, len(batch) > 0
+}
+
+func (m *Machine) proposeNext(batch []register.Command, waiters []*pending) protocol.Entry {
+	e := protocol.Entry{Slot: m.leading.next, Ballot: m.ballot, Batch: batch}
+	m.leading.next++
+	seq := m.record(protocol.Record{Kind: protocol.RecordAccept, Entry: e})
+	m.log.put(e)
+	m.leading.inflight = append(m.leading.inflight, proposal{slot: e.Slot, seq: seq, sent: m.now, waiters: waiters})
+	m.ensure(TimerRetry, m.opts.RetryInterval)
+	return e
+}
+
+func (m *Machine) sendAccept(entries []protocol.Entry) {
+	m.broadcast(protocol.Message{Kind: protocol.MsgAccept, Ballot: m.ballot, Entries: entries}, 0)
+	m.leading.announced = m.committed
+}
+
+// onAccepted counts a follower's votes: for exactly this ballot, once per member and slot.
+func (m *Machine) onAccepted(msg *protocol.Message, from int) {
+	if m.role != protocol.RoleLeader || msg.Ballot != m.ballot || len(m.leading.inflight) == 0 {
+		return
+	}
+	inflight := m.leading.inflight
+	low := inflight[0].slot
+	first, last := max(msg.First, low), min(msg.Last, inflight[len(inflight)-1].slot)
+	for slot := first; slot <= last; slot++ {
+		m.vote(&inflight[slot-low], from)
+	}
+	m.advance()
+}
+
+// countOwnVotes counts this node's own acceptances that have become durable.
+func (m *Machine) countOwnVotes() {
+	l := &m.leading
+	if len(l.inflight) == 0 {
+		return
+	}
+	low := l.inflight[0].slot
+	l.unsynced = max(l.unsynced, low)
+	for ; l.unsynced < l.next && l.inflight[l.unsynced-low].seq <= m.durable; l.unsynced++ {
+		m.vote(&l.inflight[l.unsynced-low], m.members.self)
+	}
+	m.advance()
+}
+
+func (m *Machine) vote(p *proposal, member int) {
+	p.votes = p.votes.with(member)
+	if p.votes.len() >= m.members.quorum {
+		m.markChosen(m.log.get(p.slot))
+	}
+}
+
+// takeWaiters ends the proposal of a slot that is about to be applied and returns those who wait for its commands.
+func (m *Machine) takeWaiters(slot protocol.Slot) []*pending {
+	if len(m.leading.inflight) == 0 || m.leading.inflight[0].slot != slot {
+		return nil
+	}
+	waiters := m.leading.inflight[0].waiters
+	m.leading.inflight = m.leading.inflight[1:]
+	return waiters
+}
+
+func (m *Machine) onRetryTimer() {
+	switch m.role {
+	case protocol.RoleCandidate:
+		m.resendPrepares()
+	case protocol.RoleLeader:
+		m.resendAccepts()
+	}
+}
+
+// resendAccepts repeats what a majority has not answered in time, to those who have not. What is sent is what was
+// accepted here: the value of a ballot and slot never changes.
+func (m *Machine) resendAccepts() {
+	l := &m.leading
+	due, bytes := 0, 0
+	for due < len(l.inflight) && due < protocol.EntriesMax && bytes < m.opts.CatchupBytes {
+		p := &l.inflight[due]
+		if p.sent+m.opts.RetryInterval > m.now {
+			break
+		}
+		bytes += m.log.get(p.slot).Size()
+		p.sent = m.now
+		due++
+	}
+	for i, id := range m.members.ids {
+		if i != m.members.self {
+			m.resendTo(i, id, l.inflight[:due])
+		}
+	}
+	if len(l.inflight) > 0 {
+		m.after(TimerRetry, m.opts.RetryInterval)
+	}
+}
+
+// resendTo repeats those of the proposals that the member has not accepted and that are not chosen, one message for
+// each run of consecutive slots.
+func (m *Machine) resendTo(member int, id protocol.NodeID, due []proposal) {
+	var run []protocol.Entry
+	flush := func() {
+		if len(run) > 0 {
+			m.send(protocol.Message{Kind: protocol.MsgAccept, To: id, Ballot: m.ballot, Entries: run}, 0)
+			run = nil
+		}
+	}
+	for i := range due {
+		e := m.log.get(due[i].slot)
+		if due[i].votes.has(member) || e.chosen {
+			flush()
+			continue
+		}
+		run = append(run, e.Entry)
+	}
+	flush()
+}
+
+func (m *Machine) onHeartbeatTimer() {
+	m.heartbeat()
+	m.after(TimerHeartbeat, m.opts.HeartbeatInterval)
+}
+
+// heartbeat tells everybody that the leader is alive, and asks for an answer.
+func (m *Machine) heartbeat() {
+	m.leading.beat++
+	m.leading.announced = m.committed
+	m.broadcast(protocol.Message{Kind: protocol.MsgHeartbeat, Ballot: m.ballot, Seq: m.leading.beat}, 0)
+}
+
+// announceCommit tells the followers at once what became chosen when no Accept is about to.
+func (m *Machine) announceCommit() {
+	l := &m.leading
+	if m.role != protocol.RoleLeader || l.announced == m.committed || len(l.inflight) > 0 {
+		return
+	}
+	l.announced = m.committed
+	m.broadcast(protocol.Message{Kind: protocol.MsgHeartbeat, Ballot: m.ballot}, 0)
+}
+
+// abandonProposals answers those who wait for slots that this node can no longer see through. Their commands may still
+// be chosen, by way of whoever leads next, so for a change the answer can only be "unknown".
+func (m *Machine) abandonProposals(reason string) {
+	inflight := m.leading.inflight
+	m.leading = leading{}
+	for i := range inflight {
+		for _, p := range inflight[i].waiters {
+			m.giveUp(p, "lost leadership after proposing: "+reason)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package multipaxos
+
+import (
+	"elenchus/node/protocol"
+)
+
+// reading is a leader's confirmation of quorum reads. A round is a heartbeat sent after the reads arrived; a majority of
+// answers to it, or to a later one, proves that no higher ballot had a majority of promises when they arrived, so that
+// nothing was chosen by then that this leader does not know. Many reads share a round, and one round runs at a time.
+type reading struct {
+	waiting   []*pending // arrived since the round started
+	round     []*pending // covered by the round
+	beat      uint64     // Seq of the round's heartbeat; zero when none runs
+	confirmed []*pending // waiting only for their slot to be applied
+
+	acked [protocol.NodesMax]uint64 // the highest heartbeat of this ballot that each member has answered
+}
+
+// addRead takes a read at its leader. It must see everything committed now, and everything that may have been chosen
+// before this leader's ballot: a new leader serves nothing before it has applied up to its barrier.
+func (m *Machine) addRead(p *pending) {
+	p.state = stateReading
+	p.index = max(m.committed, m.leading.barrier)
+	m.reading.waiting = append(m.reading.waiting, p)
+}
+
+func (m *Machine) onHeartbeatAck(msg *protocol.Message, from int) {
+	if m.role == protocol.RoleLeader && msg.Ballot == m.ballot {
+		m.reading.acked[from] = max(m.reading.acked[from], msg.Seq)
+	}
+}
+
+// confirmReads starts a round if reads wait for one, ends it if a majority has answered, and answers what can be.
+func (m *Machine) confirmReads() {
+	if m.role != protocol.RoleLeader || m.halted != nil {
+		return
+	}
+	r := &m.reading
+	m.endRound()
+	if r.beat == 0 && len(r.waiting) > 0 {
+		m.heartbeat()
+		r.beat = m.leading.beat
+		r.round, r.waiting = r.waiting, r.round[:0]
+		m.endRound() // a cluster of one
+	}
+	m.serveReads()
+}
+
+func (m *Machine) endRound() {
+	r := &m.reading
+	if r.beat == 0 {
+		return
+	}
+	answers := 1 // this node has promised nothing above its ballot, or it would have stepped down
+	for i := range m.members.ids {
+		if i != m.members.self && r.acked[i] >= r.beat {
+			answers++
+		}
+	}
+	if answers >= m.members.quorum {
+		r.confirmed = append(r.confirmed, r.round...)
+		clear(r.round)
+		r.round, r.beat = r.round[:0], 0
+	}
+}
+
+func (m *Machine) serveReads() {
+	kept := m.reading.confirmed[:0]
+	for _, p := range m.reading.confirmed {
+		switch {
+		case p.done:
+		case p.index <= m.committed:
+			m.serve(p)
+		default:
+			kept = append(kept, p)
+		}
+	}
+	clear(m.reading.confirmed[len(kept):])
+	m.reading.confirmed = kept
+}
+
+// serve answers a read from this replica's state.
+func (m *Machine) serve(p *pending) {
+	var ballot protocol.Ballot
+	if e := m.log.get(m.committed); e != nil {
+		ballot = e.Ballot
+	}
+	m.observe(protocol.Observation{Kind: protocol.ObservedServed, Slot: m.committed, Ballot: ballot})
+	m.answer(p, m.store.Read(p.command.Key), m.committed, ballot)
+}
+
+// abandonReads hands the reads of a leader that was deposed back to the queue, or to those who forwarded them.
+func (m *Machine) abandonReads(reason string) {
+	r := m.reading
+	m.reading = reading{}
+	for _, list := range [][]*pending{r.confirmed, r.round, r.waiting} {
+		for _, p := range list {
+			if p.done {
+				continue
+			}
+			p.state = stateQueued
+			if p.remote() {
+				m.giveUp(p, "lost leadership: "+reason)
+			} else {
+				m.requests.queue.push(p)
+			}
+		}
+	}
+}
