@@ -1,0 +1,42 @@
+package results
+
+import "runtime/debug"
+
+// Tool is the program that made a run.
+type Tool struct {
+	Version  string `json:"version"`            // of the module: "(devel)" for a build from a checkout
+	Revision string `json:"revision,omitempty"` // commit it was built from
+	Dirty    bool   `json:"dirty,omitempty"`    // the checkout had changes that were not committed
+	Go       string `json:"go,omitempty"`       // Go release
+}
+
+// ThisTool describes the running program, from what the Go toolchain has put into it.
+func ThisTool() Tool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return Tool{Version: "unknown"}
+	}
+	t := Tool{Version: info.Main.Version, Go: info.GoVersion}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			t.Revision = s.Value
+		case "vcs.modified":
+			t.Dirty = s.Value == "true"
+		}
+	}
+	return t
+}
+
+// String is the version in one line: "v1.2.0 (3f2a91c0b1d4, with changes)".
+func (t Tool) String() string {
+	s := t.Version
+	if t.Revision != "" {
+		s += " (" + t.Revision[:min(12, len(t.Revision))]
+		if t.Dirty {
+			s += ", with changes"
+		}
+		s += ")"
+	}
+	return s
+}
