@@ -1,0 +1,210 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options configures a Client. The zero value is usable.
+type Options struct {
+	// DialTimeout bounds connecting; zero means one second. A packet filter that drops makes it count.
+	DialTimeout time.Duration
+
+	// Grace is how much longer than Request.Timeout to wait for the node's own verdict; zero means 500 ms.
+	Grace time.Duration
+}
+
+// Client talks to one node over one connection, opened when it is needed. Concurrent calls of Do wait for each other;
+// whoever wants concurrency uses several clients, as sessions want it anyway.
+type Client struct {
+	opts Options
+	host string
+
+	mu     sync.Mutex
+	conn   *conn // nil when there is none
+	closed bool
+}
+
+// New returns a client of the node at baseURL: "http://10.0.0.1:8000". Nothing is sent yet; a URL that is not one makes
+// every Do fail.
+func New(baseURL string, opts Options) *Client {
+	if opts.DialTimeout == 0 {
+		opts.DialTimeout = time.Second
+	}
+	if opts.Grace == 0 {
+		opts.Grace = 500 * time.Millisecond
+	}
+	c := &Client{opts: opts}
+	if u, err := url.Parse(baseURL); err == nil && u.Scheme == "http" && strings.Trim(u.Path, "/") == "" {
+		c.host = u.Host
+	}
+	return c
+}
+
+// Close closes the connection. A Do under way ends as it would with a broken connection.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.drop()
+}
+
+func (c *Client) drop() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}
+
+func failed(format string, args ...any) Response {
+	return Response{Outcome: Fail, Reason: fmt.Sprintf(format, args...)}
+}
+
+func unknown(format string, args ...any) Response {
+	return Response{Outcome: Unknown, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Do executes one operation and says how it ended. It returns when ctx ends, or Request.Timeout and Options.Grace have
+// passed, at the latest.
+func (c *Client) Do(ctx context.Context, r Request) Response {
+	if err := r.check(); err != nil {
+		return failed("invalid request: %v", err)
+	}
+	req, err := r.http(c.host)
+	if err != nil {
+		return failed("invalid request: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout()+c.opts.Grace)
+	defer cancel()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return failed("client is closed")
+	}
+	if ctx.Err() != nil {
+		return failed("not sent: %v", ctx.Err())
+	}
+	if c.conn != nil && !c.conn.idle() {
+		c.drop() // the node has closed it, or said something that nobody asked for; nothing was written yet
+	}
+	if c.conn == nil {
+		if c.conn, err = dial(ctx, c.host, c.opts.DialTimeout); err != nil {
+			return failed("not sent: %v", err)
+		}
+	}
+	response, keep := c.conn.do(ctx, req, r.Op)
+	if !keep {
+		c.drop()
+	}
+	return response
+}
+
+// Status asks the node how it is, over a connection of its own, so that a slow operation does not delay it.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	ctx, cancel := context.WithTimeout(ctx, TimeoutDefault)
+	defer cancel()
+	req, err := http.NewRequest(http.MethodGet, "http://"+c.host+"/status", nil)
+	if err != nil {
+		return status, fmt.Errorf("get status: %w", err)
+	}
+	cn, err := dial(ctx, c.host, c.opts.DialTimeout)
+	if err != nil {
+		return status, fmt.Errorf("get status: %w", err)
+	}
+	defer cn.Close()
+	code, body, _, err := cn.exchange(ctx, req)
+	if err != nil {
+		return status, fmt.Errorf("get status: %w", err)
+	}
+	if code != http.StatusOK {
+		return status, fmt.Errorf("get status: node answers %d: %.200s", code, body)
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		return status, fmt.Errorf("get status: %w", err)
+	}
+	return status, nil
+}
+
+func dial(ctx context.Context, host string, timeout time.Duration) (*conn, error) {
+	if host == "" {
+		return nil, errors.New("base URL is not http://host:port")
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var dialer net.Dialer
+	nc, err := dialer.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(nc), nil
+}
+
+// do sends the request and judges the answer. It reports whether the connection can be used again.
+func (c *conn) do(ctx context.Context, req *http.Request, op Op) (Response, bool) {
+	code, body, keep, err := c.exchange(ctx, req)
+	if err != nil {
+		if c.written == 0 {
+			return failed("not sent: %v", err), false
+		}
+		return unknown("no answer: %v", explain(ctx, err)), false
+	}
+	response, ok := judge(code, body, op)
+	return response, keep && ok
+}
+
+// explain says in plain words why an exchange ended.
+func explain(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("timed out")
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the node closed the connection")
+	}
+	return err
+}
+
+// judge reads an answer. Whatever is not an answer that the API knows is unknown.
+func judge(code int, body []byte, op Op) (Response, bool) {
+	var a Answer
+	if err := json.Unmarshal(body, &a); err != nil || a.Node == "" {
+		return unknown("status %d with a body that is no answer: %.100q", code, body), false
+	}
+	r := Response{Outcome: a.Outcome, Slot: a.Slot, Ballot: a.Ballot, Node: a.Node, Leader: a.Leader, Reason: a.Reason}
+	matched := a.Matched != nil && *a.Matched
+	if a.Values != nil {
+		r.Values = *a.Values
+	}
+	var want Outcome
+	complete := true
+	switch code {
+	case http.StatusOK:
+		want, r.Matched = OK, op == OpCAS
+		complete = (op != OpCAS || matched) && (a.Values != nil || op == OpWrite || op == OpCAS)
+	case http.StatusPreconditionFailed:
+		want = OK
+		complete = op == OpCAS && a.Matched != nil && !matched && a.Values != nil
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge,
+		http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		want = Fail
+	case http.StatusGatewayTimeout:
+		want = Unknown
+	default:
+		return unknown("status %d, which the API does not have: %.100q", code, body), false
+	}
+	if a.Outcome != want || !complete {
+		return unknown("status %d contradicts its body: %.100q", code, body), false
+	}
+	return r, true
+}
