@@ -1,0 +1,168 @@
+package nemesis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The kinds of fault, as they are called in schedules, on the command line and in reports.
+const (
+	Partition = "partition"
+	Kill      = "kill"
+	Pause     = "pause"
+)
+
+// Kind describes one kind of fault.
+type Kind struct {
+	Name    string
+	Summary string   // one line for people
+	Forms   []string // what may follow the name in a schedule, one form a line
+	Needs   []string // the capabilities without which a host cannot have it done to it
+}
+
+// Kinds lists every kind there is, in the order in which they are shown and planned.
+func Kinds() []Kind {
+	return []Kind{
+		{
+			Name:    Partition,
+			Summary: "hosts stop hearing each other: packets are dropped where they arrive",
+			Forms: []string{
+				"partition split TARGETS | TARGETS [| TARGETS ...]",
+				"partition halves [leader]",
+				"partition isolate TARGETS",
+				"partition ring [NODES]",
+				"partition bridge TARGETS [between TARGETS | TARGETS]",
+				"partition one-way TARGETS -> TARGETS",
+			},
+			Needs: []string{"iptables"},
+		},
+		{
+			Name:    Kill,
+			Summary: "the process gets SIGKILL, and is started again at the end",
+			Forms:   []string{"kill TARGETS"},
+			Needs:   []string{"signals"},
+		},
+		{
+			Name:    Pause,
+			Summary: "the process gets SIGSTOP, and SIGCONT at the end",
+			Forms:   []string{"pause TARGETS"},
+			Needs:   []string{"signals"},
+		},
+	}
+}
+
+// kindNames are the names of [Kinds], in their order.
+func kindNames() []string {
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+func lookupKind(name string) (Kind, bool) {
+	for _, k := range Kinds() {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// ParseKinds reads a list of kinds as the command line has it: "partition,kill", "all" or "none". The answer is in
+// the order of [Kinds] and names none twice; it is empty, not nil, for "none". The error names every word that is
+// no kind.
+func ParseKinds(list string) ([]string, error) {
+	var words []string
+	for _, word := range strings.Split(list, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			words = append(words, word)
+		}
+	}
+	switch {
+	case len(words) == 0:
+		return nil, fmt.Errorf("no kinds of fault given: write a list of %s, or all, or none",
+			strings.Join(kindNames(), ", "))
+	case len(words) == 1 && words[0] == "none":
+		return []string{}, nil
+	case len(words) == 1 && words[0] == "all":
+		return kindNames(), nil
+	}
+	var problems []error
+	for _, word := range words {
+		if _, known := lookupKind(word); known {
+			continue
+		}
+		if word == "all" || word == "none" {
+			problems = append(problems, fmt.Errorf("%q stands alone: it does not go with other kinds of fault", word))
+			continue
+		}
+		problems = append(problems, unknownWord("kind of fault", word, append(kindNames(), "all", "none")))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(kindNames(), func(name string) bool { return !slices.Contains(words, name) }), nil
+}
+
+// Refuse says which of the kinds a host cannot have done to it, for want of which capability; nil means that it has
+// them all. It is for turning a run down by name before it begins, instead of failing in the middle.
+func Refuse(kinds []string, host string, has func(capability string) bool) error {
+	var problems []error
+	for _, name := range kinds {
+		kind, known := lookupKind(name)
+		if !known {
+			problems = append(problems, unknownWord("kind of fault", name, kindNames()))
+		}
+		for _, need := range kind.Needs {
+			if !has(need) {
+				problems = append(problems, fmt.Errorf("%s needs %q, which host %s does not have", name, need, host))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// unknownWord says that a word is none of those known, and which of them may have been meant.
+func unknownWord(what, word string, known []string) error {
+	if near := nearest(word, known); near != "" {
+		return fmt.Errorf("unknown %s %q (did you mean %q?)", what, word, near)
+	}
+	return fmt.Errorf("unknown %s %q (there are %s)", what, word, strings.Join(known, ", "))
+}
+
+// nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
+// and always two, may differ.
+func nearest(word string, known []string) string {
+	best, bestDistance := "", max(2, len(word)/3)+1
+	for _, candidate := range known {
+		distance := editDistance(strings.ToLower(word), candidate)
+		if distance < bestDistance && distance < len(candidate) {
+			best, bestDistance = candidate, distance
+		}
+	}
+	return best
+}
+
+// editDistance counts the letters to insert, delete or replace to make b of a (Levenshtein 1966).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,240 @@
+package nemesis
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// minPlanLength is the shortest run that can be planned.
+const minPlanLength = time.Second
+
+// PlanOptions say what [Plan] is to plan. Only Nodes are needed.
+type PlanOptions struct {
+	Seed  uint64
+	Nodes []string
+
+	// Kinds of fault, see [ParseKinds]. Nil means all, empty means none.
+	Kinds []string
+
+	// Length of the run. Zero means 30 s; less than 1 s is too short to plan.
+	Length time.Duration
+
+	// Quiet is the time at the start without faults, for the cluster to get going. Zero means a tenth of the run, but
+	// at most 3 s; negative means none.
+	Quiet time.Duration
+
+	// Calm is the time at the end without faults, for the cluster to be seen to recover under load. Zero means the
+	// same as for Quiet; negative means none.
+	Calm time.Duration
+
+	// Term is the time in which the system notices that a node is gone: its election timeout, or the length of its
+	// lease. Faults are drawn shorter, about as long and several times longer. Zero means 1 s.
+	Term time.Duration
+
+	// Weights change how often a form of fault is drawn, relative to the others of its kind. The key is the kind and
+	// the detail, as [Forms] lists them: "partition isolate leader". Zero excludes a form.
+	Weights map[string]int
+}
+
+// Form is one thing that the planner may do.
+type Form struct {
+	Kind   string
+	Shape  string
+	Groups [][]string
+	Weight int
+}
+
+// Name is the form in the words of the schedule file: "partition isolate leader".
+func (f Form) Name() string {
+	return Fault{Kind: f.Kind, Shape: f.Shape, Groups: f.Groups}.name()
+}
+
+func (f Fault) name() string { return strings.TrimRight(f.Kind+" "+f.Detail(), " ") }
+
+// Forms lists the forms the planner draws from, with their usual weights. More than half of the weight is on the
+// leader: what goes wrong in a replicated system mostly goes wrong around it.
+func Forms() []Form {
+	one := func(targets ...string) [][]string { return [][]string{targets} }
+	return []Form{
+		{Partition, Isolate, one(RoleLeader), 6},
+		{Partition, Isolate, one(RoleFollower), 2},
+		{Partition, Halves, one(RoleLeader), 4},
+		{Partition, Halves, nil, 2},
+		{Partition, OneWay, [][]string{{RoleLeader}, {RoleRest}}, 3},
+		{Partition, OneWay, [][]string{{RoleRest}, {RoleLeader}}, 3},
+		{Partition, OneWay, [][]string{{RoleFollower}, {RoleLeader}}, 1},
+		{Partition, Ring, nil, 3},
+		{Partition, Bridge, one(RoleLeader), 1},
+		{Partition, Bridge, one(RoleAny), 2},
+		{Partition, Isolate, one(RoleAll), 1},
+		{Kill, "", one(RoleLeader), 6},
+		{Kill, "", one(RoleFollower), 2},
+		{Kill, "", one(RoleMinority), 2},
+		{Kill, "", one(RoleMajority), 1},
+		{Kill, "", one(RoleAll), 1},
+		{Pause, "", one(RoleLeader), 6},
+		{Pause, "", one(RoleFollower), 2},
+		{Pause, "", one(RoleMinority), 2},
+		{Pause, "", one(RoleMajority), 1},
+		{Pause, "", one(RoleAll), 1},
+	}
+}
+
+// Plan writes a whole schedule from a seed.
+//
+// Every kind has a track of its own: faults of one kind never overlap, those of different kinds do. Every track draws
+// from its own stream of random numbers, so asking for one more kind leaves what the others do, and when, as it was
+// (only the numbers of the faults, and so the nodes drawn for them, move). Every kind asked for occurs at least once,
+// however short the run, and every fault ends within it.
+//
+// Faults may take down a majority, together or alone, but not for most of the run, which would then test nothing:
+//   - at least a fifth of the run has no fault at all: the quiet start, the calm end, and lulls between acts;
+//   - a kind is active for at most 34 % of the acts;
+//   - forms that take down a majority by themselves are active for at most 6 % of the acts per kind (but a kind of
+//     which no other form is left, as with two nodes, must take what there is).
+//
+// It follows for three kinds that a majority of nodes is up and connected for at least half of the run: an outage
+// takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %.
+func Plan(o PlanOptions) (*Schedule, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("plan faults: %w", err)
+	}
+	s := &Schedule{Seed: o.Seed, Nodes: slices.Clone(o.Nodes), Length: o.Length}
+	acts := o.acts()
+	for _, kind := range o.Kinds {
+		t := track{options: o, kind: kind, acts: acts, random: stream(o.Seed, "plan/"+kind)}
+		s.Faults = append(s.Faults, t.plan()...)
+	}
+	s.Sort()
+	s.nameFaults()
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("plan faults: the plan came out wrong: %w", err)
+	}
+	return s, nil
+}
+
+// withDefaults fills in what is zero, and lists all that is wrong.
+func (o PlanOptions) withDefaults() (PlanOptions, error) {
+	if o.Length == 0 {
+		o.Length = 30 * time.Second
+	}
+	if o.Term == 0 {
+		o.Term = time.Second
+	}
+	edge := min(o.Length/10, 3*time.Second)
+	for _, d := range []*time.Duration{&o.Quiet, &o.Calm} {
+		if *d == 0 {
+			*d = edge
+		}
+		*d = max(*d, 0)
+	}
+	head := Schedule{Nodes: o.Nodes, Length: o.Length}
+	problems := head.headProblems()
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if o.Length > 0 && o.Length < minPlanLength {
+		add("length %v: less than %v is too short", o.Length, minPlanLength)
+	}
+	if o.Length >= minPlanLength && o.Length-o.Quiet-o.Calm < minPlanLength/2 {
+		add("quiet start %v and calm end %v leave less than %v of %v for faults", o.Quiet, o.Calm, minPlanLength/2,
+			o.Length)
+	}
+	if o.Term < 0 {
+		add("term %v: it must not be negative", o.Term)
+	}
+	names := []string{}
+	for _, form := range Forms() {
+		names = append(names, form.Name())
+	}
+	for _, name := range sortedKeys(o.Weights) {
+		if !slices.Contains(names, name) {
+			add("weights: %w", unknownWord("form of fault", name, names))
+		} else if o.Weights[name] < 0 {
+			add("weights: %q weighs %d: it must not be negative", name, o.Weights[name])
+		}
+	}
+	if o.Kinds == nil {
+		o.Kinds = kindNames()
+	}
+	for i, kind := range o.Kinds {
+		if _, known := lookupKind(kind); !known {
+			add("%w", unknownWord("kind of fault", kind, kindNames()))
+		} else if slices.Contains(o.Kinds[:i], kind) {
+			add("kind %q is asked for twice", kind)
+		} else if len(problems) == 0 && len(o.forms(kind)) == 0 {
+			add("kind %q: no form of it is possible with %d nodes and these weights", kind, len(o.Nodes))
+		}
+	}
+	return o, errors.Join(problems...)
+}
+
+func sortedKeys(m map[string]int) []string {
+	keys := []string{}
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// forms are the forms of a kind that these nodes allow, with the weights asked for.
+func (o PlanOptions) forms(kind string) []Form {
+	var forms []Form
+	for _, form := range Forms() {
+		if form.Kind != kind {
+			continue
+		}
+		if weight, given := o.Weights[form.Name()]; given {
+			form.Weight = weight
+		}
+		fault := Fault{Kind: form.Kind, Shape: form.Shape, Groups: form.Groups}
+		if form.Weight > 0 && len(fault.targetProblems(o.Nodes)) == 0 {
+			forms = append(forms, form)
+		}
+	}
+	return forms
+}
+
+// span is a piece of a run.
+type span struct{ from, to time.Duration }
+
+func (s span) length() time.Duration { return s.to - s.from }
+
+// acts divides the run into acts, in which faults may be active, and lulls between them, in which none is, so that
+// with the quiet start and the calm end at least a fifth of the run is free of faults. It has a stream of its own: all
+// tracks keep to the same acts, whichever tracks there are.
+func (o PlanOptions) acts() []span {
+	const mostActs = 1000
+	active := o.Length - o.Quiet - o.Calm
+	lulls := o.Length/5 - o.Quiet - o.Calm
+	if lulls <= 0 {
+		return []span{{o.Quiet, o.Quiet + active}}
+	}
+	count := int(min(max(active/(15*o.Term), 2), mostActs))
+	random := stream(o.Seed, "plan/acts")
+	shares, total := make([]float64, count), 0.0
+	for i := range shares {
+		shares[i] = 2 + random.Float64()
+		total += shares[i]
+	}
+	var acts []span
+	from := o.Quiet
+	for _, share := range shares {
+		to := from + time.Duration(share/total*float64(active-lulls))
+		acts = append(acts, span{from, to})
+		from = to + lulls/time.Duration(count-1)
+	}
+	return acts
+}
+
+// between draws a duration from low, inclusive, to high, exclusive.
+func between(random *rand.Rand, low, high time.Duration) time.Duration {
+	if high <= low {
+		return low
+	}
+	return low + time.Duration(random.Int64N(int64(high-low)))
+}

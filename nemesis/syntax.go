@@ -1,0 +1,146 @@
+package nemesis
+
+import (
+	"fmt"
+	"strings"
+)
+
+// SyntaxError is one thing wrong with a schedule file.
+type SyntaxError struct {
+	File   string // as given to Parse
+	Line   int    // from 1
+	Column int    // in characters, from 1
+	Msg    string
+	Text   string // the line
+}
+
+// Error is the place and the message, and below them the line with a caret under the place.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s\n\t%s\n\t%s^", e.File, e.Line, e.Column, e.Msg, e.Text, indent(e.Text, e.Column))
+}
+
+// indent is white space as wide as the first column-1 characters of text: tabs stay tabs, whatever their width.
+func indent(text string, column int) string {
+	var b strings.Builder
+	at := 1
+	for _, r := range text {
+		if at >= column {
+			break
+		}
+		if r != '\t' {
+			r = ' '
+		}
+		b.WriteRune(r)
+		at++
+	}
+	for ; at < column; at++ {
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// SyntaxErrors are all things wrong with a file, in the order of their places.
+type SyntaxErrors []*SyntaxError
+
+// Error lists them all.
+func (e SyntaxErrors) Error() string {
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Unwrap makes errors.As find the first of them.
+func (e SyntaxErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, one := range e {
+		errs[i] = one
+	}
+	return errs
+}
+
+// token is a word or a sign of a line.
+type token struct {
+	text   string
+	column int // in characters, from 1
+}
+
+// tokenize takes a line apart: words, and the signs , | : and -> which need no space around them. A number sign
+// begins a comment. A colon is a sign only at the end of a word: "f3:".
+func tokenize(line string) []token {
+	var tokens []token
+	runes := []rune(line)
+	word := -1
+	flush := func(end int) {
+		if word >= 0 {
+			tokens = append(tokens, token{string(runes[word:end]), word + 1})
+			word = -1
+		}
+	}
+	i := 0
+	for ; i < len(runes) && runes[i] != '#'; i++ {
+		switch r := runes[i]; {
+		case r == ' ' || r == '\t' || r == '\r':
+			flush(i)
+		case r == ',' || r == '|' || r == ':':
+			flush(i)
+			tokens = append(tokens, token{string(r), i + 1})
+		case r == '-' && i+1 < len(runes) && runes[i+1] == '>':
+			flush(i)
+			tokens = append(tokens, token{"->", i + 1})
+			i++
+		case word < 0:
+			word = i
+		}
+	}
+	flush(i)
+	return tokens
+}
+
+func isSign(text string) bool { return text == "," || text == "|" || text == ":" || text == "->" }
+
+// line is a line of a file being read: its tokens, and how far they have been taken.
+type line struct {
+	number int
+	text   string
+	tokens []token
+	next   int
+}
+
+// peek is the text of the next token, or nothing at the end of the line.
+func (l *line) peek() string {
+	if l.next < len(l.tokens) {
+		return l.tokens[l.next].text
+	}
+	return ""
+}
+
+// place is the column of the next token, or the one behind the last.
+func (l *line) place() int {
+	if l.next < len(l.tokens) {
+		return l.tokens[l.next].column
+	}
+	if len(l.tokens) == 0 {
+		return 1
+	}
+	last := l.tokens[len(l.tokens)-1]
+	return last.column + len([]rune(last.text))
+}
+
+// take passes over the next token if it is the one wanted.
+func (l *line) take(text string) bool {
+	if l.peek() != text || l.next >= len(l.tokens) {
+		return false
+	}
+	l.next++
+	return true
+}
+
+// found describes the next token for a message.
+func (l *line) found() string {
+	if l.next >= len(l.tokens) {
+		return "the line ends"
+	}
+	return fmt.Sprintf("found %q", l.peek())
+}

@@ -1,0 +1,137 @@
+package nemesis
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// How much of the acts faults may fill. See Plan for what follows from the two.
+const (
+	trackShare    = 0.34 // of one kind
+	majorityShare = 0.06 // of those faults of one kind that take down a majority by themselves
+)
+
+// grain is what planned times are rounded to, for the sake of readers.
+const grain = time.Millisecond
+
+// minFault is the shortest fault that is planned: it takes some milliseconds to put one in place.
+const minFault = 50 * time.Millisecond
+
+// track plans the faults of one kind.
+type track struct {
+	options PlanOptions
+	kind    string
+	acts    []span
+	random  *rand.Rand
+
+	faults                 []Fault
+	total                  time.Duration // that faults may take
+	budget, majorityBudget time.Duration // what is left of it, and of the part for those that break the majority
+	forms, harmless        []Form
+}
+
+// plan fills the acts: fault, gap, fault, gap.
+func (t *track) plan() []Fault {
+	var total time.Duration
+	for _, act := range t.acts {
+		total += act.length()
+	}
+	t.total = time.Duration(trackShare * float64(total))
+	t.budget = t.total
+	t.majorityBudget = max(time.Duration(majorityShare*float64(total)), minFault)
+	t.forms = t.options.forms(t.kind)
+	for _, form := range t.forms {
+		if !form.breaksMajority(len(t.options.Nodes)) {
+			t.harmless = append(t.harmless, form)
+		}
+	}
+	for _, act := range t.acts {
+		at := act.from + between(t.random, 0, act.length()/3)
+		for {
+			length := t.fault(at, act.to)
+			if length == 0 {
+				break
+			}
+			at += length + max(between(t.random, 3*length/2, 3*length), t.options.Term/4, 2*grain)
+		}
+	}
+	return t.faults
+}
+
+// fault plans one fault and returns how long it is; zero means that there is no room for another.
+func (t *track) fault(at, end time.Duration) time.Duration {
+	at = at.Round(grain)
+	room := min(end-at, t.budget)
+	if room < minFault || len(t.faults) >= MaxFaults/len(kindNames()) {
+		return 0
+	}
+	forms := t.forms
+	if t.majorityBudget < minFault && len(t.harmless) > 0 {
+		forms = t.harmless
+	}
+	form := draw(t.random, forms)
+	if form.breaksMajority(len(t.options.Nodes)) && len(t.harmless) > 0 {
+		room = min(room, t.majorityBudget)
+	}
+	length := max(min(t.length(), room).Truncate(grain), minFault)
+	t.budget -= length
+	if form.breaksMajority(len(t.options.Nodes)) {
+		t.majorityBudget -= length
+	}
+	t.faults = append(t.faults, Fault{At: at, For: length, Kind: t.kind, Shape: form.Shape, Groups: form.Groups})
+	return length
+}
+
+// length draws how long a fault lasts: some shorter than the system can notice, some about as long as that takes,
+// just below and just above, and some several times longer. None takes so much of the budget that a short run would
+// be about one fault.
+func (t *track) length() time.Duration {
+	term, longest := t.options.Term, max(t.total/3, min(3*t.options.Term, t.total))
+	switch class := t.random.IntN(10); {
+	case class < 3:
+		return between(t.random, term/10, term*9/10)
+	case class < 6:
+		return between(t.random, term*9/10, term*2)
+	default:
+		return between(t.random, min(term*2, longest/2), min(term*6, longest))
+	}
+}
+
+// draw takes one of the forms, by their weights.
+func draw(random *rand.Rand, forms []Form) Form {
+	total := 0
+	for _, form := range forms {
+		total += form.Weight
+	}
+	at := random.IntN(total)
+	for _, form := range forms {
+		if at -= form.Weight; at < 0 {
+			return form
+		}
+	}
+	panic("nemesis: the weights do not add up")
+}
+
+// breaksMajority says whether the form by itself can leave no majority of n nodes that are up and all hear each other.
+func (f Form) breaksMajority(n int) bool {
+	working := n
+	switch {
+	case f.Shape == Halves:
+		working = n - n/2
+	case f.Shape == Bridge:
+		// The bridge and the larger half hear each other.
+		working = 1 + n/2
+	case f.Shape == Ring:
+		// Everybody hears a majority, though hardly any majority hears itself: this is no outage for a leader.
+		return false
+	default:
+		if f.Shape == Isolate || f.Shape == "" {
+			for _, target := range f.Groups[0] {
+				working -= size(target, n)
+			}
+		} else {
+			working = n - 1 // one-way cuts between one node and others
+		}
+	}
+	return working < n/2+1
+}
