@@ -1,0 +1,456 @@
+package multipaxos
+
+import (
+	"container/heap"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+	"elenchus/node/wire"
+)
+
+// world is a small simulation: hosts, a network that loses, repeats, delays and reorders, disks that take time and lose
+// unsynced writes, cuts, crashes and clients. Everything follows from one seed.
+type world struct {
+	seed   uint64
+	rng    *rand.Rand
+	knobs  knobs
+	hosts  []*host
+	life   []int // incarnations started, by host
+	cut    [protocol.NodesMax][protocol.NodesMax]bool
+	calm   bool // no more faults
+	now    time.Duration
+	order  uint64
+	events events
+	ghost  *ghost
+
+	clients []*client
+	nextID  register.ClientID
+	calls   map[callKey]*call
+	lastReq protocol.RequestID
+	told    protocol.Slot // the last slot that any client was told about
+	stats   stats
+	trace   uint64
+
+	failures []register.Command // changes that are said to have failed, and were asked for only once
+}
+
+// knobs are what differs between worlds.
+type knobs struct {
+	nodes       int
+	opts        Options
+	loss, dup   float64
+	delay, slow time.Duration // usual and occasional delay of a message
+	disk        time.Duration
+	faultEvery  time.Duration
+	end         time.Duration
+}
+
+type stats struct {
+	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
+}
+
+type event struct {
+	at    time.Duration
+	order uint64
+	do    func()
+}
+
+type events []event
+
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].order < e[j].order
+}
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Pop() any {
+	last := len(*e) - 1
+	x := (*e)[last]
+	*e = (*e)[:last]
+	return x
+}
+
+// client asks one thing at a time, of a node of its choice.
+type client struct {
+	id   register.ClientID
+	seq  uint64
+	home int
+}
+
+type callKey struct {
+	host, life int
+	id         protocol.RequestID
+}
+
+type call struct {
+	client  *client
+	command register.Command
+	told    protocol.Slot
+	retry   bool
+}
+
+func newWorld(seed uint64, k knobs) *world {
+	w := &world{
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), knobs: k, ghost: newGhost(k.nodes, k.opts),
+		calls: make(map[callKey]*call), life: make([]int, k.nodes),
+	}
+	ids := make([]protocol.NodeID, k.nodes)
+	for i := range ids {
+		ids[i] = protocol.NodeID(i + 1)
+	}
+	for i := range ids {
+		opts := k.opts
+		opts.Self, opts.Members = ids[i], ids
+		w.hosts = append(w.hosts, &host{opts: opts})
+	}
+	for i := range ids {
+		w.boot(i)
+	}
+	for i := range 4 {
+		w.nextID++
+		c := &client{id: w.nextID, home: i % k.nodes}
+		w.clients = append(w.clients, c)
+		w.later(w.between(0, 300*time.Millisecond), func() { w.call(c) })
+	}
+	w.later(k.faultEvery, w.fault)
+	return w
+}
+
+func (w *world) later(d time.Duration, do func()) {
+	w.order++
+	heap.Push(&w.events, event{w.now + d, w.order, do})
+}
+
+func (w *world) between(low, high time.Duration) time.Duration {
+	return low + time.Duration(w.rng.Int64N(int64(high-low)+1))
+}
+
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+
+// run plays events until the instant, the first violation, or until done says so.
+func (w *world) run(until time.Duration, done func() bool) {
+	for len(w.events) > 0 && w.events[0].at <= until && w.ghost.violation == nil {
+		e := heap.Pop(&w.events).(event)
+		w.now = e.at
+		e.do()
+		if done != nil && done() {
+			return
+		}
+	}
+}
+
+func (w *world) incarnation(i int) string { return fmt.Sprintf("n%d/%d", i+1, w.life[i]) }
+
+func (w *world) boot(i int) {
+	if w.hosts[i].up() {
+		return
+	}
+	w.life[i]++
+	w.hosts[i].opts.Seed = w.rng.Uint64()
+	out, err := w.hosts[i].boot(w.now)
+	if err != nil {
+		w.ghost.violated("%s cannot start: %v", w.incarnation(i), err)
+		return
+	}
+	w.consume(i, out)
+}
+
+func (w *world) crash(i int) {
+	h := w.hosts[i]
+	if !h.up() {
+		return
+	}
+	w.stats.crashes++
+	kept := w.rng.IntN(len(h.unsynced) + 1)
+	for _, r := range h.unsynced[:kept] {
+		w.ghost.synced(h.opts.Self, r)
+	}
+	h.crash(kept)
+}
+
+// step gives a host an input, if it still lives the life the input was meant for.
+func (w *world) step(i, life int, in protocol.Input) {
+	h := w.hosts[i]
+	if !h.up() || w.life[i] != life {
+		return
+	}
+	w.stats.steps++
+	w.consume(i, h.step(w.now, in))
+}
+
+func (w *world) consume(i int, out outcome) {
+	h, life := w.hosts[i], w.life[i]
+	if out.halt != nil {
+		w.ghost.violated("halt: %v", out.halt)
+		return
+	}
+	for _, o := range out.observations {
+		w.ghost.observed(w.incarnation(i), o)
+		switch o.Kind {
+		case protocol.ObservedElected:
+			w.stats.elections++
+		case protocol.ObservedCaughtUp:
+			w.stats.caughtUp++
+		}
+	}
+	st := h.machine.Status(h.reading(w.now))
+	w.ghost.hash(st.Applied, st.Hash, w.incarnation(i))
+	for j := range out.sends {
+		w.ghost.sent(w.incarnation(i), &out.sends[j], h.onDisk)
+		w.transmit(i, out.sends[j])
+	}
+	for _, r := range out.replies {
+		w.reply(i, life, r)
+	}
+	w.schedule(i, life)
+}
+
+// schedule sets off what the host waits for: its disk, and its timers.
+func (w *world) schedule(i, life int) {
+	h := w.hosts[i]
+	if seq := h.written(); seq > h.durable && !h.syncing {
+		h.syncing = true
+		w.later(w.between(0, w.knobs.disk), func() { w.synced(i, life, seq) })
+	}
+	for id := range h.timers {
+		at := h.timers[id]
+		if at == 0 || h.scheduled[id] == at {
+			continue
+		}
+		h.scheduled[id] = at
+		w.later(max(0, at-h.mono(w.now)), func() {
+			if h.up() && w.life[i] == life && h.timers[id] == at {
+				h.timers[id], h.scheduled[id] = 0, 0
+				w.step(i, life, protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
+			}
+		})
+	}
+}
+
+func (w *world) synced(i, life int, seq protocol.WriteSeq) {
+	h := w.hosts[i]
+	if !h.up() || w.life[i] != life {
+		return
+	}
+	h.syncing = false
+	for _, r := range h.unsynced[:seq-h.durable] {
+		w.ghost.synced(h.opts.Self, r)
+	}
+	out := h.sync(seq)
+	w.consume(i, out)
+	w.step(i, life, protocol.Input{Kind: protocol.InputDurable, Durable: seq})
+}
+
+// transmit puts a message on the network, by way of its encoding.
+func (w *world) transmit(from int, msg protocol.Message) {
+	data := wire.AppendMessage(nil, &msg)
+	hash := fnv.New64a()
+	fmt.Fprint(hash, w.trace, w.now)
+	hash.Write(data)
+	w.trace = hash.Sum64()
+	copies := 1
+	if !w.calm && w.chance(w.knobs.loss) {
+		copies = 0
+	} else if !w.calm && w.chance(w.knobs.dup) {
+		copies = 2
+	}
+	to := int(msg.To) - 1
+	for range copies {
+		delay := w.between(time.Millisecond, w.knobs.delay)
+		if !w.calm && w.chance(0.02) {
+			delay = w.between(w.knobs.delay, w.knobs.slow)
+		}
+		w.later(delay, func() {
+			if w.cut[from][to] {
+				return
+			}
+			got, err := wire.DecodeMessage(data)
+			if err != nil {
+				w.ghost.violated("decode %v: %v", msg.Kind, err)
+				return
+			}
+			w.step(to, w.life[to], protocol.Input{Kind: protocol.InputMessage, Message: &got})
+		})
+	}
+}
+
+// fault does one random harm, or heals.
+func (w *world) fault() {
+	if w.calm {
+		return
+	}
+	n := w.knobs.nodes
+	switch w.rng.IntN(7) {
+	case 0, 1:
+		w.crash(w.rng.IntN(n))
+	case 2: // the leader, before its last writes reach the disk
+		for i, h := range w.hosts {
+			if h.up() && h.machine.role == protocol.RoleLeader {
+				w.crash(i)
+				break
+			}
+		}
+	case 3:
+		side := w.rng.Uint32()
+		for a := range n {
+			for b := range n {
+				w.cut[a][b] = side>>a&1 != side>>b&1
+			}
+		}
+	case 4:
+		w.cut[w.rng.IntN(n)][w.rng.IntN(n)] = true
+	case 5:
+		clear(w.cut[:])
+	case 6:
+		for i := range n {
+			w.boot(i)
+		}
+	}
+	for i := range n {
+		if w.chance(0.4) {
+			w.boot(i)
+		}
+	}
+	w.later(w.between(0, 2*w.knobs.faultEvery), w.fault)
+}
+
+var worldKeys = [...]string{"x", "y", "z"}
+
+// call lets a client ask its node for something.
+func (w *world) call(c *client) {
+	command := register.Command{Key: worldKeys[w.rng.IntN(len(worldKeys))]}
+	switch w.rng.IntN(5) {
+	case 0, 1:
+		command.Op = register.OpRead
+	case 2:
+		command.Op, command.Value = register.OpAppend, w.unique()
+	case 3:
+		command.Op, command.Value = register.OpWrite, w.unique()
+	case 4:
+		command.Op, command.Value, command.ExpectAbsent = register.OpCAS, w.unique(), w.chance(0.2)
+		if v := w.ghost.versions[command.Key]; len(v) > 0 && len(v[len(v)-1].values) == 1 {
+			command.Expect = v[len(v)-1].values[0]
+		}
+	}
+	if command.Op.Mutates() {
+		c.seq++
+		command.Client, command.Seq = c.id, c.seq
+	}
+	w.ask(&call{client: c, command: command}, c.home)
+}
+
+func (w *world) unique() string {
+	w.order++
+	return fmt.Sprint("v", w.order)
+}
+
+func (w *world) ask(asked *call, i int) {
+	h := w.hosts[i]
+	if !h.up() {
+		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() { w.ask(asked, w.rng.IntN(w.knobs.nodes)) })
+		return
+	}
+	w.lastReq++
+	asked.told = w.told
+	key := callKey{i, w.life[i], w.lastReq}
+	w.calls[key] = asked
+	patience := w.between(50*time.Millisecond, 3*time.Second)
+	w.step(i, w.life[i], protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
+		ID: w.lastReq, Command: asked.command, Deadline: h.mono(w.now) + patience,
+	}})
+	w.later(patience+5*time.Second, func() { // the node died, and the answer with it
+		if w.calls[key] == asked {
+			delete(w.calls, key)
+			w.unsure(asked)
+		}
+	})
+}
+
+func (w *world) reply(i, life int, r protocol.Reply) {
+	key := callKey{i, life, r.ID}
+	asked := w.calls[key]
+	if asked == nil {
+		w.ghost.violated("%s answers request %d, which nobody waits for", w.incarnation(i), r.ID)
+		return
+	}
+	delete(w.calls, key)
+	c := asked.client
+	think := func() { w.later(w.between(0, 30*time.Millisecond), func() { w.call(c) }) }
+	switch r.Outcome {
+	case protocol.OutcomeOK:
+		w.stats.ok++
+		if asked.command.Op == register.OpRead {
+			w.stats.reads++
+			if w.ghost.read(asked.command, r, w.knobs.opts.Reads, asked.told) {
+				w.stats.stale++
+			}
+		} else {
+			w.ghost.answered(asked.command, r)
+		}
+		if w.knobs.opts.Reads != ReadsLocal || asked.command.Op != register.OpRead {
+			w.told = max(w.told, r.Slot)
+		}
+		think()
+	case protocol.OutcomeFail:
+		w.stats.failed++
+		if asked.command.Op.Mutates() && !asked.retry {
+			w.failures = append(w.failures, asked.command)
+		}
+		if asked.command.Op.Mutates() {
+			w.retire(c)
+		}
+		think()
+	case protocol.OutcomeUnknown:
+		w.stats.unknown++
+		if !asked.command.Op.Mutates() {
+			w.ghost.violated("a %v became unknown: %s", asked.command.Op, r.Reason)
+		}
+		w.unsure(asked)
+	}
+}
+
+// unsure goes on after an answer that may mean anything: the client tries the same command again elsewhere, or retires.
+func (w *world) unsure(asked *call) {
+	c := asked.client
+	if asked.command.Op.Mutates() && w.chance(0.6) {
+		w.stats.retried++
+		asked.retry = true
+		w.later(w.between(0, 300*time.Millisecond), func() { w.ask(asked, w.rng.IntN(w.knobs.nodes)) })
+		return
+	}
+	w.retire(c)
+	w.later(w.between(0, 30*time.Millisecond), func() { w.call(c) })
+}
+
+func (w *world) retire(c *client) {
+	w.nextID++
+	c.id, c.seq = w.nextID, 0
+}
+
+// heal ends all faults.
+func (w *world) heal() {
+	w.calm = true
+	clear(w.cut[:])
+	for i := range w.hosts {
+		w.boot(i)
+	}
+}
+
+// recovered reports whether the cluster is whole again: one leader, followed by all, and equal prefixes.
+func (w *world) recovered() bool {
+	leader := w.hosts[0].machine.leader
+	if leader == 0 {
+		return false
+	}
+	for _, h := range w.hosts {
+		if h.machine.leader != leader || h.machine.committed != w.hosts[0].machine.committed ||
+			h.machine.committed < w.ghost.folded || h.machine.committed < w.told {
+			return false
+		}
+	}
+	return true
+}
