@@ -1,0 +1,242 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"elenchus/harness/lab"
+)
+
+// Up makes a named lab that stays until [Down], or until its supervisor dies, and returns its state. A name is of a-z,
+// 0-9 and -. It is an error if there is one already; Status tells what it is like.
+func Up(ctx context.Context, name string, o Options) (State, error) {
+	if err := validateName(name); err != nil {
+		return State{}, err
+	}
+	p, err := plan(o)
+	if err != nil {
+		return State{}, err
+	}
+	dir, alive, err := p.registry.create(name)
+	if errors.Is(err, fs.ErrExist) {
+		return State{}, fmt.Errorf("make lab %s: it is up already", name)
+	}
+	if err != nil {
+		return State{}, err
+	}
+	defer func() { _ = alive.Close() }()
+	sup, err := p.launch(ctx, name, dir, alive, true)
+	if err != nil {
+		return State{}, errors.Join(err, p.registry.remove(name))
+	}
+	err = writeOwner(dir, sup.pid)
+	if err == nil {
+		err = sup.link.send(frame{Op: opServe})
+	}
+	if err == nil {
+		_, err = sup.link.expect(opReady)
+	}
+	if err != nil {
+		sup.end()
+		return State{}, errors.Join(fmt.Errorf("make lab: %w", err), p.registry.remove(name))
+	}
+	sup.link.close()
+	return Status(ctx, name, o)
+}
+
+// Exec runs a command inside the enclosure of a named lab, as [Run] does in an ephemeral one. Several may run at once:
+// [lab.Acquire] is what keeps two tests apart. When the program dies, the command is asked to end, and killed 10 s
+// later. Ctrl-C reaches the command through the program, as the command belongs to no terminal.
+//
+// The error is [ErrNotUp] when there is no such lab.
+func Exec(ctx context.Context, name string, o Options, argv, env []string) (int, error) {
+	n, err := find(name, o)
+	if err != nil {
+		return 0, err
+	}
+	defer n.link.close()
+	return n.link.command(ctx, o, argv, env)
+}
+
+// Status tells what a named lab is doing. The error is [ErrNotUp] when there is no such lab.
+func Status(_ context.Context, name string, o Options) (State, error) {
+	n, err := find(name, o)
+	if err != nil {
+		return State{}, err
+	}
+	defer n.link.close()
+	if err := n.link.send(frame{Op: opStatus}); err != nil {
+		return State{}, fmt.Errorf("ask lab %s: %w", name, err)
+	}
+	f, err := n.link.expect(opStatus)
+	if err != nil || f.Status == nil {
+		return State{}, fmt.Errorf("ask lab %s: %w", name, err)
+	}
+	s := State{
+		Name: name, Supervisor: n.owner.Process, Since: f.Status.Since, Rootless: f.Status.Rootless,
+		Inventory: filepath.Join(n.dir, inventoryFile), Commands: f.Status.Commands,
+	}
+	if holder, held := lab.Holder(s.Inventory); held {
+		s.User = holder.String()
+	}
+	outside := processesOutside(n.owner.Process)
+	for i, pid := range f.Status.Hosts {
+		s.Hosts = append(s.Hosts, HostState{Name: hostName(i + 1), Address: hostAddress(i + 1), Process: outside[pid]})
+	}
+	return s, nil
+}
+
+// List names the named labs that are up.
+func List(o Options) ([]string, error) {
+	r, err := openRegistry(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return r.names()
+}
+
+// Down ends a named lab and everything that runs in it, and removes what it leaves. A lab that is not up is down: that
+// is no error. The error is [ErrInUse] when somebody is testing on it, unless force is set.
+func Down(ctx context.Context, name string, o Options, force bool) error {
+	n, err := find(name, o)
+	if errors.Is(err, ErrNotUp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer n.link.close()
+	if holder, held := lab.Holder(filepath.Join(n.dir, inventoryFile)); held && !force {
+		return fmt.Errorf("end lab %s: %w by %s", name, ErrInUse, holder)
+	}
+	if err := n.owner.end(ctx, n.link); err != nil {
+		return fmt.Errorf("end lab %s: %w", name, err)
+	}
+	unlock, err := n.registry.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return n.registry.remove(name)
+}
+
+// namedLab is a named lab that answers.
+type namedLab struct {
+	registry registry
+	dir      string
+	owner    owner
+	link     *link
+}
+
+// find connects to a named lab. What dead labs have left is removed on the way.
+func find(name string, o Options) (*namedLab, error) {
+	if err := validateName(name); err != nil {
+		return nil, err
+	}
+	r, err := openRegistry(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := r.lock()
+	if err != nil {
+		return nil, err
+	}
+	r.sweep()
+	unlock()
+	n := &namedLab{registry: r, dir: filepath.Join(r.dir, name)}
+	dir, err := os.Open(n.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("lab %s: %w", name, ErrNotUp)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find lab %s: %w", name, err)
+	}
+	defer func() { _ = dir.Close() }()
+	if n.owner, err = readOwner(n.dir); err != nil {
+		return nil, fmt.Errorf("find lab %s (is it just being made?): %w", name, err)
+	}
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketPath(dir), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("connect to lab %s (is it just being made?): %w", name, err)
+	}
+	n.link = &link{conn: conn}
+	return n, nil
+}
+
+// endMax is how long a supervisor that was told to end may take before it is killed.
+const endMax = 5 * time.Second
+
+// end tells a supervisor to end and waits until the kernel has ended everything in its namespaces.
+func (o owner) end(ctx context.Context, l *link) error {
+	pidfd, err := unix.PidfdOpen(o.Process, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("watch supervisor %d: %w", o.Process, err)
+	}
+	defer func() { _ = unix.Close(pidfd) }()
+	// The descriptor means one process for ever. If that is not the one that was noted, the supervisor is dead.
+	if start, err := startTime(o.Process); err != nil || start != o.Start {
+		return nil
+	}
+	if err := l.send(frame{Op: opDown}); err != nil {
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+	}
+	if waitPidfd(ctx, pidfd, endMax) {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill supervisor %d: %w", o.Process, err)
+	}
+	if !waitPidfd(context.WithoutCancel(ctx), pidfd, endMax) {
+		return fmt.Errorf("kill supervisor %d: it is still there after %v", o.Process, endMax)
+	}
+	return nil
+}
+
+// waitPidfd reports whether the process has ended within the time.
+func waitPidfd(ctx context.Context, pidfd int, limit time.Duration) bool {
+	const slice = 50 * time.Millisecond
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; {
+		if n, err := unix.Poll(fds, int(slice/time.Millisecond)); n > 0 && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// processesOutside maps the process ids that a supervisor sees of its children to those that the caller sees.
+func processesOutside(supervisor int) map[int]int {
+	pids := make(map[int]int)
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return pids
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
+		if err != nil {
+			continue
+		}
+		if parent, ids := statusIDs(string(status)); parent == supervisor && len(ids) > 1 {
+			pids[ids[1]] = pid
+		}
+	}
+	return pids
+}

@@ -1,0 +1,125 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// Environment variables of every command that runs in an enclosure.
+const (
+	// EnvFile holds the path of the lab's inventory.
+	EnvFile = "ELENCHUS_LAB_FILE"
+	// EnvCaller holds the process id, outside, of the program that asked for the command.
+	EnvCaller = "ELENCHUS_LAB_CALLER"
+)
+
+// Limits.
+const (
+	// HostsMax is the largest number of hosts: what consensus needs, and what one machine carries.
+	HostsMax     = 9
+	hostsDefault = 5
+	buildMax     = 60 * time.Second
+	killGrace    = 10 * time.Second
+)
+
+// Privilege says whether a lab uses root's powers.
+type Privilege int
+
+// A lab with root has OpenSSH, a full overlay of / and loop devices. One without needs user namespaces instead.
+const (
+	Auto     Privilege = iota // with root if the caller is root, and without otherwise
+	WithRoot                  // fail unless the caller is root
+	Rootless                  // do without, even when the caller is root
+)
+
+// Options of a lab. The zero value is a lab of five hosts with whatever privilege there is.
+type Options struct {
+	// Hosts is the number of hosts, 1 to [HostsMax]; 5 when zero. They are called n1, n2, …
+	Hosts int
+
+	// Privilege says whether to use root's powers; by default, if there are any.
+	Privilege Privilege
+
+	// Dir is where the labs of this user have their state: $XDG_RUNTIME_DIR/elenchus, /run/elenchus for root, or else
+	// /tmp/elenchus-UID. It must be the user's own and closed to everybody else. Labs in different directories do not
+	// know of one another.
+	Dir string
+
+	// Disk is a directory in which the hosts' private directories (/var/lib, /var/log, /opt, /root, /tmp) live, so that
+	// syncing a file costs what it costs on that disk. In memory when empty.
+	Disk string
+
+	// Stdin, Stdout and Stderr are the files of the command that Run or Exec runs; the program's own when nil.
+	Stdin, Stdout, Stderr *os.File
+}
+
+func (o Options) withDefaults() Options {
+	if o.Hosts == 0 {
+		o.Hosts = hostsDefault
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	var errs []error
+	if o.Hosts < 0 || o.Hosts > HostsMax {
+		errs = append(errs, fmt.Errorf("%d hosts: a local lab has 1 to %d", o.Hosts, HostsMax))
+	}
+	if o.Privilege < Auto || o.Privilege > Rootless {
+		errs = append(errs, fmt.Errorf("privilege %d is unknown", o.Privilege))
+	}
+	if o.Dir != "" && !filepath.IsAbs(o.Dir) {
+		errs = append(errs, fmt.Errorf("directory %q must be absolute", o.Dir))
+	}
+	if o.Disk != "" && !filepath.IsAbs(o.Disk) {
+		errs = append(errs, fmt.Errorf("disk %q must be absolute", o.Disk))
+	}
+	return errors.Join(errs...)
+}
+
+// labName is what a named lab may be called. Ephemeral labs have names with a dot, so the two never meet.
+var labName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
+
+func validateName(name string) error {
+	if !labName.MatchString(name) {
+		return fmt.Errorf("lab name %q: use at most 31 of a-z, 0-9 and -", name)
+	}
+	return nil
+}
+
+// hostAddress is the address of host i (from 1) on the bridge.
+func hostAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 99, 0, byte(10 + i)}) }
+
+func hostName(i int) string { return fmt.Sprintf("n%d", i) }
+
+// State is what a named lab is doing.
+type State struct {
+	Name       string
+	Supervisor int // process id
+	Since      time.Time
+	Rootless   bool
+	Inventory  string // path of its inventory file
+	Hosts      []HostState
+	Commands   int // commands that are running in it now
+
+	// User is who is testing on it, as in "lab NAME is in use by USER"; empty when nobody is.
+	User string
+}
+
+// HostState is what a host of a named lab is doing.
+type HostState struct {
+	Name    string
+	Address netip.Addr
+	Process int // process id, as the caller sees it, of the host's process 1; 0 when it is dead
+}
+
+// ErrNotUp means that there is no lab of that name.
+var ErrNotUp = errors.New("lab is not up")
+
+// ErrInUse means that somebody is using the lab.
+var ErrInUse = errors.New("lab is in use")

@@ -1,0 +1,333 @@
+//go:build linux
+
+package local
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"elenchus/harness/lab"
+)
+
+// labSpec is what a supervisor is told to make.
+type labSpec struct {
+	Name     string `json:"name"`
+	Dir      string `json:"dir"` // the lab's own directory
+	Hosts    int    `json:"hosts"`
+	Rootless bool   `json:"rootless"`
+	Disk     string `json:"disk,omitempty"` // where the hosts' private directories go; in memory when empty
+	Sshd     string `json:"sshd,omitempty"` // OpenSSH's server; our own when empty
+}
+
+// labStatus is what a supervisor knows of its lab. Process ids are those of its own namespace.
+type labStatus struct {
+	Since    time.Time `json:"since"`
+	Rootless bool      `json:"rootless"`
+	Hosts    []int     `json:"hosts"` // process ids by host, 0 when dead
+	Commands int       `json:"commands"`
+}
+
+// supervisor is process 1 of an enclosure.
+type supervisor struct {
+	spec    labSpec
+	since   time.Time
+	reaper  *reaper
+	witness *witness
+	keys    labKeys
+
+	mu       sync.Mutex
+	hosts    []int // process ids by host, 0 when dead
+	commands map[int]struct{}
+}
+
+// supervise makes the lab that the program asks for over controlFD and serves it. When the program closes its end
+// without having said that the lab shall stay, or dies, the lab ends: with this process all others end.
+func supervise() error {
+	control, err := newLink(controlFD, "control")
+	if err != nil {
+		return err
+	}
+	f, _, err := control.receive()
+	if err != nil {
+		return fmt.Errorf("wait for instructions: %w", err)
+	}
+	if f.Op != opBuild || f.Lab == nil {
+		return fmt.Errorf("wait for instructions: got %q", f.Op)
+	}
+	s := &supervisor{spec: *f.Lab, since: time.Now(), witness: newWitness(), commands: make(map[int]struct{})}
+	s.reaper = newReaper()
+	if err := s.build(); err != nil {
+		return control.send(frame{Op: opError, Error: err.Error()})
+	}
+	if err := control.send(frame{Op: opReady}); err != nil {
+		return err
+	}
+	stay := s.serve(control, true)
+	control.close()
+	if !stay {
+		return nil
+	}
+	select {}
+}
+
+// build makes the enclosure, the hosts, and the inventory that describes them.
+func (s *supervisor) build() error {
+	if err := enclose(); err != nil {
+		return err
+	}
+	if err := s.prepareDisk(); err != nil {
+		return err
+	}
+	var err error
+	if s.keys, err = newLabKeys(s.spec.Hosts); err != nil {
+		return err
+	}
+	links := make([]*link, 0, s.spec.Hosts)
+	defer func() {
+		for _, l := range links {
+			l.close()
+		}
+	}()
+	for i := 1; i <= s.spec.Hosts; i++ {
+		l, err := s.startHost(i)
+		if err != nil {
+			return fmt.Errorf("start host %s: %w", hostName(i), err)
+		}
+		links = append(links, l)
+	}
+	if err := buildNetwork(s.hosts); err != nil {
+		return fmt.Errorf("build network: %w", err)
+	}
+	var errs []error
+	for i, l := range links {
+		if _, err := l.expect(opReady); err != nil {
+			errs = append(errs, fmt.Errorf("host %s: %w (its log: %s)", hostName(i+1), err, s.hostLog(i+1)))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return s.writeInventory()
+}
+
+// enclose makes the supervisor's own view of the machine: no mount of it gets out, and /proc shows the enclosure.
+func enclose() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w%s", err, diagnose(sysctl, err))
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc of the enclosure: %w%s", err, diagnose(sysctl, err))
+	}
+	return nil
+}
+
+// prepareDisk mounts the memory that holds all changes of all hosts, and is gone with the enclosure.
+func (s *supervisor) prepareDisk() error {
+	for _, dir := range []string{s.hostsDir(), filepath.Join(s.spec.Dir, "log")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make directory: %w", err)
+		}
+	}
+	if err := unix.Mount("tmpfs", s.hostsDir(), "tmpfs", unix.MS_NOSUID, "mode=0755"); err != nil {
+		return fmt.Errorf("mount memory for the hosts: %w", err)
+	}
+	return nil
+}
+
+func (s *supervisor) hostsDir() string { return filepath.Join(s.spec.Dir, "hosts") }
+func (s *supervisor) hostLog(i int) string {
+	return filepath.Join(s.spec.Dir, "log", hostName(i)+".log")
+}
+
+// startHost starts process 1 of host i and tells it what to become.
+func (s *supervisor) startHost(i int) (*link, error) {
+	ours, theirs, err := socketPair(hostName(i))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = theirs.Close() }()
+	log, err := os.OpenFile(s.hostLog(i), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		ours.close()
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		ours.close()
+		return nil, err
+	}
+	defer func() { _ = null.Close() }()
+	pid, dead, err := s.reaper.start("/proc/self/exe", []string{hostProcName}, os.Environ(), "/",
+		[]*os.File{null, log, log, theirs}, &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
+			Setsid:     true, // a terminal's Ctrl-C is for the command, not for the hosts
+		})
+	if err != nil {
+		ours.close()
+		return nil, err
+	}
+	s.mu.Lock()
+	s.hosts = append(s.hosts, pid)
+	s.mu.Unlock()
+	go func() {
+		<-dead
+		s.mu.Lock()
+		s.hosts[i-1] = 0
+		s.mu.Unlock()
+	}()
+	spec := hostSpec{
+		Index: i, Hosts: s.spec.Hosts, Base: filepath.Join(s.hostsDir(), hostName(i)), Rootless: s.spec.Rootless,
+		Sshd: s.spec.Sshd, HostKey: s.keys.hosts[i-1].private, AuthorizedKey: s.keys.client.public,
+	}
+	if s.spec.Disk != "" {
+		spec.Disk = filepath.Join(s.spec.Disk, hostName(i))
+	}
+	if err := ours.send(frame{Op: opBuild, Host: &spec}); err != nil {
+		ours.close()
+		return nil, err
+	}
+	return ours, nil
+}
+
+// serve answers one program until it hangs up, and reports whether it said that the lab shall stay. The first program
+// is the one that made the lab: its commands share its terminal's signals, others are on their own.
+func (s *supervisor) serve(l *link, first bool) (stay bool) {
+	var c *command
+	defer func() {
+		if c != nil {
+			c.abandon(killGrace)
+		}
+	}()
+	for {
+		f, files, err := l.receive()
+		if err != nil {
+			return stay
+		}
+		answer := frame{Op: opReady}
+		switch f.Op {
+		case opServe:
+			if err = s.listen(); err == nil {
+				stay = true
+			}
+		case opExec:
+			if c != nil {
+				err = errors.New("one command is running already")
+				break
+			}
+			if c, err = s.run(l, f, files, !first); err == nil {
+				closeFiles(files)
+				continue // the answer is the command's exit
+			}
+		case opSignal:
+			if c != nil {
+				c.forward(syscall.Signal(f.Signal), f.Count)
+			}
+			closeFiles(files)
+			continue
+		case opAbandon:
+			if c != nil {
+				go c.abandon(killGrace)
+			}
+			continue
+		case opStatus:
+			answer = frame{Op: opStatus, Status: s.status()}
+		case opDown:
+			os.Exit(0)
+		default:
+			err = fmt.Errorf("operation %q is unknown", f.Op)
+		}
+		closeFiles(files)
+		if err != nil {
+			answer = frame{Op: opError, Error: err.Error()}
+		}
+		if l.send(answer) != nil {
+			return stay
+		}
+	}
+}
+
+// listen opens the socket of a named lab and answers whoever comes, if it is the lab's owner.
+func (s *supervisor) listen() error {
+	dir, err := os.Open(s.spec.Dir)
+	if err != nil {
+		return fmt.Errorf("open lab directory: %w", err)
+	}
+	defer func() { _ = dir.Close() }()
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketPath(dir), Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	listener.SetUnlinkOnClose(false)
+	go func() {
+		for {
+			conn, err := listener.AcceptUnix()
+			if err != nil {
+				time.Sleep(10 * time.Millisecond) // out of descriptors, most likely: some will be closed
+				continue
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				if ownedBy(conn, os.Getuid()) {
+					s.serve(&link{conn: conn}, false)
+				}
+			}()
+		}
+	}()
+	return nil
+}
+
+// socketPath is a name of the lab's socket that is short enough, however long the directory's is.
+func socketPath(dir *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/socket", dir.Fd()) }
+
+// ownedBy reports whether the process at the other end runs as the user. A user that this namespace does not map, and
+// so any but the owner of a lab without root, shows as the overflow user.
+func ownedBy(conn *net.UnixConn, uid int) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	owned := false
+	_ = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		owned = err == nil && int(cred.Uid) == uid
+	})
+	return owned
+}
+
+func (s *supervisor) status() *labStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &labStatus{
+		Since: s.since, Rootless: s.spec.Rootless, Hosts: append([]int(nil), s.hosts...), Commands: len(s.commands),
+	}
+}
+
+// writeInventory writes the lab's inventory and the key that opens its hosts.
+func (s *supervisor) writeInventory() error {
+	inv := lab.Inventory{Name: s.spec.Name, Kind: lab.Local}
+	keyFile := filepath.Join(s.spec.Dir, "id_ed25519")
+	if err := os.WriteFile(keyFile, []byte(s.keys.client.private), 0o600); err != nil {
+		return fmt.Errorf("write client key: %w", err)
+	}
+	caps := capabilities(s.spec.Rootless)
+	for i, key := range s.keys.hosts {
+		inv.Hosts = append(inv.Hosts, inventoryHost(i+1, keyFile, key.public, caps))
+	}
+	data, err := inv.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.spec.Dir, inventoryFile), data, 0o600); err != nil {
+		return fmt.Errorf("write inventory: %w", err)
+	}
+	return nil
+}
