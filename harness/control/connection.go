@@ -1,0 +1,209 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// connection is one logged-in SSH connection. It is used until it breaks and never repaired.
+type connection struct {
+	ssh  *ssh.Client
+	done chan struct{} // closed when the connection is broken
+
+	once  sync.Once
+	cause error // why it broke; to be read after done is closed
+}
+
+// connect dials and logs in. ctx bounds all of it, the handshake included: a server that accepts and then says nothing
+// is an error at the deadline.
+func connect(ctx context.Context, h Host, l *login) (*ssh.Client, error) {
+	var dialer net.Dialer
+	nc, err := dialer.DialContext(ctx, "tcp", l.address)
+	if err != nil {
+		return nil, explainDial(ctx, h, l, err)
+	}
+	config := l.config
+	if l.agent {
+		auth, done, err := askAgent()
+		if err != nil {
+			_ = nc.Close()
+			return nil, connectError(h, ErrAuth, "%w", err)
+		}
+		defer done()
+		config.Auth = []ssh.AuthMethod{auth}
+	}
+	// The library's error hides that it was the host key's check which failed.
+	hostKeyErr := make(chan error, 1)
+	config.HostKeyCallback = func(address string, remote net.Addr, key ssh.PublicKey) error {
+		err := l.config.HostKeyCallback(address, remote, key)
+		if err != nil {
+			hostKeyErr <- err // only once: the handshake ends here
+		}
+		return err
+	}
+	// Closing the socket is the only thing that interrupts the library.
+	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	conn, channels, requests, err := ssh.NewClientConn(nc, l.address, &config)
+	if !stop() && err == nil {
+		err = ctx.Err()
+		_ = conn.Close()
+	}
+	if err != nil {
+		_ = nc.Close()
+		select {
+		case err := <-hostKeyErr:
+			return nil, connectError(h, ErrHostKey, "%w", err)
+		default:
+			return nil, explainHandshake(ctx, h, l, err)
+		}
+	}
+	return ssh.NewClient(conn, channels, requests), nil
+}
+
+// explainDial says what a failed TCP connection probably means.
+func explainDial(ctx context.Context, h Host, l *login, err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return connectError(h, ErrUnreachable, "connect to %s: %w", l.address, context.Cause(ctx))
+	case ctx.Err() != nil, errors.Is(err, syscall.ETIMEDOUT):
+		return connectError(h, ErrUnreachable, "%w: %s does not answer: wrong address, host down, or a firewall: %w",
+			ErrTimeout, l.address, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return connectError(h, ErrUnreachable, "nothing listens at %s: is the SSH server running?: %w", l.address, err)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return connectError(h, ErrUnreachable, "no route to %s: is the lab up?: %w", l.address, err)
+	case errors.As(err, &dns):
+		return connectError(h, ErrUnreachable, "the name %q is not known: %w", dns.Name, err)
+	default:
+		return connectError(h, ErrUnreachable, "%w", err)
+	}
+}
+
+// explainHandshake says what a failed handshake probably means.
+func explainHandshake(ctx context.Context, h Host, l *login, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return connectError(h, ErrUnreachable, "log in at %s: %w", l.address, context.Cause(ctx))
+	case ctx.Err() != nil:
+		return connectError(h, ErrUnreachable, "%w: %s accepted the connection, but its SSH handshake did not finish: %w",
+			ErrTimeout, l.address, err)
+	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
+		return connectError(h, ErrAuth, "user %q may not log in at %s with %s: is its public half in the user's "+
+			"authorized_keys?: %w", h.User, l.address, l.key, err)
+	default:
+		return connectError(h, ErrUnreachable, "%s ended the SSH handshake: too many connections, or not an SSH server?: %w",
+			l.address, err)
+	}
+}
+
+// newConnection puts a connection under guard: keepalives go out, and done closes when it breaks. Its goroutines are
+// counted in work and end when the connection does.
+func newConnection(client *ssh.Client, o Options, work *sync.WaitGroup) *connection {
+	cn := &connection{ssh: client, done: make(chan struct{})}
+	work.Go(func() {
+		err := client.Wait()
+		cn.fail(fmt.Errorf("connection lost: %w", err))
+		close(cn.done)
+	})
+	work.Go(func() { cn.keepAlive(o.KeepAlive, o.KeepAliveTimeout, work) })
+	return cn
+}
+
+// fail breaks the connection; the first cause is the one that is reported.
+func (cn *connection) fail(cause error) {
+	cn.once.Do(func() { cn.cause = cause })
+	_ = cn.ssh.Close()
+}
+
+// broken reports whether the connection is known to be broken.
+func (cn *connection) broken() bool {
+	select {
+	case <-cn.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// keepAlive asks for a sign of life every interval and fails the connection when one takes longer than timeout.
+func (cn *connection) keepAlive(interval, timeout time.Duration, work *sync.WaitGroup) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	answered := make(chan struct{}, 1)
+	for {
+		select {
+		case <-cn.done:
+			return
+		case <-ticker.C:
+		}
+		// Any answer will do, also a refusal. An error means that the connection is ending, which done tells.
+		work.Go(func() {
+			_, _, _ = cn.ssh.SendRequest("keepalive@openssh.com", true, nil)
+			answered <- struct{}{}
+		})
+		late := time.NewTimer(timeout)
+		select {
+		case <-answered:
+			late.Stop()
+		case <-cn.done:
+			late.Stop()
+			return
+		case <-late.C:
+			cn.fail(fmt.Errorf("connection lost: no sign of life for %v", timeout))
+			return
+		}
+	}
+}
+
+// session opens a session and lets setup start something in it. It returns when that is done or ctx is; a session that
+// comes too late is closed.
+func (cn *connection) session(ctx context.Context, work *sync.WaitGroup, setup func(*ssh.Session) error) error {
+	done := make(chan error)
+	work.Go(func() {
+		s, err := cn.ssh.NewSession()
+		if err == nil {
+			if err = setup(s); err != nil {
+				_ = s.Close()
+			}
+		}
+		select {
+		case done <- err:
+		case <-ctx.Done():
+			if err == nil {
+				_ = s.Close()
+			}
+		}
+	})
+	select {
+	case err := <-done:
+		if err != nil {
+			return cn.explain(fmt.Errorf("open session: %w", err))
+		}
+		return nil
+	case <-ctx.Done():
+		return deadlineError(ctx)
+	}
+}
+
+// lossDelay is how long the news that a session has ended may be ahead of the news that its connection has, which the
+// library spreads within microseconds.
+const lossDelay = 200 * time.Millisecond
+
+// explain makes an unreachable host of an error that came from the loss of the connection.
+func (cn *connection) explain(err error) error {
+	select {
+	case <-cn.done:
+		return fmt.Errorf("%w: %w", ErrUnreachable, cn.cause)
+	case <-time.After(lossDelay):
+		return err
+	}
+}

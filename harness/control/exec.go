@@ -1,0 +1,215 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Exec runs a script like Run, but in a session and a shell of its own, with stdin as its standard input (empty if nil)
+// and its standard output going to stdout (nowhere if nil). It is meant for bulk, and bounded by [Options.BulkTimeout].
+//
+// It returns when the script has exited and all its output has arrived; with OpenSSH on the host that includes what
+// background children print, so those must have their outputs redirected. An error of stdin or stdout kills the script;
+// in particular a script never takes the failure of stdin for its end. Exec does not wait for a reader or writer that
+// blocks after the script has exited or the deadline has passed.
+func (c *Client) Exec(ctx context.Context, script string, stdin io.Reader, stdout io.Writer) error {
+	start := time.Now()
+	err := c.execScript(ctx, script, stdin, stdout)
+	c.trace(script, start, err)
+	return err
+}
+
+func (c *Client) execScript(ctx context.Context, script string, stdin io.Reader, stdout io.Writer) error {
+	if err := checkScript(script, execBytesMax); err != nil {
+		return c.failure(script, err)
+	}
+	if stdin == nil {
+		stdin = strings.NewReader("")
+	}
+	if stdout == nil {
+		stdout = io.Discard
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.options.BulkTimeout)
+	defer cancel()
+	cn, err := c.connection(ctx)
+	if err != nil {
+		return c.wrap(script, err)
+	}
+	x := &execution{client: c, conn: cn, messages: tail{max: stderrTailMax}, known: make(chan group, 1)}
+	if err := cn.session(ctx, &c.work, func(s *ssh.Session) error { return x.attach(s, script) }); err != nil {
+		return c.wrap(script, err)
+	}
+	defer func() { _ = x.session.Close() }()
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan error, 1)
+	go func() { ended <- x.relay(stdin, stdout, stop) }() // not in c.work: the caller's reader and writer may block
+	select {
+	case err = <-ended:
+		if cause := context.Cause(ctx); cause != nil && ctx.Err() == context.Canceled {
+			err = cause
+		}
+	case <-ctx.Done():
+		return x.abort(script, deadlineError(ctx), ended)
+	}
+	return x.result(script, err)
+}
+
+// execution is one Exec under way.
+type execution struct {
+	client   *Client
+	conn     *connection
+	session  *ssh.Session
+	stdin    io.WriteCloser
+	stdout   io.Reader
+	stderr   stream
+	messages tail       // the end of standard error
+	known    chan group // gets what to kill, once the script has said so
+}
+
+// groupMark comes before and after the line on standard error by which a script of Exec says who it is.
+const groupMark = "elenchus-group:"
+
+func (x *execution) attach(session *ssh.Session, script string) (err error) {
+	x.session = session
+	if x.stdin, err = session.StdinPipe(); err != nil {
+		return err
+	}
+	if x.stdout, err = session.StdoutPipe(); err != nil {
+		return err
+	}
+	if x.stderr.r, err = session.StderrPipe(); err != nil {
+		return err
+	}
+	who := fmt.Sprintf("read -r stat </proc/$$/stat && printf '%s%%s%[1]s' \"$stat\" >&2; ", groupMark)
+	return session.Start(x.client.shellCommand() + " -c " + Quote(prologue+who+"unset stat; "+script))
+}
+
+// relay moves all bytes and returns how the session ended. An error of the caller's reader or writer goes to fail.
+func (x *execution) relay(stdin io.Reader, stdout io.Writer, fail func(error)) error {
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		x.feed(stdin, fail)
+	}()
+	var outputs sync.WaitGroup
+	outputs.Go(func() {
+		to := &faultWriter{w: stdout}
+		if _, _ = io.Copy(to, x.stdout); to.err != nil {
+			fail(fmt.Errorf("write output: %w", to.err))
+		}
+	})
+	outputs.Go(x.readMessages)
+	outputs.Wait()
+	err := x.session.Wait()
+	select {
+	case <-fed:
+	case <-time.After(readersPatience): // stdin has nothing to say: the script did not wait for it, and neither do we
+	}
+	return err
+}
+
+// feed copies the input. Its end is passed on, its failure is not: the script would take it for the end.
+func (x *execution) feed(stdin io.Reader, fail func(error)) {
+	from := &faultReader{r: stdin}
+	_, _ = io.Copy(x.stdin, from) // a script need not read all of its input
+	if from.err != nil {
+		fail(fmt.Errorf("read input: %w", from.err))
+		return
+	}
+	_ = x.stdin.Close()
+}
+
+// readMessages reads standard error, and who the script is from its beginning.
+func (x *execution) readMessages() {
+	if x.stderr.until(groupMark, &x.messages) != nil {
+		_ = x.stderr.rest(&x.messages)
+		return
+	}
+	line := &limited{max: 4 << 10}
+	if x.stderr.until(groupMark, line) == nil {
+		if g, err := parseGroup(line.Bytes()); err == nil {
+			x.known <- g
+		}
+	}
+	_ = x.stderr.rest(&x.messages)
+}
+
+// abort kills the script and gives the readers a moment to see its end.
+func (x *execution) abort(script string, cause error, ended <-chan error) error {
+	select {
+	case g := <-x.known:
+		if err := x.client.kill(x.conn, g); err != nil {
+			cause = fmt.Errorf("%w (and it may still be running: %w)", cause, err)
+		}
+	case <-time.After(readersPatience):
+		cause = fmt.Errorf("%w (and it may still be running: it never said who it is)", cause)
+	}
+	_ = x.session.Close()
+	e := x.client.failure(script, cause)
+	select {
+	case <-ended:
+		e.Stderr = tailOf(x.messages.data, stderrTailMax)
+	case <-time.After(readersPatience):
+	}
+	return e
+}
+
+// result makes an Error of how the session ended.
+func (x *execution) result(script string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := x.client.failure(script, nil)
+	e.Stderr = tailOf(x.messages.data, stderrTailMax)
+	var exit *ssh.ExitError
+	var missing *ssh.ExitMissingError
+	switch {
+	case errors.As(err, &exit) && exit.Signal() != "":
+		e.Signal = exit.Signal()
+	case errors.As(err, &exit):
+		e.ExitStatus = exit.ExitStatus()
+	case errors.As(err, &missing):
+		e.Err = x.conn.explain(err)
+	default:
+		e.Err = err
+	}
+	return e
+}
+
+// faultReader remembers an error that is not the end.
+type faultReader struct {
+	r   io.Reader
+	err error
+}
+
+func (f *faultReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+// faultWriter remembers an error.
+type faultWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (f *faultWriter) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	f.err = err
+	return n, err
+}

@@ -1,0 +1,92 @@
+package control
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// PID names a process for good: the kernel gives an id to another process some time after the first is dead, but never
+// with the same start time.
+//
+// A pid file holds one line, "PID STARTTIME\n". STARTTIME is field 22 of /proc/PID/stat (proc(5)): when the process
+// started, in clock ticks since the machine booted. It stays the same when the process executes another program.
+// Whoever acts on a pid file compares the start time first, as [ShellLibrary] does, and takes a difference for "not
+// running".
+type PID struct {
+	PID       int
+	StartTime uint64
+}
+
+// String is the content of a pid file without the end of the line.
+func (p PID) String() string { return fmt.Sprintf("%d %d", p.PID, p.StartTime) }
+
+// ParsePIDFile reads the content of a pid file.
+func ParsePIDFile(text []byte) (PID, error) {
+	fields := strings.Fields(string(text))
+	if len(fields) != 2 {
+		return PID{}, fmt.Errorf("parse pid file %q: want a process id and a start time", shorten(string(text)))
+	}
+	pid, err := strconv.Atoi(fields[0])
+	if err != nil || pid < 1 {
+		return PID{}, fmt.Errorf("parse pid file: process id %q is not a positive number", fields[0])
+	}
+	start, err := strconv.ParseUint(fields[1], 10, 64)
+	if err != nil {
+		return PID{}, fmt.Errorf("parse pid file: start time: %w", err)
+	}
+	return PID{PID: pid, StartTime: start}, nil
+}
+
+// ShellLibrary defines POSIX shell functions about processes, to be put in front of a script. They use nothing but the
+// shell, /proc and sleep.
+//
+//	proc_read FILE          sets letter and began (state and start time) from a /proc/PID/stat; fails when there is none
+//	proc_find PIDFILE       sets pid and start from a pid file; fails unless that very process exists, dead or alive
+//	proc_state PIDFILE      sets state to "running", "stopped", "zombie" or "dead"
+//	proc_await STATE TRIES PIDFILE
+//	                        waits until the process is "stopped", "running" or "dead" (a zombie is dead), looking up to
+//	                        TRIES times, about 10 ms apart; sets state; fails when it never is
+//
+// A process counts as stopped when all its threads are: the kernel stops them one by one. It counts as a zombie only
+// when its last thread is gone, because until then it has its files and ports. Between finding a process and sending it
+// a signal lies the time of one built-in command, in which an id would have to be freed and given away again.
+const ShellLibrary = `
+proc_read() {
+	stat=
+	{ read -r stat <"$1"; } 2>/dev/null
+	set -- ${stat##*)} # the second field is a name in parentheses, and may hold spaces and parentheses itself
+	[ $# -ge 20 ] || return 1
+	letter=$1 began=${20}
+}
+proc_find() {
+	pid= start=
+	{ read -r pid start <"$1"; } 2>/dev/null
+	[ -n "$pid" ] && [ -n "$start" ] && proc_read "/proc/$pid/stat" && [ "$began" = "$start" ]
+}
+proc_state() {
+	state=dead
+	proc_find "$1" || return 0
+	letters=
+	for task in /proc/"$pid"/task/*/stat; do
+		! proc_read "$task" || letters=$letters$letter
+	done
+	case $letters in
+	"") ;;
+	*[!ZXTt]*) state=running ;;
+	*[Tt]*) state=stopped ;;
+	*) state=zombie ;;
+	esac
+}
+proc_await() {
+	tries=$2
+	while proc_state "$3"; do
+		case $1:$state in
+		dead:zombie | "$1:$1") return 0 ;;
+		esac
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.01
+	done
+}
+`

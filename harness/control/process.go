@@ -1,0 +1,235 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+)
+
+// Process is a long-running program on a host, which outlives the connection that started it. It is known by its pid
+// file alone (see [PID] for the format), so that any client, now or later, means the same process and never a stranger.
+type Process struct {
+	Name    string   // for messages
+	PIDFile string   // absolute, as all paths here
+	Dir     string   // where it runs
+	Argv    []string // the program and its arguments, given to it as they are; ["env", "A=b", …] for an environment
+	LogFile string   // its standard output and standard error are appended here
+
+	// Settle is how long the process must live for Start to succeed; 200 ms when zero.
+	Settle time.Duration
+}
+
+// State is what a process does.
+type State string
+
+// The states of a process.
+const (
+	Running State = "running"
+	Stopped State = "stopped" // by SIGSTOP, every thread of it
+	Zombie  State = "zombie"  // dead, but nobody has asked for its exit status
+	Dead    State = "dead"    // or never started, or its pid file is gone
+)
+
+// Signal is a signal that can be sent to a process and whose effect can be seen.
+type Signal string
+
+// The signals.
+const (
+	SIGSTOP Signal = "STOP"
+	SIGCONT Signal = "CONT"
+	SIGTERM Signal = "TERM"
+	SIGKILL Signal = "KILL"
+)
+
+var (
+	// ErrNotRunning: there is no process to send the signal to, and none was sent.
+	ErrNotRunning = errors.New("process is not running")
+
+	// ErrRunning: a process of this pid file runs already.
+	ErrRunning = errors.New("process is running already")
+
+	// ErrNoEffect: the signal was sent, but its effect was not seen in time.
+	ErrNoEffect = errors.New("signal had no effect")
+
+	// ErrExited: the process exited when it was started. The error's text has its status and the end of its log.
+	ErrExited = errors.New("process exited at once")
+)
+
+// Exit statuses by which the scripts below say what happened. They stay clear of the shell's own.
+const (
+	statusNotRunning = 70
+	statusRunning    = 71
+	statusNoEffect   = 72
+	statusExited     = 73
+)
+
+const (
+	settleDefault = 200 * time.Millisecond
+	effectTimeout = 10 * time.Second // how long the effect of a signal may take
+	pollsPerSec   = 100              // proc_await looks about that often
+	logTailLines  = 20
+)
+
+// startScript starts the program in a session of its own, detached from everything that belongs to this shell, and
+// watches it for a while. The inner shell writes the pid file and becomes the program, which keeps its id and start
+// time. The file appears whole or not at all.
+const startScript = `
+proc_state "$pidfile"
+case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
+mkdir -p -- "$dir" "${pidfile%/*}" "${log%/*}" && cd -- "$dir" && : >>"$log" || exit 1
+rm -f -- "$pidfile"
+size=$(($(wc -c <"$log")))
+setsid sh -c "$library"'
+	pidfile=$0
+	proc_read /proc/$$/stat && echo "$$ $began" >"$pidfile.$$" && mv -f -- "$pidfile.$$" "$pidfile" && exec "$@"
+' "$pidfile" "$@" </dev/null >>"$log" 2>&1 &
+child=$!
+while [ "$polls" -gt 0 ]; do
+	sleep 0.01
+	proc_read "/proc/$child/stat" && [ "$letter" != Z ] || {
+		wait $child
+		echo "exit status $?" >&2
+		tail -c +$((size + 1)) -- "$log" | tail -n "$lines" >&2
+		rm -f -- "$pidfile"
+		exit 73
+	}
+	[ ! -e "$pidfile" ] || polls=$((polls - 1))
+done
+`
+
+// Start starts the process and returns when it has lived for Settle. Errors match ErrRunning, or ErrExited with the
+// process's exit status and the last lines of what it logged since. After any other error it may have been started all
+// the same: Stop it.
+func (p Process) Start(ctx context.Context, c *Client) error {
+	if err := p.validate(); err != nil {
+		return fmt.Errorf("start process: %w", err)
+	}
+	settle := p.Settle
+	if settle == 0 {
+		settle = settleDefault
+	}
+	script := fmt.Sprintf("library=%s\neval \"$library\"\npidfile=%s dir=%s log=%s polls=%d lines=%d\nset -- %s\n",
+		Quote(ShellLibrary), Quote(p.PIDFile), Quote(p.Dir), Quote(p.LogFile), polls(settle), logTailLines,
+		QuoteAll(p.Argv)) + startScript
+	_, err := c.Run(ctx, script)
+	return p.explain("start", err)
+}
+
+// State is what the process does, as /proc says.
+func (p Process) State(ctx context.Context, c *Client) (State, error) {
+	if err := p.validate(); err != nil {
+		return "", fmt.Errorf("ask for the state of a process: %w", err)
+	}
+	out, err := c.Run(ctx, ShellLibrary+"proc_state "+Quote(p.PIDFile)+"; echo $state")
+	if err != nil {
+		return "", p.explain("ask for the state of", err)
+	}
+	switch s := State(out.Text()); s {
+	case Running, Stopped, Zombie, Dead:
+		return s, nil
+	default:
+		return "", fmt.Errorf("%s: unknown state %q of %s", c.Host().Name, s, p.Name)
+	}
+}
+
+// signalScript checks twice: a zombie is found too, but no signal has an effect on it.
+const signalScript = `
+proc_state "$pidfile"
+case $state in running | stopped) ;; *) exit 70 ;; esac
+proc_find "$pidfile" && kill -s "$signal" "$pid" || exit 70
+proc_await "$effect" "$polls" "$pidfile" || { echo "it is $state" >&2; exit 72; }
+`
+
+// Signal sends the signal and returns when its effect is seen: the process is stopped, runs, or is dead. Errors match
+// ErrNotRunning (nothing was sent) or ErrNoEffect; a stopped process, for one, dies of TERM only when it is continued.
+func (p Process) Signal(ctx context.Context, c *Client, s Signal) error {
+	effects := map[Signal]State{SIGSTOP: Stopped, SIGCONT: Running, SIGTERM: Dead, SIGKILL: Dead}
+	effect, ok := effects[s]
+	if err := p.validate(); err != nil || !ok {
+		return fmt.Errorf("send signal %q: %w", s, errors.Join(err, unknownUnless(ok)))
+	}
+	script := fmt.Sprintf("%spidfile=%s signal=%s effect=%s polls=%d\n", ShellLibrary, Quote(p.PIDFile), s, effect,
+		polls(effectTimeout)) + signalScript
+	_, err := c.Run(ctx, script)
+	return p.explain("send SIG"+string(s)+" to", err)
+}
+
+func unknownUnless(known bool) error {
+	if known {
+		return nil
+	}
+	return errors.New("unknown signal")
+}
+
+// stopScript continues the process after TERM, which a stopped process would not see.
+const stopScript = `
+if proc_find "$pidfile" && kill -s TERM "$pid" 2>/dev/null; then
+	kill -s CONT "$pid" 2>/dev/null
+	proc_await dead "$grace" "$pidfile" ||
+		{ proc_find "$pidfile" && kill -s KILL "$pid" 2>/dev/null; proc_await dead "$polls" "$pidfile"; } ||
+		{ echo "it is $state" >&2; exit 72; }
+fi
+rm -f -- "$pidfile"
+`
+
+// Stop ends the process: TERM, then KILL if it still lives after grace. A process that is stopped is continued, and one
+// that does not run is no error.
+func (p Process) Stop(ctx context.Context, c *Client, grace time.Duration) error {
+	if err := p.validate(); err != nil {
+		return fmt.Errorf("stop process: %w", err)
+	}
+	script := fmt.Sprintf("%spidfile=%s grace=%d polls=%d\n", ShellLibrary, Quote(p.PIDFile), polls(grace),
+		polls(effectTimeout)) + stopScript
+	_, err := c.Run(ctx, script)
+	return p.explain("stop", err)
+}
+
+// polls is how often to look, about 10 ms apart, for d to pass; at least once.
+func polls(d time.Duration) int { return 1 + int(d*pollsPerSec/time.Second) }
+
+// explain makes of a script's exit status the error it stands for.
+func (p Process) explain(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	status, ok := ExitStatus(err)
+	if !ok || !errors.As(err, &e) {
+		return fmt.Errorf("%s %s: %w", verb, p.Name, err)
+	}
+	causes := map[int]error{statusNotRunning: ErrNotRunning, statusRunning: ErrRunning,
+		statusNoEffect: ErrNoEffect, statusExited: ErrExited}
+	cause := causes[status]
+	if cause == nil {
+		return fmt.Errorf("%s %s: %w", verb, p.Name, err)
+	}
+	return &Error{Host: e.Host, ExitStatus: -1, Stderr: e.Stderr, Err: fmt.Errorf("%s %s: %w", verb, p.Name, cause)}
+}
+
+// validate lists everything that is wrong with the description.
+func (p Process) validate() error {
+	var errs []error
+	if p.Name == "" {
+		errs = append(errs, errors.New("process has no name"))
+	}
+	for _, file := range []struct{ what, path string }{
+		{"pid file", p.PIDFile}, {"directory", p.Dir}, {"log file", p.LogFile},
+	} {
+		if !path.IsAbs(file.path) {
+			errs = append(errs, fmt.Errorf("%s %q is not an absolute path", file.what, file.path))
+		}
+	}
+	if len(p.Argv) == 0 {
+		errs = append(errs, errors.New("process has no program"))
+	}
+	if strings.ContainsRune(p.PIDFile+p.Dir+p.LogFile+strings.Join(p.Argv, ""), 0) {
+		errs = append(errs, errors.New("process has a NUL byte in a path or an argument"))
+	}
+	if p.Settle < 0 {
+		errs = append(errs, fmt.Errorf("settle time %v is negative", p.Settle))
+	}
+	return errors.Join(errs...)
+}
