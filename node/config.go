@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"elenchus/node/protocol"
+	"elenchus/node/server"
+)
+
+// config is what the command line says.
+type config struct {
+	id       uint
+	cluster  string
+	peers    string
+	listen   string
+	http     string
+	data     string
+	protocol string
+	reads    string
+
+	electionTimeout time.Duration
+	heartbeat       time.Duration
+	promiseGrace    time.Duration
+	window          int
+	batch           int
+	seed            uint64
+
+	logLevel  string
+	logFormat string
+	version   bool
+
+	peerAddresses map[protocol.NodeID]string // peers, parsed
+}
+
+// errHelp means that the help was asked for, and shown.
+var errHelp = errors.New("help")
+
+func (c *config) flags() *flag.FlagSet {
+	f := flag.NewFlagSet("elenchus-node", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.UintVar(&c.id, "id", 0, "this node's `number`, 1 to 9")
+	f.StringVar(&c.cluster, "cluster", "", "`name` of the cluster; nodes of another name are refused")
+	f.StringVar(&c.peers, "peers", "", "every node of the cluster, this one included: `1=host:port,2=host:port,...`")
+	f.StringVar(&c.listen, "listen", "", "`host:port` to listen on for peers (default: this node's entry in --peers)")
+	f.StringVar(&c.http, "http", "127.0.0.1:8000", "`host:port` to listen on for clients")
+	f.StringVar(&c.data, "data", "", "`directory` for everything that must survive")
+	f.StringVar(&c.protocol, "protocol", "multipaxos", "replication `protocol`: "+strings.Join(protocolNames(), ", "))
+	f.StringVar(&c.reads, "reads", "quorum", "how reads are answered: quorum, log or local")
+	f.DurationVar(&c.electionTimeout, "election-timeout", 600*time.Millisecond,
+		"campaign after hearing nothing from a leader for this long")
+	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard")
+	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more than a majority")
+	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
+	f.IntVar(&c.batch, "batch", 128, "commands in one slot")
+	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 picks one")
+	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
+	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	f.BoolVar(&c.version, "version", false, "print the version and exit")
+	return f
+}
+
+// parseConfig reads the command line. Its error lists everything that is wrong.
+func parseConfig(args []string, stdout io.Writer) (config, error) {
+	var c config
+	f := c.flags()
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, "Usage: elenchus-node --id N --cluster NAME --peers LIST --data DIR [flags]\n"+
+			"       elenchus-node dump DIR\n\n")
+		f.SetOutput(stdout)
+		f.PrintDefaults()
+		return c, errHelp
+	} else if err != nil {
+		return c, err
+	}
+	if c.version {
+		return c, nil
+	}
+	problems := c.validate()
+	if f.NArg() > 0 {
+		problems = append(problems, fmt.Errorf("unexpected arguments: %s", strings.Join(f.Args(), " ")))
+	}
+	return c, errors.Join(problems...)
+}
+
+// validate checks every flag, and parses those that need it.
+func (c *config) validate() (problems []error) {
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.id >= 1 && c.id <= protocol.NodesMax, "--id must be 1 to %d: %d", protocol.NodesMax, c.id)
+	check(c.cluster != "" && len(c.cluster) <= 64, "--cluster must have 1 to 64 bytes: %q", c.cluster)
+	check(c.data != "", "--data must be given")
+	var err error
+	if c.peerAddresses, err = parsePeers(c.peers); err != nil {
+		problems = append(problems, err)
+	} else if _, ok := c.peerAddresses[protocol.NodeID(c.id)]; c.id != 0 && !ok {
+		check(false, "--peers must include this node, %d: %s", c.id, c.peers)
+	}
+	for _, a := range []struct{ flag, address string }{{"--listen", c.listen}, {"--http", c.http}} {
+		if _, _, err := net.SplitHostPort(a.address); err != nil && a.address != "" {
+			check(false, "%s must be host:port: %q", a.flag, a.address)
+		}
+	}
+	check(c.http != "", "--http must be host:port")
+	check(hclog.LevelFromString(c.logLevel) != hclog.NoLevel,
+		"--log-level must be trace, debug, info, warn, error or off: %q", c.logLevel)
+	check(c.logFormat == "text" || c.logFormat == "json", "--log-format must be text or json: %q", c.logFormat)
+	if len(problems) == 0 || c.peerAddresses != nil {
+		problems = append(problems, c.validateProtocol()...)
+	}
+	return problems
+}
+
+// parsePeers reads "1=host:port,2=host:port".
+func parsePeers(text string) (map[protocol.NodeID]string, error) {
+	peers := make(map[protocol.NodeID]string)
+	for entry := range strings.SplitSeq(text, ",") {
+		number, address, ok := strings.Cut(entry, "=")
+		id, err := strconv.ParseUint(number, 10, 16)
+		_, port, addressErr := net.SplitHostPort(address)
+		if !ok || err != nil || addressErr != nil || port == "" || id == 0 || id > protocol.NodesMax {
+			return nil, fmt.Errorf("--peers must be 1=host:port,2=host:port,...: %q", entry)
+		}
+		if _, twice := peers[protocol.NodeID(id)]; twice {
+			return nil, fmt.Errorf("--peers has node %d twice", id)
+		}
+		peers[protocol.NodeID(id)] = address
+	}
+	return peers, nil
+}
+
+func (c *config) logger(output io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: fmt.Sprintf("n%d", c.id), Level: hclog.LevelFromString(c.logLevel), Output: output,
+		JSONFormat: c.logFormat == "json",
+		TimeFormat: "2006-01-02T15:04:05.000000Z07:00",
+	})
+}
+
+func (c *config) server(logger hclog.Logger) server.Options {
+	return server.Options{
+		ID: protocol.NodeID(c.id), Cluster: c.cluster, Peers: c.peerAddresses, Data: c.data,
+		PeerAddress: c.listen, HTTPAddress: c.http, Logger: logger, Machine: c.machine,
+		Protocol: c.protocol, Reads: c.reads, Version: version(),
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"elenchus/node/multipaxos"
+	"elenchus/node/protocol"
+)
+
+// protocols are those that --protocol knows: how each checks its flags, and makes its machine.
+var protocols = map[string]struct {
+	validate func(*config) error
+	machine  func(*config, uint64, protocol.Recovered) (protocol.Machine, error)
+}{
+	"multipaxos": {
+		validate: func(c *config) error {
+			opts, err := c.multipaxos(1)
+			return errors.Join(err, opts.Validate())
+		},
+		machine: func(c *config, seed uint64, recovered protocol.Recovered) (protocol.Machine, error) {
+			opts, err := c.multipaxos(seed)
+			if err != nil {
+				return nil, err
+			}
+			return multipaxos.New(opts, recovered)
+		},
+	},
+}
+
+func protocolNames() []string { return slices.Sorted(maps.Keys(protocols)) }
+
+func (c *config) validateProtocol() []error {
+	p, ok := protocols[c.protocol]
+	if !ok {
+		return []error{fmt.Errorf("--protocol must be %s: %q", strings.Join(protocolNames(), " or "), c.protocol)}
+	}
+	if err := p.validate(c); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// machine makes the machine of one incarnation. Two incarnations never make the same random choices, not even with the
+// same seed.
+func (c *config) machine(recovered protocol.Recovered, boot uint64) (protocol.Machine, error) {
+	seed := c.seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	return protocols[c.protocol].machine(c, rand.NewPCG(seed, boot).Uint64(), recovered)
+}
+
+func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
+	reads, err := multipaxos.ParseReads(c.reads)
+	if err != nil {
+		err = fmt.Errorf("--reads: %w", err)
+	}
+	return multipaxos.Options{
+		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
+		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
+		Window: c.window, BatchMax: c.batch, Seed: seed,
+	}, err
+}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"elenchus/node/clock"
+	"elenchus/node/protocol"
+	"elenchus/node/wal"
+)
+
+// Clock reads both clocks. The monotonic reading starts above zero and never falls.
+type Clock func() clock.Reading
+
+// SystemClock returns the operating system's clocks, the monotonic one counted from now.
+func SystemClock() Clock {
+	start := time.Now()
+	return func() clock.Reading {
+		now := time.Now()
+		return clock.Reading{Mono: now.Sub(start) + 1, Wall: now.UnixNano()}
+	}
+}
+
+// Options configures a Server. ID, Cluster, Peers, Data and Machine are required.
+type Options struct {
+	ID      protocol.NodeID
+	Cluster string                     // its name, at most 64 bytes
+	Peers   map[protocol.NodeID]string // host:port of every node, this one included
+	Data    string                     // directory, made if it is missing
+
+	// Machine makes the protocol's machine from what the log held. The boot number, rising from 1, tells incarnations
+	// apart.
+	Machine func(recovered protocol.Recovered, boot uint64) (protocol.Machine, error)
+
+	PeerAddress string // where to listen for peers; empty means this node's own entry in Peers
+	HTTPAddress string // where to listen for clients; empty means 127.0.0.1:8000
+
+	// PeerListener and HTTPListener are used instead of the addresses when they are not nil.
+	PeerListener, HTTPListener net.Listener
+
+	InFlightMax int // requests that are being worked on; zero means 1024
+
+	FS     wal.FS // for everything that must survive; nil means wal.OS
+	Clock  Clock  // nil means SystemClock
+	Logger hclog.Logger
+
+	// Shown by /status.
+	Protocol, Reads, Version string
+}
+
+func (o Options) withDefaults() Options {
+	if o.PeerAddress == "" {
+		o.PeerAddress = o.Peers[o.ID]
+	}
+	if o.HTTPAddress == "" {
+		o.HTTPAddress = "127.0.0.1:8000"
+	}
+	if o.InFlightMax == 0 {
+		o.InFlightMax = 1024
+	}
+	if o.FS == nil {
+		o.FS = wal.OS{}
+	}
+	if o.Clock == nil {
+		o.Clock = SystemClock()
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	return o
+}
+
+// Validate lists everything that is wrong.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(o.ID != 0, "node id must be 1 or higher")
+	check(o.Cluster != "" && len(o.Cluster) <= 64, "cluster name must have 1 to 64 bytes: %q", o.Cluster)
+	check(o.Data != "", "data directory must be given")
+	check(o.Machine != nil, "machine must be given")
+	check(o.InFlightMax > 0 && o.InFlightMax <= sessionsMax, "in-flight requests must be 1 to %d: %d", sessionsMax,
+		o.InFlightMax)
+	check(len(o.Peers) <= protocol.NodesMax, "cluster of %d nodes exceeds %d", len(o.Peers), protocol.NodesMax)
+	if _, ok := o.Peers[o.ID]; !ok && o.ID != 0 {
+		check(false, "%v is not among the peers", o.ID)
+	}
+	for id := range protocol.NodeID(protocol.NodesMax + 1) {
+		address, ok := o.Peers[id]
+		if _, _, err := net.SplitHostPort(address); ok && (err != nil || id == 0) {
+			check(false, "peer %v has no address host:port: %q", id, address)
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,274 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"elenchus/node/protocol"
+	"elenchus/node/transport"
+	"elenchus/node/wal"
+	"elenchus/node/wire"
+)
+
+// Server is a running node.
+type Server struct {
+	opts      Options
+	logger    hclog.Logger
+	boot      uint64
+	started   time.Time
+	log       *wal.Log
+	loop      loop
+	transport *transport.Transport
+	http      *http.Server
+	httpAddr  net.Addr
+	sessions  *sessions
+	inFlight  chan struct{}
+	lastID    atomic.Uint64
+	warned    atomic.Bool // about a message that could not be read
+
+	cancel context.CancelFunc // ends the loop
+	group  sync.WaitGroup
+	once   sync.Once
+	ended  chan struct{} // closed when everything has ended
+	err    error         // why the node stopped by itself; read after ended
+}
+
+// stopPatience is how long a stopping node waits for answers to be delivered.
+const stopPatience = 2 * time.Second
+
+// Start recovers the node from its data and sets it going. The listeners are closed when it fails.
+//
+// Errors are those of wal.Open (wal.ErrCorrupt, wal.ErrIdentity, wal.ErrLocked, wal.ErrMissing), of the network, or say
+// what is wrong with the options.
+func Start(opts Options) (*Server, error) {
+	s := &Server{ended: make(chan struct{}), started: time.Now()}
+	listeners, err := s.configure(opts)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start node: %w", err), closeAll(listeners))
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, closeAll(listeners))
+	}
+	if err := s.launch(listeners[0], listeners[1]); err != nil {
+		return nil, errors.Join(err, s.loop.observer.Close(), s.log.Close(), closeAll(listeners[1:]))
+	}
+	return s, nil
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// configure checks the options and returns the two listeners, or those of them there are.
+func (s *Server) configure(opts Options) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, l := range []net.Listener{opts.PeerListener, opts.HTTPListener} {
+		if l != nil {
+			listeners = append(listeners, l)
+		}
+	}
+	if err := opts.Validate(); err != nil {
+		return listeners, err
+	}
+	s.opts = opts.withDefaults()
+	s.logger = s.opts.Logger
+	s.inFlight = make(chan struct{}, s.opts.InFlightMax)
+	var err error
+	if s.sessions, err = newSessions(opts.ID); err != nil {
+		return listeners, err
+	}
+	listen := func(given net.Listener, address, whom string) (net.Listener, error) {
+		if given != nil {
+			return given, nil
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen for %s: %w", whom, err)
+		}
+		listeners = append(listeners, l)
+		return l, nil
+	}
+	peers, err := listen(opts.PeerListener, s.opts.PeerAddress, "peers")
+	if err != nil {
+		return listeners, err
+	}
+	clients, err := listen(opts.HTTPListener, s.opts.HTTPAddress, "clients")
+	if err != nil {
+		return listeners, err
+	}
+	return []net.Listener{peers, clients}, nil
+}
+
+// recover opens the log, counts the boot and makes the machine.
+func (s *Server) recover() (err error) {
+	before, err := readBoot(s.opts.FS, s.opts.Data)
+	if err != nil {
+		return err
+	}
+	var recovered protocol.Recovered
+	id := wal.Identity{Cluster: s.opts.Cluster, Node: uint16(s.opts.ID)}
+	log, info, err := wal.Open(s.opts.FS, s.opts.Data, id, wal.Options{MustExist: before > 0},
+		func(_ wal.Position, payload []byte) error {
+			rec, err := wire.DecodeRecord(payload)
+			if err == nil {
+				recovered.Apply(rec)
+			}
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, log.Close())
+		}
+	}()
+	if torn := info.Torn; torn != nil {
+		s.logger.Warn("torn tail cut off the log", "file", filepath.Join(s.opts.Data, wal.FileName),
+			"offset", torn.Offset, "bytes", torn.Bytes, "reason", torn.Reason)
+	}
+	s.boot = before + 1
+	if err := writeBoot(s.opts.FS, s.opts.Data, s.boot); err != nil {
+		return err
+	}
+	machine, err := s.opts.Machine(recovered, s.boot)
+	if err != nil {
+		return fmt.Errorf("start protocol: %w", err)
+	}
+	observer, err := newObserver(s.opts.Data, s.opts.ID, s.boot)
+	if err != nil {
+		return err
+	}
+	s.log = log
+	s.loop = loop{
+		machine: machine, log: log, observer: observer, clock: s.opts.Clock, logger: s.logger, self: s.opts.ID,
+		send: func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
+	}
+	s.loop.init()
+	s.logger.Info("log opened", "boot", s.boot, "records", info.Records, "bytes", info.Bytes)
+	return nil
+}
+
+// launch starts the goroutines.
+func (s *Server) launch(peers, clients net.Listener) error {
+	addresses := make(map[uint16]string, len(s.opts.Peers))
+	for id, address := range s.opts.Peers {
+		addresses[uint16(id)] = address
+	}
+	var err error
+	s.transport, err = transport.New(peers, transport.Options{
+		Cluster: s.opts.Cluster, Self: uint16(s.opts.ID), Peers: addresses, Deliver: s.deliver,
+		Logger: s.logger.Named("transport"), FrameBytesMax: protocol.EncodedBytesMax,
+	})
+	if err != nil {
+		return err
+	}
+	s.http, s.httpAddr = s.newHTTP(), clients.Addr()
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.group.Go(s.loop.sync)
+	s.group.Go(func() {
+		if err := s.http.Serve(clients); !errors.Is(err, http.ErrServerClosed) {
+			s.logger.Error("client listener failed", "error", err)
+		}
+	})
+	s.group.Go(func() {
+		if err := s.loop.run(ctx); err != nil {
+			s.err = err
+			s.logger.Error("node stops for good", "error", err)
+			go s.shutdown(true)
+		}
+	})
+	s.logger.Info("node started", "id", s.opts.ID, "cluster", s.opts.Cluster, "peers", peers.Addr(),
+		"clients", clients.Addr(), "boot", s.boot)
+	return nil
+}
+
+// deliver takes a message from a peer. It blocks while the loop is busy, and ends with it.
+func (s *Server) deliver(from uint16, payload []byte) {
+	msg, err := wire.DecodeMessage(payload)
+	if err == nil && (uint16(msg.From) != from || msg.To != s.opts.ID) {
+		err = fmt.Errorf("%v from %v to %v came from n%d", msg.Kind, msg.From, msg.To, from)
+	}
+	if err != nil {
+		level := hclog.Debug
+		if !s.warned.Swap(true) {
+			level = hclog.Warn // once: a peer of another build would fill the disk with it
+		}
+		s.logger.Log(level, "message refused", "peer", protocol.NodeID(from), "error", err)
+		return
+	}
+	select {
+	case s.loop.inbox <- event{message: &msg}:
+	case <-s.loop.done:
+	}
+}
+
+// HTTPAddr is where clients are served.
+func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
+
+// Done is closed when the node has stopped, whatever the reason.
+func (s *Server) Done() <-chan struct{} { return s.ended }
+
+// Wait waits until the node has stopped and returns why it did so by itself: nil after Stop or Kill.
+func (s *Server) Wait() error {
+	<-s.ended
+	return s.err
+}
+
+// Stop ends the node in good order: requests in flight are answered, as unknown if need be, and the log is synced.
+func (s *Server) Stop() error {
+	s.shutdown(true)
+	return s.Wait()
+}
+
+// Kill ends the node as abruptly as a process can end a part of itself: nobody is answered, nothing is synced.
+func (s *Server) Kill() {
+	s.shutdown(false)
+	<-s.ended
+}
+
+func (s *Server) shutdown(orderly bool) {
+	s.once.Do(func() {
+		s.cancel()
+		if !orderly {
+			_ = s.http.Close()
+		}
+		<-s.loop.done
+		if orderly {
+			ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+			if err := s.http.Shutdown(ctx); err != nil {
+				_ = s.http.Close()
+			}
+			cancel()
+		}
+		var errs []error
+		errs = append(errs, s.transport.Close())
+		if orderly {
+			if _, err := s.log.Sync(); !errors.Is(err, wal.ErrBroken) { // a broken log is why we are here
+				errs = append(errs, err)
+			}
+		}
+		errs = append(errs, s.log.Close(), s.loop.observer.Close())
+		s.group.Wait()
+		if err := errors.Join(errs...); err != nil {
+			s.logger.Warn("shutdown was not clean", "error", err)
+		}
+		close(s.ended)
+	})
+}
