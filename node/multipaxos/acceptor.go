@@ -20,12 +20,16 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
-		m.leader, m.ballot = 0, msg.Ballot
-		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout)) // it deserves a chance
+		m.leader, m.ballot, m.reportedFrom = 0, msg.Ballot, 0
 	}
 	first := msg.First
 	if first == 0 {
 		first = msg.Committed + 1
+	}
+	if first > m.reportedFrom {
+		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
+		m.reportedFrom = first
+		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 	page := protocol.Message{
 		Kind: protocol.MsgPromise, To: msg.From, Ballot: msg.Ballot, First: first, Last: protocol.SlotLast,
@@ -129,8 +133,8 @@ func (m *Machine) follow(msg *protocol.Message) {
 	m.takeNotice(msg.Ballot, msg.Committed)
 }
 
-// raisePromise raises the promise to b, if it is higher, and ends what this node was doing in a lower ballot. The caller
-// records it.
+// raisePromise raises the promise to b, if it is higher, and ends what this node was doing in a lower ballot. The
+// caller records it.
 func (m *Machine) raisePromise(b protocol.Ballot, reason string) {
 	if !m.promised.Less(b) {
 		return

@@ -11,8 +11,8 @@ type catchup struct {
 	peer        int // index of the member asked last
 }
 
-// requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks: what it does not know to be
-// chosen it proposes.
+// requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks: what it does not know to
+// be chosen it proposes.
 func (m *Machine) requestCatchup() {
 	if m.catchup.outstanding || m.role == protocol.RoleLeader {
 		return

@@ -125,9 +125,9 @@ func (m *Machine) tryElect() {
 	}
 }
 
-// elect starts leading. In every slot in which something was reported the value of the highest ballot is proposed again,
-// in the holes between them a no-op (003 "dummy value"). If there is nothing to propose again, a no-op is: its being
-// chosen tells the leader that it knows everything chosen before its ballot.
+// elect starts leading. In every slot in which something was reported the value of the highest ballot is proposed
+// again, in the holes between them a no-op (003 "dummy value"). If there is nothing to propose again, a no-op is: its
+// being chosen tells the leader that it knows everything chosen before its ballot.
 func (m *Machine) elect() {
 	first, last := m.committed+1, max(m.campaigning.last, m.log.last)
 	adopted := make([][]register.Command, 0, 1)

@@ -7,8 +7,8 @@ import (
 	"elenchus/node/register"
 )
 
-// forwardQueue hands the waiting requests to the leader, if this node follows one (000 "operating phase"). Each goes out
-// once: a second copy could be executed after the client was told that the first one failed.
+// forwardQueue hands the waiting requests to the leader, if this node follows one (000 "operating phase"). Each goes
+// out once: a second copy could be executed after the client was told that the first one failed.
 func (m *Machine) forwardQueue() {
 	if m.role != protocol.RoleFollower || m.leader == 0 {
 		return
@@ -40,10 +40,14 @@ func (m *Machine) onForward(msg *protocol.Message) {
 }
 
 func (m *Machine) replyForward(p *pending, reply protocol.Reply) {
-	m.send(protocol.Message{
+	msg := protocol.Message{
 		Kind: protocol.MsgForwardReply, To: p.key.from, Request: p.key.id, Seq: p.key.incarnation,
 		Outcome: reply.Outcome, Result: reply.Result, Reason: reply.Reason, First: reply.Slot, Promised: reply.Ballot,
-	}, reply.After)
+	}
+	if m.role == protocol.RoleLeader {
+		msg.Ballot = m.ballot
+	}
+	m.send(msg, reply.After)
 }
 
 // onForwardReply passes the leader's answer on to the client. Only the first counts.
@@ -51,6 +55,9 @@ func (m *Machine) replyForward(p *pending, reply protocol.Reply) {
 // A refused change is not known to have failed: if the network repeated the forward, the refusal may be for the second
 // copy while the first has been proposed. What the replicated state itself refused is refused for every copy.
 func (m *Machine) onForwardReply(msg *protocol.Message) {
+	if msg.Ballot == m.ballot && msg.From == m.leader {
+		m.takeNotice(msg.Ballot, msg.Committed) // the answer overtakes the notice of its own slot
+	}
 	p := m.requests.live[requestKey{id: msg.Request}]
 	if p == nil || p.state != stateForwarded || p.leader != msg.From || msg.Seq != m.incarnation {
 		return

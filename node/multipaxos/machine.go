@@ -34,6 +34,8 @@ type Machine struct {
 	promisedSeq protocol.WriteSeq // the record that makes promised durable
 	log         slotLog
 
+	reportedFrom protocol.Slot // the highest First of the Prepares of ballot promised
+
 	// Learner.
 	store        *register.Store
 	committed    protocol.Slot // every slot up to here is chosen and applied

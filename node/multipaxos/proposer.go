@@ -11,7 +11,7 @@ import (
 type leading struct {
 	next     protocol.Slot        // the next slot to propose in
 	adopted  [][]register.Command // what must be proposed in the slots from next on, before anything new
-	barrier  protocol.Slot        // the last of those slots: from there on this node knows what was chosen before its ballot
+	barrier  protocol.Slot        // the last of those slots: once it is applied, so is all of earlier ballots
 	inflight []proposal           // the slots committed+1 … next-1
 	unsynced protocol.Slot        // the first slot whose own record is not yet durable
 

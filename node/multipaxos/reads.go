@@ -4,9 +4,10 @@ import (
 	"elenchus/node/protocol"
 )
 
-// reading is a leader's confirmation of quorum reads. A round is a heartbeat sent after the reads arrived; a majority of
-// answers to it, or to a later one, proves that no higher ballot had a majority of promises when they arrived, so that
-// nothing was chosen by then that this leader does not know. Many reads share a round, and one round runs at a time.
+// reading is a leader's confirmation of quorum reads. A round is a heartbeat sent after the reads arrived; a majority
+// of answers to it, or to a later one, proves that no higher ballot had a majority of promises when they arrived, so
+// that nothing was chosen by then that this leader does not know. Many reads share a round, and one round runs at a
+// time.
 type reading struct {
 	waiting   []*pending // arrived since the round started
 	round     []*pending // covered by the round
@@ -61,6 +62,16 @@ func (m *Machine) endRound() {
 		r.confirmed = append(r.confirmed, r.round...)
 		clear(r.round)
 		r.round, r.beat = r.round[:0], 0
+	}
+}
+
+// dropLateReads forgets reads whose deadline has passed. A round that nobody waits for any more ends: its heartbeat may
+// be lost, and the next read should not have to wait for the periodic one.
+func (m *Machine) dropLateReads(limit int) {
+	r := &m.reading
+	r.waiting = dropDone(r.waiting, limit)
+	if r.round = dropDone(r.round, 0); len(r.round) == 0 {
+		r.beat = 0
 	}
 }
 

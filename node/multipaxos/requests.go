@@ -163,7 +163,7 @@ func (m *Machine) expire() {
 	}
 	limit := 2*len(m.requests.live) + 64
 	m.requests.queue.shrink(limit)
-	m.reading.waiting = dropDone(m.reading.waiting, limit)
+	m.dropLateReads(limit)
 }
 
 func (m *Machine) whyLate(p *pending) string {

@@ -102,7 +102,7 @@ const (
 	// MsgForward hands Request and Command to the leader. Seq tells the sender's incarnations apart. Timeout.
 	MsgForward
 	// MsgForwardReply is the leader's answer to Request: Outcome, Result, Reason, with the Seq of the forward. First and
-	// Promised are the slot and the ballot the answer comes from.
+	// Promised are the slot and the ballot the answer comes from. Ballot is the one the sender leads, if it does.
 	MsgForwardReply
 )
 

@@ -1,0 +1,104 @@
+package multipaxos
+
+import (
+	"fmt"
+	"strings"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// How transcripts show things.
+
+func commandText(c register.Command) string {
+	text := c.Op.String()
+	for _, s := range []string{c.Key, c.Value} {
+		if s != "" {
+			text += " " + s
+		}
+	}
+	if c.Op == register.OpCAS {
+		text += " if " + c.Expect
+	}
+	if c.Client != 0 {
+		text += " as " + c.ID()
+	}
+	return text
+}
+
+func entryText(e protocol.Entry) string {
+	if len(e.Batch) == 0 {
+		return fmt.Sprintf("%d: no-op in %v", e.Slot, e.Ballot)
+	}
+	var commands []string
+	for _, c := range e.Batch {
+		commands = append(commands, commandText(c))
+	}
+	return fmt.Sprintf("%d: %s in %v", e.Slot, strings.Join(commands, " + "), e.Ballot)
+}
+
+func messageText(m *protocol.Message) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v→%v %v", m.From, m.To, m.Kind)
+	if !m.Ballot.IsZero() {
+		fmt.Fprintf(&b, " %v", m.Ballot)
+	}
+	switch m.Kind {
+	case protocol.MsgPrepare:
+		fmt.Fprintf(&b, " from slot %d", m.First)
+	case protocol.MsgPromise:
+		last := "end"
+		if m.Last != protocol.SlotLast {
+			last = fmt.Sprint(m.Last)
+		}
+		fmt.Fprintf(&b, " slots %d…%s", m.First, last)
+	case protocol.MsgAccepted, protocol.MsgCatchup:
+		fmt.Fprintf(&b, " slots %d…%d", m.First, m.Last)
+	case protocol.MsgNack:
+		fmt.Fprintf(&b, ": promised %v", m.Promised)
+	case protocol.MsgHeartbeat, protocol.MsgHeartbeatAck:
+		fmt.Fprintf(&b, " #%d", m.Seq)
+	case protocol.MsgForward:
+		fmt.Fprintf(&b, " #%d: %s", m.Request, commandText(m.Command))
+	case protocol.MsgForwardReply:
+		fmt.Fprintf(&b, " #%d: %s", m.Request, replyText(protocol.Reply{
+			Outcome: m.Outcome, Result: m.Result, Reason: m.Reason, Slot: m.First, Ballot: m.Promised,
+		}))
+	}
+	fmt.Fprintf(&b, " (committed %d)", m.Committed)
+	for _, e := range m.Entries {
+		fmt.Fprintf(&b, " [%s]", entryText(e))
+	}
+	return b.String()
+}
+
+func replyText(r protocol.Reply) string {
+	text := r.Outcome.String()
+	if r.Outcome == protocol.OutcomeOK {
+		text += fmt.Sprintf(" %v %q at slot %d", r.Result.Code, r.Result.Values, r.Slot)
+	}
+	if r.Reason != "" {
+		text += ", " + r.Reason
+	}
+	return text
+}
+
+// observationText leaves out what messages and answers show anyway.
+func observationText(o protocol.Observation) string {
+	switch o.Kind {
+	case protocol.ObservedCampaign:
+		return fmt.Sprintf("campaigns with %v", o.Ballot)
+	case protocol.ObservedElected:
+		return fmt.Sprintf("is elected with %v", o.Ballot)
+	case protocol.ObservedDeposed:
+		return fmt.Sprintf("is deposed from %v: %s", o.Ballot, o.Reason)
+	case protocol.ObservedApplied:
+		return "applies " + entryText(protocol.Entry{Slot: o.Slot, Ballot: o.Ballot, Batch: o.Batch})
+	case protocol.ObservedCaughtUp:
+		return fmt.Sprintf("learns slots %d…%d from %v", o.First, o.Slot, o.Peer)
+	case protocol.ObservedRecovered:
+		return fmt.Sprintf("recovers: promised %v, committed %d", o.Ballot, o.Slot)
+	default: // ballot, chosen, served
+		return ""
+	}
+}
