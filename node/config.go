@@ -116,10 +116,7 @@ func (c *config) validate() (problems []error) {
 	check(hclog.LevelFromString(c.logLevel) != hclog.NoLevel,
 		"--log-level must be trace, debug, info, warn, error or off: %q", c.logLevel)
 	check(c.logFormat == "text" || c.logFormat == "json", "--log-format must be text or json: %q", c.logFormat)
-	if len(problems) == 0 || c.peerAddresses != nil {
-		problems = append(problems, c.validateProtocol()...)
-	}
-	return problems
+	return append(problems, c.validateProtocol()...)
 }
 
 // parsePeers reads "1=host:port,2=host:port".

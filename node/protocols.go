@@ -20,6 +20,9 @@ var protocols = map[string]struct {
 	"multipaxos": {
 		validate: func(c *config) error {
 			opts, err := c.multipaxos(1)
+			if c.peerAddresses[opts.Self] == "" { // which is reported already: look at the rest
+				opts.Self, opts.Members = 1, []protocol.NodeID{1}
+			}
 			return errors.Join(err, opts.Validate())
 		},
 		machine: func(c *config, seed uint64, recovered protocol.Recovered) (protocol.Machine, error) {

@@ -130,6 +130,9 @@ func (s *Server) recover() (err error) {
 			}
 			return err
 		})
+	if errors.Is(err, wal.ErrMissing) {
+		return fmt.Errorf("%w, but the node was started %d times with this data: its promises are lost", err, before)
+	}
 	if err != nil {
 		return err
 	}

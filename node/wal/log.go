@@ -217,7 +217,8 @@ func (l *Log) Sync() (uint64, error) {
 	}
 	for _, frame := range frames {
 		if err := l.writeFrame(frame); err != nil {
-			return 0, l.fail(err)
+			l.fail(err)
+			return 0, err
 		}
 	}
 	l.mu.Lock()
@@ -254,14 +255,13 @@ func (l *Log) writeFrame(frame []byte) error {
 }
 
 // fail makes err the answer to everything from now on.
-func (l *Log) fail(err error) error {
+func (l *Log) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
 		l.err = fmt.Errorf("%w: %w", ErrBroken, err)
 		l.pending, l.spare = nil, nil
 	}
-	return l.err
 }
 
 // Stats returns the counters.
@@ -273,11 +273,11 @@ func (l *Log) Stats() Stats {
 
 // Close releases the log. What was appended and not synced is lost, as in a crash: an orderly end calls Sync first.
 func (l *Log) Close() error {
-	err := l.fail(os.ErrClosed)
+	l.fail(os.ErrClosed)
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	if l.lock == nil {
-		return err
+		return os.ErrClosed
 	}
 	closed := errors.Join(l.file.Close(), l.lock.Close())
 	l.lock = nil

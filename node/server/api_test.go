@@ -1,0 +1,193 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"elenchus/node/client"
+	"elenchus/node/clock"
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// TestAPI: each request becomes the command it should, or is refused with the right status; each reply of the machine
+// becomes the answer it should.
+func TestAPI(t *testing.T) {
+	ok := protocol.Reply{Slot: 12, Ballot: protocol.Ballot{Round: 3, Node: 2}, Leader: 2}
+	with := func(code register.Code, values ...string) protocol.Reply {
+		r := ok
+		r.Result = register.Result{Code: code, Values: values}
+		return r
+	}
+	const evidence = `"slot":12,"ballot":"3.n2","leader":"n2"`
+	const k = "/v1/registers/k"
+	session := []string{client.HeaderClient, "7", client.HeaderSeq, "3"}
+	long := strings.Repeat("x", register.ValueBytesMax)
+	tests := []struct {
+		method, path, body string
+		header             []string
+		reply              protocol.Reply
+		command            string // that the machine gets; empty when it gets none
+		status             int
+		answer             string // the whole body, or with "…" the beginning of it
+	}{
+		{"GET", k, "", nil, with(0, "17"), `read "k" "" "" false`,
+			200, `{"outcome":"ok","node":"n1","values":["17"],` + evidence + `,"value":"17"}`},
+		{"GET", k, "", nil, with(0), `read "k" "" "" false`,
+			200, `{"outcome":"ok","node":"n1","values":[],` + evidence + `,"value":null}`},
+		{"GET", k, "", session, with(0, "1", "2"), `read "k" "" "" false`,
+			200, `{"outcome":"ok","node":"n1","values":["1","2"],` + evidence + `,"value":null}`},
+		{"GET", "/v1/registers/a%2Fb%20%25..", "", nil, ok, `read "a/b %.." "" "" false`, 200, `{"outcome":"ok"…`},
+		{"GET", "/v1/registers/..", "", nil, ok, `read ".." "" "" false`, 200, `{"outcome":"ok"…`},
+		{"PUT", k, "17", session, ok, `7:3 write "k" "17" "" false`, 200, `{"outcome":"ok","node":"n1",` + evidence + `}`},
+		{"PUT", k, "", session, ok, `7:3 write "k" "" "" false`, 200, `{"outcome":"ok"…`},
+		{"PUT", k, long, session, ok, `7:3 write "k" "` + long + `" "" false`, 200, `{"outcome":"ok"…`},
+		{"POST", k + "/append", "x", session, with(0, "w", "x"), `7:3 append "k" "x" "" false`,
+			200, `{"outcome":"ok","node":"n1","values":["w","x"],` + evidence + `}`},
+		{"POST", k + "/cas", `{"expect":"1","value":"2"}`, session, ok, `7:3 cas "k" "2" "1" false`,
+			200, `{"outcome":"ok","node":"n1","matched":true,` + evidence + `}`},
+		{"POST", k + "/cas", `{"value":"2","expect":null}`, session, with(register.CodeMismatch, "5"),
+			`7:3 cas "k" "2" "" true`, 412, `{"outcome":"ok","node":"n1","values":["5"],"matched":false,` + evidence + `}`},
+		{"POST", k + "/cas", `{"value":"2","expect":"1"}`, session, with(register.CodeMismatch),
+			`7:3 cas "k" "2" "1" false`, 412, `{"outcome":"ok","node":"n1","values":[],"matched":false,` + evidence + `}`},
+		{"PUT", k, "1", session, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "no leader"},
+			`7:3 write "k" "1" "" false`, 503, `{"outcome":"fail","node":"n1","reason":"no leader"}`},
+		{"PUT", k, "1", session, protocol.Reply{Outcome: protocol.OutcomeUnknown, Reason: "deposed", Leader: 3},
+			`7:3 write "k" "1" "" false`, 504, `{"outcome":"unknown","node":"n1","reason":"deposed","leader":"n3"}`},
+
+		{"GET", "/", "", nil, ok, "", 404, `{"outcome":"fail","node":"n1","reason":"no such path: /"}`},
+		{"GET", "/v1/registers", "", nil, ok, "", 404, `{"outcome":"fail"…`},
+		{"POST", k + "/frobnicate", "", nil, ok, "", 404, `{"outcome":"fail"…`},
+		{"PUT", k + "/", "1", nil, ok, "", 404, `{"outcome":"fail"…`},
+		{"DELETE", k, "", nil, ok, "", 405, `{"outcome":"fail","node":"n1","reason":"read does not take DELETE"}`},
+		{"PUT", k + "/append", "", nil, ok, "", 405, `{"outcome":"fail"…`},
+		{"POST", "/status", "", nil, ok, "", 405, `{"outcome":"fail"…`},
+		{"GET", "/v1/registers/", "", nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"GET", "/v1/registers/" + strings.Repeat("k", 257), "", nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"GET", "/v1/registers/%ff", "", nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "\xff", nil, ok, "", 400, `{"outcome":"fail","node":"n1","reason":"value is not UTF-8"}`},
+		{"PUT", k, long + "x", nil, ok, "", 413, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"expect":"1","value":"` + long + `x"}`, nil, ok, "", 413, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"value":"2"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"expect":"2","value":null}`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"expect":"2","value":"3","vaule":"4"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"expect":2,"value":"3"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `17`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"POST", k + "/cas", `{"expect":"` + "\xff" + `","value":"3"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "1", session[:2], ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "1", session[2:], ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "1", []string{client.HeaderClient, "0", client.HeaderSeq, "1"}, ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "1", []string{client.HeaderClient, "1", client.HeaderSeq, "0"}, ok, "", 400, `{"outcome":"fail"…`},
+		{"PUT", k, "1", []string{client.HeaderClient, fmt.Sprint(uint64(1 << 63)), client.HeaderSeq, "1"}, ok, "", 400,
+			`{"outcome":"fail"…`},
+		{"GET", k, "", []string{client.HeaderTimeout, "soon"}, ok, "", 400, `{"outcome":"fail"…`},
+		{"GET", k + "?timeout=61s", "", nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"GET", k + "?timeout=-1s", "", nil, ok, "", 400, `{"outcome":"fail"…`},
+		{"GET", "/healthz", "", nil, ok, "", 200, `{"outcome":"ok","node":"n1"}`},
+	}
+	commands := make(chan register.Command, 1)
+	replies := make(chan protocol.Reply, 1)
+	s := startFake(t, nil, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
+		if in.Kind == protocol.InputRequest {
+			commands <- in.Request.Command
+			reply := <-replies
+			reply.ID = in.Request.ID
+			fx.Replies = []protocol.Reply{reply}
+		}
+		return fx
+	})
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%s %.40s %.20s", test.method, test.path, test.body), func(t *testing.T) {
+			replies <- test.reply
+			status, answer := call(t, s, test.method, test.path, test.body, test.header...)
+			if begin, cut := strings.CutSuffix(test.answer, "…"); status != test.status ||
+				cut && !strings.HasPrefix(answer, begin) || !cut && answer != begin {
+				t.Errorf("%d %.200s\nwant %d %s", status, answer, test.status, test.answer)
+			}
+			if (status != 200 && status != 412) != strings.Contains(answer, `"reason":"`) {
+				t.Errorf("status %d and reason do not go together: %.200s", status, answer)
+			}
+			got := ""
+			select {
+			case c := <-commands:
+				got = fmt.Sprintf("%v %q %q %q %v", c.Op, c.Key, c.Value, c.Expect, c.ExpectAbsent)
+				if c.Client != 0 {
+					got = c.ID() + " " + got
+				}
+			default:
+				<-replies
+			}
+			if got != test.command {
+				t.Errorf("the machine gets %.100s, want %.100s", got, test.command)
+			}
+		})
+	}
+}
+
+func TestStatus(t *testing.T) {
+	s := startFake(t, func(o *Options) { o.Protocol, o.Reads, o.Version = "fake", "none", "v0" }, silent)
+	status, body := call(t, s, http.MethodGet, "/status", "")
+	for _, want := range []string{`"outcome":"ok"`, `"node":"n1"`, `"cluster":"lab"`, `"protocol":"fake"`, `"reads":"none"`,
+		`"version":"v0"`, `"boot":1`, `"role":"follower"`, `"keys":7`, `"hash":"0000000000000000"`, `"ballot":"-"`} {
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%d %s lacks %s", status, body, want)
+		}
+	}
+}
+
+// TestOwnSessions: concurrent changes have sessions of their own, later ones use them again with a higher number, also
+// after an unknown outcome, and ids of nodes and incarnations differ.
+func TestOwnSessions(t *testing.T) {
+	seen := map[register.ClientID]uint64{}
+	var duplicate []string
+	s := startFake(t, nil, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
+		if in.Kind == protocol.InputRequest {
+			c := in.Request.Command
+			if c.Client <= client.SessionMax || c.Seq != seen[c.Client]+1 {
+				duplicate = append(duplicate, c.ID())
+			}
+			seen[c.Client] = c.Seq
+			outcome := protocol.OutcomeOK
+			if c.Seq%2 == 0 {
+				outcome = protocol.OutcomeUnknown
+			}
+			fx.Replies = []protocol.Reply{{ID: in.Request.ID, Outcome: outcome}}
+		}
+		return fx
+	})
+	const changes = 20
+	for range changes {
+		call(t, s, "PUT", "/v1/registers/k", "v")
+	}
+	s.Kill()
+	if len(seen) != 1 || len(duplicate) != 0 {
+		t.Errorf("one client after the other used %v, out of order %v", seen, duplicate)
+	}
+	ids := map[register.ClientID]bool{}
+	for node := range protocol.NodeID(protocol.NodesMax) {
+		for range 2 {
+			pool, err := newSessions(node + 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 100 {
+				taken := pool.take()
+				if ids[taken.id] || taken.id <= client.SessionMax {
+					t.Fatalf("id %d is used twice or is a client's", taken.id)
+				}
+				ids[taken.id] = true
+			}
+		}
+	}
+	pool, _ := newSessions(1)
+	for range sessionsMax {
+		if pool.take() == nil {
+			t.Fatal("too few sessions")
+		}
+	}
+	if pool.take() != nil {
+		t.Error("sessions are not bounded")
+	}
+}
