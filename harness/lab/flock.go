@@ -27,7 +27,7 @@ func acquireLocal(inventory string, me User) (release func() error, err error) {
 		defer func() { _ = f.Close() }()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			holder, _ := Holder(inventory)
-			return nil, &InUseError{Holder: holder}
+			return nil, &InUseError{Holder: holder, Advice: "a lab holds one test at a time"}
 		}
 		return nil, fmt.Errorf("lock lab: %w", err)
 	}

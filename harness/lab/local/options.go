@@ -118,6 +118,10 @@ type HostState struct {
 	Process int // process id, as the caller sees it, of the host's process 1; 0 when it is dead
 }
 
+// ErrUnavailable means that this machine cannot have such a lab as it is. The error says what is missing or forbidden,
+// and what would help.
+var ErrUnavailable = errors.New("local lab is unavailable")
+
 // ErrNotUp means that there is no lab of that name.
 var ErrNotUp = errors.New("lab is not up")
 

@@ -18,7 +18,7 @@ import (
 func rooted(p Privilege) (bool, error) {
 	able := rootHere()
 	if p == WithRoot && !able {
-		return false, errors.New("make lab: a lab with root needs root's capabilities (sudo); one without needs none")
+		return false, fmt.Errorf("%w: with root's powers it needs them (sudo); without, it needs none", ErrUnavailable)
 	}
 	return able && p != Rootless, nil
 }
@@ -71,8 +71,8 @@ func findPrograms(root bool, path string) (sshd string, err error) {
 		}
 	}
 	if len(missing) > 0 {
-		return "", fmt.Errorf("find programs: missing %s: on Debian or Ubuntu, apt-get install -y %s",
-			strings.Join(missing, ", "), strings.Join(packages, " "))
+		return "", fmt.Errorf("%w: missing %s: on Debian or Ubuntu, apt-get install -y %s",
+			ErrUnavailable, strings.Join(missing, ", "), strings.Join(packages, " "))
 	}
 	return sshd, nil
 }
@@ -92,12 +92,11 @@ func sysctl(name string) (string, bool) {
 	return string(bytes.TrimSpace(data)), err == nil
 }
 
-// diagnose says, as the rest of an error message, what forbids namespaces to users on this machine. It is empty when
-// the error has nothing to do with that.
-func diagnose(read func(string) (string, bool), err error) string {
+// diagnose adds to an error what forbids namespaces to users on this machine, if that may be its reason.
+func diagnose(read func(string) (string, bool), err error) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOSPC) &&
 		!errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EUSERS) {
-		return ""
+		return err
 	}
 	const orRoot = "or run as root (sudo)"
 	for _, s := range []struct{ name, forbids, allows string }{
@@ -107,12 +106,13 @@ func diagnose(read func(string) (string, bool), err error) string {
 	} {
 		if value, ok := read(s.name); ok && value == s.forbids {
 			dotted := strings.ReplaceAll(s.name, "/", ".")
-			return fmt.Sprintf(": users may not make namespaces here because %s=%s: sysctl -w %s=%s, %s",
-				dotted, value, dotted, s.allows, orRoot)
+			return fmt.Errorf("%w: %w: users may not make namespaces here because %s=%s: sysctl -w %s=%s, %s",
+				ErrUnavailable, err, dotted, value, dotted, s.allows, orRoot)
 		}
 	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return ": namespaces are forbidden here, by a container's seccomp profile perhaps: allow them, " + orRoot
+		return fmt.Errorf("%w: %w: namespaces are forbidden, by a container's seccomp profile perhaps: allow them, %s",
+			ErrUnavailable, err, orRoot)
 	}
-	return ""
+	return err
 }

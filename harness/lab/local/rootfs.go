@@ -175,8 +175,8 @@ func (h hostSpec) overlay(path, options string) error {
 	return nil
 }
 
-// mirrorRoot is the root directory of a host without root's powers. There an overlay of / is refused, because of what is
-// mounted below; so there is one for each directory that has nothing mounted below.
+// mirrorRoot is the root directory of a host without root's powers. An overlay of / is refused there, because of what
+// is mounted below; so there is one for each directory that has nothing mounted below.
 func (h hostSpec) mirrorRoot() error {
 	if err := unix.Mount(h.root("/"), h.root("/"), "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("make root a mount: %w", err)
@@ -280,9 +280,6 @@ func (h hostSpec) mountKernel() error {
 	}
 	if err := unix.Mount("sysfs", h.root("/sys"), "sysfs", noexec|unix.MS_RDONLY, ""); err != nil {
 		log.Printf("leave out /sys: %v", err) // forbidden inside some containers, and not needed
-	}
-	if h.Rootless {
-		return nil // what is the machine's is not ours to write anyway
 	}
 	return h.protectProc()
 }

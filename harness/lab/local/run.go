@@ -25,9 +25,9 @@ const aliveFD = 4
 //
 // The command has the program's working directory, the environment env and [EnvFile], and the files of o, by default
 // the program's own. It stays in the program's process group, so a Ctrl-C at the terminal reaches it as it would
-// without a lab; a signal for the program alone (SIGINT, SIGTERM, SIGHUP, SIGQUIT) is passed on. Either way the command gets it
-// once, and while it runs the program itself survives these signals. When ctx ends, the command is asked to end with
-// SIGTERM and killed 10 s later, unless ctx ended by one of these signals, which the command has had then.
+// without a lab; a signal for the program alone (SIGINT, SIGTERM, SIGHUP, SIGQUIT) is passed on. Either way the command
+// gets it once, and while it runs the program itself survives these signals. When ctx ends, the command is asked to end
+// with SIGTERM and killed 10 s later, unless ctx ended by one of these signals, which the command has had then.
 //
 // An error means that there was no lab or that it broke; what the command does is not an error.
 func Run(ctx context.Context, o Options, argv, env []string) (int, error) {
@@ -168,7 +168,7 @@ func (p launchPlan) fork(dir string, control, alive *os.File, detached bool) (*s
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start supervisor: %w%s", err, diagnose(sysctl, err))
+		return nil, fmt.Errorf("start supervisor: %w", diagnose(sysctl, err))
 	}
 	return &supervisorProcess{pid: cmd.Process.Pid, dead: dead}, nil
 }

@@ -65,7 +65,7 @@ func supervise() error {
 	s := &supervisor{spec: *f.Lab, since: time.Now(), witness: newWitness(), commands: make(map[int]struct{})}
 	s.reaper = newReaper()
 	if err := s.build(); err != nil {
-		return control.send(frame{Op: opError, Error: err.Error()})
+		return control.send(frame{Op: opError, Error: err.Error(), Unavailable: errors.Is(err, ErrUnavailable)})
 	}
 	if err := control.send(frame{Op: opReady}); err != nil {
 		return err
@@ -121,10 +121,10 @@ func (s *supervisor) build() error {
 // enclose makes the supervisor's own view of the machine: no mount of it gets out, and /proc shows the enclosure.
 func enclose() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w%s", err, diagnose(sysctl, err))
+		return fmt.Errorf("make mounts private: %w", diagnose(sysctl, err))
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mount /proc of the enclosure: %w%s", err, diagnose(sysctl, err))
+		return fmt.Errorf("mount /proc of the enclosure: %w", diagnose(sysctl, err))
 	}
 	return nil
 }

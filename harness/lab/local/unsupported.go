@@ -4,31 +4,31 @@ package local
 
 import (
 	"context"
-	"errors"
+	"fmt"
 )
 
-// ErrUnsupported means that the machine does not run Linux, which is what has namespaces.
-var ErrUnsupported = errors.New("make local lab: it needs Linux: use a vagrant lab or an inventory of hosts")
+// errLinux is for machines without namespaces.
+var errLinux = fmt.Errorf("%w: it needs Linux: use a vagrant lab or an inventory of hosts", ErrUnavailable)
 
 // Main does nothing here.
 func Main() {}
 
-// Run returns ErrUnsupported.
-func Run(context.Context, Options, []string, []string) (int, error) { return 0, ErrUnsupported }
+// Run fails with [ErrUnavailable].
+func Run(context.Context, Options, []string, []string) (int, error) { return 0, errLinux }
 
-// Up returns ErrUnsupported.
-func Up(context.Context, string, Options) (State, error) { return State{}, ErrUnsupported }
+// Up fails with [ErrUnavailable].
+func Up(context.Context, string, Options) (State, error) { return State{}, errLinux }
 
-// Exec returns ErrUnsupported.
+// Exec fails with [ErrUnavailable].
 func Exec(context.Context, string, Options, []string, []string) (int, error) {
-	return 0, ErrUnsupported
+	return 0, errLinux
 }
 
-// Status returns ErrUnsupported.
-func Status(context.Context, string, Options) (State, error) { return State{}, ErrUnsupported }
+// Status fails with [ErrUnavailable].
+func Status(context.Context, string, Options) (State, error) { return State{}, errLinux }
 
-// List returns ErrUnsupported.
-func List(Options) ([]string, error) { return nil, ErrUnsupported }
+// List fails with [ErrUnavailable].
+func List(Options) ([]string, error) { return nil, errLinux }
 
-// Down returns ErrUnsupported.
-func Down(context.Context, string, Options, bool) error { return ErrUnsupported }
+// Down fails with [ErrUnavailable].
+func Down(context.Context, string, Options, bool) error { return errLinux }

@@ -32,13 +32,15 @@ type frame struct {
 	Code   int        `json:"code,omitempty"`
 	Error  string     `json:"error,omitempty"`
 	Status *labStatus `json:"status,omitempty"`
-	Caps   []string   `json:"caps,omitempty"`
+
+	// Unavailable says that Error is an ErrUnavailable.
+	Unavailable bool `json:"unavailable,omitempty"`
 }
 
 // Operations.
 const (
 	opBuild   = "build"   // program → supervisor: make the lab (Lab); supervisor → host: become one (Host)
-	opReady   = "ready"   // back: done (Caps: capabilities that were found)
+	opReady   = "ready"   // back: done
 	opServe   = "serve"   // program → supervisor: stay when I am gone, and listen; answered with ready
 	opExec    = "exec"    // program → supervisor: run Argv with the three files that come along
 	opExited  = "exited"  // back: it is over (Code)
@@ -192,6 +194,12 @@ func closeFiles(files []*os.File) {
 	}
 }
 
+// unavailable is an ErrUnavailable that came over a link.
+type unavailable string
+
+func (u unavailable) Error() string        { return string(u) }
+func (u unavailable) Is(target error) bool { return target == ErrUnavailable }
+
 // expect receives the answer to what was just asked.
 func (l *link) expect(op string) (frame, error) {
 	f, files, err := l.receive()
@@ -199,6 +207,8 @@ func (l *link) expect(op string) (frame, error) {
 	switch {
 	case err != nil:
 		return frame{}, fmt.Errorf("wait for %s: %w", op, err)
+	case f.Op == opError && f.Unavailable:
+		return frame{}, unavailable(f.Error)
 	case f.Op == opError:
 		return frame{}, errors.New(f.Error)
 	case f.Op != op:

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"elenchus/harness/control"
+)
+
+// Check looks at one host.
+type Check struct {
+	// Name is what is checked, in a word or two.
+	Name string
+
+	// Remedy is what to do when it fails.
+	Remedy string
+
+	// Run returns what there is to know, or an error. It may be called for several hosts at once.
+	Run func(ctx context.Context, c *control.Client) (detail string, err error)
+}
+
+// Finding is what a check came to on a host.
+type Finding struct {
+	Host   string `json:"host"`
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"` // only when it is not ok
+}
+
+// Findings are those of all hosts, in the order of the inventory, and of each host in the order of the checks.
+type Findings []Finding
+
+// checkMax bounds one check on one host.
+const checkMax = 30 * time.Second
+
+// Doctor connects to every host and runs the checks on each: see [BasicChecks]. Hosts are looked at together, the
+// checks of one host one after the other, as faults that are proven by checks would disturb one another. A host that
+// cannot be reached has that one finding.
+func Doctor(ctx context.Context, inv Inventory, o control.Options, checks []Check) Findings {
+	byHost := make([]Findings, len(inv.Hosts))
+	var hosts sync.WaitGroup
+	for i, h := range inv.Hosts {
+		hosts.Go(func() { byHost[i] = examine(ctx, h, o, checks) })
+	}
+	hosts.Wait()
+	var all Findings
+	for _, f := range byHost {
+		all = append(all, f...)
+	}
+	return all
+}
+
+func examine(ctx context.Context, h control.Host, o control.Options, checks []Check) Findings {
+	began := time.Now()
+	client, err := control.Dial(ctx, h, o)
+	reached := Finding{Host: h.Name, Check: "ssh", OK: err == nil}
+	if err != nil {
+		reached.Detail = err.Error()
+		reached.Remedy = fmt.Sprintf("try: ssh -p %d -i %s %s@%s", h.Port, h.KeyFile, h.User, h.Address)
+		return Findings{reached}
+	}
+	defer func() { _ = client.Close() }()
+	reached.Detail = fmt.Sprintf("%s@%s, in %v", h.User, h.Address, time.Since(began).Round(time.Millisecond))
+	found := Findings{reached}
+	for _, check := range checks {
+		ctx, cancel := context.WithTimeout(ctx, checkMax)
+		detail, err := check.Run(ctx, client)
+		cancel()
+		f := Finding{Host: h.Name, Check: check.Name, OK: err == nil, Detail: detail}
+		if err != nil {
+			f.Detail = strings.TrimPrefix(err.Error(), h.Name+": ")
+			f.Remedy = check.Remedy
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// OK reports whether all is well. Nothing found is not well.
+func (f Findings) OK() bool {
+	for _, one := range f {
+		if !one.OK {
+			return false
+		}
+	}
+	return len(f) > 0
+}
+
+// String is the findings as a table, and below it what to do.
+func (f Findings) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "HOST\tCHECK\tOK\tDETAIL")
+	for _, one := range f {
+		ok := "yes"
+		if !one.OK {
+			ok = "NO"
+		}
+		detail := strings.Join(strings.Fields(one.Detail), " ")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", one.Host, one.Check, ok, detail)
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	for _, one := range f {
+		if !one.OK && one.Remedy != "" {
+			fmt.Fprintf(&b, "%s, %s: %s\n", one.Host, one.Check, one.Remedy)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,133 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"elenchus/harness/control"
+)
+
+// hostLocks is a lock on every host: /run/elenchus/lock, with a token, the time of the last renewal, and the owner. The
+// time is the host's /proc/uptime, which no clock fault moves, and the file is gone when the host restarts.
+type hostLocks struct {
+	lab     string
+	clients []*control.Client
+	lease   time.Duration
+	token   string // whoever knows it holds the lock
+	owner   string // a User, as JSON
+}
+
+// lockScript locks out other scripts and reads the lock into $held (token), $renewed and $owner. It is followed by what
+// to do about it, in which put writes the lock.
+const lockScript = `set -eu; umask 077; dir=/run/elenchus; mkdir -p $dir
+command -v flock >/dev/null || { echo 'flock is missing: apt-get install -y util-linux' >&2; exit 1; }
+exec 9>$dir/mutex; flock -w 10 9
+read -r now rest </proc/uptime; now=${now%%.*}; held= renewed=0 owner=
+if [ -f $dir/lock ]; then { read -r held; read -r renewed; read -r owner; } <$dir/lock || :; fi
+put() { printf '%%s\n%%s\n%%s\n' "$mine" "$now" "$me" >$dir/lock.new; mv $dir/lock.new $dir/lock; }
+mine=%s me=%s lease=%d
+`
+
+// What scripts say. A lock that has vanished is taken again: the host has restarted, which is a fault like others.
+const (
+	acquireScript = `if [ "$held" ] && [ "$held" != "$mine" ] && [ $((now - renewed)) -le $lease ] && [ %s = no ]; then
+  echo held $((lease - now + renewed)) "$owner"; exit 0; fi
+put; echo ours`
+	renewScript = `if [ "$held" ] && [ "$held" != "$mine" ]; then echo held 0 "$owner"; exit 0; fi
+put; echo ours`
+	releaseScript = `[ "$held" != "$mine" ] || rm -f $dir/lock; echo ours`
+)
+
+// run runs one of the scripts on one host.
+func (h hostLocks) run(ctx context.Context, c *control.Client, script string) error {
+	head := fmt.Sprintf(lockScript, control.Quote(h.token), control.Quote(h.owner), int(h.lease/time.Second))
+	out, err := c.Run(ctx, head+script)
+	if err != nil {
+		return fmt.Errorf("lock host: %w", err)
+	}
+	word, rest, _ := strings.Cut(out.Text(), " ")
+	switch word {
+	case "ours":
+		return nil
+	case "held":
+		left, owner, _ := strings.Cut(rest, " ")
+		e := &InUseError{Lab: h.lab, Node: c.Host().Name}
+		_ = json.Unmarshal([]byte(owner), &e.Holder) // of an unreadable one it says "somebody"
+		if seconds, err := strconv.Atoi(left); err == nil && seconds > 0 {
+			e.Advice = fmt.Sprintf("if that one is dead, the host is free in %d s, or at once with --break-lock", seconds)
+		}
+		return e
+	}
+	return fmt.Errorf("lock host: it answered %q", out.Text())
+}
+
+// acquire locks the hosts one by one in the order of the inventory, so that of two harnesses one gets them all.
+func (h hostLocks) acquire(ctx context.Context, force bool) error {
+	breaking := "no"
+	if force {
+		breaking = "yes"
+	}
+	for i, c := range h.clients {
+		if err := h.run(ctx, c, fmt.Sprintf(acquireScript, breaking)); err != nil {
+			taken := h
+			taken.clients = h.clients[:i+1] // this one too: if it did not answer, it may be locked all the same
+			return errors.Join(err, taken.release(context.WithoutCancel(ctx)))
+		}
+	}
+	return nil
+}
+
+func (h hostLocks) release(ctx context.Context) error {
+	return control.Each(ctx, h.clients, func(ctx context.Context, c *control.Client) error {
+		return h.run(ctx, c, releaseScript)
+	})
+}
+
+// hold renews the leases until the lock is released.
+func (h hostLocks) hold() *Lock {
+	l := &Lock{lost: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	var renewals sync.WaitGroup
+	for _, c := range h.clients {
+		renewals.Go(func() { h.renew(ctx, c, l) })
+	}
+	l.release = func(ctx context.Context) error {
+		cancel()
+		renewals.Wait()
+		return h.release(ctx)
+	}
+	return l
+}
+
+// renew keeps one host's lease from running out.
+func (h hostLocks) renew(ctx context.Context, c *control.Client, l *Lock) {
+	last := time.Now()
+	ticker := time.NewTicker(h.lease / renewalsPerLease)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		began := time.Now()
+		err := h.run(ctx, c, renewScript)
+		var taken *InUseError
+		switch {
+		case err == nil:
+			last = began
+		case errors.As(err, &taken):
+			l.lose(fmt.Errorf("lost the lock: %w", err))
+			return
+		case ctx.Err() == nil && time.Since(last) > h.lease:
+			l.lose(fmt.Errorf("lost the lock of %s, not renewed for %v: %w", c.Host().Name, h.lease, err))
+			return
+		}
+	}
+}
