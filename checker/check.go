@@ -1,0 +1,146 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// Names of the checks, in verdicts and findings.
+const (
+	CheckLinearizability = "linearizability"
+	CheckLists           = "lists"
+	CheckAgreement       = "agreement"
+)
+
+// Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
+func Check(ctx context.Context, in Input) verdict.Verdict {
+	ops := history.Operations(in.History.Events)
+	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run}
+	v.Harness = checkHarness(in, ops)
+	v.Coverage = checkCoverage(in, ops)
+	v.Liveness = checkLiveness(in, ops, v.Harness.Status)
+	v.Safety = checkSafety(ctx, in, ops)
+	return v
+}
+
+// checkSafety puts together what the checks say of safety. Any of them can find a violation; only all of them together,
+// on a whole history, can say that there is none.
+func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict.Safety {
+	var s verdict.Safety
+	add := func(c verdict.Check, findings []verdict.Finding) {
+		s.Checks = append(s.Checks, c)
+		s.Findings = append(s.Findings, findings...)
+	}
+	keys, failed := SplitByKey(ops), failedByKey(ops)
+	add(linearizabilityCheck(in.Linearizability, keys, failed, &s.Reasons))
+	if ctx.Err() != nil {
+		s.Reasons = append(s.Reasons, "the check was stopped")
+	} else {
+		add(checkLists(keys, failed))
+		add(checkAgreement(in.Nodes))
+	}
+	if in.HistoryErr != nil {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("the history cannot be read: %v", in.HistoryErr))
+	} else if !in.History.Complete {
+		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
+	}
+	has := func(status verdict.Status) bool {
+		return slices.ContainsFunc(s.Checks, func(c verdict.Check) bool { return c.Status == status })
+	}
+	switch {
+	case has(verdict.Violated):
+		s.Status = verdict.Violated
+	case len(s.Reasons) > 0 || has(verdict.Unknown):
+		s.Status = verdict.Unknown
+	case len(ops) == 0:
+		s.Status = verdict.None
+		s.Reasons = append(s.Reasons, "there are no operations to judge")
+	default:
+		s.Status = verdict.Valid
+	}
+	return s
+}
+
+// failedByKey are the operations that certainly had no effect: a value of theirs that is seen all the same is worth a
+// sentence of its own.
+func failedByKey(ops []history.Operation) map[string][]history.Operation {
+	out := make(map[string][]history.Operation)
+	for _, op := range ops {
+		if op.Outcome == history.Fail {
+			out[op.Op.Key] = append(out[op.Op.Key], op)
+		}
+	}
+	return out
+}
+
+// linearizabilityCheck adds up the decisions on the keys. A key without a decision is unknown.
+func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[string][]history.Operation,
+	reasons *[]string,
+) (verdict.Check, []verdict.Finding) {
+	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: lin.Elapsed}
+	results := make(map[string]KeyResult, len(lin.Keys))
+	for _, r := range lin.Keys {
+		results[r.Key] = r
+	}
+	type finding struct {
+		at time.Duration
+		verdict.Finding
+	}
+	var findings []finding
+	operations, longest, unknown := 0, 0, 0
+	for _, k := range keys {
+		operations += len(k.Ops)
+		longest = max(longest, len(k.Ops))
+		r, ok := results[k.Key]
+		if !ok {
+			r = KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+		}
+		switch r.Status {
+		case verdict.Violated:
+			findings = append(findings, finding{firstBad(k, r), linearizabilityFinding(k, failed[k.Key], r)})
+		case verdict.Valid:
+		default:
+			if unknown++; unknown <= detailsMax {
+				*reasons = append(*reasons, fmt.Sprintf("linearizability of %s, with %s, is not decided: %s",
+					k.Key, count(r.Ops, "operation"), r.Reason))
+			}
+		}
+	}
+	if unknown > detailsMax {
+		*reasons = append(*reasons, fmt.Sprintf("linearizability of %s more is not decided", count(unknown-detailsMax, "key")))
+	}
+	switch {
+	case len(findings) > 0:
+		c.Status = verdict.Violated
+	case unknown > 0:
+		c.Status = verdict.Unknown
+	case operations == 0:
+		c.Status = verdict.None
+	}
+	c.Detail = fmt.Sprintf("%s, %s, longest key %d", count(len(keys), "key"), count(operations, "operation"), longest)
+	slices.SortStableFunc(findings, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
+	out := make([]verdict.Finding, len(findings))
+	for i, f := range findings {
+		out[i] = f.Finding
+	}
+	return c, out
+}
+
+// firstBad is when a key was first known to be violated: what happened first is told first.
+func firstBad(k KeyHistory, r KeyResult) time.Duration {
+	if r.Explanation == nil {
+		return history.Forever
+	}
+	for _, op := range k.Ops {
+		if op.ID == r.Explanation.Last {
+			return op.Return
+		}
+	}
+	return history.Forever
+}

@@ -1,0 +1,360 @@
+package checker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// goodRun is the input of a run in which everything went well.
+func goodRun(t *testing.T) Input {
+	t.Helper()
+	main := newScript(t, "x").do(0, write(1)).do(1, read(), 1).do(2, read(), 1).ops
+	final := newScript(t, "x").do(0, read(), 1).do(1, read(), 1).do(2, read(), 1).ops
+	for i := range final {
+		final[i].Phase = history.PhaseFinal
+	}
+	in := Input{
+		Run:     "test",
+		History: history.Log{Events: events(merge(main, final)), Complete: true},
+		Faults: history.FaultLog{Events: []history.FaultEvent{
+			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultApply, Status: history.FaultInstalled, End: time.Millisecond},
+			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultRevert, Status: history.FaultReverted,
+				Begin: 4500 * time.Microsecond, End: 5 * time.Millisecond},
+		}},
+		Facts: Facts{
+			Nodes: []string{"n1", "n2", "n3"}, Funcs: []history.Func{history.Read, history.Write}, WantedKinds: []string{"kill"},
+			UniqueValues: true, Observations: true, Collected: true, TimeLimit: time.Second,
+			Recovery: Recovery{Attempted: true, Recovered: true, Took: time.Second, Deadline: time.Minute},
+		},
+	}
+	for _, n := range in.Facts.Nodes {
+		in.Nodes = append(in.Nodes, NodeObservations{Node: n, Log: history.ObservationLog{Observations: []history.Observation{
+			{Boot: "1", Node: n, Kind: history.ObservedElected, Ballot: "1." + n},
+			{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 1, IDs: []string{"1:1"}},
+			{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 2},
+		}}})
+	}
+	return in
+}
+
+// judge decides the keys and the verdict.
+func judge(in Input) verdict.Verdict {
+	ops := history.Operations(in.History.Events)
+	in.Linearizability = Linearize(context.Background(), registerModel(), ops, history.Windows(in.Faults.Events), Budget{})
+	return Check(context.Background(), in)
+}
+
+func everything(v verdict.Verdict) string {
+	var s []string
+	s = append(s, v.Safety.Reasons...)
+	for _, f := range v.Safety.Findings {
+		s = append(s, f.Summary)
+		s = append(s, f.Details...)
+	}
+	s = append(s, v.Liveness.Reasons...)
+	s = append(s, v.Coverage.Reasons...)
+	return strings.Join(append(s, v.Harness.Reasons...), "\n")
+}
+
+func TestAxes(t *testing.T) {
+	fault := func(in *Input, step history.FaultStep, status history.FaultStatus) {
+		in.Faults.Events = append(in.Faults.Events, history.FaultEvent{ID: "f9", Kind: "pause", Played: "n2", Step: step,
+			Status: status, Begin: 6 * time.Millisecond, End: 6 * time.Millisecond, Error: "no such process"})
+	}
+	const (
+		v, x, u = verdict.Valid, verdict.Violated, verdict.Unknown
+		s, e    = verdict.Sufficient, verdict.Vacuous
+		h, f, i = verdict.Healthy, verdict.Failed, verdict.Interrupted
+	)
+	tests := []struct {
+		name                                string
+		change                              func(in *Input)
+		safety, liveness, coverage, harness verdict.Status
+		want                                string // among the reasons and findings
+	}{
+		{"good", func(*Input) {}, v, v, s, h, ""},
+		{"no history", func(in *Input) { in.History = history.Log{Complete: true} }, verdict.None, x, e, h, "there are no operations"},
+		{"cut history", func(in *Input) { in.History.Complete = false }, u, v, s, f, "the history breaks off"},
+		{"unreadable history", func(in *Input) { in.History = history.Log{}; in.HistoryErr = errors.New("h:7: bad") },
+			u, u, e, f, "the history cannot be read: h:7: bad"},
+		{"torn fault log", func(in *Input) { in.Faults.Truncated = true }, v, v, s, f, "fault log ends in the middle"},
+		{"fault not proven", func(in *Input) { fault(in, history.FaultApply, history.FaultFailed) },
+			v, v, s, f, "fault f9 (pause n2) could not be proven at 0.006 s of its apply: no such process"},
+		{"fault skipped", func(in *Input) { fault(in, history.FaultApply, history.FaultSkipped) }, v, v, s, h, ""},
+		{"fault never reverted", func(in *Input) { fault(in, history.FaultApply, history.FaultInstalled) },
+			v, v, s, f, "fault f9 (pause n2) was never reverted"},
+		{"kind not seen", func(in *Input) { in.Facts.WantedKinds = append(in.Facts.WantedKinds, "partition") },
+			v, v, e, h, "partition faults seen to take effect: 0, at least 1 wanted"},
+		{"no cas", func(in *Input) { in.Facts.Funcs = append(in.Facts.Funcs, history.CAS) },
+			v, v, e, h, "cas answered ok in the main phase: 0"},
+		{"too little under fault", func(in *Input) { in.Thresholds.UnderFault = 3 },
+			v, v, e, h, "while a fault was in effect: 2, at least 3 wanted"},
+		{"nothing demanded", func(in *Input) {
+			in.Facts.Funcs = history.Funcs
+			in.Facts.WantedKinds = []string{"clock"}
+			in.Thresholds = Thresholds{-1, -1, -1, -1}
+		}, v, v, s, h, ""},
+		{"not recovered", func(in *Input) {
+			in.Facts.Recovery.Recovered = false
+			in.Facts.Recovery.Missing = []string{"n2 is waiting for a lock"}
+		}, v, x, s, h, "n2 is waiting for a lock"},
+		{"not recovered, sick harness", func(in *Input) {
+			in.Facts.Recovery.Recovered = false
+			in.Facts.HarnessErrors = []string{"ssh to n2: broken pipe"}
+		}, v, u, s, f, "ssh to n2: broken pipe"},
+		{"no time to recover", func(in *Input) { in.Facts.Recovery = Recovery{} }, v, u, s, h, "ended before the system was given the time"},
+		{"node not read", func(in *Input) { in.Facts.Nodes = append(in.Facts.Nodes, "n4"); in.Facts.Observations = false },
+			v, x, s, h, "nothing was read from n4"},
+		{"interrupted", func(in *Input) { in.Facts.Interrupted = true }, v, v, s, i, "interrupted by a signal"},
+		{"interrupted before collecting", func(in *Input) { in.Facts.Interrupted = true; in.Facts.Collected = false },
+			v, v, s, i, "were not collected"},
+		{"not collected", func(in *Input) { in.Facts.Collected = false }, v, v, s, f, "were not collected"},
+		{"no observations of a node", func(in *Input) { in.Nodes = in.Nodes[:2] }, v, v, s, f, "the observations of n3 are missing"},
+		{"damaged observations", func(in *Input) { in.Nodes[1].Err = errors.New("line 3") }, v, v, s, f, "observations of n2 cannot be read: line 3"},
+		{"repeated value", func(in *Input) {
+			in.History.Events = events(merge(newScript(t, "x").do(0, write(1)).do(1, write(1)).ops, history.Operations(in.History.Events)[1:]))
+		}, v, v, s, f, `promised unique values, but value 1 is written to "x" twice`},
+		{"stale read", func(in *Input) {
+			in.History.Events = events(merge(newScript(t, "y").do(0, write(1)).do(1, read()).ops, history.Operations(in.History.Events)))
+		}, x, v, s, h, "still found nothing"},
+		{"violation in a cut history of a failed run", func(in *Input) {
+			in.History.Events = events(newScript(t, "y").do(0, write(1)).do(1, read()).ops)
+			in.History.Complete = false
+		}, x, u, e, f, "still found nothing"},
+		{"disagreement", func(in *Input) { in.Nodes[2].Log.Observations[2].IDs = []string{"2:1"} },
+			x, v, s, h, "Slot 2 holds different commands on different nodes: n1 (incarnation 1) applied a no-op, and n3"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := goodRun(t)
+			tt.change(&in)
+			got := judge(in)
+			gotAxes := fmt.Sprint(got.Safety.Status, got.Liveness.Status, got.Coverage.Status, got.Harness.Status)
+			if want := fmt.Sprint(tt.safety, tt.liveness, tt.coverage, tt.harness); gotAxes != want {
+				t.Errorf("got  %s\nwant %s\n%s", gotAxes, want, everything(got))
+			}
+			contains(t, "reasons", everything(got), tt.want)
+		})
+	}
+}
+
+func TestUncheckedKeysAreUnknown(t *testing.T) {
+	in := goodRun(t)
+	v := Check(context.Background(), in)
+	if v.Safety.Status != verdict.Unknown || v.ExitCode() != verdict.ExitUnknown {
+		t.Errorf("%+v", v.Safety)
+	}
+	contains(t, "reasons", everything(v), "linearizability of x, with 6 operations, is not decided: it was not checked")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if v := Check(ctx, in); v.Safety.Status != verdict.Unknown {
+		t.Errorf("stopped: %+v", v.Safety)
+	}
+}
+
+// However a run breaks off, what is left of it is never valid, and a violation that was seen stays one.
+func TestCutHistoryIsNeverValid(t *testing.T) {
+	for seed := range uint64(30) {
+		g := generated{clients: 4, steps: 120, unknown: 0.1, wrong: 0.02, funcs: []history.Func{history.Read, history.Write, history.CAS}}
+		whole := events(g.make(rand.New(rand.NewPCG(seed, 7))))
+		violated := false
+		for n := 0; n <= len(whole); n += 7 {
+			in := goodRun(t)
+			in.History = history.Log{Events: whole[:n]}
+			v := judge(in)
+			if v.Safety.Status == verdict.Valid || v.ExitCode() == verdict.ExitValid {
+				t.Fatalf("seed %d cut at %d: %s", seed, n, v.Safety.Status)
+			}
+			if violated && v.Safety.Status != verdict.Violated {
+				t.Fatalf("seed %d cut at %d: the violation went away", seed, n)
+			}
+			violated = v.Safety.Status == verdict.Violated
+		}
+	}
+}
+
+func TestLists(t *testing.T) {
+	tests := []struct {
+		name   string
+		script func(s *script)
+		want   []string
+	}{
+		{"fine", func(s *script) {
+			s.call(0, appendOp(1)).call(1, appendOp(2)).ret(0, ok, false, 2, 1).ret(1, history.Unknown, false).do(2, read(), 2, 1)
+		}, nil},
+		{"lost", func(s *script) { s.do(0, appendOp(1), 1).do(1, appendOp(2), 2).do(1, read(), 2) },
+			[]string{
+				"Element 1, whose append by process 0 at n1 was acknowledged at 0.002 s, is missing in the list x as process 1 at n2 saw it at 0.004 s",
+				"Element 1 of the list x is 2 as",
+			}},
+		{"duplicated", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 1) },
+			[]string{"Element 1 was appended once and is 2 times in the list x as process 1 at n2 saw it at 0.004 s."}},
+		{"reordered", func(s *script) {
+			s.call(0, appendOp(1)).call(1, appendOp(2)).do(2, read(), 1, 2).do(2, read(), 2, 1, 3).call(3, appendOp(3))
+		}, []string{"Element 1 of the list x is 1 as process 2 at n3 saw it at 0.004 s, and 2 as process 2 at n3 saw it at 0.006 s."}},
+		{"phantom", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 8) },
+			[]string{"Element 8, which nobody ever appended, is in the list x"}},
+		{"failed", func(s *script) { s.call(0, appendOp(1)).ret(0, history.Fail, false).do(1, read(), 1) },
+			[]string{"Element 1, whose append by process 0 at n1 had failed (because), is in the list x"}},
+		{"not a list", func(s *script) { s.do(0, appendOp(1), 1).do(1, write(2)).do(1, read(), 2) }, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(t, "x")
+			tt.script(s)
+			_, findings := checkLists(SplitByKey(s.ops), failedByKey(s.ops))
+			var got []string
+			for _, f := range findings {
+				got = append(got, f.Summary)
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q, want %q", got, tt.want)
+			}
+			for i := range got {
+				contains(t, "finding", got[i], tt.want[i])
+			}
+			if legal := untightened(SplitByKey(s.ops)[0].Ops); !legal != (len(got) > 0) {
+				t.Errorf("the search says legal: %v", legal)
+			}
+		})
+	}
+}
+
+// What the list check calls wrong is wrong.
+func TestListFindingsAreViolations(t *testing.T) {
+	found := 0
+	for seed := range uint64(4000) {
+		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: []history.Func{history.Read, history.Append}}
+		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
+		_, findings := checkLists(SplitByKey(ops), failedByKey(ops))
+		if len(findings) == 0 {
+			continue
+		}
+		found++
+		if untightened(SplitByKey(ops)[0].Ops) {
+			t.Fatalf("seed %d: %q, but legal:\n%s", seed, findings[0].Summary, accounts(ops))
+		}
+	}
+	if found < 300 {
+		t.Errorf("only %d findings", found)
+	}
+}
+
+func TestAgreement(t *testing.T) {
+	applied := func(boot string, slots ...uint64) []history.Observation {
+		var out []history.Observation
+		for _, s := range slots {
+			out = append(out, history.Observation{Boot: boot, Kind: history.ObservedApplied, Slot: s, IDs: []string{fmt.Sprint("1:", s)}})
+		}
+		return out
+	}
+	other := func(obs []history.Observation) []history.Observation { obs[0].IDs = []string{"9:9", "9:8"}; return obs }
+	caughtUp := history.Observation{Boot: "a", Kind: history.ObservedCaughtUp, First: 3, Slot: 7}
+	many := applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	for i := range many {
+		many[i].IDs = []string{"7:7"}
+	}
+	join := func(parts ...[]history.Observation) (out []history.Observation) {
+		for _, p := range parts {
+			out = append(out, p...)
+		}
+		return out
+	}
+	tests := []struct {
+		name  string
+		nodes [][]history.Observation
+		want  string
+		found int
+	}{
+		{"same", [][]history.Observation{applied("a", 1, 2, 3), applied("b", 1, 2)}, "", 0},
+		{"restarted from a snapshot", [][]history.Observation{join(applied("a", 1, 2, 3), applied("b", 3, 4)), applied("c", 1, 2, 3, 4)}, "", 0},
+		{"replayed differently", [][]history.Observation{join(applied("a", 1, 2), other(applied("b", 1)))},
+			"n1 (incarnation a) applied 1:1, and n1 (incarnation b) applied 9:9, 9:8", 1},
+		{"gap", [][]history.Observation{applied("a", 1, 2, 4)}, "Node n1 applied slot 4 right after slot 2", 1},
+		{"back", [][]history.Observation{applied("a", 1, 2, 2)}, "applied slot 2 right after slot 2", 1},
+		{"caught up", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 8, 9))}, "", 0},
+		{"caught up not so far", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 9))},
+			"applied slot 9 right after slot 2", 1},
+		{"many", [][]history.Observation{applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9), many}, "4 findings of the same kind", agreementFindingsMax},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var nodes []NodeObservations
+			for i, obs := range tt.nodes {
+				nodes = append(nodes, NodeObservations{Node: fmt.Sprintf("n%d", i+1), Log: history.ObservationLog{Observations: obs}})
+			}
+			c, findings := checkAgreement(nodes)
+			if len(findings) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
+				t.Fatalf("%s, %+v", c.Status, findings)
+			}
+			text := ""
+			for _, f := range findings {
+				text += f.Summary + strings.Join(f.Details, " ")
+			}
+			contains(t, "finding", text, tt.want)
+		})
+	}
+	if c, _ := checkAgreement(nil); c.Status != verdict.None {
+		t.Errorf("agreement of nothing is %s", c.Status)
+	}
+}
+
+func TestFaultLiveness(t *testing.T) {
+	op := func(call, ret int) history.Operation {
+		return history.Operation{Outcome: ok, Call: time.Duration(call), Return: time.Duration(ret)}
+	}
+	ops := []history.Operation{op(0, 5), op(8, 12), op(13, 14), op(18, 30), op(41, 42), op(55, 60)}
+	windows := []history.FaultWindow{
+		{ID: "f1", Kind: "kill", Played: "n1", Status: history.FaultInstalled, From: 10, To: 40},
+		{ID: "f2", Kind: "kill", Status: history.FaultSkipped, From: 20, To: 20},
+		{ID: "f3", Kind: "pause", Played: "n2", Status: history.FaultInstalled, From: 35, To: 50},
+		{ID: "f4", Kind: "pause", Played: "n3", Status: history.FaultInstalled, From: 61, To: history.Forever},
+	}
+	got := fmt.Sprint(faultLiveness(windows, ops, 70))
+	want := fmt.Sprint([]verdict.FaultLiveness{
+		{ID: "f1", Fault: "kill n1", Lasted: 30, OKs: 3, LongestSilence: 16},
+		{ID: "f3", Fault: "pause n2", Lasted: 15, OKs: 1, LongestSilence: 8},
+		{ID: "f4", Fault: "pause n3", Lasted: 9, OKs: 0, LongestSilence: 9},
+	})
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// 13…14 and 41…42 lie within faults, and 18…30; 8…12 began before one.
+	if n := underFault(ops, windows); n != 3 {
+		t.Errorf("%d operations under a fault, want 3", n)
+	}
+}
+
+func TestCounts(t *testing.T) {
+	s := newScript(t, "x").do(0, write(1)).call(1, cas(1, 2)).ret(1, ok, true).call(1, cas(9, 3)).ret(1, ok, false, 2)
+	s.call(2, write(4)).ret(2, history.Fail, false).call(3, cas(4, 5))
+	got := fmt.Sprint(countOperations(s.ops))
+	want := fmt.Sprint([]verdict.OperationCount{
+		{Phase: "main", Func: "write", OK: 1, Fail: 1},
+		{Phase: "main", Func: "cas", OK: 2, Mismatch: 1, Unknown: 1},
+	})
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	event := func(kind string, step history.FaultStep, status history.FaultStatus) history.FaultEvent {
+		return history.FaultEvent{Kind: kind, Step: step, Status: status}
+	}
+	got = fmt.Sprint(countFaults([]history.FaultEvent{
+		event("z", history.FaultApply, history.FaultInstalled), event("z", history.FaultRevert, history.FaultFailed),
+		event("a", history.FaultApply, history.FaultSkipped), event("kill", history.FaultApply, history.FaultFailed),
+	}, []string{"pause", "kill"}))
+	want = fmt.Sprint([]verdict.FaultCount{
+		{Kind: "pause", Wanted: true}, {Kind: "kill", Wanted: true, Failed: 1}, {Kind: "a", Skipped: 1}, {Kind: "z", Installed: 1, Failed: 1},
+	})
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

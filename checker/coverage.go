@@ -1,0 +1,171 @@
+package checker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// checkCoverage counts what was really exercised and says what was missing.
+func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
+	c := verdict.Coverage{
+		Status:     verdict.Sufficient,
+		Operations: countOperations(ops),
+		Faults:     countFaults(in.Faults.Events, in.Facts.WantedKinds),
+		UnderFault: underFault(ops, history.Windows(in.Faults.Events)),
+	}
+	for _, n := range in.Nodes {
+		for _, o := range n.Log.Observations {
+			if o.Kind == history.ObservedElected {
+				c.Leaders++
+			}
+		}
+	}
+	c.Reasons = vacuous(c, in.Facts, in.Thresholds.withDefaults(in.Facts.TimeLimit))
+	if len(c.Reasons) > 0 {
+		c.Status = verdict.Vacuous
+	}
+	return c
+}
+
+// vacuous lists what a run did not do that it must have done to mean anything.
+func vacuous(c verdict.Coverage, facts Facts, t Thresholds) []string {
+	var out []string
+	lack := func(got, want int, what string) {
+		if got < want {
+			out = append(out, fmt.Sprintf("%s: %d, at least %d wanted", what, got, want))
+		}
+	}
+	for _, f := range facts.Funcs {
+		ok, matched := 0, 0
+		for _, o := range c.Operations {
+			if o.Phase == string(history.PhaseMain) && o.Func == string(f) {
+				ok += o.OK
+				matched += o.OK - o.Mismatch
+			}
+		}
+		lack(ok, t.OKPerFunc, fmt.Sprintf("%s answered ok in the main phase", f))
+		if f == history.CAS && ok >= t.OKPerFunc {
+			lack(matched, t.OKPerFunc, "cas that matched in the main phase")
+		}
+	}
+	for _, f := range c.Faults {
+		if f.Wanted {
+			lack(f.Installed, t.InstalledPerKind, fmt.Sprintf("%s faults seen to take effect", f.Kind))
+		}
+	}
+	if len(facts.WantedKinds) > 0 {
+		lack(c.UnderFault, t.UnderFault, "operations answered ok while a fault was in effect")
+	}
+	final := 0
+	for _, o := range c.Operations {
+		if o.Phase == string(history.PhaseFinal) {
+			final += o.OK
+		}
+	}
+	lack(final, t.FinalReads, "final reads answered ok")
+	return out
+}
+
+// countOperations counts by phase and function, in their usual order.
+func countOperations(ops []history.Operation) []verdict.OperationCount {
+	type row struct {
+		phase history.Phase
+		f     history.Func
+	}
+	rows := make(map[row]*verdict.OperationCount)
+	for _, op := range ops {
+		r := row{op.Phase, op.Op.Func}
+		c := rows[r]
+		if c == nil {
+			c = &verdict.OperationCount{Phase: string(r.phase), Func: string(r.f)}
+			rows[r] = c
+		}
+		switch op.Outcome {
+		case history.OK:
+			c.OK++
+			if op.Op.Func == history.CAS && !op.Result.Matched {
+				c.Mismatch++
+			}
+		case history.Fail:
+			c.Fail++
+		default:
+			c.Unknown++
+		}
+	}
+	out := []verdict.OperationCount{}
+	for _, phase := range history.Phases {
+		for _, f := range history.Funcs {
+			if c := rows[row{phase, f}]; c != nil {
+				out = append(out, *c)
+			}
+		}
+	}
+	return out
+}
+
+// countFaults counts faults by kind: those that were wanted first, in the order in which they were, then others by name.
+func countFaults(events []history.FaultEvent, wanted []string) []verdict.FaultCount {
+	out := []verdict.FaultCount{}
+	row := func(kind string) *verdict.FaultCount {
+		i := slices.IndexFunc(out, func(c verdict.FaultCount) bool { return c.Kind == kind })
+		if i < 0 {
+			i = len(out)
+			out = append(out, verdict.FaultCount{Kind: kind})
+		}
+		return &out[i]
+	}
+	for _, kind := range wanted {
+		row(kind).Wanted = true
+	}
+	asked := len(out)
+	for _, e := range events {
+		c := row(e.Kind)
+		switch {
+		case e.Status == history.FaultFailed: // of the revert too: what is left of the fault is not known
+			c.Failed++
+		case e.Step == history.FaultApply && e.Status == history.FaultInstalled:
+			c.Installed++
+		case e.Step == history.FaultApply && e.Status == history.FaultSkipped:
+			c.Skipped++
+		}
+	}
+	slices.SortFunc(out[asked:], func(a, b verdict.FaultCount) int { return cmp.Compare(a.Kind, b.Kind) })
+	return out
+}
+
+// underFault counts the operations that were invoked and answered ok while at least one fault was in effect all along.
+func underFault(ops []history.Operation, windows []history.FaultWindow) int {
+	type span struct{ from, to time.Duration }
+	var spans []span
+	for _, w := range windows {
+		if w.Status == history.FaultInstalled {
+			spans = append(spans, span{w.From, w.To})
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	var merged []span
+	for _, s := range spans {
+		if n := len(merged); n > 0 && s.from <= merged[n-1].to {
+			merged[n-1].to = max(merged[n-1].to, s.to)
+		} else {
+			merged = append(merged, s)
+		}
+	}
+	n := 0
+	for _, op := range ops {
+		// The last span that begins no later than the call.
+		i, found := slices.BinarySearchFunc(merged, op.Call, func(s span, t time.Duration) int { return cmp.Compare(s.from, t) })
+		if !found {
+			i--
+		}
+		if op.Outcome == history.OK && i >= 0 && op.Return <= merged[i].to {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,159 @@
+package checker
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"slices"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"elenchus/results/history"
+)
+
+// pictureOpsMax bounds the operations in a picture: browsers draw that many at once, and nobody looks at more.
+const pictureOpsMax = 300
+
+// draw makes an HTML page of the operations around a violation: up to the one that no order can explain, with the
+// faults that were in effect. It returns nil if there is nothing to draw or the deadline does not allow it.
+func draw(model porcupine.Model, key KeyHistory, e *Explanation, windows []history.FaultWindow,
+	deadline time.Time,
+) (page []byte) {
+	if e == nil {
+		return nil
+	}
+	// Porcupine panics on models that are not pure. A picture is not worth the verdict that is already found.
+	defer func() {
+		if recover() != nil {
+			page = nil
+		}
+	}()
+	ops := pictureOps(key.Ops, e)
+	left := time.Until(deadline)
+	if len(ops) == 0 || left <= 0 {
+		return nil
+	}
+	ivs, from, to := onTimeAxis(ops)
+	pops := porcupineOperations(ivs)
+	result, info := porcupine.CheckOperationsVerbose(model, pops, left)
+	if result != porcupine.Illegal {
+		return nil
+	}
+	info.AddAnnotations(annotations(windows, from, to))
+	var buf bytes.Buffer
+	if err := porcupine.Visualize(pictureModel(model, e), info, &buf); err != nil {
+		return nil
+	}
+	return buf.Bytes()
+}
+
+// pictureOps are the operations up to the one that cannot be explained; if they are too many, the latest values, and
+// those of the core whenever they were.
+func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
+	i := slices.IndexFunc(ops, func(op history.Operation) bool { return op.ID == e.Last })
+	if i < 0 {
+		return nil
+	}
+	prefix := upTo(ops, ops[i].ReturnSeq)
+	if len(prefix) <= pictureOpsMax {
+		return prefix
+	}
+	if _, unique := firstSeen(prefix); !unique {
+		return nil
+	}
+	core := make(map[int64]bool)
+	for _, op := range prefix {
+		if slices.Contains(e.Core, op.ID) {
+			core[op.Op.Value] = true
+			for _, v := range op.Result.Values {
+				core[v] = true
+			}
+		}
+	}
+	old := slices.DeleteFunc(values(prefix), func(v int64) bool { return core[v] })
+	for n := 1; len(prefix) > pictureOpsMax && n <= len(old); n++ {
+		if n == len(old) || n%8 == 0 {
+			prefix = withoutValues(prefix, old[:n])
+		}
+	}
+	if len(prefix) > pictureOpsMax {
+		return nil
+	}
+	return prefix
+}
+
+// onTimeAxis turns sequence numbers into nanoseconds, which order events in the same way, and ends what never returned
+// just after everything else.
+func onTimeAxis(ops []history.Operation) (_ []interval, from, to int64) {
+	ivs, _ := intervals(ops)
+	at := make(map[int64]int64, 2*len(ops))
+	for _, op := range ops {
+		at[op.CallSeq], at[op.ReturnSeq] = int64(op.Call), int64(op.Return)
+		to = max(to, int64(op.Call))
+		if op.Outcome == history.OK {
+			to = max(to, int64(op.Return))
+		}
+	}
+	to++
+	from = to
+	for i := range ivs {
+		ivs[i].call = at[ivs[i].call]
+		from = min(from, ivs[i].call)
+		if ivs[i].ret == never {
+			ivs[i].ret = to
+		} else {
+			ivs[i].ret = at[ivs[i].ret]
+		}
+	}
+	return ivs, from, to
+}
+
+// pictureModel describes operations and states for a picture. Porcupine's page inserts states and metadata as HTML.
+func pictureModel(model porcupine.Model, e *Explanation) porcupine.Model {
+	describe, state := model.DescribeOperation, model.DescribeState
+	model.DescribeOperation = func(in, out any) string {
+		op := out.(history.Operation)
+		text := op.Op.String()
+		if describe != nil {
+			text = describe(in, out)
+		}
+		switch {
+		case op.ID == e.Last:
+			return "✗ " + text
+		case slices.Contains(e.Core, op.ID):
+			return "● " + text
+		}
+		return text
+	}
+	model.DescribeState = func(s any) string {
+		if state == nil {
+			return html.EscapeString(fmt.Sprint(s))
+		}
+		return html.EscapeString(state(s))
+	}
+	model.DescribeOperationMetadata = func(info any) string {
+		op, ok := info.(history.Operation)
+		if !ok {
+			return ""
+		}
+		return html.EscapeString(who(op) + ", " + when(op))
+	}
+	return model
+}
+
+func annotations(windows []history.FaultWindow, from, to int64) []porcupine.Annotation {
+	var out []porcupine.Annotation
+	for _, w := range windows {
+		begin, end := max(int64(w.From), from), min(int64(w.To), to)
+		if w.Status != history.FaultInstalled || begin >= end {
+			continue
+		}
+		out = append(out, porcupine.Annotation{
+			Tag: "fault " + w.ID, Start: begin, End: end, Description: w.Kind + " " + w.Played,
+			Details:         fmt.Sprintf("%s %s, in effect from %s to %s", w.Kind, w.Played, seconds(w.From), seconds(w.To)),
+			BackgroundColor: "#f3c7c0", TextColor: "#5c1a10",
+		})
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package checker
+
+import (
+	"time"
+
+	"elenchus/results/history"
+)
+
+// Input is all that a verdict is made from.
+type Input struct {
+	Run        string // name of the run
+	History    history.Log
+	HistoryErr error // why the history could not be read, if it could not
+	Faults     history.FaultLog
+	FaultsErr  error // why the fault log could not be read, if it could not
+	Nodes      []NodeObservations
+	Facts      Facts
+
+	// Linearizability is what [RunWorker] or [Linearize] decided on the keys of History.
+	Linearizability Linearizability
+
+	Thresholds Thresholds
+}
+
+// NodeObservations is what one node wrote of itself.
+type NodeObservations struct {
+	Node string
+	Log  history.ObservationLog
+	Err  error // why it could not be read, if it could not
+}
+
+// Facts are the things a verdict depends on that the harness knows and the history does not say.
+type Facts struct {
+	Nodes       []string       // names of all nodes
+	Funcs       []history.Func // what the workload does
+	WantedKinds []string       // kinds of faults that were asked for
+	TimeLimit   time.Duration  // of the workload
+
+	UniqueValues bool // the workload promises that no value is written twice to a key
+	Observations bool // the system writes observations: a node without any is a failure to collect
+
+	Recovery Recovery
+
+	Collected     bool     // final reads were done, and logs fetched from every node
+	Interrupted   bool     // ended early by a signal
+	HarnessErrors []string // what else went wrong that is not the system's doing
+}
+
+// Recovery is what came of the wait after the last heal.
+type Recovery struct {
+	Attempted bool
+	Recovered bool
+	Took      time.Duration // until every node answered
+	Deadline  time.Duration // how long the system was given
+	Missing   []string      // what was missing at the deadline, node by node, for people
+}
+
+// Thresholds say when a run has tested something. In each a zero means the default and a negative number means that
+// nothing is demanded.
+type Thresholds struct {
+	// OKPerFunc is how many operations of each function of the workload must be ok in the main phase (default 1). Of
+	// cas, as many must also have matched.
+	OKPerFunc int
+	// InstalledPerKind is how many faults of each wanted kind must have been seen to take effect (default 1).
+	InstalledPerKind int
+	// UnderFault is how many operations must have been invoked and answered ok while a fault was in effect, if any was
+	// wanted (default 20, or one for each second of the time limit if that is less than 20 s).
+	UnderFault int
+	// FinalReads is how many final reads must be ok (default 1), so that losses can show at all.
+	FinalReads int
+}
+
+func (t Thresholds) withDefaults(limit time.Duration) Thresholds {
+	def := func(v *int, d int) { *v = max(0, orElse(*v, d)) }
+	def(&t.OKPerFunc, 1)
+	def(&t.InstalledPerKind, 1)
+	underFault := 20
+	if limit > 0 && limit < 20*time.Second {
+		underFault = max(1, int(limit/time.Second))
+	}
+	def(&t.UnderFault, underFault)
+	def(&t.FinalReads, 1)
+	return t
+}
+
+// orElse is v, or d when v is zero.
+func orElse[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}

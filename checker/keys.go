@@ -1,0 +1,60 @@
+package checker
+
+import (
+	"math"
+	"slices"
+
+	"elenchus/results/history"
+)
+
+// KeyHistory is what happened to one register, in order of invocation.
+type KeyHistory struct {
+	Key string
+	Ops []history.Operation
+}
+
+// SplitByKey gives every register its own history. Operations that say nothing about it are left out: those that
+// failed, and reads that got no answer. Keys come in order of their first operation.
+func SplitByKey(ops []history.Operation) []KeyHistory {
+	index := make(map[string]int)
+	var keys []KeyHistory
+	for _, op := range ops {
+		i, ok := index[op.Op.Key]
+		if !ok {
+			i = len(keys)
+			index[op.Op.Key] = i
+			keys = append(keys, KeyHistory{Key: op.Op.Key})
+		}
+		if op.Outcome == history.OK || op.Outcome == history.Unknown && op.Op.Func.Mutates() {
+			keys[i].Ops = append(keys[i].Ops, op)
+		}
+	}
+	return keys
+}
+
+// cost estimates how long a search takes: proportional to the operations, and 1.8 times as long for each further one
+// that overlaps (measured with Porcupine on registers with unique values). Only its order matters.
+func (k KeyHistory) cost() float64 {
+	type edge struct {
+		at   int64
+		call bool
+	}
+	var edges []edge
+	for _, op := range k.Ops {
+		edges = append(edges, edge{op.CallSeq, true})
+		if op.Outcome == history.OK {
+			edges = append(edges, edge{op.ReturnSeq, false})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return int(a.at - b.at) })
+	open, most := 0, 0
+	for _, e := range edges {
+		if e.call {
+			open++
+			most = max(most, open)
+		} else {
+			open--
+		}
+	}
+	return float64(len(k.Ops)) * math.Pow(1.8, float64(min(most, 200)))
+}

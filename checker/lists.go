@@ -1,0 +1,179 @@
+package checker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// checkLists compares what was seen of each list, a register that is only read and appended to, element by element. In
+// a list nothing is ever overwritten, so that every two answers must be one the beginning of the other, an element may
+// be there once at most, and an element whose append was acknowledged before a read began must be in what it saw. Each
+// of these is necessary for linearizability, so a finding is a violation; they do not suffice for it.
+//
+// At most one finding of each sort is made for a key, the earliest, with the number of the others.
+func checkLists(keys []KeyHistory, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
+	begin := time.Now()
+	check := verdict.Check{Checker: CheckLists, Status: verdict.None}
+	var findings []verdict.Finding
+	lists, answers := 0, 0
+	for _, k := range keys {
+		l, ok := newList(k, failed[k.Key])
+		if !ok {
+			continue
+		}
+		lists++
+		answers += len(l.answers)
+		findings = append(findings, l.findings()...)
+	}
+	if lists > 0 {
+		check.Status = verdict.Valid
+	}
+	if len(findings) > 0 {
+		check.Status = verdict.Violated
+	}
+	check.Detail = fmt.Sprintf("%s, %s of whole lists", count(lists, "list"), count(answers, "answer"))
+	check.Elapsed = time.Since(begin)
+	return check, findings
+}
+
+// list is one key's appends and all the answers that showed the list, in the order in which they returned.
+type list struct {
+	key     string
+	appends map[int64]history.Operation // by element; those that failed included
+	acked   []history.Operation         // acknowledged appends, in the order in which they returned
+	answers []history.Operation
+	longest history.Operation // the answer that showed most
+}
+
+func newList(k KeyHistory, failed []history.Operation) (list, bool) {
+	l := list{key: k.Key, appends: make(map[int64]history.Operation)}
+	for _, op := range append(slices.Clone(failed), k.Ops...) {
+		switch op.Op.Func {
+		case history.Append:
+			if _, twice := l.appends[op.Op.Value]; twice {
+				return list{}, false
+			}
+			l.appends[op.Op.Value] = op
+			if op.Outcome == history.OK {
+				l.acked = append(l.acked, op)
+			}
+		case history.Read:
+		default:
+			return list{}, false
+		}
+		if op.Outcome == history.OK {
+			l.answers = append(l.answers, op)
+			if len(op.Result.Values) > len(l.longest.Result.Values) {
+				l.longest = op
+			}
+		}
+	}
+	byReturn := func(a, b history.Operation) int { return cmp.Compare(a.ReturnSeq, b.ReturnSeq) }
+	slices.SortFunc(l.acked, byReturn)
+	slices.SortFunc(l.answers, byReturn)
+	return l, len(l.appends) > 0 && len(l.answers) > 0
+}
+
+func (l list) findings() []verdict.Finding {
+	var out []verdict.Finding
+	for _, sort := range []func(history.Operation) string{l.phantom, l.duplicated, l.lost, l.reordered} {
+		var f verdict.Finding
+		others := 0
+		for _, a := range l.answers {
+			text := sort(a)
+			switch {
+			case text == "":
+			case f.Summary == "":
+				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, Details: []string{account(a)}}
+			default:
+				others++
+			}
+		}
+		if others > 0 {
+			f.Details = append(f.Details, fmt.Sprintf("%s of %s show the same sort of damage.",
+				count(others, "later answer"), l.key))
+		}
+		if f.Summary != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (l list) saw(a history.Operation) string {
+	return fmt.Sprintf("the list %s as %s saw it at %s", l.key, who(a), seconds(a.Return))
+}
+
+// phantom accounts for an element that nobody appended, or whose append failed.
+func (l list) phantom(a history.Operation) string {
+	for _, v := range a.Result.Values {
+		w, ok := l.appends[v]
+		switch {
+		case !ok:
+			return fmt.Sprintf("Element %d, which nobody ever appended, is in %s.", v, l.saw(a))
+		case w.Outcome == history.Fail:
+			return fmt.Sprintf("Element %d, whose append by %s had failed (%s), is in %s.", v, who(w), w.Reason, l.saw(a))
+		}
+	}
+	return ""
+}
+
+// duplicated accounts for an element that is there twice.
+func (l list) duplicated(a history.Operation) string {
+	seen := make(map[int64]bool, len(a.Result.Values))
+	for _, v := range a.Result.Values {
+		if seen[v] {
+			return fmt.Sprintf("Element %d was appended once and is %d times in %s.", v, times(a.Result.Values, v), l.saw(a))
+		}
+		seen[v] = true
+	}
+	return ""
+}
+
+// lost accounts for an element whose append was acknowledged before a began, and that a did not see.
+func (l list) lost(a history.Operation) string {
+	for _, w := range l.acked {
+		if w.ReturnSeq >= a.CallSeq {
+			break
+		}
+		if !slices.Contains(a.Result.Values, w.Op.Value) {
+			return fmt.Sprintf("Element %d, whose append by %s was acknowledged at %s, is missing in %s, asked for at %s.",
+				w.Op.Value, who(w), seconds(w.Return), l.saw(a), seconds(a.Call))
+		}
+	}
+	return ""
+}
+
+// reordered accounts for an answer that is not the beginning of the longest one.
+func (l list) reordered(a history.Operation) string {
+	for i, v := range a.Result.Values {
+		if other := l.longest.Result.Values[i]; other != v {
+			return fmt.Sprintf("Element %d of the list %s is %d as %s saw it at %s, and %d as %s saw it at %s.",
+				i+1, l.key, v, who(a), seconds(a.Return), other, who(l.longest), seconds(l.longest.Return))
+		}
+	}
+	return ""
+}
+
+func times(values []int64, v int64) int {
+	n := 0
+	for _, o := range values {
+		if o == v {
+			n++
+		}
+	}
+	return n
+}
+
+// count is "1 list" or "3 lists".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
