@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +18,31 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// helperVariable makes this program a process to be tested on instead of a test: it has several threads, and lives
+// until it is killed or terminated.
+const helperVariable = "CONTROL_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(helperVariable) != "" {
+		beHelper()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func beHelper() {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	for range 4 {
+		go func() {
+			runtime.LockOSThread() // a thread of its own
+			select {}
+		}()
+	}
+	fmt.Println("helper runs")
+	<-terminated
+	fmt.Println("helper says goodbye")
+}
 
 // patience is for conditions that hold within milliseconds unless something is broken.
 const patience = 30 * time.Second

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ type Process struct {
 
 	// Settle is how long the process must live for Start to succeed; 200 ms when zero.
 	Settle time.Duration
+
+	// Patience is how long the effect of a signal may take to be seen; 10 s when zero.
+	Patience time.Duration
 }
 
 // State is what a process does.
@@ -67,10 +71,10 @@ const (
 )
 
 const (
-	settleDefault = 200 * time.Millisecond
-	effectTimeout = 10 * time.Second // how long the effect of a signal may take
-	pollsPerSec   = 100              // proc_await looks about that often
-	logTailLines  = 20
+	settleDefault   = 200 * time.Millisecond
+	patienceDefault = 10 * time.Second
+	pollsPerSec     = 100 // proc_await looks about that often
+	logTailLines    = 20
 )
 
 // startScript starts the program in a session of its own, detached from everything that belongs to this shell, and
@@ -107,13 +111,9 @@ func (p Process) Start(ctx context.Context, c *Client) error {
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("start process: %w", err)
 	}
-	settle := p.Settle
-	if settle == 0 {
-		settle = settleDefault
-	}
 	script := fmt.Sprintf("library=%s\neval \"$library\"\npidfile=%s dir=%s log=%s polls=%d lines=%d\nset -- %s\n",
-		Quote(ShellLibrary), Quote(p.PIDFile), Quote(p.Dir), Quote(p.LogFile), polls(settle), logTailLines,
-		QuoteAll(p.Argv)) + startScript
+		Quote(ShellLibrary), Quote(p.PIDFile), Quote(p.Dir), Quote(p.LogFile),
+		polls(cmp.Or(p.Settle, settleDefault)), logTailLines, QuoteAll(p.Argv)) + startScript
 	_, err := c.Run(ctx, script)
 	return p.explain("start", err)
 }
@@ -152,7 +152,7 @@ func (p Process) Signal(ctx context.Context, c *Client, s Signal) error {
 		return fmt.Errorf("send signal %q: %w", s, errors.Join(err, unknownUnless(ok)))
 	}
 	script := fmt.Sprintf("%spidfile=%s signal=%s effect=%s polls=%d\n", ShellLibrary, Quote(p.PIDFile), s, effect,
-		polls(effectTimeout)) + signalScript
+		polls(p.patience())) + signalScript
 	_, err := c.Run(ctx, script)
 	return p.explain("send SIG"+string(s)+" to", err)
 }
@@ -182,10 +182,12 @@ func (p Process) Stop(ctx context.Context, c *Client, grace time.Duration) error
 		return fmt.Errorf("stop process: %w", err)
 	}
 	script := fmt.Sprintf("%spidfile=%s grace=%d polls=%d\n", ShellLibrary, Quote(p.PIDFile), polls(grace),
-		polls(effectTimeout)) + stopScript
+		polls(p.patience())) + stopScript
 	_, err := c.Run(ctx, script)
 	return p.explain("stop", err)
 }
+
+func (p Process) patience() time.Duration { return cmp.Or(p.Patience, patienceDefault) }
 
 // polls is how often to look, about 10 ms apart, for d to pass; at least once.
 func polls(d time.Duration) int { return 1 + int(d*pollsPerSec/time.Second) }
@@ -228,8 +230,8 @@ func (p Process) validate() error {
 	if strings.ContainsRune(p.PIDFile+p.Dir+p.LogFile+strings.Join(p.Argv, ""), 0) {
 		errs = append(errs, errors.New("process has a NUL byte in a path or an argument"))
 	}
-	if p.Settle < 0 {
-		errs = append(errs, fmt.Errorf("settle time %v is negative", p.Settle))
+	if p.Settle < 0 || p.Patience < 0 {
+		errs = append(errs, fmt.Errorf("settle time %v or patience %v is negative", p.Settle, p.Patience))
 	}
 	return errors.Join(errs...)
 }

@@ -18,8 +18,8 @@ type Output struct {
 // Text is the standard output without space around it.
 func (o Output) Text() string { return string(bytes.TrimSpace(o.Stdout)) }
 
-// ExitStatus is the status of a command that ran to its end and failed, taken from the error of Run or Exec. It is false
-// for every other error.
+// ExitStatus is the status of a command that ran to its end and failed, taken from the error of Run or Exec. It is
+// false for every other error.
 func ExitStatus(err error) (int, bool) {
 	var e *Error
 	if errors.As(err, &e) && e.Err == nil && e.Signal == "" {

@@ -421,10 +421,10 @@ func brief(s string) string {
 // proxy forwards connections until it is told not to.
 type proxy struct {
 	listener net.Listener
-	target   string
 	work     sync.WaitGroup
 
 	mu     sync.Mutex
+	target string
 	frozen chan struct{} // closed when traffic may flow
 	conns  []net.Conn
 }
@@ -455,7 +455,10 @@ func (p *proxy) serve() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		out, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = in.Close()
 			continue
@@ -484,6 +487,12 @@ func (p *proxy) relay(from, to net.Conn) {
 			return
 		}
 	}
+}
+
+func (p *proxy) retarget(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 func (p *proxy) cut() {

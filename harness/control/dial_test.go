@@ -1,0 +1,307 @@
+package control_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab/sshd"
+	"elenchus/harness/lab/sshd/sshdtest"
+)
+
+// Each way to fail must be told apart, and say what to look at.
+func TestDialDiagnosis(t *testing.T) {
+	e := sshdtest.Start(t)
+	strangerKey, strangerFile := sshdtest.NewKey(t, e.Dir, "stranger")
+	stranger := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(strangerKey.PublicKey())))
+	expected := ssh.FingerprintSHA256(strangerKey.PublicKey())
+	hostKey, _, _, _, err := ssh.ParseAuthorizedKey([]byte(e.HostKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name, text string, mode os.FileMode) string {
+		name = filepath.Join(e.Dir, name)
+		if err := os.WriteFile(name, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	key, err := os.ReadFile(e.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := file("known_hosts", knownhosts.Line([]string{e.Addr()}, strangerKey.PublicKey()), 0o600)
+	empty := file("empty", "", 0o600)
+	short := control.Options{DialTimeout: 100 * time.Millisecond}
+
+	tests := []struct {
+		name    string
+		change  func(*control.Host)
+		options control.Options
+		kinds   []error
+		texts   []string
+	}{
+		{"nothing listens", func(h *control.Host) { h.Port = closedPort(t) }, control.Options{},
+			[]error{control.ErrUnreachable}, []string{"nothing listens at 127.0.0.1:", "connection refused"}},
+		{"stalls after accepting", func(h *control.Host) { h.Port = listen(t, stall) }, short,
+			[]error{control.ErrUnreachable, control.ErrTimeout}, []string{"accepted the connection", "did not finish"}},
+		{"stalls after its version", func(h *control.Host) { h.Port = listen(t, versionThenStall) }, short,
+			[]error{control.ErrUnreachable, control.ErrTimeout}, []string{"accepted the connection", "did not finish"}},
+		{"hangs up", func(h *control.Host) { h.Port = listen(t, hangUp) }, control.Options{},
+			[]error{control.ErrUnreachable}, []string{"ended the SSH handshake"}},
+		{"speaks something else", func(h *control.Host) { h.Port = listen(t, speakHTTP) }, control.Options{},
+			[]error{control.ErrUnreachable}, []string{"not an SSH server"}},
+		{"wrong key", func(h *control.Host) { h.KeyFile = strangerFile }, control.Options{},
+			[]error{control.ErrAuth}, []string{"user \"" + e.User + "\"", strangerFile, expected, "authorized_keys"}},
+		{"wrong user", func(h *control.Host) { h.User = "nobody-here" }, control.Options{},
+			[]error{control.ErrAuth}, []string{"user \"nobody-here\" may not log in"}},
+		{"wrong host key", func(h *control.Host) { h.HostKey = stranger }, control.Options{},
+			[]error{control.ErrHostKey}, []string{"expected ssh-ed25519 " + expected,
+				"got ssh-ed25519 " + ssh.FingerprintSHA256(hostKey)}},
+		{"host key that is none", func(h *control.Host) { h.HostKey = "ssh-ed25519 !" }, control.Options{},
+			[]error{control.ErrHostKey}, []string{"parse the pinned host key"}},
+		{"no host key", func(h *control.Host) { h.HostKey = "" }, control.Options{},
+			[]error{control.ErrHostKey}, []string{"no host key is pinned", "refusing to connect"}},
+		{"other key in known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: foreign},
+			[]error{control.ErrHostKey}, []string{"expected ssh-ed25519 " + expected, foreign + ":1", "got ssh-ed25519"}},
+		{"not in known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: empty},
+			[]error{control.ErrHostKey}, []string{empty + " has no key for 127.0.0.1:"}},
+		{"no known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: empty + "-not"},
+			[]error{control.ErrHostKey, os.ErrNotExist}, []string{"read known hosts"}},
+		{"no key file", func(h *control.Host) { h.KeyFile += "-not" }, control.Options{},
+			[]error{control.ErrAuth, os.ErrNotExist}, []string{"read key"}},
+		{"key open to others", func(h *control.Host) { h.KeyFile = file("open", string(key), 0o644) }, control.Options{},
+			[]error{control.ErrAuth}, []string{"mode 0644", "chmod 600"}},
+		{"key that is none", func(h *control.Host) { h.KeyFile = empty }, control.Options{},
+			[]error{control.ErrAuth}, []string{"read key", empty}},
+		{"key with a passphrase", func(h *control.Host) { h.KeyFile = file("locked", lockedKey(t), 0o600) },
+			control.Options{}, []error{control.ErrAuth}, []string{"has a passphrase", "agent"}},
+		{"no key and no agent", func(h *control.Host) { h.KeyFile = "" }, control.Options{},
+			[]error{control.ErrAuth}, []string{"SSH_AUTH_SOCK"}},
+		{"options", func(*control.Host) {}, control.Options{DialTimeout: -1, ShellsMax: -2},
+			nil, []string{"dial timeout", "shells -2"}},
+	}
+	t.Setenv("SSH_AUTH_SOCK", "")
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			h := hostOf(e)
+			tc.change(&h)
+			c, err := control.Dial(context.Background(), h, tc.options)
+			if err == nil {
+				_ = c.Close()
+			}
+			expectError(t, err, nil, tc.texts...)
+			for _, kind := range tc.kinds {
+				expectError(t, err, kind)
+			}
+			for _, kind := range []error{control.ErrUnreachable, control.ErrAuth, control.ErrHostKey} {
+				if len(tc.kinds) > 0 && tc.kinds[0] != kind && errors.Is(err, kind) {
+					t.Errorf("%v also matches %v", err, kind)
+				}
+			}
+		})
+	}
+}
+
+func TestDialHonoursItsContext(t *testing.T) {
+	h := hostOf(sshdtest.Start(t))
+	h.Port = listen(t, stall)
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	go func() {
+		_, err := control.Dial(ctx, h, control.Options{})
+		result <- err
+	}()
+	cancel()
+	expectError(t, <-result, context.Canceled)
+	_, err := control.Dial(ctx, h, control.Options{})
+	expectError(t, err, context.Canceled)
+}
+
+func TestKeyTypes(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecdsaKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]crypto.PrivateKey{"rsa": rsaKey, "ecdsa": ecdsaKey} {
+		t.Run(name, func(t *testing.T) {
+			signer, err := ssh.NewSignerFromKey(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := sshdtest.Start(t, func(s *sshd.Server) { s.HostKey, s.AuthorizedKey = signer, signer.PublicKey() })
+			h := hostOf(e)
+			h.HostKey = string(ssh.MarshalAuthorizedKey(signer.PublicKey()))
+			h.KeyFile = filepath.Join(e.Dir, "key")
+			block, err := ssh.MarshalPrivateKey(key, "")
+			if err == nil {
+				err = os.WriteFile(h.KeyFile, pem.EncodeToMemory(block), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dial(t, h, control.Options{}).Run(context.Background(), "true"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestKnownHosts(t *testing.T) {
+	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
+		h := hostOf(e)
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(h.HostKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(e.Dir, "known_hosts")
+		if err := os.WriteFile(file, []byte(knownhosts.Line([]string{e.Addr()}, key)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.HostKey = ""
+		if _, err := dial(t, h, control.Options{KnownHosts: file}).Run(context.Background(), "true"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAgent(t *testing.T) {
+	e := sshdtest.Start(t)
+	text, err := os.ReadFile(e.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.ParseRawPrivateKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := agent.NewKeyring()
+	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(e.Dir, "agent")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = agent.ServeAgent(ring, conn) // ends when the client hangs up
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-served })
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	h := hostOf(e)
+	h.KeyFile = ""
+	if _, err := dial(t, h, control.Options{}).Run(context.Background(), "true"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that was replaced by another while the client lived must not be trusted at the redial.
+func TestRedialChecksTheHostKey(t *testing.T) {
+	e, other := sshdtest.Start(t), sshdtest.Start(t)
+	proxy := newProxy(t, e.Addr())
+	h := hostOf(e)
+	h.Port = proxy.port()
+	c := dial(t, h, control.Options{})
+	proxy.retarget(other.Addr())
+	proxy.cut()
+	await(t, "the other server's key to be refused", func() bool {
+		_, err := c.Run(context.Background(), "true")
+		if err == nil {
+			t.Fatal("a command ran on the wrong host")
+		}
+		return errors.Is(err, control.ErrHostKey)
+	})
+}
+
+// listen serves every connection with handle until the test ends.
+func listen(t *testing.T, handle func(net.Conn)) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				handle(conn)
+				_ = conn.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); work.Wait() })
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func stall(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+
+func versionThenStall(conn net.Conn) {
+	_, _ = io.WriteString(conn, "SSH-2.0-stalls\r\n")
+	stall(conn)
+}
+
+func hangUp(net.Conn) {}
+
+func speakHTTP(conn net.Conn) {
+	_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+}
+
+// closedPort is a port on which nobody listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func lockedKey(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
+}
