@@ -163,9 +163,13 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 	}
 }
 
-// observed is told what a node says about itself.
-func (g *ghost) observed(incarnation string, o protocol.Observation) {
+// observed is told what a node says about itself, with what its disk says was promised.
+func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk protocol.Ballot) {
 	switch o.Kind {
+	case protocol.ObservedElected:
+		if onDisk.Less(o.Ballot) {
+			g.violated("%s is elected with %v, its own disk has promised %v", incarnation, o.Ballot, onDisk)
+		}
 	case protocol.ObservedChosen:
 		if _, ok := g.chosen[o.Slot]; !ok {
 			g.violated("%s takes slot %d for chosen, and it is not", incarnation, o.Slot)

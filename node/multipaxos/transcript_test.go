@@ -194,7 +194,7 @@ func (e *script) consume(h *scriptHost, out outcome) {
 		e.show("%v\n", out.halt)
 	}
 	for _, o := range out.observations {
-		e.ghost.observed(incarnation, o)
+		e.ghost.observed(incarnation, o, h.onDisk)
 		if text := observationText(o); text != "" {
 			e.show("%v %s\n", h.opts.Self, text)
 		}

@@ -30,8 +30,8 @@ type world struct {
 	clients []*client
 	nextID  register.ClientID
 	calls   map[callKey]*call
-	lastReq protocol.RequestID
-	told    protocol.Slot // the last slot that any client was told about
+	lastReq []protocol.RequestID // by host; numbers start again in every incarnation
+	told    protocol.Slot        // the last slot that any client was told about
 	stats   stats
 	trace   uint64
 
@@ -96,7 +96,7 @@ type call struct {
 func newWorld(seed uint64, k knobs) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), knobs: k, ghost: newGhost(k.nodes, k.opts),
-		calls: make(map[callKey]*call), life: make([]int, k.nodes),
+		calls: make(map[callKey]*call), life: make([]int, k.nodes), lastReq: make([]protocol.RequestID, k.nodes),
 	}
 	ids := make([]protocol.NodeID, k.nodes)
 	for i := range ids {
@@ -150,6 +150,7 @@ func (w *world) boot(i int) {
 		return
 	}
 	w.life[i]++
+	w.lastReq[i] = 0
 	w.hosts[i].opts.Seed = w.rng.Uint64()
 	out, err := w.hosts[i].boot(w.now)
 	if err != nil {
@@ -189,7 +190,7 @@ func (w *world) consume(i int, out outcome) {
 		return
 	}
 	for _, o := range out.observations {
-		w.ghost.observed(w.incarnation(i), o)
+		w.ghost.observed(w.incarnation(i), o, h.onDisk)
 		switch o.Kind {
 		case protocol.ObservedElected:
 			w.stats.elections++
@@ -213,6 +214,9 @@ func (w *world) consume(i int, out outcome) {
 func (w *world) schedule(i, life int) {
 	h := w.hosts[i]
 	if seq := h.written(); seq > h.durable && !h.syncing {
+		if w.chance(0.3) { // a sync need not cover all that is waiting
+			seq = h.durable + 1 + protocol.WriteSeq(w.rng.Uint64N(uint64(seq-h.durable)))
+		}
 		h.syncing = true
 		w.later(w.between(0, w.knobs.disk), func() { w.synced(i, life, seq) })
 	}
@@ -354,13 +358,13 @@ func (w *world) ask(asked *call, i int) {
 		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() { w.ask(asked, w.rng.IntN(w.knobs.nodes)) })
 		return
 	}
-	w.lastReq++
+	w.lastReq[i]++
 	asked.told = w.told
-	key := callKey{i, w.life[i], w.lastReq}
+	key := callKey{i, w.life[i], w.lastReq[i]}
 	w.calls[key] = asked
 	patience := w.between(50*time.Millisecond, 3*time.Second)
 	w.step(i, w.life[i], protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
-		ID: w.lastReq, Command: asked.command, Deadline: h.mono(w.now) + patience,
+		ID: key.id, Command: asked.command, Deadline: h.mono(w.now) + patience,
 	}})
 	w.later(patience+5*time.Second, func() { // the node died, and the answer with it
 		if w.calls[key] == asked {

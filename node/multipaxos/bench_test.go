@@ -1,0 +1,96 @@
+package multipaxos
+
+import (
+	"testing"
+	"time"
+
+	"elenchus/node/clock"
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// ring is three machines with a perfect network and perfect disks: what is left is the cost of the protocol.
+type ring struct {
+	machines [3]*Machine
+	now      clock.Reading
+	written  [3]protocol.WriteSeq
+	inbox    []protocol.Message
+	replies  int
+	steps    int
+}
+
+func newRing(b *testing.B, opts Options) *ring {
+	r := &ring{now: clock.Reading{Mono: time.Second}}
+	for i := range r.machines {
+		opts.Self, opts.Members = protocol.NodeID(i+1), []protocol.NodeID{1, 2, 3}
+		m, err := New(opts, protocol.Recovered{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.machines[i] = m
+		r.step(i, protocol.Input{Kind: protocol.InputStart})
+	}
+	r.now.Mono += 10 * time.Second
+	r.step(0, protocol.Input{Kind: protocol.InputTimer, Timer: TimerElection})
+	r.drain()
+	if r.machines[0].role != protocol.RoleLeader {
+		b.Fatal("n1 does not lead")
+	}
+	return r
+}
+
+func (r *ring) step(i int, in protocol.Input) {
+	r.steps++
+	fx := r.machines[i].Step(r.now, in)
+	for _, s := range fx.Sends {
+		r.inbox = append(r.inbox, s.Message)
+	}
+	r.replies += len(fx.Replies)
+	if n := len(fx.Records); n > 0 {
+		r.written[i] += protocol.WriteSeq(n)
+		r.step(i, protocol.Input{Kind: protocol.InputDurable, Durable: r.written[i]})
+	}
+}
+
+func (r *ring) drain() {
+	for head := 0; head < len(r.inbox); head++ {
+		msg := r.inbox[head]
+		r.step(int(msg.To)-1, protocol.Input{Kind: protocol.InputMessage, Message: &msg})
+	}
+	r.inbox = r.inbox[:0]
+}
+
+// run asks for b.N things, parallel at a time, and reports the cost of one, with all steps of all three nodes.
+func (r *ring) run(b *testing.B, at, parallel int, op register.Op) {
+	r.replies, r.steps = 0, 0
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		r.step(at, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
+			ID: protocol.RequestID(i + 1), Deadline: r.now.Mono + time.Second,
+			Command: register.Command{
+				Client: register.ClientID(i%1000 + 1), Seq: uint64(i/1000 + 1), Op: op, Key: "key", Value: "some value",
+			},
+		}})
+		if (i+1)%parallel == 0 {
+			r.drain()
+		}
+	}
+	r.drain()
+	b.StopTimer()
+	if r.replies != b.N {
+		b.Fatalf("%d answers to %d requests", r.replies, b.N)
+	}
+	b.ReportMetric(float64(r.steps)/float64(b.N), "steps/op")
+}
+
+func BenchmarkWrite(b *testing.B)            { newRing(b, Options{}).run(b, 0, 1, register.OpWrite) }
+func BenchmarkWrite256Parallel(b *testing.B) { newRing(b, Options{}).run(b, 0, 256, register.OpWrite) }
+func BenchmarkWriteForwarded(b *testing.B)   { newRing(b, Options{}).run(b, 1, 1, register.OpWrite) }
+func BenchmarkReadQuorum(b *testing.B)       { newRing(b, Options{}).run(b, 0, 1, register.OpRead) }
+func BenchmarkReadQuorum256Parallel(b *testing.B) {
+	newRing(b, Options{}).run(b, 0, 256, register.OpRead)
+}
+func BenchmarkReadLocal(b *testing.B) {
+	newRing(b, Options{Reads: ReadsLocal}).run(b, 1, 1, register.OpRead)
+}

@@ -1,0 +1,62 @@
+package multipaxos
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"elenchus/node/protocol"
+)
+
+func TestOptionsListAllProblems(t *testing.T) {
+	good := Options{Self: 2, Members: []protocol.NodeID{3, 1, 2}}
+	if err := good.Validate(); err != nil {
+		t.Fatalf("defaults: %v", err)
+	}
+	bad := Options{
+		Self: 9, Members: []protocol.NodeID{1, 1, 0}, Reads: 7, ElectionTimeout: -1, HeartbeatInterval: time.Hour,
+		Jitter: 11, BackoffMin: time.Second, BackoffMax: time.Millisecond, PromiseGrace: -1, RetryInterval: -1,
+		Window: WindowMax + 1, BatchMax: -1, BatchBytes: -1, CatchupChunk: 1 << 30, CatchupBytes: -1, PendingMax: -1,
+		SessionsMax: -1,
+	}
+	err := bad.Validate()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, problem := range []string{
+		"duplicates", "nobody", "not among", "reads", "election timeout", "heartbeat interval", "jitter", "back-off",
+		"promise grace", "retry interval", "window", "batch max", "batch bytes", "catch-up chunk", "catch-up bytes",
+		"pending max", "sessions max",
+	} {
+		if !strings.Contains(err.Error(), problem) {
+			t.Errorf("%q is not among the problems:\n%v", problem, err)
+		}
+	}
+	if _, err := New(bad, protocol.Recovered{}); err == nil {
+		t.Error("New accepts them")
+	}
+}
+
+func TestReadsByName(t *testing.T) {
+	for _, want := range []Reads{ReadsQuorum, ReadsLog, ReadsLocal} {
+		if got, err := ParseReads(want.String()); err != nil || got != want {
+			t.Errorf("ParseReads(%q) = %v, %v", want, got, err)
+		}
+	}
+	if _, err := ParseReads("psychic"); err == nil || !strings.Contains(err.Error(), "quorum, log, local") {
+		t.Errorf("error does not say what is known: %v", err)
+	}
+}
+
+func TestNewRefusesContradictions(t *testing.T) {
+	opts := Options{Self: 1, Members: []protocol.NodeID{1, 2, 3}}
+	for name, rec := range map[string]protocol.Recovered{
+		"hole in the committed prefix": {Committed: 2, Entries: map[protocol.Slot]protocol.Entry{2: {Slot: 2}}},
+		"entry under another slot":     {Entries: map[protocol.Slot]protocol.Entry{2: {Slot: 3}}},
+		"slot zero":                    {Entries: map[protocol.Slot]protocol.Entry{0: {}}},
+	} {
+		if _, err := New(opts, rec); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
