@@ -127,12 +127,13 @@ func TestAnswers(t *testing.T) {
 		body    string
 		want    Response
 	}{
-		"read":         {read, 200, readOK, Response{Outcome: OK, Values: []string{"17"}}},
-		"read absent":  {read, 200, `{"outcome":"ok","node":"n1","values":[],"value":null}`, Response{Outcome: OK}},
-		"write":        {write, 200, writeOK, Response{Outcome: OK}},
-		"append":       {app, 200, readOK, Response{Outcome: OK, Values: []string{"17"}}},
-		"cas":          {cas, 200, `{"outcome":"ok","node":"n1","matched":true}`, Response{Outcome: OK, Matched: true}},
-		"cas mismatch": {cas, 412, `{"outcome":"ok","node":"n1","matched":false,"values":["4"]}`, Response{Outcome: OK, Values: []string{"4"}}},
+		"read":        {read, 200, readOK, Response{Outcome: OK, Values: []string{"17"}}},
+		"read absent": {read, 200, `{"outcome":"ok","node":"n1","values":[],"value":null}`, Response{Outcome: OK}},
+		"write":       {write, 200, writeOK, Response{Outcome: OK}},
+		"append":      {app, 200, readOK, Response{Outcome: OK, Values: []string{"17"}}},
+		"cas":         {cas, 200, `{"outcome":"ok","node":"n1","matched":true}`, Response{Outcome: OK, Matched: true}},
+		"cas mismatch": {cas, 412, `{"outcome":"ok","node":"n1","matched":false,"values":["4"]}`,
+			Response{Outcome: OK, Values: []string{"4"}}},
 
 		"bad request":      {write, 400, fail, Response{Outcome: Fail}},
 		"not found":        {write, 404, fail, Response{Outcome: Fail}},
@@ -189,8 +190,11 @@ func TestBrokenConversations(t *testing.T) {
 			_, _ = c.Read(make([]byte, 1))
 			_ = c.(*net.TCPConn).SetLinger(0)
 		}, ""},
-		"closed after reading":    {sayAndClose(""), "the node closed the connection"},
-		"reset after reading":     {func(s *script, c net.Conn) { s.next(bufio.NewReader(c)); _ = c.(*net.TCPConn).SetLinger(0) }, "reset"},
+		"closed after reading": {sayAndClose(""), "the node closed the connection"},
+		"reset after reading": {func(s *script, c net.Conn) {
+			s.next(bufio.NewReader(c))
+			_ = c.(*net.TCPConn).SetLinger(0)
+		}, "reset"},
 		"body cut":                {sayAndClose(full[:len(full)-5]), "the node closed the connection"},
 		"header cut":              {sayAndClose(full[:12]), "the node closed the connection"},
 		"chunk cut":               {sayAndClose("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"), "closed"},
@@ -397,7 +401,8 @@ func TestRequestOnTheWire(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	s := play(t, say(response(200, `{"outcome":"ok","node":"n2","leader":"n1","applied":7,"peers":{"n1":{"connected":true}}}`)))
+	const answer = `{"outcome":"ok","node":"n2","leader":"n1","applied":7,"peers":{"n1":{"connected":true}}}`
+	s := play(t, say(response(200, answer)))
 	c := New(s.url, Options{})
 	defer c.Close()
 	got, err := c.Status(context.Background())
@@ -405,7 +410,8 @@ func TestStatus(t *testing.T) {
 		t.Errorf("status = %+v, %v", got, err)
 	}
 	s = play(t, say(response(503, `{"outcome":"fail","node":"n2","reason":"stopped"}`)))
-	if _, err := New(s.url, Options{}).Status(context.Background()); err == nil || !strings.Contains(err.Error(), "stopped") {
+	_, err = New(s.url, Options{}).Status(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "stopped") {
 		t.Errorf("status of a stopped node: %v", err)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -22,13 +24,28 @@ import (
 // casBytesMax bounds the body of a CAS: two values, each byte of which may take six.
 const casBytesMax = 2*6*register.ValueBytesMax + 1<<10
 
+// connectionsMax bounds the clients' connections.
+const connectionsMax = 4096
+
 func (s *Server) newHTTP() *http.Server {
+	var open atomic.Int64
 	return &http.Server{
 		Handler:           http.HandlerFunc(s.route),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      client.TimeoutMax + time.Minute,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				if open.Add(1) > connectionsMax {
+					_ = conn.Close()
+				}
+			case http.StateClosed, http.StateHijacked:
+				open.Add(-1)
+			}
+		},
 		ErrorLog: s.logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{
 			ForceLevel: hclog.Debug,
 		}),

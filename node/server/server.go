@@ -197,8 +197,8 @@ func (s *Server) launch(peers, clients net.Listener) error {
 			go s.shutdown(true)
 		}
 	})
-	s.logger.Info("node started", "id", s.opts.ID, "cluster", s.opts.Cluster, "peers", peers.Addr(),
-		"clients", clients.Addr(), "boot", s.boot)
+	s.logger.Info("node started", "id", s.opts.ID.String(), "cluster", s.opts.Cluster,
+		"peers", peers.Addr().String(), "clients", clients.Addr().String(), "boot", s.boot)
 	return nil
 }
 
@@ -213,7 +213,7 @@ func (s *Server) deliver(from uint16, payload []byte) {
 		if !s.warned.Swap(true) {
 			level = hclog.Warn // once: a peer of another build would fill the disk with it
 		}
-		s.logger.Log(level, "message refused", "peer", protocol.NodeID(from), "error", err)
+		s.logger.Log(level, "message refused", "peer", protocol.NodeID(from).String(), "error", err)
 		return
 	}
 	select {

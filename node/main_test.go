@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"elenchus/node/client"
+	"elenchus/node/wal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+// output is what a program has printed so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// program is a running elenchus-node.
+type program struct {
+	stdout, stderr output
+	cancel         context.CancelFunc
+	exit           chan int
+}
+
+func start(t *testing.T, args ...string) *program {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{cancel: cancel, exit: make(chan int, 1)}
+	go func() { p.exit <- run(ctx, args, &p.stdout, &p.stderr) }()
+	t.Cleanup(cancel)
+	return p
+}
+
+func (p *program) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case status := <-p.exit:
+		return status
+	case <-time.After(patience):
+		t.Fatalf("program does not end:\n%s", p.stderr.String())
+		return -1
+	}
+}
+
+// finish runs the program to its end.
+func finish(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	p := start(t, args...)
+	status = p.wait(t)
+	return status, p.stdout.String(), p.stderr.String()
+}
+
+// address waits for the address at which clients are served.
+func (p *program) address(t *testing.T) string {
+	t.Helper()
+	clients := regexp.MustCompile(`clients[=":]+([0-9.:]+)`)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if found := clients.FindStringSubmatch(p.stderr.String()); found != nil {
+			return "http://" + found[1]
+		}
+	}
+	t.Fatalf("node does not start:\n%s", p.stderr.String())
+	return ""
+}
+
+func single(dir string, more ...string) []string {
+	return append([]string{"--id", "1", "--cluster", "lab", "--peers", "1=127.0.0.1:1", "--listen", "127.0.0.1:0",
+		"--http", "127.0.0.1:0", "--data", dir, "--election-timeout", "50ms", "--heartbeat", "10ms"}, more...)
+}
+
+func TestCommandLine(t *testing.T) {
+	good := single("d")
+	tests := map[string]struct {
+		args   []string
+		status int
+		want   []string // in what is printed
+	}{
+		"nothing": {nil, exitUsage, []string{"--id", "--cluster", "--data", "--peers"}},
+		"everything bad": {strings.Fields("--id 0 --cluster= --peers 1=x --listen y --http z --data= --protocol naive " +
+			"--log-level verbose --log-format xml rest"), exitUsage,
+			strings.Fields("--id --cluster --peers --listen --http --data --protocol --log-level --log-format rest")},
+		"protocol's own": {append(good, "--reads", "sometimes", "--window", "-3", "--heartbeat", "5s"), exitUsage,
+			[]string{`"sometimes"`, "window", "heartbeat"}},
+		"unknown flag":  {append(good, "--frobnicate"), exitUsage, []string{"frobnicate"}},
+		"leftovers":     {append(good, "one", "two"), exitUsage, []string{"unexpected arguments: one two"}},
+		"not a member":  {append(good, "--id", "2"), exitUsage, []string{"--peers must include this node, 2"}},
+		"peer twice":    {append(good, "--peers", "1=a:1,1=b:1"), exitUsage, []string{"node 1 twice"}},
+		"peer too high": {append(good, "--peers", "1=a:1,10=b:1"), exitUsage, []string{`"10=b:1"`}},
+		"help":          {[]string{"--help"}, exitOK, []string{"Usage", "-election-timeout", "dump DIR"}},
+		"version":       {[]string{"--version"}, exitOK, []string{"elenchus-node ", "go1."}},
+		"dump of what":  {[]string{"dump"}, exitUsage, []string{"dump DIR"}},
+		"dump of many":  {[]string{"dump", "a", "b"}, exitUsage, []string{"dump DIR"}},
+		"dump of none":  {[]string{"dump", "does-not-exist"}, exitError, []string{"no such file"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := finish(t, test.args...)
+			if status != test.status {
+				t.Errorf("exit status %d, want %d", status, test.status)
+			}
+			printed := stderr
+			if status == exitOK {
+				printed = stdout
+			}
+			for _, want := range test.want {
+				if !strings.Contains(printed, want) {
+					t.Errorf("printed\n%swhich lacks %q", printed, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLifeOfANode starts a node, changes something, stops it, starts it again, and then looks at its log.
+func TestLifeOfANode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for round, format := range []string{"text", "json"} {
+		p := start(t, single(dir, "--log-format", format)...)
+		c := client.New(p.address(t), client.Options{})
+		var got client.Response
+		for end := time.Now().Add(patience); time.Now().Before(end) && got.Outcome != client.OK; {
+			got = c.Do(t.Context(), client.Request{Op: client.OpAppend, Key: "k", Value: format,
+				Client: 1, Seq: uint64(round + 1), Timeout: time.Second})
+		}
+		if want := []string{"text", "json"}[:round+1]; !slices.Equal(got.Values, want) {
+			t.Errorf("append: %+v, want %v", got, want)
+		}
+		c.Close()
+		p.cancel()
+		if status := p.wait(t); status != exitOK || !strings.Contains(p.stderr.String(), "node stopped") {
+			t.Errorf("exit status %d after\n%s", status, p.stderr.String())
+		}
+		for line := range strings.Lines(p.stderr.String()) {
+			if format == "json" && !json.Valid([]byte(line)) {
+				t.Errorf("log line is no JSON: %s", line)
+			}
+		}
+	}
+	status, stdout, stderr := finish(t, "dump", dir)
+	for _, want := range []string{`"kind":"accept"`, `"id":"1:2","op":"append","key":"k","value":"json"`,
+		`"cluster":"lab"`} {
+		if status != exitOK || !strings.Contains(stdout, want) {
+			t.Errorf("dump, status %d, lacks %s:\n%s%s", status, want, stdout, stderr)
+		}
+	}
+	for line := range strings.Lines(stdout) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("dump prints %q", line)
+		}
+	}
+}
+
+// TestRefusals: whatever keeps a node from starting is said in one line, with status 1.
+func TestRefusals(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, single(dir)...)
+	address := p.address(t)
+	refused := func(what, want string, args ...string) {
+		t.Helper()
+		status, _, stderr := finish(t, args...)
+		if status != exitError || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: exit status %d, want %q in one line:\n%s", what, status, want, stderr)
+		}
+	}
+	refused("in use", "log is in use by another process", single(dir)...)
+	refused("address in use", "address already in use",
+		single(t.TempDir(), "--http", strings.TrimPrefix(address, "http://"))...)
+	refused("unknown address", "listen for peers", single(t.TempDir(), "--listen", "203.0.113.1:7000")...)
+	p.cancel()
+	p.wait(t)
+	refused("other node", `is of n1 of cluster "lab", this is n2 of cluster "lab"`,
+		single(dir, "--id", "2", "--peers", "1=127.0.0.1:1,2=127.0.0.1:2")...)
+	refused("other cluster", `is of n1 of cluster "lab", this is n1 of cluster "prod"`,
+		single(dir, "--cluster", "prod")...)
+	log := filepath.Join(dir, wal.FileName)
+	content, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(log, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("flipped bit", "log is corrupt: "+log+" at offset", single(dir)...)
+	refused("dump of a flipped bit", "log is corrupt: "+log+" at offset", "dump", dir)
+	if err := os.Remove(log); err != nil {
+		t.Fatal(err)
+	}
+	refused("log gone", "log is missing", single(dir)...)
+	refused("data is a file", "not a directory", single(filepath.Join(dir, "boot"))...)
+}
+
+// TestThreePrograms runs a cluster as its users do, with nothing but the command line and the client.
+func TestThreePrograms(t *testing.T) {
+	var peers []string
+	for id := range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers = append(peers, string(rune('1'+id))+"="+l.Addr().String())
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var clients []*client.Client
+	for id := range 3 {
+		p := start(t, "--id", string(rune('1'+id)), "--cluster", "lab", "--peers", strings.Join(peers, ","),
+			"--http", "127.0.0.1:0", "--data", t.TempDir(), "--reads", "log", "--log-level", "info")
+		c := client.New(p.address(t), client.Options{})
+		clients = append(clients, c)
+		defer func() {
+			c.Close()
+			p.cancel()
+			if status := p.wait(t); status != exitOK {
+				t.Errorf("exit status %d:\n%s", status, p.stderr.String())
+			}
+		}()
+	}
+	write := client.Request{Op: client.OpWrite, Key: "k", Value: "v", Client: 1, Seq: 1, Timeout: time.Second}
+	read := client.Request{Op: client.OpRead, Key: "k", Timeout: time.Second}
+	for _, r := range []client.Request{write, read} {
+		var got client.Response
+		for end := time.Now().Add(patience); time.Now().Before(end) && got.Outcome != client.OK; {
+			got = clients[0].Do(t.Context(), r)
+		}
+		if got.Outcome != client.OK || r.Op == client.OpRead && !slices.Equal(got.Values, []string{"v"}) {
+			t.Errorf("%s: %+v", r.Op, got)
+		}
+	}
+}
