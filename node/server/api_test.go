@@ -12,81 +12,91 @@ import (
 	"elenchus/node/register"
 )
 
+const (
+	apiEvidence = `"slot":12,"ballot":"3.n2","leader":"n2"`
+	apiKey      = "/v1/registers/k"
+)
+
+var (
+	apiOK      = protocol.Reply{Slot: 12, Ballot: protocol.Ballot{Round: 3, Node: 2}, Leader: 2}
+	apiSession = []string{client.HeaderClient, "7", client.HeaderSeq, "3"}
+	apiLong    = strings.Repeat("x", register.ValueBytesMax)
+)
+
+// apiResult is a reply of the machine.
+func apiResult(code register.Code, values ...string) protocol.Reply {
+	r := apiOK
+	r.Result = register.Result{Code: code, Values: values}
+	return r
+}
+
+var apiTests = []struct {
+	method, path, body string
+	header             []string
+	reply              protocol.Reply
+	command            string // that the machine gets; empty when it gets none
+	status             int
+	answer             string // the whole body, or with "…" the beginning of it
+}{
+	{"GET", apiKey, "", nil, apiResult(0, "17"), `read "k" "" "" false`,
+		200, `{"outcome":"ok","node":"n1","values":["17"],` + apiEvidence + `,"value":"17"}`},
+	{"GET", apiKey, "", nil, apiResult(0), `read "k" "" "" false`,
+		200, `{"outcome":"ok","node":"n1","values":[],` + apiEvidence + `,"value":null}`},
+	{"GET", apiKey, "", apiSession, apiResult(0, "1", "2"), `read "k" "" "" false`,
+		200, `{"outcome":"ok","node":"n1","values":["1","2"],` + apiEvidence + `,"value":null}`},
+	{"GET", "/v1/registers/a%2Fb%20%25..", "", nil, apiOK, `read "a/b %.." "" "" false`, 200, `{"outcome":"ok"…`},
+	{"GET", "/v1/registers/..", "", nil, apiOK, `read ".." "" "" false`, 200, `{"outcome":"ok"…`},
+	{"PUT", apiKey, "17", apiSession, apiOK, `7:3 write "k" "17" "" false`,
+		200, `{"outcome":"ok","node":"n1",` + apiEvidence + `}`},
+	{"PUT", apiKey, "", apiSession, apiOK, `7:3 write "k" "" "" false`, 200, `{"outcome":"ok"…`},
+	{"PUT", apiKey, apiLong, apiSession, apiOK, `7:3 write "k" "` + apiLong + `" "" false`, 200, `{"outcome":"ok"…`},
+	{"POST", apiKey + "/append", "x", apiSession, apiResult(0, "w", "x"), `7:3 append "k" "x" "" false`,
+		200, `{"outcome":"ok","node":"n1","values":["w","x"],` + apiEvidence + `}`},
+	{"POST", apiKey + "/cas", `{"expect":"1","value":"2"}`, apiSession, apiOK, `7:3 cas "k" "2" "1" false`,
+		200, `{"outcome":"ok","node":"n1","matched":true,` + apiEvidence + `}`},
+	{"POST", apiKey + "/cas", `{"value":"2","expect":null}`, apiSession, apiResult(register.CodeMismatch, "5"),
+		`7:3 cas "k" "2" "" true`, 412, `{"outcome":"ok","node":"n1","values":["5"],"matched":false,` + apiEvidence + `}`},
+	{"POST", apiKey + "/cas", `{"value":"2","expect":"1"}`, apiSession, apiResult(register.CodeMismatch),
+		`7:3 cas "k" "2" "1" false`, 412, `{"outcome":"ok","node":"n1","values":[],"matched":false,` + apiEvidence + `}`},
+	{"PUT", apiKey, "1", apiSession, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "no leader"},
+		`7:3 write "k" "1" "" false`, 503, `{"outcome":"fail","node":"n1","reason":"no leader"}`},
+	{"PUT", apiKey, "1", apiSession, protocol.Reply{Outcome: protocol.OutcomeUnknown, Reason: "deposed", Leader: 3},
+		`7:3 write "k" "1" "" false`, 504, `{"outcome":"unknown","node":"n1","reason":"deposed","leader":"n3"}`},
+
+	{"GET", "/", "", nil, apiOK, "", 404, `{"outcome":"fail","node":"n1","reason":"no such path: /"}`},
+	{"GET", "/v1/registers", "", nil, apiOK, "", 404, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/frobnicate", "", nil, apiOK, "", 404, `{"outcome":"fail"…`},
+	{"PUT", apiKey + "/", "1", nil, apiOK, "", 404, `{"outcome":"fail"…`},
+	{"DELETE", apiKey, "", nil, apiOK, "", 405, `{"outcome":"fail","node":"n1","reason":"read does not take DELETE"}`},
+	{"PUT", apiKey + "/append", "", nil, apiOK, "", 405, `{"outcome":"fail"…`},
+	{"POST", "/status", "", nil, apiOK, "", 405, `{"outcome":"fail"…`},
+	{"GET", "/v1/registers/", "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"GET", "/v1/registers/" + strings.Repeat("k", 257), "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"GET", "/v1/registers/%ff", "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "\xff", nil, apiOK, "", 400, `{"outcome":"fail","node":"n1","reason":"value is not UTF-8"}`},
+	{"PUT", apiKey, apiLong + "x", nil, apiOK, "", 413, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"expect":"1","value":"` + apiLong + `x"}`, nil, apiOK, "", 413, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"value":"2"}`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"expect":"2","value":null}`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"expect":"2","value":"3","vaule":"4"}`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"expect":2,"value":"3"}`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `17`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"POST", apiKey + "/cas", `{"expect":"` + "\xff" + `","value":"3"}`, nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "1", apiSession[:2], apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "1", apiSession[2:], apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "1", []string{client.HeaderClient, "0", client.HeaderSeq, "1"}, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "1", []string{client.HeaderClient, "1", client.HeaderSeq, "0"}, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"PUT", apiKey, "1", []string{client.HeaderClient, fmt.Sprint(uint64(1 << 63)), client.HeaderSeq, "1"}, apiOK, "", 400,
+		`{"outcome":"fail"…`},
+	{"GET", apiKey, "", []string{client.HeaderTimeout, "soon"}, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"GET", apiKey + "?timeout=61s", "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"GET", apiKey + "?timeout=-1s", "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
+	{"GET", "/healthz", "", nil, apiOK, "", 200, `{"outcome":"ok","node":"n1"}`},
+}
+
 // TestAPI: each request becomes the command it should, or is refused with the right status; each reply of the machine
 // becomes the answer it should.
 func TestAPI(t *testing.T) {
-	ok := protocol.Reply{Slot: 12, Ballot: protocol.Ballot{Round: 3, Node: 2}, Leader: 2}
-	with := func(code register.Code, values ...string) protocol.Reply {
-		r := ok
-		r.Result = register.Result{Code: code, Values: values}
-		return r
-	}
-	const evidence = `"slot":12,"ballot":"3.n2","leader":"n2"`
-	const k = "/v1/registers/k"
-	session := []string{client.HeaderClient, "7", client.HeaderSeq, "3"}
-	long := strings.Repeat("x", register.ValueBytesMax)
-	tests := []struct {
-		method, path, body string
-		header             []string
-		reply              protocol.Reply
-		command            string // that the machine gets; empty when it gets none
-		status             int
-		answer             string // the whole body, or with "…" the beginning of it
-	}{
-		{"GET", k, "", nil, with(0, "17"), `read "k" "" "" false`,
-			200, `{"outcome":"ok","node":"n1","values":["17"],` + evidence + `,"value":"17"}`},
-		{"GET", k, "", nil, with(0), `read "k" "" "" false`,
-			200, `{"outcome":"ok","node":"n1","values":[],` + evidence + `,"value":null}`},
-		{"GET", k, "", session, with(0, "1", "2"), `read "k" "" "" false`,
-			200, `{"outcome":"ok","node":"n1","values":["1","2"],` + evidence + `,"value":null}`},
-		{"GET", "/v1/registers/a%2Fb%20%25..", "", nil, ok, `read "a/b %.." "" "" false`, 200, `{"outcome":"ok"…`},
-		{"GET", "/v1/registers/..", "", nil, ok, `read ".." "" "" false`, 200, `{"outcome":"ok"…`},
-		{"PUT", k, "17", session, ok, `7:3 write "k" "17" "" false`, 200, `{"outcome":"ok","node":"n1",` + evidence + `}`},
-		{"PUT", k, "", session, ok, `7:3 write "k" "" "" false`, 200, `{"outcome":"ok"…`},
-		{"PUT", k, long, session, ok, `7:3 write "k" "` + long + `" "" false`, 200, `{"outcome":"ok"…`},
-		{"POST", k + "/append", "x", session, with(0, "w", "x"), `7:3 append "k" "x" "" false`,
-			200, `{"outcome":"ok","node":"n1","values":["w","x"],` + evidence + `}`},
-		{"POST", k + "/cas", `{"expect":"1","value":"2"}`, session, ok, `7:3 cas "k" "2" "1" false`,
-			200, `{"outcome":"ok","node":"n1","matched":true,` + evidence + `}`},
-		{"POST", k + "/cas", `{"value":"2","expect":null}`, session, with(register.CodeMismatch, "5"),
-			`7:3 cas "k" "2" "" true`, 412, `{"outcome":"ok","node":"n1","values":["5"],"matched":false,` + evidence + `}`},
-		{"POST", k + "/cas", `{"value":"2","expect":"1"}`, session, with(register.CodeMismatch),
-			`7:3 cas "k" "2" "1" false`, 412, `{"outcome":"ok","node":"n1","values":[],"matched":false,` + evidence + `}`},
-		{"PUT", k, "1", session, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "no leader"},
-			`7:3 write "k" "1" "" false`, 503, `{"outcome":"fail","node":"n1","reason":"no leader"}`},
-		{"PUT", k, "1", session, protocol.Reply{Outcome: protocol.OutcomeUnknown, Reason: "deposed", Leader: 3},
-			`7:3 write "k" "1" "" false`, 504, `{"outcome":"unknown","node":"n1","reason":"deposed","leader":"n3"}`},
-
-		{"GET", "/", "", nil, ok, "", 404, `{"outcome":"fail","node":"n1","reason":"no such path: /"}`},
-		{"GET", "/v1/registers", "", nil, ok, "", 404, `{"outcome":"fail"…`},
-		{"POST", k + "/frobnicate", "", nil, ok, "", 404, `{"outcome":"fail"…`},
-		{"PUT", k + "/", "1", nil, ok, "", 404, `{"outcome":"fail"…`},
-		{"DELETE", k, "", nil, ok, "", 405, `{"outcome":"fail","node":"n1","reason":"read does not take DELETE"}`},
-		{"PUT", k + "/append", "", nil, ok, "", 405, `{"outcome":"fail"…`},
-		{"POST", "/status", "", nil, ok, "", 405, `{"outcome":"fail"…`},
-		{"GET", "/v1/registers/", "", nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"GET", "/v1/registers/" + strings.Repeat("k", 257), "", nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"GET", "/v1/registers/%ff", "", nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "\xff", nil, ok, "", 400, `{"outcome":"fail","node":"n1","reason":"value is not UTF-8"}`},
-		{"PUT", k, long + "x", nil, ok, "", 413, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"expect":"1","value":"` + long + `x"}`, nil, ok, "", 413, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"value":"2"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"expect":"2","value":null}`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"expect":"2","value":"3","vaule":"4"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"expect":2,"value":"3"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `17`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"POST", k + "/cas", `{"expect":"` + "\xff" + `","value":"3"}`, nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "1", session[:2], ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "1", session[2:], ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "1", []string{client.HeaderClient, "0", client.HeaderSeq, "1"}, ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "1", []string{client.HeaderClient, "1", client.HeaderSeq, "0"}, ok, "", 400, `{"outcome":"fail"…`},
-		{"PUT", k, "1", []string{client.HeaderClient, fmt.Sprint(uint64(1 << 63)), client.HeaderSeq, "1"}, ok, "", 400,
-			`{"outcome":"fail"…`},
-		{"GET", k, "", []string{client.HeaderTimeout, "soon"}, ok, "", 400, `{"outcome":"fail"…`},
-		{"GET", k + "?timeout=61s", "", nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"GET", k + "?timeout=-1s", "", nil, ok, "", 400, `{"outcome":"fail"…`},
-		{"GET", "/healthz", "", nil, ok, "", 200, `{"outcome":"ok","node":"n1"}`},
-	}
 	commands := make(chan register.Command, 1)
 	replies := make(chan protocol.Reply, 1)
 	s := startFake(t, nil, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
@@ -98,7 +108,7 @@ func TestAPI(t *testing.T) {
 		}
 		return fx
 	})
-	for _, test := range tests {
+	for _, test := range apiTests {
 		t.Run(fmt.Sprintf("%s %.40s %.20s", test.method, test.path, test.body), func(t *testing.T) {
 			replies <- test.reply
 			status, answer := call(t, s, test.method, test.path, test.body, test.header...)
@@ -129,8 +139,9 @@ func TestAPI(t *testing.T) {
 func TestStatus(t *testing.T) {
 	s := startFake(t, func(o *Options) { o.Protocol, o.Reads, o.Version = "fake", "none", "v0" }, silent)
 	status, body := call(t, s, http.MethodGet, "/status", "")
-	for _, want := range []string{`"outcome":"ok"`, `"node":"n1"`, `"cluster":"lab"`, `"protocol":"fake"`, `"reads":"none"`,
-		`"version":"v0"`, `"boot":1`, `"role":"follower"`, `"keys":7`, `"hash":"0000000000000000"`, `"ballot":"-"`} {
+	for _, want := range []string{`"outcome":"ok"`, `"node":"n1"`, `"cluster":"lab"`, `"protocol":"fake"`,
+		`"reads":"none"`, `"version":"v0"`, `"boot":1`, `"role":"follower"`, `"keys":7`, `"hash":"0000000000000000"`,
+		`"ballot":"-"`} {
 		if status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%d %s lacks %s", status, body, want)
 		}
