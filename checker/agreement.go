@@ -59,17 +59,17 @@ type agreement struct {
 // node adds what one node applied and returns the number of its incarnations that applied anything.
 func (a *agreement) node(n NodeObservations) (incarnations int) {
 	boots := make(map[string]uint64)  // boot → slot up to which it has applied
-	caught := make(map[string]uint64) // boot → slot up to which it was brought otherwise, by a snapshot
+	caught := make(map[string]uint64) // boot → slot up to which it was brought last
 	for _, o := range n.Log.Observations {
 		switch o.Kind {
-		case history.ObservedCaughtUp, history.ObservedRecovered:
-			caught[o.Boot] = max(caught[o.Boot], o.Slot)
+		case history.ObservedCaughtUp:
+			caught[o.Boot] = o.Slot
 		case history.ObservedApplied:
 			last, known := boots[o.Boot]
 			if !known {
 				incarnations++
 			}
-			if known && o.Slot != last+1 && !(o.Slot > last && o.Slot <= caught[o.Boot]+1) {
+			if known && o.Slot != last+1 && !(o.Slot > last && o.Slot == caught[o.Boot]+1) {
 				a.find(verdict.Finding{
 					Checker: CheckAgreement,
 					Summary: fmt.Sprintf("Node %s applied slot %d right after slot %d.", n.Node, o.Slot, last),

@@ -281,6 +281,8 @@ func TestAgreement(t *testing.T) {
 		{"gap", [][]history.Observation{applied("a", 1, 2, 4)}, "Node n1 applied slot 4 right after slot 2", 1},
 		{"back", [][]history.Observation{applied("a", 1, 2, 2)}, "applied slot 2 right after slot 2", 1},
 		{"caught up", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 8, 9))}, "", 0},
+		{"caught up with a hole", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 3, 5))},
+			"applied slot 5 right after slot 3", 1},
 		{"caught up not so far", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 9))},
 			"applied slot 9 right after slot 2", 1},
 		{"many", [][]history.Observation{applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9), many}, "4 findings of the same kind", agreementFindingsMax},

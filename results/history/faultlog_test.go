@@ -119,12 +119,13 @@ func TestReadObservations(t *testing.T) {
 		Slot: 4, IDs: []string{"7:1", "-"}}
 
 	for _, text := range []string{
-		applied + "\n" + elected + "\n" + applied[:20],       // killed while writing
-		applied + "\n" + applied[:30] + elected + "\n" + `{`, // killed, started again behind the piece, killed again
+		applied + "\n" + elected + "\n" + applied[:20],        // killed while writing
+		applied + "\n" + applied[:30] + "\n" + elected + "\n", // killed, and started again behind the piece
+		applied + "\n" + elected + "\n" + applied[:30] + "\n", // killed, started again, and killed at once
 	} {
 		log, err := read(text)
-		if err != nil || !log.Truncated || len(log.Observations) != 2 {
-			t.Fatalf("%d observations, truncated %v, %v", len(log.Observations), log.Truncated, err)
+		if err != nil || log.Cuts != 1 || len(log.Observations) != 2 {
+			t.Fatalf("%d observations, %d cuts, %v", len(log.Observations), log.Cuts, err)
 		}
 		if d := cmp.Diff(want, log.Observations[0]); d != "" {
 			t.Error(d)
@@ -133,9 +134,14 @@ func TestReadObservations(t *testing.T) {
 			t.Errorf("second observation: %+v", o)
 		}
 	}
-	for _, text := range []string{"garbage\n", `{"kind":""}` + "\n", `{"kind":"x","boot":{}}` + "\n"} {
-		if _, err := read(text); err == nil || !strings.Contains(err.Error(), "observations.jsonl:1: ") {
-			t.Errorf("%q: %v", text, err)
+	for text, want := range map[string]string{
+		applied + "\ngarbage\n" + applied + "\n":               "observations.jsonl:3: the same incarnation goes on",
+		applied + "\n" + `{"kind":""}` + "\n" + applied + "\n": "observations.jsonl:2: observation has no kind",
+		applied + "\ngarbage\nmore\n" + elected + "\n":         "observations.jsonl:3: decode observation",
+		`{"kind":"x","boot":{}}` + "\n\n":                      "observations.jsonl:2: ",
+	} {
+		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error with %q", text, err, want)
 		}
 	}
 }

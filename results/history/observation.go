@@ -70,29 +70,44 @@ func (l *label) UnmarshalJSON(b []byte) error {
 // ObservationLog is what one node observed, over all its incarnations.
 type ObservationLog struct {
 	Observations []Observation
-	Truncated    bool // the file ended in the middle of a line, as it does when a node is killed; that was left out
+	Cuts         int // lines that a kill cut short, which were left out
 }
 
 // ReadObservations reads a node's observation file: JSON lines without checksums, because it is the system under test
-// that writes them. A node that is killed can leave a piece of a line behind, to which its next incarnation's first
-// line is glued: the piece is left out. Any other line that does not decode is an error.
+// that writes them. A node that is killed can leave a piece of a line behind, which its next incarnation ends before it
+// goes on, or nobody does: such a piece is left out. A line that does not decode anywhere else is an error.
 func ReadObservations(path string) (ObservationLog, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return ObservationLog{}, fmt.Errorf("open observations: %w", err)
 	}
 	defer f.Close()
+	base := filepath.Base(path)
 	var log ObservationLog
-	log.Truncated, err = ScanLines(f, filepath.Base(path), func(line []byte, _ int) error {
+	var piece error // why the line before did not decode
+	boot := ""
+	torn, err := ScanLines(f, base, func(line []byte, number int) error {
 		o, err := parseObservation(line)
-		if err != nil {
+		switch {
+		case err != nil && piece == nil:
+			piece = fmt.Errorf("%s:%d: %w", base, number, err)
+			return nil
+		case err != nil: // two in a row cannot both have been cut by a kill
 			return err
+		case piece != nil && o.Boot == boot:
+			return fmt.Errorf("the same incarnation goes on after a line that does not decode: %w", piece)
+		case piece != nil:
+			log.Cuts++
 		}
+		piece, boot = nil, o.Boot
 		log.Observations = append(log.Observations, o)
 		return nil
 	})
 	if err != nil {
 		return ObservationLog{}, err
+	}
+	if torn || piece != nil {
+		log.Cuts++
 	}
 	return log, nil
 }
@@ -100,15 +115,6 @@ func ReadObservations(path string) (ObservationLog, error) {
 func parseObservation(line []byte) (Observation, error) {
 	var l observationLine
 	err := json.Unmarshal(line, &l)
-	if err != nil {
-		// A kill in the middle of a line, then the next incarnation's first line glued to it.
-		if i := bytes.LastIndex(line, []byte(`{"`)); i > 0 {
-			l = observationLine{}
-			if json.Unmarshal(line[i:], &l) == nil {
-				err = nil
-			}
-		}
-	}
 	switch {
 	case err != nil:
 		return Observation{}, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
