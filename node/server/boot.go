@@ -6,35 +6,41 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"elenchus/node/wal"
 )
 
 const bootName = "boot"
 
-// readBoot returns how often the node has been started with this data; zero means never.
-func readBoot(fsys wal.FS, dir string) (uint64, error) {
+// boot is what is remembered of a start, beside the log: a log that was lost or cut off since is noticed.
+type boot struct {
+	number uint64 // counts starts from 1; zero means never
+	frames uint64 // in the log at that start
+}
+
+// readBoot returns what is remembered of the last start with this data.
+func readBoot(fsys wal.FS, dir string) (last boot, err error) {
 	name := filepath.Join(dir, bootName)
 	f, err := fsys.OpenFile(name, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return last, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read boot counter: %w", err)
+		return last, fmt.Errorf("read boot counter: %w", err)
 	}
-	b := make([]byte, 32)
+	b := make([]byte, 64)
 	n, err := f.ReadAt(b, 0)
 	if err = errors.Join(ignoreEOF(err), f.Close()); err != nil {
-		return 0, fmt.Errorf("read boot counter: %w", err)
+		return last, fmt.Errorf("read boot counter: %w", err)
 	}
-	boot, err := strconv.ParseUint(strings.TrimSuffix(string(b[:n]), "\n"), 10, 64)
-	if err != nil || boot == 0 {
-		return 0, &wal.CorruptError{File: name, Reason: fmt.Sprintf("%.32q counts no boots", b[:n])}
+	if _, err := fmt.Sscanf(string(b[:n]), bootFormat, &last.number, &last.frames); err != nil || last.number == 0 {
+		return last, &wal.CorruptError{File: name, Reason: fmt.Sprintf("%.64q counts no boots", b[:n])}
 	}
-	return boot, nil
+	return last, nil
 }
+
+// bootFormat is that of the file, which people read too.
+const bootFormat = "boot %d with %d frames\n"
 
 func ignoreEOF(err error) error {
 	if errors.Is(err, io.EOF) {
@@ -43,14 +49,14 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// writeBoot durably replaces the counter.
-func writeBoot(fsys wal.FS, dir string, boot uint64) error {
+// writeBoot durably replaces what is remembered.
+func writeBoot(fsys wal.FS, dir string, this boot) error {
 	name := filepath.Join(dir, bootName)
 	f, err := fsys.OpenFile(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write boot counter: %w", err)
 	}
-	_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", boot), 0)
+	_, err = f.WriteAt(fmt.Appendf(nil, bootFormat, this.number, this.frames), 0)
 	if err == nil {
 		err = f.Sync()
 	}

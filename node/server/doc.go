@@ -44,6 +44,7 @@
 //
 // # Files
 //
-// The data directory holds the log (package wal), "boot", which counts starts, and "observations.jsonl", one line for
-// each [protocol.Observation].
+// The data directory holds the log (package wal); "boot", which counts starts and remembers how long the log was at the
+// last one; and "observations.jsonl", one line for each [protocol.Observation]. A node whose whole data directory is
+// lost cannot be told from a new one: it must not be started again under its old id.
 package server

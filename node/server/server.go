@@ -122,7 +122,8 @@ func (s *Server) recover() (err error) {
 	}
 	var recovered protocol.Recovered
 	id := wal.Identity{Cluster: s.opts.Cluster, Node: uint16(s.opts.ID)}
-	log, info, err := wal.Open(s.opts.FS, s.opts.Data, id, wal.Options{MustExist: before > 0},
+	log, info, err := wal.Open(s.opts.FS, s.opts.Data, id,
+		wal.Options{MustExist: before.number > 0, FramesMin: before.frames},
 		func(_ wal.Position, payload []byte) error {
 			rec, err := wire.DecodeRecord(payload)
 			if err == nil {
@@ -131,7 +132,8 @@ func (s *Server) recover() (err error) {
 			return err
 		})
 	if errors.Is(err, wal.ErrMissing) {
-		return fmt.Errorf("%w, but the node was started %d times with this data: its promises are lost", err, before)
+		return fmt.Errorf("%w, but the node was started %d times with this data: its promises are lost", err,
+			before.number)
 	}
 	if err != nil {
 		return err
@@ -145,8 +147,8 @@ func (s *Server) recover() (err error) {
 		s.logger.Warn("torn tail cut off the log", "file", filepath.Join(s.opts.Data, wal.FileName),
 			"offset", torn.Offset, "bytes", torn.Bytes, "reason", torn.Reason)
 	}
-	s.boot = before + 1
-	if err := writeBoot(s.opts.FS, s.opts.Data, s.boot); err != nil {
+	s.boot = before.number + 1
+	if err := writeBoot(s.opts.FS, s.opts.Data, boot{s.boot, info.Frames}); err != nil {
 		return err
 	}
 	machine, err := s.opts.Machine(recovered, s.boot)

@@ -382,6 +382,10 @@ func TestRecovery(t *testing.T) {
 	})
 	log := filepath.Join(dir, wal.FileName)
 	content := []byte(readFile(t, log))
+	if err := os.Truncate(log, int64(len(content)-1)); err != nil {
+		t.Fatal(err)
+	}
+	refused("end cut off", wal.ErrCorrupt, func(*Options) {})
 	content[len(content)-1] ^= 1
 	if err := os.WriteFile(log, content, 0o600); err != nil {
 		t.Fatal(err)

@@ -35,11 +35,12 @@
 //     frame follows: torn.
 //   - Everything else that is not a good frame with the expected sequence is corruption: [ErrCorrupt].
 //
-// Open cuts a torn tail off and says so in [Recovery]. What is guaranteed follows from the rules: a record whose Sync
-// returned is replayed, or Open fails, whatever bits of the file have changed, with two exceptions that no log can
-// tell from a crash: somebody cuts the file off inside its last frame or at the end of any frame, or zeroes whole
-// sectors of the last frame (or damages a last frame that has an all-zero sector of its own, such as a long run of
-// zero bytes in one value). A group is replayed whole or not at all.
+// Open cuts a torn tail off and says so in [Info]. What is guaranteed follows from the rules: a record whose Sync
+// returned is replayed, or Open fails, whatever bits of the file have changed, with these exceptions, which a file
+// alone cannot tell from a crash: somebody cuts its end off, or overwrites it with zeros from the beginning of a frame
+// on, or zeroes sectors of the last frame (or damages a last frame that has an all-zero sector of its own, such as a
+// long run of zero bytes in one value). Options.FramesMin limits the damage to what was written since the caller last
+// looked. A group is replayed whole or not at all.
 //
 // A file system that shows stale blocks instead of zeros behind an interrupted append (ext4 with data=writeback) turns
 // some torn tails into ErrCorrupt: the node then refuses to start, which is the safe side.

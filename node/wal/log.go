@@ -33,6 +33,10 @@ type Options struct {
 	// MustExist refuses to create a log (ErrMissing). A node that has run before and finds no log has lost its
 	// promises: it must not start as if it had made none.
 	MustExist bool
+
+	// FramesMin is how many frames the log is known to have had (Info.Frames of an earlier Open). With fewer, its end is
+	// missing, or it is an old copy: ErrCorrupt.
+	FramesMin uint64
 }
 
 // Log is an open log. Append and Sync may be called concurrently.
@@ -113,7 +117,7 @@ func open(fsys FS, dir string, id Identity, opts Options, visit func(Position, [
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("open log: %w", err)
 	}
-	l, info, err := recoverLog(fsys, dir, id, f, visit)
+	l, info, err := recoverLog(fsys, dir, id, f, opts, visit)
 	if err != nil {
 		return nil, info, errors.Join(err, f.Close())
 	}
@@ -142,7 +146,9 @@ func create(fsys FS, dir string, id Identity) error {
 }
 
 // recoverLog replays f, repairs its tail, and makes durable what it has read.
-func recoverLog(fsys FS, dir string, id Identity, f File, visit func(Position, []byte) error) (*Log, Info, error) {
+func recoverLog(
+	fsys FS, dir string, id Identity, f File, opts Options, visit func(Position, []byte) error,
+) (*Log, Info, error) {
 	s := scanner{file: f, name: filepath.Join(dir, FileName), visit: visit}
 	if err := s.readHeader(); err != nil {
 		return nil, s.info, err
@@ -152,6 +158,10 @@ func recoverLog(fsys FS, dir string, id Identity, f File, visit func(Position, [
 	}
 	if err := s.readFrames(); err != nil {
 		return nil, s.info, err
+	}
+	if s.info.Frames < opts.FramesMin {
+		return nil, s.info, s.corrupt(s.info.Bytes, "the log ends after frame %d and had %d before: its end is missing",
+			s.info.Frames, opts.FramesMin)
 	}
 	if err := s.repair(); err != nil {
 		return nil, s.info, fmt.Errorf("repair log: %w", err)

@@ -159,6 +159,19 @@ func TestRefusesAnotherOwner(t *testing.T) {
 	}
 }
 
+// TestEndIsMissing: what a file cannot tell from a crash, the caller can who knows how long it was.
+func TestEndIsMissing(t *testing.T) {
+	log, ends := sample(t, []string{"1"}, []string{"2"}, []string{"3"})
+	for _, cut := range []int{ends[0], ends[2], ends[3] - 1, ends[3]} {
+		fsys := NewMemFS(1)
+		fsys.SetBytes(testName, log[:cut])
+		_, _, _, err := load(fsys, testDir, Options{FramesMin: 3})
+		if errors.Is(err, ErrCorrupt) != (cut < ends[3]) || len(fsys.Bytes(testName)) != cut {
+			t.Errorf("cut at %d: %v, and %d bytes are left", cut, err, len(fsys.Bytes(testName)))
+		}
+	}
+}
+
 func TestMissingLog(t *testing.T) {
 	if _, _, _, err := load(NewMemFS(1), testDir, Options{MustExist: true}); !errors.Is(err, ErrMissing) {
 		t.Fatalf("open: %v, want ErrMissing", err)
