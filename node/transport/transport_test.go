@@ -88,11 +88,11 @@ func TestBlackHole(t *testing.T) {
 				if dialler == 0 && !n1.connected(2) {
 					dialler = time.Since(begin)
 				}
-				// With the answers alone swallowed, new attempts keep arriving: only the dialler's view is settled.
-				if acceptor == 0 && (n2.Stats()[1].Inbound == 0 || !between.forth.Load()) {
+				if acceptor == 0 && n2.Stats()[1].Inbound == 0 {
 					acceptor = time.Since(begin)
 				}
-				return dialler != 0 && acceptor != 0
+				// With the answers alone swallowed, new attempts keep arriving: only the dialler's view is settled.
+				return dialler != 0 && (acceptor != 0 || !between.forth.Load())
 			})
 			n1.Send(2, []byte("lost"))
 			time.Sleep(1070 * time.Millisecond) // stay dark for a while, so that attempts pile up
