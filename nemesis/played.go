@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -74,9 +75,9 @@ func steps(id string, events []history.FaultEvent) (apply, revert *history.Fault
 func playedFault(s *Schedule, f Fault, apply, revert *history.FaultEvent) (Fault, error) {
 	switch {
 	case apply == nil:
-		return Fault{}, fmt.Errorf("never fired")
+		return Fault{}, errors.New("never fired")
 	case apply.Status != history.FaultInstalled:
-		return Fault{}, fmt.Errorf("%s: %s", apply.Status, apply.Error)
+		return Fault{}, errors.New(string(apply.Status))
 	}
 	played, err := parseFault("at 0s " + apply.Kind + " " + apply.Played)
 	if err != nil {

@@ -1,0 +1,174 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// actuator is the single things that can be done to a host and seen on it. Faults are put together from these. All of
+// them may be repeated without harm.
+type actuator interface {
+	install(ctx context.Context, host Host, chain string, rules []rule) error
+	remove(ctx context.Context, host Host, chain string) error
+	counters(ctx context.Context, host Host) (counters, error)
+
+	// knock sends datagrams; reach tries to connect, and says why not for those that could not be reached.
+	knock(ctx context.Context, host Host, to []netip.Addr) error
+	reach(ctx context.Context, host Host, to []netip.Addr) (map[netip.Addr]string, error)
+
+	// find looks for the process recorded on a host, watch for one that is known. signal reports whether the process
+	// was there to get it.
+	find(ctx context.Context, host Host) (sighting, error)
+	watch(ctx context.Context, host Host, p Process) (sighting, error)
+	signal(ctx context.Context, host Host, p Process, signal string) (bool, error)
+	start(ctx context.Context, host Host) error
+
+	// sweep removes all that is ours from the tables of a host and names it; leftovers names what is there.
+	sweep(ctx context.Context, host Host) ([]string, error)
+	leftovers(ctx context.Context, host Host) ([]string, error)
+}
+
+// shell is the actuator for real hosts: it runs scripts on them.
+type shell struct {
+	cluster  Cluster
+	families []netip.Addr // one address of each family that the hosts use
+	port     uint16       // for probes
+
+	// tables are held while the rules of a host are read and changed: two scripts at a time would both find the base
+	// chain missing, and the second would empty the one that the first had made.
+	tables map[string]*sync.Mutex
+}
+
+func newShell(cluster Cluster, port uint16) *shell {
+	s := &shell{cluster: cluster, port: port, tables: map[string]*sync.Mutex{}}
+	for _, host := range cluster.Hosts() {
+		s.tables[host.Name] = &sync.Mutex{}
+		peer := host.Peer.Unmap()
+		if !slices.ContainsFunc(s.families, func(a netip.Addr) bool { return a.Is4() == peer.Is4() }) {
+			s.families = append(s.families, peer)
+		}
+	}
+	return s
+}
+
+// run runs a script and says what it was for if it fails.
+func (s *shell) run(ctx context.Context, host Host, script, what string) (string, error) {
+	out, err := s.cluster.Run(ctx, host.Name, script)
+	if err != nil {
+		return out, fmt.Errorf("%s on %s: %w", what, host.Name, err)
+	}
+	return out, nil
+}
+
+// lock keeps others from changing the rules of a host until the result is called.
+func (s *shell) lock(host Host) (unlock func()) {
+	s.tables[host.Name].Lock()
+	return s.tables[host.Name].Unlock
+}
+
+func (s *shell) install(ctx context.Context, host Host, chain string, rules []rule) error {
+	defer s.lock(host)()
+	for _, family := range s.families {
+		own := slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.source.Is4() != family.Is4() })
+		if len(own) == 0 {
+			continue
+		}
+		if _, err := s.run(ctx, host, installScript(tool(family), chain, own), "install rules"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) remove(ctx context.Context, host Host, chain string) error {
+	defer s.lock(host)()
+	for _, family := range s.families {
+		if _, err := s.run(ctx, host, removeScript(tool(family), chain), "remove rules"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shell) counters(ctx context.Context, host Host) (counters, error) {
+	all := counters{}
+	for _, family := range s.families {
+		out, err := s.run(ctx, host, listScript(tool(family)), "list rules")
+		if err != nil {
+			return nil, err
+		}
+		found, err := parseCounters(out)
+		if err != nil {
+			return nil, fmt.Errorf("list rules on %s: %w", host.Name, err)
+		}
+		for k, v := range found {
+			all[k] = v
+		}
+	}
+	return all, nil
+}
+
+func (s *shell) knock(ctx context.Context, host Host, to []netip.Addr) error {
+	_, err := s.run(ctx, host, knockScript(to, s.port), "send probes")
+	return err
+}
+
+func (s *shell) reach(ctx context.Context, host Host, to []netip.Addr) (map[netip.Addr]string, error) {
+	out, err := s.run(ctx, host, reachScript(to, s.port), "connect to peers")
+	if err != nil {
+		return nil, err
+	}
+	return parseReach(to, out), nil
+}
+
+func (s *shell) find(ctx context.Context, host Host) (sighting, error) {
+	return s.look(ctx, host, findScript(host.PIDFile))
+}
+
+func (s *shell) watch(ctx context.Context, host Host, p Process) (sighting, error) {
+	return s.look(ctx, host, watchScript(p))
+}
+
+func (s *shell) look(ctx context.Context, host Host, script string) (sighting, error) {
+	out, err := s.run(ctx, host, script, "look for the process")
+	if err != nil {
+		return sighting{}, err
+	}
+	return parseSighting(host.Name, out)
+}
+
+func (s *shell) signal(ctx context.Context, host Host, p Process, signal string) (bool, error) {
+	out, err := s.run(ctx, host, signalScript(p, signal), "send SIG"+signal)
+	return strings.TrimSpace(out) == "sent", err
+}
+
+func (s *shell) start(ctx context.Context, host Host) error {
+	if err := s.cluster.Start(ctx, host.Name); err != nil {
+		return fmt.Errorf("start the process on %s: %w", host.Name, err)
+	}
+	return nil
+}
+
+func (s *shell) sweep(ctx context.Context, host Host) ([]string, error) {
+	defer s.lock(host)()
+	out, err := s.run(ctx, host, sweepScript(), "remove all rules of ours")
+	var removed []string
+	for _, text := range strings.Split(out, "\n") {
+		if what, ok := strings.CutPrefix(text, "removed "); ok {
+			removed = append(removed, what)
+		}
+	}
+	return removed, err
+}
+
+func (s *shell) leftovers(ctx context.Context, host Host) ([]string, error) {
+	out, err := s.run(ctx, host, chainsScript(), "look for rules of ours")
+	if err != nil || strings.TrimSpace(out) == "" {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSpace(out), "\n"), nil
+}

@@ -1,0 +1,308 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// world is a cluster that exists in memory only, and the actuator for it. Everything takes a millisecond of virtual
+// time. The maps with "host op" keys make it fail, or lie.
+type world struct {
+	mu    sync.Mutex
+	hosts []Host
+	state map[string]*fakeHost
+	next  int // the next process
+
+	leader     string
+	leaderErr  error
+	leaderTake time.Duration
+
+	broken map[string]error         // "n1 install": what it fails with
+	slow   map[string]time.Duration // "n1 install": how much longer it takes
+	lies   map[string]bool          // "n1 counters": it does as if, but nothing happens
+
+	touch func(host string) // called before anything is done to a host
+}
+
+type fakeHost struct {
+	order   []string // of the chains
+	chains  map[string][]rule
+	met     counters
+	process Process // as recorded
+	alive   bool
+	stopped bool
+}
+
+func newWorld(names ...string) *world {
+	w := &world{state: map[string]*fakeHost{}, broken: map[string]error{}, slow: map[string]time.Duration{},
+		lies: map[string]bool{}, touch: func(string) {}}
+	for i, name := range names {
+		w.hosts = append(w.hosts, Host{Name: name, Peer: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), PIDFile: "/pid"})
+		w.state[name] = &fakeHost{chains: map[string][]rule{}, met: counters{}}
+		_ = w.start(context.Background(), w.hosts[i])
+	}
+	return w
+}
+
+// act is called at the beginning of everything: time passes, and it may fail.
+func (w *world) act(ctx context.Context, host, op string) error {
+	key := host + " " + op
+	if err := sleep(ctx, time.Millisecond+w.slow[key]); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken[key]
+}
+
+// breakOp makes an operation of a host fail from now on, or work again.
+func (w *world) breakOp(key string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken[key] = err
+}
+
+func (w *world) install(ctx context.Context, host Host, chain string, rules []rule) error {
+	if err := w.act(ctx, host.Name, "install"); err != nil {
+		return err
+	}
+	w.touch(host.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.state[host.Name]
+	if h.chains[chain] == nil {
+		h.order = append(h.order, chain)
+	}
+	h.chains[chain] = rules
+	for _, r := range rules {
+		h.met[counter{chain, r}] = 0
+	}
+	return nil
+}
+
+func (w *world) remove(ctx context.Context, host Host, chain string) error {
+	if err := w.act(ctx, host.Name, "remove"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lies[host.Name+" remove"] {
+		return nil
+	}
+	h := w.state[host.Name]
+	h.order = slices.DeleteFunc(h.order, func(name string) bool { return name == chain })
+	for _, r := range h.chains[chain] {
+		delete(h.met, counter{chain, r})
+	}
+	delete(h.chains, chain)
+	return nil
+}
+
+func (w *world) counters(ctx context.Context, host Host) (counters, error) {
+	if err := w.act(ctx, host.Name, "counters"); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := counters{}
+	for k, v := range w.state[host.Name].met {
+		found[k] = v
+	}
+	return found, nil
+}
+
+// arrives has a packet meet the rules of a host.
+func (w *world) arrives(from netip.Addr, to *fakeHost, name string) bool {
+	for _, chain := range to.order {
+		for _, r := range to.chains[chain] {
+			if r.source != from || w.lies[name+" drop"] {
+				continue
+			}
+			to.met[counter{chain, r}]++
+			if r.drop {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (w *world) at(addr netip.Addr) Host {
+	for _, host := range w.hosts {
+		if host.Peer == addr {
+			return host
+		}
+	}
+	panic("no host at " + addr.String())
+}
+
+func (w *world) knock(ctx context.Context, host Host, to []netip.Addr) error {
+	if err := w.act(ctx, host.Name, "knock"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, addr := range to {
+		if !w.lies[host.Name+" knock"] {
+			name := w.at(addr).Name
+			w.arrives(host.Peer, w.state[name], name)
+		}
+	}
+	return nil
+}
+
+func (w *world) reach(ctx context.Context, host Host, to []netip.Addr) (map[netip.Addr]string, error) {
+	if err := w.act(ctx, host.Name, "reach"); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	failures := map[netip.Addr]string{}
+	for _, addr := range to {
+		name := w.at(addr).Name
+		there := w.arrives(host.Peer, w.state[name], name)
+		back := w.arrives(addr, w.state[host.Name], host.Name)
+		if !there || !back {
+			failures[addr] = "timeout"
+		}
+	}
+	return failures, nil
+}
+
+func (w *world) sighting(p Process) sighting {
+	h := w.state[p.Host]
+	s := sighting{Process: p, recorded: true}
+	if s.alive = h.alive && h.process == p; s.alive {
+		s.state, s.threads = "S", 4
+		if h.stopped {
+			s.state, s.stopped = "T", 4
+		}
+	}
+	return s
+}
+
+func (w *world) find(ctx context.Context, host Host) (sighting, error) {
+	if err := w.act(ctx, host.Name, "find"); err != nil {
+		return sighting{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sighting(w.state[host.Name].process), nil
+}
+
+func (w *world) watch(ctx context.Context, host Host, p Process) (sighting, error) {
+	if err := w.act(ctx, host.Name, "watch"); err != nil {
+		return sighting{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sighting(p), nil
+}
+
+func (w *world) signal(ctx context.Context, host Host, p Process, signal string) (bool, error) {
+	if err := w.act(ctx, host.Name, signal); err != nil {
+		return false, err
+	}
+	w.touch(host.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.state[host.Name]
+	if !h.alive || h.process != p {
+		return false, nil
+	}
+	if w.lies[host.Name+" "+signal] {
+		return true, nil
+	}
+	switch signal {
+	case "KILL":
+		h.alive, h.stopped = false, false
+	case "STOP":
+		h.stopped = true
+	case "CONT":
+		h.stopped = false
+	}
+	return true, nil
+}
+
+func (w *world) start(ctx context.Context, host Host) error {
+	if err := w.act(ctx, host.Name, "start"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.state[host.Name]
+	if !h.alive {
+		w.next++
+		h.process, h.alive, h.stopped = Process{host.Name, w.next, uint64(100 * w.next)}, true, false
+	}
+	return nil
+}
+
+func (w *world) sweep(ctx context.Context, host Host) ([]string, error) {
+	if err := w.act(ctx, host.Name, "sweep"); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.state[host.Name]
+	var removed []string
+	for _, chain := range h.order {
+		removed = append(removed, "iptables "+chain)
+	}
+	h.order, h.chains, h.met = nil, map[string][]rule{}, counters{}
+	return removed, nil
+}
+
+func (w *world) leftovers(ctx context.Context, host Host) ([]string, error) {
+	if err := w.act(ctx, host.Name, "leftovers"); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.state[host.Name].order), nil
+}
+
+// ill says in which ways the hosts are not as they were at the beginning.
+func (w *world) ill() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var texts []string
+	for _, host := range w.hosts {
+		h := w.state[host.Name]
+		for _, chain := range h.order {
+			texts = append(texts, host.Name+" has "+chain)
+		}
+		if !h.alive {
+			texts = append(texts, host.Name+" is dead")
+		}
+		if h.stopped {
+			texts = append(texts, host.Name+" is stopped")
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
+// The rest makes it a Cluster. Nothing runs scripts here.
+
+func (w *world) Hosts() []Host { return w.hosts }
+
+func (w *world) Run(context.Context, string, string) (string, error) {
+	return "", errors.New("this world has no shell")
+}
+
+func (w *world) Start(context.Context, string) error {
+	return errors.New("this world starts processes through its actuator")
+}
+
+func (w *world) Leader(ctx context.Context) (string, error) {
+	if err := sleep(ctx, w.leaderTake); err != nil {
+		return "", fmt.Errorf("ask: %w", err)
+	}
+	return w.leader, w.leaderErr
+}

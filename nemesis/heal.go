@@ -1,0 +1,200 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// HealOptions say how [Heal] works. The zero value works.
+type HealOptions struct {
+	// Ledger knows of faults that cannot be seen on the hosts. Its entries are settled when all their hosts are well.
+	Ledger *Ledger
+
+	// Restart has processes started that the ledger says were killed. It is for the end of a run; before one, when
+	// the system is about to be deployed anew, there may be nothing to start.
+	Restart bool
+
+	// Timeout is for each thing on each host. Zero means 15 s.
+	Timeout time.Duration
+}
+
+// HealReport says what Heal found, and put right.
+type HealReport struct {
+	Found []string // "n1: removed iptables ELENCHUS-f3", in the order of the hosts
+}
+
+// Clean says that there was nothing to heal.
+func (r HealReport) Clean() bool { return len(r.Found) == 0 }
+
+// Heal undoes every fault that it finds on the hosts, and those that the ledger knows of: it removes all chains called
+// ELENCHUS or ELENCHUS-something and the jumps to them, and nothing else of the hosts' rules; it has stopped
+// processes go on, if they are the ones recorded on the hosts or in the ledger; it starts what was killed, if asked to.
+// It goes by what is there and not by what should be there, so it can be called at any time, by anybody, and again.
+//
+// All hosts are healed at the same time. The error lists what could not be put right; the report is valid either way.
+func Heal(ctx context.Context, cluster Cluster, o HealOptions) (HealReport, error) {
+	hosts := cluster.Hosts()
+	if err := checkHosts(hosts); err != nil {
+		return HealReport{}, fmt.Errorf("heal: %w", err)
+	}
+	return heal(ctx, newShell(cluster, defaultProbePort), hosts, o)
+}
+
+func heal(ctx context.Context, a actuator, hosts []Host, o HealOptions) (HealReport, error) {
+	if o.Timeout == 0 {
+		o.Timeout = 15 * time.Second
+	}
+	numbers, entries := o.Ledger.outstanding()
+	s := newStage(a, hosts, o.Ledger, o.Timeout)
+	var names []string
+	for _, host := range s.hosts {
+		names = append(names, host.Name)
+	}
+	found := make(map[string]*[]string, len(names))
+	for _, name := range names {
+		found[name] = new([]string)
+	}
+	results := s.each(names, func(host Host) result {
+		h := healer{stage: s, host: host, entries: entries, restart: o.Restart, found: found[host.Name]}
+		if err := h.heal(ctx); err != nil {
+			return failed(err)
+		}
+		return result{}
+	})
+	var report HealReport
+	var errs []error
+	var ill []string
+	for _, r := range results {
+		report.Found = append(report.Found, *found[r.node]...)
+		if r.err != nil {
+			errs, ill = append(errs, r.err), append(ill, r.node)
+		}
+	}
+	for i, entry := range entries {
+		for _, host := range entry.Hosts {
+			if !slices.Contains(names, host) {
+				errs = append(errs, fmt.Errorf("%s (%s %s) is outstanding on %s, which is not one of the hosts", entry.ID,
+					entry.Kind, entry.Played, host))
+				ill = append(ill, host)
+			}
+		}
+		if !slices.ContainsFunc(entry.Hosts, func(host string) bool { return slices.Contains(ill, host) }) {
+			errs = append(errs, o.Ledger.Settle(numbers[i]))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return report, fmt.Errorf("heal: %w", err)
+	}
+	return report, nil
+}
+
+// healer heals one host.
+type healer struct {
+	*stage
+	host    Host
+	entries []Entry
+	restart bool
+	found   *[]string
+}
+
+func (h *healer) note(format string, args ...any) {
+	*h.found = append(*h.found, h.host.Name+": "+fmt.Sprintf(format, args...))
+}
+
+// heal does what it can: what fails does not keep it from the rest.
+func (h *healer) heal(ctx context.Context) error {
+	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx))
+}
+
+// tables removes our rules.
+func (h *healer) tables(ctx context.Context) error {
+	return poll(ctx, h.proof, func(ctx context.Context) error {
+		removed, err := h.sweep(ctx, h.host)
+		for _, what := range removed {
+			h.note("removed %s", what)
+		}
+		if err != nil {
+			return err
+		}
+		left, err := h.leftovers(ctx, h.host)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("%s still has %s", h.host.Name, strings.Join(left, ", "))
+		}
+		return err
+	})
+}
+
+// stopped has processes go on: the one recorded on the host, and those that the ledger says were stopped.
+func (h *healer) stopped(ctx context.Context) error {
+	var current sighting
+	err := poll(ctx, h.proof, func(ctx context.Context) (err error) {
+		current, err = h.find(ctx, h.host)
+		return err
+	})
+	errs := []error{err}
+	var processes []Process
+	if current.alive {
+		processes = append(processes, current.Process)
+	}
+	for _, entry := range h.entries {
+		for _, p := range entry.Processes {
+			if entry.Kind == Pause && p.Host == h.host.Name && !slices.Contains(processes, p) {
+				processes = append(processes, p)
+			}
+		}
+	}
+	for _, p := range processes {
+		errs = append(errs, h.resume(ctx, p))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *healer) resume(ctx context.Context, p Process) error {
+	sent := false
+	return poll(ctx, h.proof, func(ctx context.Context) error {
+		s, err := h.watch(ctx, h.host, p)
+		if err != nil || !s.alive || s.stopped == 0 {
+			return err
+		}
+		if !sent {
+			h.note("resumed %v", p)
+			sent = true
+		}
+		if _, err := h.signal(ctx, h.host, p, "CONT"); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s: %v: %d of %d threads are still stopped", h.host.Name, p, s.stopped, s.threads)
+	})
+}
+
+// killed starts what the ledger says was killed, if nothing runs in its place.
+func (h *healer) killed(ctx context.Context) error {
+	wanted := slices.ContainsFunc(h.entries, func(e Entry) bool {
+		return e.Kind == Kill && slices.Contains(e.Hosts, h.host.Name)
+	})
+	if !wanted || !h.restart {
+		return nil
+	}
+	started := false
+	return poll(ctx, h.proof, func(ctx context.Context) error {
+		s, err := h.find(ctx, h.host)
+		if err != nil {
+			return err
+		}
+		if s.alive {
+			if started {
+				h.note("started %v", s.Process)
+			}
+			return nil
+		}
+		started = true
+		if err := h.start(ctx, h.host); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s was started, but does not run yet", h.host.Name)
+	})
+}

@@ -1,0 +1,104 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"elenchus/results/history"
+)
+
+// kill kills processes, and starts them again.
+type kill struct {
+	deedBase
+	victims map[string]Process // by node; those that this kill killed, no other
+}
+
+func (k *kill) apply(ctx context.Context) outcome {
+	processes, results := k.running(ctx)
+	if results.err() != nil {
+		return results
+	}
+	k.victims = map[string]Process{}
+	for name, p := range processes {
+		if k.board.claim(p, k.fault.ID) {
+			k.victims[name] = p
+			continue
+		}
+		skip := skipped(fmt.Sprintf("%v is being killed by %s", p, k.board.killedBy(p)))
+		skip.node = name
+		results = append(results, skip)
+	}
+	names, list := k.among(k.victims)
+	if len(names) == 0 {
+		return results
+	}
+	if err := k.enter(names, list); err != nil {
+		return append(results, failed(err))
+	}
+	return append(results, k.each(names, func(host Host) result { return k.killOne(ctx, host, k.victims[host.Name]) })...)
+}
+
+func (k *kill) killOne(ctx context.Context, host Host, p Process) result {
+	if _, err := k.signal(ctx, host, p, "KILL"); err != nil {
+		return failed(err)
+	}
+	err := poll(ctx, k.proof, func(ctx context.Context) error {
+		s, err := k.watch(ctx, host, p)
+		if err == nil && s.alive {
+			err = fmt.Errorf("%s: %v is still there, in state %s", host.Name, p, s.state)
+		}
+		return err
+	})
+	if err != nil {
+		return failed(err)
+	}
+	return done(history.FaultInstalled, "%v is gone", p)
+}
+
+func (k *kill) revert(ctx context.Context) outcome {
+	names, _ := k.among(k.victims)
+	return k.settle(k.each(names, func(host Host) result { return k.startOne(ctx, host, k.victims[host.Name]) }))
+}
+
+// startOne starts a process until another one than the victim runs. A victim that is still there is killed first: it is
+// not known whether a signal is on its way to it, from an apply step that failed, and that would end the run of
+// whatever is thought to be well.
+func (k *kill) startOne(ctx context.Context, host Host, victim Process) result {
+	var seen string
+	err := poll(ctx, k.proof, func(ctx context.Context) error {
+		s, err := k.find(ctx, host)
+		switch {
+		case err != nil:
+			return err
+		case s.alive && s.Process == victim:
+			_, err := k.signal(ctx, host, victim, "KILL")
+			return errors.Join(fmt.Errorf("%s: %v is still there", host.Name, victim), err)
+		case s.alive:
+			seen = fmt.Sprintf("%v runs already", s.Process)
+			return nil
+		}
+		if err := k.start(ctx, host); err != nil {
+			return err
+		}
+		s, err = k.find(ctx, host)
+		switch {
+		case err != nil:
+			return err
+		case !s.recorded || s.Process == victim:
+			return fmt.Errorf("%s was started, but no new process is recorded", host.Name)
+		case s.alive:
+			seen = fmt.Sprintf("%v runs", s.Process)
+			return nil
+		case k.board.killedBy(s.Process) != "":
+			// Another fault was quicker: the new process has been there, and its end is the other's to prove.
+			seen = fmt.Sprintf("%v ran until %s killed it", s.Process, k.board.killedBy(s.Process))
+			return nil
+		}
+		return fmt.Errorf("%s was started, but %s", host.Name, s.dead())
+	})
+	if err != nil {
+		return failed(err)
+	}
+	return done(history.FaultReverted, "%s", seen)
+}

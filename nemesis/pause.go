@@ -1,0 +1,157 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"elenchus/results/history"
+)
+
+// pause stops processes, and has them go on.
+type pause struct {
+	deedBase
+	held map[string]Process // by node; those that this pause holds
+}
+
+// errDied ends waiting for a process to change its state.
+var errDied = errors.New("the process has died")
+
+func (p *pause) apply(ctx context.Context) outcome {
+	processes, results := p.running(ctx)
+	if results.err() != nil {
+		return results
+	}
+	p.held = processes
+	names, list := p.among(processes)
+	if len(names) == 0 {
+		return results
+	}
+	if err := p.enter(names, list); err != nil {
+		return append(results, failed(err))
+	}
+	// Held before stopped: another pause that ends now must leave the process as this one wants it.
+	for _, process := range list {
+		p.board.hold(process, p.fault.ID)
+	}
+	stopped := p.each(names, func(host Host) result { return p.stopOne(ctx, host, p.held[host.Name]) })
+	results = append(results, stopped...)
+	if status, _, _ := results.sum(history.FaultInstalled); status == history.FaultSkipped {
+		// All of them died at the same moment: nothing is held, so nothing is left to revert.
+		p.letGo()
+		p.written = false
+		return p.settle(results)
+	}
+	return results
+}
+
+func (p *pause) letGo() {
+	for _, process := range p.held {
+		p.board.release(process, p.fault.ID)
+	}
+}
+
+// stopOne stops a process and waits until all its threads have stopped: the kernel stops them one by one, each when it
+// next leaves the kernel.
+func (p *pause) stopOne(ctx context.Context, host Host, process Process) result {
+	if _, err := p.signal(ctx, host, process, "STOP"); err != nil {
+		return failed(err)
+	}
+	var last sighting
+	err := p.await(ctx, host, process, func(s sighting) error {
+		if last = s; !s.stoppedWhole() {
+			return fmt.Errorf("%s: %v: %d of %d threads are stopped", host.Name, process, s.stopped, s.threads)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errDied):
+		return skipped(fmt.Sprintf("%v died%s before it was stopped", process, p.by(process)))
+	case err != nil:
+		return failed(err)
+	}
+	return done(history.FaultInstalled, "%v is stopped, all %d threads", process, last.threads)
+}
+
+// by says which fault killed a process, if one did.
+func (p *pause) by(process Process) string {
+	if fault := p.board.killedBy(process); fault != "" {
+		return ", killed by " + fault + ","
+	}
+	return ""
+}
+
+// await watches a process until it is as wanted. The error is errDied if it dies before.
+func (p *pause) await(ctx context.Context, host Host, process Process, wanted func(sighting) error) error {
+	died := false
+	err := poll(ctx, p.proof, func(ctx context.Context) error {
+		s, err := p.watch(ctx, host, process)
+		if err != nil {
+			return err
+		}
+		if died = !s.alive; died {
+			return nil
+		}
+		return wanted(s)
+	})
+	if died {
+		return errDied
+	}
+	return err
+}
+
+func (p *pause) revert(ctx context.Context) outcome {
+	p.letGo()
+	names, _ := p.among(p.held)
+	return p.settle(p.each(names, func(host Host) result { return p.resumeOne(ctx, host, p.held[host.Name]) }))
+}
+
+// resumeOne has a process go on unless another pause holds it, now or by the time it is looked at. If it has died in
+// the meantime, whatever runs in its place is looked after instead: nothing must be left stopped that nobody holds.
+func (p *pause) resumeOne(ctx context.Context, host Host, process Process) result {
+	seen, err := p.resume(ctx, host, process)
+	if err == nil {
+		return done(history.FaultReverted, "%v %s", process, seen)
+	}
+	if !errors.Is(err, errDied) {
+		return failed(err)
+	}
+	why := fmt.Sprintf("%v died%s while it was stopped", process, p.by(process))
+	next, err := p.find(ctx, host)
+	if err != nil {
+		return failed(err)
+	}
+	if !next.alive || next.stopped == 0 {
+		return skipped(why)
+	}
+	seen, err = p.resume(ctx, host, next.Process)
+	switch {
+	case errors.Is(err, errDied):
+		return skipped(why)
+	case err != nil:
+		return failed(err)
+	}
+	return done(history.FaultReverted, "%s; %v %s", why, next.Process, seen)
+}
+
+// resume has one process go on, and says what was seen.
+func (p *pause) resume(ctx context.Context, host Host, process Process) (seen string, err error) {
+	if holder := p.board.heldBy(process); holder != "" {
+		return "is left stopped: " + holder + " holds it", nil
+	}
+	if _, err := p.signal(ctx, host, process, "CONT"); err != nil {
+		return "", err
+	}
+	err = p.await(ctx, host, process, func(s sighting) error {
+		if holder := p.board.heldBy(process); holder != "" {
+			seen = "is stopped again: " + holder + " holds it"
+			return nil
+		}
+		if s.stopped > 0 {
+			return fmt.Errorf("%s: %v: %d of %d threads are still stopped", host.Name, process, s.stopped, s.threads)
+		}
+		seen = "runs"
+		return nil
+	})
+	return seen, err
+}

@@ -1,0 +1,339 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"elenchus/results/history"
+)
+
+// defaultProbePort is that of the discard protocol (RFC 863): hardly anything listens there, and if it does, no harm.
+const defaultProbePort = 9
+
+// stepTimeouts is how many times as long as the proof of it a whole step may take.
+const stepTimeouts = 4
+
+// PlayerOptions say what a [Player] plays, on what. Schedule and Cluster are needed.
+type PlayerOptions struct {
+	Schedule *Schedule
+	Cluster  Cluster
+
+	// Ledger knows what is outstanding even if this process dies. Nil means that nobody does.
+	Ledger *Ledger
+
+	// Record gets every step of every fault, one at a time, in the order in which they end. Nil means nobody.
+	Record func(history.FaultEvent)
+
+	// Now is the time since the run began, on the clock that the history has. Nil means since Play was called.
+	Now func() time.Duration
+
+	// Log gets lines for people. Nil means nobody.
+	Log func(format string, args ...any)
+
+	// ProbePort is where probes are sent. Datagrams to it are dropped at the head of INPUT; connections to it must be
+	// refused or taken, but not dropped, by the hosts' own rules. Zero means 9, discard.
+	ProbePort uint16
+
+	// LeaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in. Zero
+	// means 1 s.
+	LeaderTimeout time.Duration
+
+	// ProofTimeout is how long an effect, or its end, may take to be seen. Zero means 15 s.
+	ProofTimeout time.Duration
+}
+
+// Player plays a schedule against a cluster. Make one with [NewPlayer] for each run.
+type Player struct {
+	options PlayerOptions
+	stage   *stage
+	emitter sync.Mutex // held while a step is recorded
+
+	mu      sync.Mutex
+	stop    context.CancelCauseFunc // of Play, once it has been called
+	played  chan struct{}           // closed when Play is over
+	healing bool
+	active  []*activity // in the order in which they were applied
+}
+
+// activity is a fault that has been applied, or may have been.
+type activity struct {
+	fault Fault
+	event history.FaultEvent // of the apply step
+	deed  deed
+
+	mu       sync.Mutex // held while it is being reverted
+	reverted bool
+}
+
+var (
+	errHealed      = errors.New("stopped by HealAll")
+	errPlayedTwice = errors.New("play faults: a player plays once, and not after HealAll")
+)
+
+// NewPlayer checks everything that can be checked before the run.
+func NewPlayer(o PlayerOptions) (*Player, error) {
+	var problems []error
+	if o.Cluster == nil {
+		problems = append(problems, errors.New("no cluster"))
+	}
+	if o.Schedule == nil {
+		problems = append(problems, errors.New("no schedule"))
+	}
+	if o.LeaderTimeout < 0 || o.ProofTimeout < 0 {
+		problems = append(problems, errors.New("timeouts must not be negative"))
+	}
+	if len(problems) == 0 {
+		problems = append(problems, o.Schedule.Validate(), checkHosts(o.Cluster.Hosts()))
+		for _, node := range o.Schedule.Nodes {
+			if !slices.ContainsFunc(o.Cluster.Hosts(), func(h Host) bool { return h.Name == node }) {
+				problems = append(problems, fmt.Errorf("the schedule is for a node %s, which the cluster does not have", node))
+			}
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("make player: %w", err)
+	}
+	o = o.withDefaults()
+	return newPlayer(o, newShell(o.Cluster, o.ProbePort)), nil
+}
+
+func (o PlayerOptions) withDefaults() PlayerOptions {
+	if o.Record == nil {
+		o.Record = func(history.FaultEvent) {}
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.ProbePort == 0 {
+		o.ProbePort = defaultProbePort
+	}
+	if o.LeaderTimeout == 0 {
+		o.LeaderTimeout = time.Second
+	}
+	if o.ProofTimeout == 0 {
+		o.ProofTimeout = 15 * time.Second
+	}
+	return o
+}
+
+func newPlayer(o PlayerOptions, a actuator) *Player {
+	return &Player{
+		options: o,
+		stage:   newStage(a, o.Cluster.Hosts(), o.Ledger, o.ProofTimeout),
+		played:  make(chan struct{}),
+	}
+}
+
+// Play fires the faults at their times and reverts those that have an end at theirs. It returns when that is done;
+// faults without an end stay until [Player.HealAll]. Every fault has its own goroutine, so a slow one delays no other.
+//
+// A fault that fails to be applied is reverted at once. The error joins all failures; the faults that follow are
+// played nevertheless, so whoever wants the run to end at the first failure watches Record and cancels the context.
+// When the context is cancelled no more faults fire, all that are active are reverted, and the error is the
+// context's cause.
+func (p *Player) Play(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p.mu.Lock()
+	if p.stop != nil || p.healing {
+		p.mu.Unlock()
+		return errPlayedTwice
+	}
+	p.stop = stop
+	if p.options.Now == nil {
+		began := time.Now()
+		p.options.Now = func() time.Duration { return time.Since(began) }
+	}
+	p.mu.Unlock()
+	defer close(p.played)
+
+	errs := make([]error, len(p.options.Schedule.Faults))
+	var group sync.WaitGroup
+	for i, fault := range p.options.Schedule.Faults {
+		group.Go(func() { errs[i] = p.playOne(ctx, fault) })
+	}
+	group.Wait()
+	if ctx.Err() != nil {
+		errs = append(errs, p.revertAll(context.WithoutCancel(ctx)), context.Cause(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// playOne plays one fault from its beginning to its end.
+func (p *Player) playOne(ctx context.Context, fault Fault) error {
+	if p.sleepUntil(ctx, fault.At) != nil {
+		return nil
+	}
+	a, err := p.fire(ctx, fault)
+	if a == nil {
+		return err
+	}
+	if err != nil {
+		return errors.Join(err, p.revert(context.WithoutCancel(ctx), a, p.options.Now()))
+	}
+	end, reverted := fault.end()
+	if !reverted {
+		return nil
+	}
+	if p.sleepUntil(ctx, end) != nil {
+		end = p.options.Now()
+	}
+	// It is reverted even if the run is over: a fault in place does not end by itself.
+	return p.revert(context.WithoutCancel(ctx), a, end)
+}
+
+func (p *Player) sleepUntil(ctx context.Context, at time.Duration) error {
+	for {
+		left := at - p.options.Now()
+		if left <= 0 || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := sleep(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+// fire resolves a fault and applies it. The activity is nil if there is nothing to revert.
+func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
+	event := history.FaultEvent{
+		ID: fault.ID, Kind: fault.Kind, Detail: fault.Detail(),
+		Step: history.FaultApply, Planned: fault.At, Begin: p.options.Now(),
+	}
+	roles, notes := p.roles(ctx, fault)
+	resolved, err := fault.Resolve(p.options.Schedule.Nodes, p.options.Schedule.Seed, roles)
+	if err != nil {
+		if errors.Is(err, ErrNobody) {
+			event.Status, event.Evidence = history.FaultSkipped, append(notes, "skipped: "+err.Error())
+			err = nil
+		} else {
+			event.Status, event.Evidence = history.FaultFailed, notes
+		}
+		return nil, p.emit(event, err)
+	}
+	event.Targets, event.Played = resolved.Targets, resolved.Fault.Detail()
+	a := &activity{fault: fault, deed: p.stage.deed(resolved)}
+	p.mu.Lock()
+	p.active = append(p.active, a)
+	p.mu.Unlock()
+	a.mu.Lock()
+	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)
+	defer cancel()
+	status, evidence, err := a.deed.apply(ctx).sum(history.FaultInstalled)
+	event.Status, event.Evidence = status, append(append(notes, resolved.Notes...), evidence...)
+	err = p.emit(event, err)
+	a.event = event
+	entered := a.deed.entered()
+	a.reverted = !entered
+	a.mu.Unlock()
+	if !entered {
+		return nil, err
+	}
+	return a, err
+}
+
+// roles asks who leads, if the fault needs to know.
+func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
+	needed := false
+	for _, group := range fault.Groups {
+		for _, target := range group {
+			needed = needed || target == RoleLeader || target == RoleFollower || target == RoleFollowers
+		}
+	}
+	if !needed {
+		return Roles{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.options.LeaderTimeout)
+	defer cancel()
+	leader, err := p.options.Cluster.Leader(ctx)
+	switch {
+	case err != nil:
+		return Roles{}, []string{"asking for the leader: " + err.Error()}
+	case leader != "" && !slices.Contains(p.options.Schedule.Nodes, leader):
+		return Roles{}, []string{fmt.Sprintf("the leader is said to be %q, which is no node of the schedule", leader)}
+	}
+	return Roles{Leader: leader}, nil
+}
+
+// revert reverts a fault and records it, unless that has been done.
+func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reverted {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)
+	defer cancel()
+	event := a.event
+	event.Step, event.Planned, event.Begin = history.FaultRevert, planned, p.options.Now()
+	var err error
+	event.Status, event.Evidence, err = a.deed.revert(ctx).sum(history.FaultReverted)
+	a.reverted = err == nil
+	return p.emit(event, err)
+}
+
+// emit records a step that has just ended, with what went wrong.
+func (p *Player) emit(event history.FaultEvent, err error) error {
+	p.emitter.Lock()
+	defer p.emitter.Unlock()
+	event.End, event.Error = p.options.Now(), ""
+	if err != nil {
+		event.Error = err.Error()
+		err = fmt.Errorf("%s %s (%s %s): %w", event.Step, event.ID, event.Kind, event.Detail, err)
+	}
+	p.options.Record(event)
+	p.options.Log("%s %s %s %s (%s): %s", event.Step, event.ID, event.Kind, event.Detail, event.Played, event.Status)
+	return err
+}
+
+// revertAll reverts what is active, all at the same time.
+func (p *Player) revertAll(ctx context.Context) error {
+	p.mu.Lock()
+	active := slices.Clone(p.active)
+	p.mu.Unlock()
+	errs := make([]error, len(active))
+	var group sync.WaitGroup
+	for i, a := range active {
+		group.Go(func() { errs[i] = p.revert(ctx, a, p.options.Now()) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// HealAll stops Play if it is still going on, reverts all faults that are active, and then heals whatever is still to
+// be found on the hosts, killed processes included. It may be called at any time, from another goroutine, and again;
+// the harness calls it at the end of every run, however that came about.
+func (p *Player) HealAll(ctx context.Context) (HealReport, error) {
+	p.mu.Lock()
+	p.healing = true
+	stop := p.stop
+	if p.options.Now == nil {
+		began := time.Now()
+		p.options.Now = func() time.Duration { return time.Since(began) }
+	}
+	p.mu.Unlock()
+	if stop != nil {
+		stop(errHealed)
+		select {
+		case <-p.played:
+		case <-ctx.Done():
+			return HealReport{}, fmt.Errorf("heal: faults are still being reverted: %w", context.Cause(ctx))
+		}
+	}
+	err := p.revertAll(ctx)
+	report, healErr := heal(ctx, p.stage.actuator, p.stage.hosts, HealOptions{
+		Ledger: p.options.Ledger, Restart: true, Timeout: p.options.ProofTimeout,
+	})
+	for _, found := range report.Found {
+		p.options.Log("heal: %s", found)
+	}
+	if healErr == nil && err != nil {
+		// What could not be reverted one by one has been healed all the same.
+		p.options.Log("heal: put right after: %v", err)
+	}
+	return report, healErr
+}

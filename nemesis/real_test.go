@@ -1,0 +1,378 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"elenchus/results/history"
+)
+
+var oneWayEvidence = regexp.MustCompile(`^n1: let pass \d+ packets? from n2\nn2: dropped \d+ packets? from n1$`)
+
+var background = context.Background()
+
+// resolved is a fault of a test, resolved for the lab's hosts.
+func (l *lab) resolved(id, text string) Resolved {
+	l.t.Helper()
+	f := mustFault(l.t, text)
+	f.ID = id
+	var names []string
+	for _, host := range l.hosts {
+		names = append(names, host.Name)
+	}
+	r, err := f.Resolve(names, 1, Roles{Leader: l.leader})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return r
+}
+
+func (l *lab) stage(ledger *Ledger) *stage {
+	return newStage(newShell(l, defaultProbePort), l.hosts, ledger, 30*time.Second)
+}
+
+// wantStatus checks what came of a step, and shows what was seen.
+func wantStatus(t *testing.T, what string, o outcome, success, want history.FaultStatus) []string {
+	t.Helper()
+	status, evidence, err := o.sum(success)
+	t.Logf("%s: %s %v\n\t%s", what, status, err, strings.Join(evidence, "\n\t"))
+	if status != want {
+		t.Errorf("%s: %s, want %s: %v", what, status, want, err)
+	}
+	return evidence
+}
+
+func TestRealPartitions(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 5, "10.88.0.")
+	l.leader = "n3"
+	l.foreign()
+	before := l.rules()
+	l.wantHears("before", l.whole())
+	s := l.stage(nil)
+	for _, shape := range []string{
+		"split n1,n2 | n3,n4,n5", "split n1 | n2", "halves leader", "halves", "isolate leader", "isolate n1,n2",
+		"ring", "ring n1,n3,n5,n2,n4", "bridge leader", "one-way leader -> rest", "one-way rest -> leader",
+		"one-way n1 -> n2", "isolate all",
+	} {
+		r := l.resolved("f1", "partition "+shape)
+		d := s.deed(r)
+		began := time.Now()
+		evidence := wantStatus(t, shape, d.apply(background), history.FaultInstalled, history.FaultInstalled)
+		took := time.Since(began)
+		l.wantHears(shape, matrix(five, r.Cuts))
+		if shape == "one-way n1 -> n2" {
+			// Besides the probe, the answer to the one that was let pass may be dropped: port unreachable.
+			if len(evidence) != 2 || !oneWayEvidence.MatchString(strings.Join(evidence, "\n")) {
+				t.Errorf("%s: evidence %q", shape, evidence)
+			}
+		}
+		began = time.Now()
+		wantStatus(t, "revert "+shape, d.revert(background), history.FaultReverted, history.FaultReverted)
+		t.Logf("%s: applied in %v, reverted in %v", shape, took, time.Since(began))
+		l.wantHears("after "+shape, l.whole())
+		if diff := cmp.Diff(before, l.rules()); diff != "" {
+			t.Fatalf("rules after %s (-before +after):\n%s", shape, diff)
+		}
+	}
+}
+
+// TestRealPartitionsOverlap applies four partitions at the same time, some of which cut the same pairs, and takes them
+// away one by one.
+func TestRealPartitionsOverlap(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 3, "10.88.0.")
+	l.foreign()
+	before := l.rules()
+	s := l.stage(nil)
+	var resolved []Resolved
+	for i, text := range []string{"isolate n1", "split n1,n2 | n3", "one-way n2 -> n3", "isolate n1"} {
+		resolved = append(resolved, l.resolved(fmt.Sprint("f", i+1), "partition "+text))
+	}
+	deeds := make([]deed, len(resolved))
+	var group sync.WaitGroup
+	for i, r := range resolved {
+		deeds[i] = s.deed(r)
+		group.Go(func() {
+			wantStatus(t, r.Fault.String(), deeds[i].apply(background), history.FaultInstalled, history.FaultInstalled)
+		})
+	}
+	group.Wait()
+	for i := range resolved {
+		var cuts []Cut
+		for _, r := range resolved[i:] {
+			cuts = append(cuts, r.Cuts...)
+		}
+		l.wantHears(fmt.Sprint("without the first ", i), matrix([]string{"n1", "n2", "n3"}, cuts))
+		evidence := wantStatus(t, "revert "+resolved[i].Fault.String(), deeds[i].revert(background),
+			history.FaultReverted, history.FaultReverted)
+		if i == 0 && !slices.Contains(evidence, "n1: n2 is still cut off by f4; n3 is still cut off by f2") {
+			t.Errorf("nothing is said of the faults that still cut: %q", evidence)
+		}
+	}
+	l.wantHears("after all", l.whole())
+	if diff := cmp.Diff(before, l.rules()); diff != "" {
+		t.Errorf("rules (-before +after):\n%s", diff)
+	}
+}
+
+func TestRealPartitionIPv6(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 3, "fd88::")
+	l.wantHears("before", l.whole())
+	r := l.resolved("f1", "partition one-way n1 -> n2,n3")
+	d := l.stage(nil).deed(r)
+	wantStatus(t, "apply", d.apply(background), history.FaultInstalled, history.FaultInstalled)
+	l.wantHears("one-way", matrix([]string{"n1", "n2", "n3"}, r.Cuts))
+	wantStatus(t, "revert", d.revert(background), history.FaultReverted, history.FaultReverted)
+	l.wantHears("after", l.whole())
+}
+
+// TestRealPartitionLegacy does it with the other back end of iptables.
+func TestRealPartitionLegacy(t *testing.T) {
+	if _, err := exec.LookPath("iptables-legacy"); err != nil {
+		t.Skip("needs iptables-legacy")
+	}
+	if !inNamespace(t) {
+		return
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"", "-restore", "-save"} {
+		for _, tool := range []string{"iptables", "ip6tables"} {
+			path, err := exec.LookPath(tool + "-legacy" + name)
+			if err != nil {
+				t.Skip(err)
+			}
+			if err := os.Symlink(path, filepath.Join(dir, tool+name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	l := newLab(t, 3, "10.88.0.")
+	if out, err := l.Run(background, "n1", "iptables -w -S"); err != nil {
+		t.Skipf("the kernel has no legacy tables: %s", out)
+	}
+	l.foreign()
+	before := l.rules()
+	r := l.resolved("f1", "partition isolate n2")
+	d := l.stage(nil).deed(r)
+	wantStatus(t, "apply", d.apply(background), history.FaultInstalled, history.FaultInstalled)
+	l.wantHears("isolated", matrix([]string{"n1", "n2", "n3"}, r.Cuts))
+	wantStatus(t, "revert", d.revert(background), history.FaultReverted, history.FaultReverted)
+	l.wantHears("after", l.whole())
+	if diff := cmp.Diff(before, l.rules()); diff != "" {
+		t.Errorf("rules (-before +after):\n%s", diff)
+	}
+}
+
+// TestRealRulesInFront: whoever puts an ACCEPT in front of our chain later does not undo the next partition.
+func TestRealRulesInFront(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 2, "10.88.0.")
+	s := l.stage(nil)
+	first := s.deed(l.resolved("f1", "partition one-way n1 -> n2"))
+	wantStatus(t, "f1", first.apply(background), history.FaultInstalled, history.FaultInstalled)
+	l.must("n1", "iptables -w -I INPUT 1 -j ACCEPT")
+	l.must("n2", "iptables -w -I INPUT 1 -j ACCEPT")
+	before := l.rules()
+	l.wantHears("accepted in front", l.whole())
+	second := s.deed(l.resolved("f2", "partition isolate n1"))
+	wantStatus(t, "f2", second.apply(background), history.FaultInstalled, history.FaultInstalled)
+	l.wantHears("f2", "x.\n.x\n")
+	wantStatus(t, "revert f2", second.revert(background), history.FaultReverted, history.FaultReverted)
+	wantStatus(t, "revert f1", first.revert(background), history.FaultReverted, history.FaultReverted)
+	after := l.rules()
+	if strings.Contains(after, "ELENCHUS") || strings.Count(after, "-A INPUT -j ACCEPT") != 2 {
+		t.Errorf("rules before f2:\n%s\nand after all:\n%s", before, after)
+	}
+}
+
+// TestRealHeal leaves everything behind that a harness can, and has another one heal it.
+func TestRealHeal(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 3, "10.88.0.")
+	l.foreign()
+	before := l.rules()
+	l.startAll()
+	path := filepath.Join(t.TempDir(), "ledger")
+	ledger := openLedger(t, path)
+	s := l.stage(ledger)
+	for i, text := range []string{"partition isolate n1", "partition ring n1,n2,n3", "pause n2", "kill n3"} {
+		wantStatus(t, text, s.deed(l.resolved(fmt.Sprint("f", i+1), text)).apply(background), history.FaultInstalled, history.FaultInstalled)
+	}
+	ledger.Close()
+
+	ledger = openLedger(t, path)
+	if got := len(ledger.Outstanding()); got != 4 {
+		t.Fatalf("%d faults are outstanding, want 4", got)
+	}
+	report, err := Heal(background, l, HealOptions{Ledger: ledger, Restart: true})
+	t.Logf("found:\n%s", strings.Join(report.Found, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"n1: removed iptables ELENCHUS-f1", "n3: removed iptables ELENCHUS-f2", "n2: resumed process", "n3: started process",
+	} {
+		if !strings.Contains(strings.Join(report.Found, "\n"), want) {
+			t.Errorf("nothing like %q was found", want)
+		}
+	}
+	if left := ledger.Outstanding(); left != nil {
+		t.Errorf("still outstanding: %v", left)
+	}
+	l.wantHears("healed", l.whole())
+	if diff := cmp.Diff(before, l.rules()); diff != "" {
+		t.Errorf("rules (-before +after):\n%s", diff)
+	}
+	for _, host := range l.hosts {
+		if seen, err := s.find(background, host); err != nil || !seen.alive || seen.stopped > 0 {
+			t.Errorf("%s: %+v, %v", host.Name, seen, err)
+		}
+	}
+	again, err := Heal(background, l, HealOptions{Ledger: ledger, Restart: true})
+	if err != nil || !again.Clean() {
+		t.Errorf("healed again: %v, %v", again.Found, err)
+	}
+}
+
+// TestRealPlay plays all kinds at once, against processes and rules that are real.
+func TestRealPlay(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 3, "10.88.0.")
+	l.foreign()
+	before := l.rules()
+	l.startAll()
+	l.leader = "n1"
+	schedule, err := Parse("play", []byte(`elenchus-schedule 1
+seed 11
+nodes n1 n2 n3
+length 5s
+at 10ms  for 600ms  partition isolate leader
+at 50ms  for 500ms  pause follower
+at 100ms for 300ms  kill leader
+at 200ms for 400ms  partition ring
+at 300ms for 200ms  kill leader
+at 700ms for 100ms  pause all
+at 710ms for 300ms  pause leader
+at 900ms for 100ms  kill all
+at 3s               kill n3
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []history.FaultEvent
+	player, err := NewPlayer(PlayerOptions{
+		Schedule: schedule, Cluster: l, Ledger: openLedger(t, filepath.Join(t.TempDir(), "ledger")), Log: t.Logf,
+		Record: func(e history.FaultEvent) { events = append(events, e) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := player.Play(background); err != nil {
+		t.Error(err)
+	}
+	report, err := player.HealAll(background)
+	if err != nil || !report.Clean() {
+		t.Errorf("heal: %v, %v", report.Found, err)
+	}
+	want := map[string]history.FaultStatus{"f5": history.FaultSkipped}
+	for _, f := range schedule.Faults {
+		apply, revert := steps(f.ID, events)
+		if want[f.ID] == "" {
+			want[f.ID] = history.FaultInstalled
+		}
+		if apply.Status != want[f.ID] {
+			t.Errorf("%s %s: %s %s", f.ID, f, apply.Status, apply.Error)
+		}
+		if want[f.ID] == history.FaultInstalled && (revert == nil || revert.Status == history.FaultFailed) {
+			t.Errorf("%s %s: not reverted: %+v", f.ID, f, revert)
+		}
+	}
+	l.wantHears("after", l.whole())
+	if diff := cmp.Diff(before, l.rules()); diff != "" {
+		t.Errorf("rules (-before +after):\n%s", diff)
+	}
+	played := Played(schedule, events)
+	t.Logf("played:\n%s", played)
+	again, err := Parse("played", played)
+	if err != nil || len(again.Faults) != 8 {
+		t.Errorf("played: %v", err)
+	}
+}
+
+func TestRealProve(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 5, "10.88.0.")
+	l.foreign()
+	before := l.rules()
+	began := time.Now()
+	proofs, err := Prove(background, l, kindNames())
+	t.Logf("in %v", time.Since(began))
+	if err != nil || len(proofs) != 15 {
+		t.Errorf("%d proofs, %v", len(proofs), err)
+	}
+	for _, p := range proofs {
+		t.Logf("%+v", p)
+		if !p.OK || len(p.Evidence) < 2 {
+			t.Errorf("%s on %s: %+v", p.Kind, p.Host, p)
+		}
+	}
+	if diff := cmp.Diff(before, l.rules()); diff != "" {
+		t.Errorf("rules (-before +after):\n%s", diff)
+	}
+	if left, _ := filepath.Glob("/tmp/elenchus-doctor-*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestRealProveNamesTheHost that has no iptables.
+func TestRealProveNamesTheHost(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 2, "10.88.0.")
+	bin := t.TempDir()
+	l.do("ln -s $(command -v bash) $(command -v sleep) $(command -v setsid) $(command -v rm) " + bin)
+	l.shells["n2"].mu.Lock()
+	fmt.Fprintf(l.shells["n2"].stdin, "PATH=%s\n", bin)
+	l.shells["n2"].mu.Unlock()
+	proofs, err := Prove(background, l, []string{Partition, Pause})
+	if err == nil || !strings.Contains(err.Error(), "partition does not work on n2") {
+		t.Errorf("got %v", err)
+	}
+	for _, p := range proofs {
+		if p.Kind == Pause && !p.OK || p.Kind == Partition && p.Host == "n2" && p.OK {
+			t.Errorf("%+v", p)
+		}
+	}
+	if rules := l.must("n1", "iptables-save"); strings.Contains(rules, "ELENCHUS") {
+		t.Errorf("left behind on n1:\n%s", rules)
+	}
+}
