@@ -127,11 +127,18 @@ func (m *Machine) vote(p *proposal, member int) {
 
 // takeWaiters ends the proposal of a slot that is about to be applied and returns those who wait for its commands.
 func (m *Machine) takeWaiters(slot protocol.Slot) []*pending {
-	if len(m.leading.inflight) == 0 || m.leading.inflight[0].slot != slot {
+	l := &m.leading
+	if m.role != protocol.RoleLeader {
 		return nil
 	}
-	waiters := m.leading.inflight[0].waiters
-	m.leading.inflight = m.leading.inflight[1:]
+	if len(l.inflight) == 0 {
+		// An earlier leader's notice covers the next slot: what was adopted for it need not be proposed any more.
+		l.next = slot + 1
+		l.adopted = l.adopted[min(1, len(l.adopted)):]
+		return nil
+	}
+	waiters := l.inflight[0].waiters
+	l.inflight = l.inflight[1:]
 	return waiters
 }
 

@@ -10,8 +10,8 @@ import (
 	"elenchus/node/register"
 )
 
-// Step is total: whatever arrives, in whatever order and however absurd, is handled, perhaps by stopping, but never by a
-// panic. The messages here come from no protocol at all.
+// Step is total: whatever arrives, in whatever order and however absurd, is handled, perhaps by stopping, but never by
+// a panic. The messages here come from no protocol at all.
 func TestStepIsTotal(t *testing.T) {
 	halts := 0
 	for seed := range uint64(300) {

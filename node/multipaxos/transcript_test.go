@@ -23,7 +23,7 @@ import (
 //	nodes N [reads=log|quorum|local] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
 //	campaign N              its clock moves to the end of its election timeout or back-off
 //	tick N D                its clock moves on by a duration, and its timers fire
-//	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D]                           a client asks a node
+//	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D] [id=N]   a client asks a node
 //	deliver [FILTER]        every matching message in flight arrives, in order of sending
 //	stabilize [FILTER]      the same until no matching message is in flight
 //	drop|duplicate|hold|release [FILTER]   matching messages are lost, copied, kept from arriving, no longer kept
@@ -272,6 +272,9 @@ func (e *script) request() {
 		c.Client, c.Seq = register.ClientID(e.number(client)), uint64(e.number(seq))
 	}
 	e.nextID++
+	if id := e.option("id", ""); id != "" {
+		e.nextID = protocol.RequestID(e.number(id))
+	}
 	e.show("request #%d: %s\n", e.nextID, commandText(c))
 	e.step(h, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: e.nextID, Command: c, Deadline: h.mono(h.now) + e.duration(e.option("timeout", "10s")),

@@ -198,6 +198,11 @@ func (w *world) consume(i int, out outcome) {
 			w.stats.caughtUp++
 		}
 	}
+	if l := &h.machine.leading; h.machine.role == protocol.RoleLeader &&
+		l.next != h.machine.committed+1+protocol.Slot(len(l.inflight)) {
+		w.ghost.violated("%s has %d slots in flight between its committed %d and next %d",
+			w.incarnation(i), len(l.inflight), h.machine.committed, l.next)
+	}
 	st := h.machine.Status(h.reading(w.now))
 	w.ghost.hash(st.Applied, st.Hash, w.incarnation(i))
 	for j := range out.sends {
@@ -366,11 +371,15 @@ func (w *world) ask(asked *call, i int) {
 	w.step(i, w.life[i], protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: key.id, Command: asked.command, Deadline: h.mono(w.now) + patience,
 	}})
-	w.later(patience+5*time.Second, func() { // the node died, and the answer with it
-		if w.calls[key] == asked {
-			delete(w.calls, key)
-			w.unsure(asked)
+	w.later(patience+5*time.Second, func() {
+		if w.calls[key] != asked {
+			return
 		}
+		if h.up() && w.life[i] == key.life {
+			w.ghost.violated("%s does not answer request %d", w.incarnation(i), key.id)
+		}
+		delete(w.calls, key) // the node died, and the answer with it
+		w.unsure(asked)
 	})
 }
 
