@@ -59,7 +59,7 @@ func (c *Client) UploadFile(ctx context.Context, localFile, remoteDir string, mo
 		return "", false, fmt.Errorf("upload: %w", err)
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
-	remotePath = path.Join(remoteDir, filepath.Base(localFile)+"-"+sum[:16])
+	remotePath = HashedPath(remoteDir, localFile, sum)
 	_, err = c.Run(ctx, fmt.Sprintf(`[ -f %[1]s ] && [ $(($(wc -c <%[1]s))) = %d ] && chmod %04o %[1]s`,
 		Quote(remotePath), size, mode.Perm()))
 	if err == nil {
@@ -81,6 +81,11 @@ func (c *Client) UploadFile(ctx context.Context, localFile, remoteDir string, mo
 		return "", false, fmt.Errorf("upload %s: %w", localFile, err)
 	}
 	return remotePath, true, nil
+}
+
+// HashedPath is where UploadFile puts a file with the SHA-256 sum, in hex.
+func HashedPath(remoteDir, localFile, sum string) string {
+	return path.Join(remoteDir, filepath.Base(localFile)+"-"+sum[:16])
 }
 
 // Download copies the remote file to w.

@@ -1,0 +1,237 @@
+package system
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+
+	"elenchus/harness/control"
+	"elenchus/node/client"
+)
+
+// Paxos is a cluster of the project's own nodes. It is safe for concurrent use.
+type Paxos struct {
+	options Options
+	hash    string // of the program
+	machine machine
+	nodes   []*node
+	byName  map[string]*node
+}
+
+var _ System = (*Paxos)(nil)
+
+// node is one host and its node.
+type node struct {
+	host   control.Host
+	client *control.Client
+	id     int
+	name   string // what the node calls itself: "n1"
+	dirs   dirs
+	api    *client.Client
+}
+
+// dirs are a host's directories.
+type dirs struct{ bin, data, run, log string }
+
+// New describes a cluster with one node on the host of each client. It reads the program, and asks nothing of the
+// hosts. Its error lists everything that is wrong.
+func New(o Options, clients []*control.Client) (*Paxos, error) {
+	o = o.withDefaults()
+	if err := o.validate(clients); err != nil {
+		return nil, fmt.Errorf("describe the cluster: %w", err)
+	}
+	p := &Paxos{options: o, byName: make(map[string]*node)}
+	var err error
+	if p.machine, err = readMachine(o.Binary); err != nil {
+		return nil, fmt.Errorf("read the node's program: %w", err)
+	}
+	if p.hash, err = hashFile(o.Binary); err != nil {
+		return nil, fmt.Errorf("read the node's program: %w", err)
+	}
+	for i, c := range clients {
+		h := c.Host()
+		in := func(dir string) string { return path.Clean(strings.ReplaceAll(dir, "{host}", h.Name)) }
+		n := &node{host: h, client: c, id: i + 1, name: nodeName(i + 1),
+			dirs: dirs{bin: in(o.BinDir), data: in(o.DataDir), run: in(o.RunDir), log: in(o.LogDir)}}
+		n.api = client.New(p.url(n), client.Options{DialTimeout: askTimeout})
+		p.nodes = append(p.nodes, n)
+		p.byName[h.Name] = n
+	}
+	return p, nil
+}
+
+func nodeName(id int) string { return "n" + strconv.Itoa(id) }
+
+// Name implements [System].
+func (p *Paxos) Name() string { return p.options.Protocol }
+
+// BinaryHash is the SHA-256 of the node's program, in hex.
+func (p *Paxos) BinaryHash() string { return p.hash }
+
+// Hosts implements [System].
+func (p *Paxos) Hosts() []string {
+	names := make([]string, len(p.nodes))
+	for i, n := range p.nodes {
+		names[i] = n.host.Name
+	}
+	return names
+}
+
+// URL implements [System]. It is empty for an unknown host, as are the paths below.
+func (p *Paxos) URL(host string) string {
+	if n, ok := p.byName[host]; ok {
+		return p.url(n)
+	}
+	return ""
+}
+
+func (p *Paxos) url(n *node) string {
+	return "http://" + address(n.host.Peer, p.options.HTTPPort)
+}
+
+func address(a netip.Addr, port int) string { return netip.AddrPortFrom(a, uint16(port)).String() }
+
+// PIDFile implements [System].
+func (p *Paxos) PIDFile(host string) string {
+	if n, ok := p.byName[host]; ok {
+		return n.pidFile()
+	}
+	return ""
+}
+
+// DataDir implements [System].
+func (p *Paxos) DataDir(host string) string {
+	if n, ok := p.byName[host]; ok {
+		return n.dataDir()
+	}
+	return ""
+}
+
+// LogFiles implements [System].
+func (p *Paxos) LogFiles(host string) []string {
+	if n, ok := p.byName[host]; ok {
+		return []string{n.logFile()}
+	}
+	return nil
+}
+
+func (n *node) pidFile() string { return path.Join(n.dirs.run, "node.pid") }
+func (n *node) dataDir() string { return path.Join(n.dirs.data, "data") }
+func (n *node) logFile() string { return path.Join(n.dirs.log, "node.log") }
+
+// program is where Deploy puts the node's program; its name has the hash in it.
+func (p *Paxos) program(n *node) string {
+	return control.HashedPath(n.dirs.bin, p.options.Binary, p.hash)
+}
+
+// process describes the host's node to package control.
+func (p *Paxos) process(n *node) control.Process {
+	return control.Process{
+		Name: "node " + n.name, PIDFile: n.pidFile(), Dir: n.dirs.data, LogFile: n.logFile(),
+		Argv: append([]string{p.program(n)}, p.flags(n)...),
+	}
+}
+
+// flags are the command line of the host's node.
+func (p *Paxos) flags(n *node) []string {
+	peers := make([]string, len(p.nodes))
+	for i, peer := range p.nodes {
+		peers[i] = fmt.Sprintf("%d=%s", peer.id, address(peer.host.Peer, p.options.PeerPort))
+	}
+	flags := []string{
+		"--id=" + strconv.Itoa(n.id), "--cluster=" + p.options.Cluster, "--peers=" + strings.Join(peers, ","),
+		"--http=" + address(n.host.Peer, p.options.HTTPPort), "--data=" + n.dataDir(),
+		"--protocol=" + p.options.Protocol, "--log-level=" + p.options.LogLevel, "--log-format=json",
+	}
+	if p.options.Reads != "" {
+		flags = append(flags, "--reads="+p.options.Reads)
+	}
+	if p.options.ElectionTimeout > 0 {
+		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String())
+	}
+	if p.options.Seed != 0 {
+		flags = append(flags, "--seed="+strconv.FormatUint(nodeSeed(p.options.Seed, n.id), 10))
+	}
+	return append(flags, p.options.Flags...)
+}
+
+// nodeSeed is a node's own seed: with the same one, nodes would choose the same pauses and collide for ever.
+func nodeSeed(seed uint64, id int) uint64 {
+	hash := fnv.New64a()
+	var text [16]byte
+	binary.LittleEndian.PutUint64(text[:8], seed)
+	binary.LittleEndian.PutUint64(text[8:], uint64(id))
+	_, _ = hash.Write(text[:]) // never fails
+	return max(hash.Sum64(), 1)
+}
+
+// Start implements [System].
+func (p *Paxos) Start(ctx context.Context, host string) error {
+	n, err := p.find(host)
+	if err != nil {
+		return err
+	}
+	return p.start(ctx, n)
+}
+
+func (p *Paxos) start(ctx context.Context, n *node) error {
+	err := p.process(n).Start(ctx, n.client)
+	if errors.Is(err, control.ErrRunning) {
+		return nil
+	}
+	return err
+}
+
+// StartAll implements [System].
+func (p *Paxos) StartAll(ctx context.Context) error {
+	return p.each(ctx, p.start)
+}
+
+// StopAll implements [System].
+func (p *Paxos) StopAll(ctx context.Context) error {
+	return p.each(ctx, func(ctx context.Context, n *node) error {
+		return p.process(n).Stop(ctx, n.client, p.options.StopGrace)
+	})
+}
+
+// Kill implements [System]. Errors match [control.ErrNotRunning] when there is nothing to kill.
+func (p *Paxos) Kill(ctx context.Context, host string) error {
+	n, err := p.find(host)
+	if err != nil {
+		return err
+	}
+	return p.process(n).Signal(ctx, n.client, control.SIGKILL)
+}
+
+// State is what the host's process does.
+func (p *Paxos) State(ctx context.Context, host string) (control.State, error) {
+	n, err := p.find(host)
+	if err != nil {
+		return "", err
+	}
+	return p.process(n).State(ctx, n.client)
+}
+
+func (p *Paxos) find(host string) (*node, error) {
+	if n, ok := p.byName[host]; ok {
+		return n, nil
+	}
+	return nil, fmt.Errorf("there is no host %q in the cluster", host)
+}
+
+// each calls f for every node at the same time and joins the errors, each with its host's name.
+func (p *Paxos) each(ctx context.Context, f func(context.Context, *node) error) error {
+	clients := make([]*control.Client, len(p.nodes))
+	for i, n := range p.nodes {
+		clients[i] = n.client
+	}
+	return control.Each(ctx, clients, func(ctx context.Context, c *control.Client) error {
+		return f(ctx, p.byName[c.Host().Name])
+	})
+}

@@ -1,0 +1,240 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"elenchus/harness/control"
+	"elenchus/node/client"
+)
+
+const (
+	askTimeout          = time.Second           // for one answer of one node; a paused one gives none
+	readyPoll           = 50 * time.Millisecond // between looks at all nodes
+	readyTimeoutDefault = time.Minute
+	diagnoseTimeout     = 10 * time.Second       // for finding out why nodes are not ready
+	readTimeout         = 2 * time.Second        // of the trial read
+	logLines            = 10                     // of a dead node's log, in an error
+	readyKey            = "elenchus-ready"       // which nobody writes
+	deadCheckEvery      = 500 * time.Millisecond // how often to see whether a node that does not answer is dead
+)
+
+// ErrNoLeader: no node that answered says that it leads.
+var ErrNoLeader = errors.New("no leader")
+
+// Status is what the host's node says of itself.
+func (p *Paxos) Status(ctx context.Context, host string) (client.Status, error) {
+	n, err := p.find(host)
+	if err != nil {
+		return client.Status{}, err
+	}
+	return n.status(ctx)
+}
+
+func (n *node) status(ctx context.Context) (client.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return n.api.Status(ctx)
+}
+
+// answer is what one node said when all were asked.
+type answer struct {
+	node   *node
+	status client.Status
+	err    error
+}
+
+// ask asks all nodes at the same time.
+func (p *Paxos) ask(ctx context.Context) []answer {
+	answers := make([]answer, len(p.nodes))
+	var wg sync.WaitGroup
+	for i, n := range p.nodes {
+		wg.Go(func() {
+			answers[i].node = n
+			answers[i].status, answers[i].err = n.status(ctx)
+			if answers[i].err == nil && answers[i].status.Cluster != p.options.Cluster {
+				answers[i].err = fmt.Errorf("a node of cluster %q answers", answers[i].status.Cluster)
+			}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// Leader implements [System]: of the nodes that say they lead, the one with the highest ballot, because one that has
+// been deposed may not know it yet. Errors match [ErrNoLeader] and tell what every node said.
+func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
+	answers := p.ask(ctx)
+	if leader := chooseLeader(answers); leader != nil {
+		return leader.node.host.Name, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("find the leader: %w", err)
+	}
+	return "", fmt.Errorf("%w: %s", ErrNoLeader, describe(answers))
+}
+
+// chooseLeader is the answer of the node that leads with the highest ballot, nil when there is none.
+func chooseLeader(answers []answer) *answer {
+	var best *answer
+	var bestRound, bestID uint64
+	for i := range answers {
+		a := &answers[i]
+		if a.err != nil || a.status.Role != "leader" {
+			continue
+		}
+		round, id, err := parseBallot(a.status.Ballot)
+		if err == nil && (best == nil || round > bestRound || round == bestRound && id > bestID) {
+			best, bestRound, bestID = a, round, id
+		}
+	}
+	return best
+}
+
+// parseBallot reads "7.n2".
+func parseBallot(text string) (round, id uint64, err error) {
+	first, second, _ := strings.Cut(text, ".n")
+	round, err1 := strconv.ParseUint(first, 10, 64)
+	id, err2 := strconv.ParseUint(second, 10, 16)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, fmt.Errorf("parse ballot %q: %w", text, err)
+	}
+	return round, id, nil
+}
+
+// describe lists what every node said.
+func describe(answers []answer) string {
+	parts := make([]string, len(answers))
+	for i, a := range answers {
+		switch s := a.status; {
+		case a.err != nil:
+			parts[i] = fmt.Sprintf("%s: %v", a.node.host.Name, a.err)
+		case s.Role == "leader":
+			parts[i] = fmt.Sprintf("%s leads in ballot %s", a.node.host.Name, s.Ballot)
+		case s.Leader == "":
+			parts[i] = fmt.Sprintf("%s is %s and knows no leader", a.node.host.Name, s.Role)
+		default:
+			parts[i] = fmt.Sprintf("%s is %s and takes %s for the leader, in ballot %s", a.node.host.Name, s.Role,
+				s.Leader, s.Ballot)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Ready implements [System]: all nodes answer, agree about one leader and its ballot, and each serves a read. It fails
+// early when a node's process is dead: nobody will start it. Without a deadline in ctx it waits for one minute.
+func (p *Paxos) Ready(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, readyTimeoutDefault)
+		defer cancel()
+	}
+	var reason string
+	lastDeadCheck := time.Now()
+	for {
+		answers := p.ask(ctx)
+		if now := disagreement(answers); now != "" && ctx.Err() == nil {
+			reason = now
+		} else if now == "" {
+			if reason = p.tryReads(ctx); reason == "" {
+				return nil
+			}
+		}
+		dead := ""
+		if ctx.Err() != nil || time.Since(lastDeadCheck) > deadCheckEvery {
+			dead = p.findDead(ctx, answers)
+			lastDeadCheck = time.Now()
+		}
+		switch {
+		case dead != "":
+			return fmt.Errorf("cluster is not ready: %s", dead)
+		case ctx.Err() != nil:
+			return fmt.Errorf("cluster is not ready: %w: %s", context.Cause(ctx), reason)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// disagreement says why the answers do not describe a cluster under one leader; empty when they do.
+func disagreement(answers []answer) string {
+	leader := chooseLeader(answers)
+	for _, a := range answers {
+		if a.err != nil || leader == nil || a.status.Leader != leader.node.name || a.status.Ballot != leader.status.Ballot {
+			return describe(answers)
+		}
+	}
+	return ""
+}
+
+// tryReads reads at every node and says which did not answer; empty when all did.
+func (p *Paxos) tryReads(ctx context.Context) string {
+	reasons := make([]string, len(p.nodes))
+	var wg sync.WaitGroup
+	for i, n := range p.nodes {
+		wg.Go(func() {
+			// A client of its own: a connection from before a fault may be half dead.
+			api := client.New(p.url(n), client.Options{DialTimeout: askTimeout})
+			defer api.Close()
+			r := api.Do(ctx, client.Request{Op: client.OpRead, Key: readyKey, Timeout: readTimeout})
+			if r.Outcome != client.OK {
+				reasons[i] = fmt.Sprintf("%s does not serve a read: %v: %s", n.host.Name, r.Outcome, r.Reason)
+			}
+		})
+	}
+	wg.Wait()
+	return joinNonEmpty(reasons)
+}
+
+// findDead looks at the processes of the nodes that did not answer, and says which are dead, with the end of their
+// logs. It works for a little while after ctx has ended: that is when the reason is wanted.
+func (p *Paxos) findDead(ctx context.Context, answers []answer) string {
+	late := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnoseTimeout)
+	defer cancel()
+	reasons := make([]string, len(answers))
+	var wg sync.WaitGroup
+	for i, a := range answers {
+		if a.err != nil {
+			wg.Go(func() {
+				var err error
+				if reasons[i], err = p.obituary(ctx, a.node); err != nil && late { // earlier, it may pass
+					reasons[i] = fmt.Sprintf("%s cannot be asked: %v", a.node.host.Name, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	return joinNonEmpty(reasons)
+}
+
+// obituary says that the host's process is dead and what it logged last; empty when it lives.
+func (p *Paxos) obituary(ctx context.Context, n *node) (string, error) {
+	state, err := p.process(n).State(ctx, n.client)
+	if err != nil || state != control.Dead && state != control.Zombie {
+		return "", err
+	}
+	text := fmt.Sprintf("the process of %s is not running", n.host.Name)
+	out, err := n.client.Run(ctx, fmt.Sprintf("tail -n %d -- %s", logLines, control.Quote(n.logFile())))
+	if last := out.Text(); err == nil && last != "" {
+		text += "; the end of its log:\n" + last
+	}
+	return text, nil
+}
+
+func joinNonEmpty(texts []string) string {
+	var kept []string
+	for _, t := range texts {
+		if t != "" {
+			kept = append(kept, t)
+		}
+	}
+	return strings.Join(kept, "; ")
+}
