@@ -89,7 +89,8 @@ func (m *Machine) accept(e protocol.Entry) bool {
 		same := slices.Equal(old.Batch, e.Batch)
 		switch {
 		case old.chosen && !same:
-			m.halt("slot %d has a chosen value of ballot %v, and ballot %v proposes another", e.Slot, old.Ballot, e.Ballot)
+			m.halt("slot %d has a chosen value of ballot %v, and ballot %v proposes another",
+				e.Slot, old.Ballot, e.Ballot)
 			return false
 		case old.Ballot == e.Ballot && !same:
 			m.halt("slot %d got two values in ballot %v", e.Slot, e.Ballot)

@@ -20,6 +20,7 @@ type ring struct {
 }
 
 func newRing(b *testing.B, opts Options) *ring {
+	b.Helper()
 	r := &ring{now: clock.Reading{Mono: time.Second}}
 	for i := range r.machines {
 		opts.Self, opts.Members = protocol.NodeID(i+1), []protocol.NodeID{1, 2, 3}

@@ -70,7 +70,8 @@ func (m *Machine) learn(e protocol.Entry) {
 	m.noteBallot(e.Ballot)
 	if old := m.log.get(e.Slot); old != nil && (old.chosen || !old.Ballot.Less(e.Ballot)) {
 		if !slices.Equal(old.Batch, e.Batch) {
-			m.halt("slot %d holds another value (ballot %v) than the chosen one (ballot %v)", e.Slot, old.Ballot, e.Ballot)
+			m.halt("slot %d holds another value (ballot %v) than the chosen one (ballot %v)",
+				e.Slot, old.Ballot, e.Ballot)
 			return
 		}
 		m.markChosen(old)

@@ -10,7 +10,8 @@ import (
 	"elenchus/node/register"
 )
 
-// Machine is one node of the protocol. It is made by [New] and implements [protocol.Machine].
+// Machine is one node of the protocol. It is made by [New] and implements [protocol.Machine]. It is not safe for
+// concurrent use: one driver steps it.
 type Machine struct {
 	opts    Options
 	members members

@@ -80,12 +80,13 @@ type Options struct {
 	// Window is the number of slots a leader may have outstanding above its committed prefix (64).
 	Window int
 
-	// BatchMax is the number of commands in one slot (128), BatchBytes the size from which on no more are added (1 MiB).
+	// BatchMax is the number of commands in one slot (128); BatchBytes is the size from which on no more are added
+	// (1 MiB).
 	BatchMax   int
 	BatchBytes int
 
 	// CatchupChunk is the number of entries in one answer to a node that lags, and in one page of a promise (256);
-	// CatchupBytes is the size from which on no more are added (1 MiB).
+	// CatchupBytes is the size from which on no more are added to those, and to an Accept (1 MiB).
 	CatchupChunk int
 	CatchupBytes int
 

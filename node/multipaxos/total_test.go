@@ -62,7 +62,8 @@ func absurdInput(rng *rand.Rand) protocol.Input {
 
 func absurdCommand(rng *rand.Rand) register.Command {
 	return register.Command{
-		Client: register.ClientID(rng.IntN(3)), Seq: uint64(rng.IntN(3)), Op: register.Op(rng.IntN(7)), Key: "x", Value: "v",
+		Client: register.ClientID(rng.IntN(3)), Seq: uint64(rng.IntN(3)), Op: register.Op(rng.IntN(7)),
+		Key: "x", Value: "v",
 	}
 }
 
@@ -77,7 +78,8 @@ func absurdMessage(rng *rand.Rand) *protocol.Message {
 		return protocol.Ballot{Round: uint64(rng.IntN(5)), Node: protocol.NodeID(rng.IntN(5))}
 	}
 	m := &protocol.Message{
-		Kind: protocol.MessageKind(rng.IntN(14)), From: protocol.NodeID(rng.IntN(5)), To: protocol.NodeID(2 - rng.IntN(10)/9),
+		Kind: protocol.MessageKind(rng.IntN(14)),
+		From: protocol.NodeID(rng.IntN(5)), To: protocol.NodeID(2 - rng.IntN(10)/9),
 		Ballot: ballot(), Promised: ballot(), Committed: slot(), First: slot(), Last: slot(), Seq: uint64(rng.IntN(4)),
 		Request: protocol.RequestID(rng.IntN(9)), Command: absurdCommand(rng), Timeout: rng.Int64() - rng.Int64(),
 		Outcome: protocol.Outcome(rng.IntN(3)),

@@ -360,7 +360,9 @@ func (w *world) unique() string {
 func (w *world) ask(asked *call, i int) {
 	h := w.hosts[i]
 	if !h.up() {
-		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() { w.ask(asked, w.rng.IntN(w.knobs.nodes)) })
+		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() {
+			w.ask(asked, w.rng.IntN(w.knobs.nodes))
+		})
 		return
 	}
 	w.lastReq[i]++

@@ -81,9 +81,9 @@ type MessageKind uint8
 const (
 	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed.
 	MsgPrepare MessageKind = iota + 1
-	// MsgPromise is phase 1b, one page of it: Ballot is promised, and Entries are all that the sender has accepted in the
-	// slots First…Last, except those up to its Committed, which are chosen and must be learned instead. The page whose
-	// Last is SlotLast is the final one; after any other the proposer asks for the next.
+	// MsgPromise is phase 1b, one page of it: Ballot is promised, and Entries are all that the sender has accepted in
+	// the slots First…Last, except those up to its Committed, which are chosen and must be learned instead. The page
+	// whose Last is SlotLast is the final one; after any other the proposer asks for the next.
 	MsgPromise
 	// MsgNack says that the sender has promised Promised, which is above Ballot.
 	MsgNack
@@ -101,8 +101,8 @@ const (
 	MsgChosen
 	// MsgForward hands Request and Command to the leader. Seq tells the sender's incarnations apart. Timeout.
 	MsgForward
-	// MsgForwardReply is the leader's answer to Request: Outcome, Result, Reason, with the Seq of the forward. First and
-	// Promised are the slot and the ballot the answer comes from. Ballot is the one the sender leads, if it does.
+	// MsgForwardReply is the leader's answer to Request: Outcome, Result, Reason, with the Seq of the forward. First
+	// and Promised are the slot and the ballot the answer comes from. Ballot is the one the sender leads, if it does.
 	MsgForwardReply
 )
 

@@ -148,7 +148,9 @@ func commands() *rapid.Generator[Command] {
 			Op:     Op(rapid.Uint8Range(0, 5).Draw(t, "op")),
 			Key:    rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "key"),
 			Value:  rapid.SampledFrom([]string{"", "a", "b", "a longer value"}).Draw(t, "value"),
-			Expect: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "expect"), ExpectAbsent: rapid.Bool().Draw(t, "absent"),
+			Expect: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "expect"),
+
+			ExpectAbsent: rapid.Bool().Draw(t, "absent"),
 		}
 	})
 }
@@ -237,7 +239,8 @@ func TestStoreIsTheModel(t *testing.T) {
 				t.Fatalf("Apply(%+v) = %+v, want %+v", c, got, want)
 			}
 			if s.Keys() != len(m.registers) || s.Sessions() != len(m.latest) {
-				t.Fatalf("%d keys and %d sessions, want %d and %d", s.Keys(), s.Sessions(), len(m.registers), len(m.latest))
+				t.Fatalf("%d keys and %d sessions, want %d and %d",
+					s.Keys(), s.Sessions(), len(m.registers), len(m.latest))
 			}
 			content := string(s.Snapshot())
 			if old, ok := contents[s.Hash()]; ok && old != content {

@@ -111,8 +111,10 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestDecodeIsStrict(t *testing.T) {
 	m := protocol.Message{
 		Kind: protocol.MsgAccept, From: 1, To: 2, Ballot: protocol.Ballot{Round: 3, Node: 1},
-		Entries: []protocol.Entry{{Slot: 9, Batch: []register.Command{{Client: 4, Seq: 5, Op: register.OpWrite, Key: "x"}}}},
-		Reason:  "why",
+		Entries: []protocol.Entry{{
+			Slot: 9, Batch: []register.Command{{Client: 4, Seq: 5, Op: register.OpWrite, Key: "x"}},
+		}},
+		Reason: "why",
 	}
 	good := AppendMessage(nil, &m)
 	patch := func(at int, b byte) []byte {
