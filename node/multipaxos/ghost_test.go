@@ -15,19 +15,22 @@ type ghost struct {
 	nodes     int
 	violation error
 
-	proposed map[ballotSlot]string                        // one value per ballot and slot
-	accepted map[ballotSlot]map[protocol.NodeID]bool      // whose disk holds it
-	chosen   map[protocol.Slot]string                     // one value per slot
-	batches  map[protocol.Slot][]register.Command         // the same, not as text
-	owners   map[protocol.Ballot]string                   // one incarnation per ballot
-	promised map[protocol.NodeID]protocol.Ballot          // the highest promise that left the node
-	applied  map[string]protocol.Slot                     // by incarnation
-	hashes   map[protocol.Slot]uint64                     // of the state at an applied prefix
-	shadow   *register.Store                              // folds the chosen values
-	folded   protocol.Slot                                // how far
-	results  map[protocol.Slot]map[string]register.Result // what the fold answered
-	logReads map[protocol.Slot][]logRead                  // what reads in the log saw
-	versions map[string][]version                         // of every register
+	reports  reports                                              // what promises have said
+	checked  map[ballotSlot]bool                                  // proposals found to be safe
+	disks    map[protocol.NodeID]map[protocol.Slot]protocol.Entry // what each node holds, as far as it is durable
+	proposed map[ballotSlot]string                                // one value per ballot and slot
+	accepted map[ballotSlot]map[protocol.NodeID]bool              // whose disk holds it
+	chosen   map[protocol.Slot]string                             // one value per slot
+	batches  map[protocol.Slot][]register.Command                 // the same, not as text
+	owners   map[protocol.Ballot]string                           // one incarnation per ballot
+	promised map[protocol.NodeID]protocol.Ballot                  // the highest promise that left the node
+	applied  map[string]protocol.Slot                             // by incarnation
+	hashes   map[protocol.Slot]uint64                             // of the state at an applied prefix
+	shadow   *register.Store                                      // folds the chosen values
+	folded   protocol.Slot                                        // how far
+	results  map[protocol.Slot]map[string]register.Result         // what the fold answered
+	logReads map[protocol.Slot][]logRead                          // what reads in the log saw
+	versions map[string][]version                                 // of every register
 }
 
 type ballotSlot struct {
@@ -53,6 +56,9 @@ func newGhost(nodes int, opts Options) *ghost {
 	return &ghost{
 		shadow:   shadow,
 		nodes:    nodes,
+		reports:  make(reports),
+		checked:  make(map[ballotSlot]bool),
+		disks:    make(map[protocol.NodeID]map[protocol.Slot]protocol.Entry),
 		proposed: make(map[ballotSlot]string),
 		accepted: make(map[ballotSlot]map[protocol.NodeID]bool),
 		chosen:   make(map[protocol.Slot]string),
@@ -84,6 +90,10 @@ func (g *ghost) synced(node protocol.NodeID, r protocol.Record) {
 	if r.Kind != protocol.RecordAccept {
 		return
 	}
+	if g.disks[node] == nil {
+		g.disks[node] = make(map[protocol.Slot]protocol.Entry)
+	}
+	g.disks[node][r.Entry.Slot] = r.Entry // ballots never fall
 	at, value := ballotSlot{r.Entry.Ballot, r.Entry.Slot}, batchText(r.Entry.Batch)
 	if old, ok := g.proposed[at]; ok && old != value {
 		g.violated("slot %d holds two values in ballot %v: %q and %q", at.slot, at.ballot, old, value)
@@ -148,6 +158,9 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 		if onDisk.Less(msg.Ballot) {
 			g.violated("%v sends %v of %v, its disk has promised %v", msg.From, msg.Kind, msg.Ballot, onDisk)
 		}
+		if msg.Kind == protocol.MsgPromise {
+			g.reports.add(msg)
+		}
 		if msg.Ballot.Less(g.promised[msg.From]) {
 			g.violated("%v sends %v of %v after a promise of %v", msg.From, msg.Kind, msg.Ballot, g.promised[msg.From])
 		}
@@ -159,6 +172,7 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 				g.violated("slot %d is proposed twice in ballot %v: %q and %q", e.Slot, e.Ballot, old, value)
 			}
 			g.proposed[at] = value
+			g.safe(msg.From, e)
 		}
 	}
 }
