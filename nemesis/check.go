@@ -19,7 +19,7 @@ func (f Fault) timeProblems(length time.Duration) []problem {
 	add := func(field, format string, args ...any) {
 		problems = append(problems, problem{field: field, msg: fmt.Sprintf(format, args...)})
 	}
-	end, reverted := f.end()
+	end, reverted := f.End()
 	switch {
 	case f.At < 0:
 		add("at", "fires at %v: before the run begins", f.At)
@@ -28,7 +28,8 @@ func (f Fault) timeProblems(length time.Duration) []problem {
 	case f.For < 0:
 		add("for", "lasts %v: it must be more than nothing", f.For)
 	case reverted && end > length:
-		add("for", "lasts until %v: the run is over after %v (without \"for\" it lasts until the final heal)", end, length)
+		add("for", "lasts until %v: the run is over after %v (without \"for\" it lasts until the final heal)",
+			end, length)
 	}
 	return problems
 }

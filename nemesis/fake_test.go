@@ -43,7 +43,8 @@ func newWorld(names ...string) *world {
 	w := &world{state: map[string]*fakeHost{}, broken: map[string]error{}, slow: map[string]time.Duration{},
 		lies: map[string]bool{}, touch: func(string) {}}
 	for i, name := range names {
-		w.hosts = append(w.hosts, Host{Name: name, Peer: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), PIDFile: "/pid"})
+		peer := netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})
+		w.hosts = append(w.hosts, Host{Name: name, Peer: peer, PIDFile: "/pid"})
 		w.state[name] = &fakeHost{chains: map[string][]rule{}, met: counters{}}
 		_ = w.start(context.Background(), w.hosts[i])
 	}
@@ -59,13 +60,6 @@ func (w *world) act(ctx context.Context, host, op string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.broken[key]
-}
-
-// breakOp makes an operation of a host fail from now on, or work again.
-func (w *world) breakOp(key string, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.broken[key] = err
 }
 
 func (w *world) install(ctx context.Context, host Host, chain string, rules []rule) error {

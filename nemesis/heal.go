@@ -77,8 +77,8 @@ func heal(ctx context.Context, a actuator, hosts []Host, o HealOptions) (HealRep
 	for i, entry := range entries {
 		for _, host := range entry.Hosts {
 			if !slices.Contains(names, host) {
-				errs = append(errs, fmt.Errorf("%s (%s %s) is outstanding on %s, which is not one of the hosts", entry.ID,
-					entry.Kind, entry.Played, host))
+				errs = append(errs, fmt.Errorf("%s (%s %s) is outstanding on %s, which is not one of the hosts",
+					entry.ID, entry.Kind, entry.Played, host))
 				ill = append(ill, host)
 			}
 		}

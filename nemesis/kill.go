@@ -36,7 +36,8 @@ func (k *kill) apply(ctx context.Context) outcome {
 	if err := k.enter(names, list); err != nil {
 		return append(results, failed(err))
 	}
-	return append(results, k.each(names, func(host Host) result { return k.killOne(ctx, host, k.victims[host.Name]) })...)
+	killed := k.each(names, func(host Host) result { return k.killOne(ctx, host, k.victims[host.Name]) })
+	return append(results, killed...)
 }
 
 func (k *kill) killOne(ctx context.Context, host Host, p Process) result {

@@ -92,6 +92,7 @@ const control = "control"
 
 // newLab makes hosts n1, n2 ... on a bridge. The addresses are the prefix with the number of the host behind it.
 func newLab(t *testing.T, count int, prefix string) *lab {
+	t.Helper()
 	l := &lab{t: t, pids: map[string]int{}, shells: map[string]*keptShell{}, sockets: map[string]*net.UDPConn{}}
 	dir := t.TempDir()
 	bits := 24

@@ -350,7 +350,8 @@ func (p *parser) checkNames() {
 			p.report(where.line.number, column, where.line.text,
 				"%q is no name for a fault: up to 16 small letters, digits and dashes, a letter first", f.ID)
 		} else if other := seen[f.ID]; other != 0 {
-			p.report(where.line.number, column, where.line.text, "the fault in line %d is called %q already", other, f.ID)
+			p.report(where.line.number, column, where.line.text,
+				"the fault in line %d is called %q already", other, f.ID)
 		}
 		seen[f.ID] = where.line.number
 	}
@@ -392,7 +393,8 @@ func (s *Schedule) Format() []byte {
 }
 
 func (s *Schedule) formatHead(w io.Writer) {
-	fmt.Fprintf(w, "%s %d\nseed %d\nnodes %s\nlength %v\n\n", magic, Version, s.Seed, strings.Join(s.Nodes, " "), s.Length)
+	fmt.Fprintf(w, "%s %d\nseed %d\nnodes %s\nlength %v\n\n", magic, Version, s.Seed,
+		strings.Join(s.Nodes, " "), s.Length)
 }
 
 // labels is what to write before the faults: nothing if all are called after their places, else their names.
@@ -412,7 +414,7 @@ func forColumn(f Fault) string {
 	return "for " + f.For.String()
 }
 
-// table lines up columns; lines between rows stand as they are.
+// table lines up columns.
 type table struct {
 	rows  [][]string
 	width []int
@@ -430,9 +432,6 @@ func (t *table) row(cells ...string) {
 		t.width[i] = max(t.width[i], utf8.RuneCountInString(cell))
 	}
 }
-
-// comment adds a line by itself.
-func (t *table) comment(text string) { t.rows = append(t.rows, []string{"# " + text}) }
 
 func (t *table) write(w io.Writer) {
 	for _, cells := range t.rows {

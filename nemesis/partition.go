@@ -222,7 +222,8 @@ func (p *partition) reconnected(ctx context.Context) outcome {
 	var callers []string
 	for i, host := range p.hosts {
 		for _, other := range p.hosts[i+1:] {
-			if slices.Contains(p.cuts, Cut{host.Name, other.Name}) || slices.Contains(p.cuts, Cut{other.Name, host.Name}) {
+			there, back := Cut{host.Name, other.Name}, Cut{other.Name, host.Name}
+			if slices.Contains(p.cuts, there) || slices.Contains(p.cuts, back) {
 				pairs[host.Name] = append(pairs[host.Name], other.Name)
 			}
 		}

@@ -73,7 +73,7 @@ func drawPlan(t *rapid.T) PlanOptions {
 	return PlanOptions{
 		Seed:   rapid.Uint64().Draw(t, "seed"),
 		Nodes:  []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}[:rapid.IntRange(2, 9).Draw(t, "nodes")],
-		Length: time.Duration(rapid.Int64Range(int64(minPlanLength), int64(20*time.Minute)).Draw(t, "length")),
+		Length: time.Duration(rapid.Int64Range(int64(minPlanLength), int64(5*time.Minute)).Draw(t, "length")),
 		Term:   time.Duration(rapid.Int64Range(int64(20*time.Millisecond), int64(40*time.Second)).Draw(t, "term")),
 		Kinds: rapid.SampledFrom([][]string{
 			nil, {Partition}, {Kill}, {Pause}, {Kill, Pause}, {Pause, Partition}}).Draw(t, "kinds"),
@@ -96,7 +96,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 		}
 		last := map[string]time.Duration{}
 		for _, f := range s.Faults {
-			end, reverted := f.end()
+			end, reverted := f.End()
 			if !reverted || f.At < full.Quiet-grain || end > full.Length-full.Calm+grain || f.For < minFault {
 				t.Fatalf("%s: outside of %v .. %v, or too short", f, full.Quiet, full.Length-full.Calm)
 			}
@@ -145,7 +145,7 @@ func worst(f Fault, n int) int {
 func coverage(s *Schedule, threshold int, weight func(Fault) int) time.Duration {
 	var moments []time.Duration
 	for _, f := range s.Faults {
-		end, _ := f.end()
+		end, _ := f.End()
 		moments = append(moments, f.At, end)
 	}
 	slices.Sort(moments)
@@ -153,7 +153,7 @@ func coverage(s *Schedule, threshold int, weight func(Fault) int) time.Duration 
 	for i := 1; i < len(moments); i++ {
 		sum := 0
 		for _, f := range s.Faults {
-			if end, _ := f.end(); f.At <= moments[i-1] && end >= moments[i] {
+			if end, _ := f.End(); f.At <= moments[i-1] && end >= moments[i] {
 				sum += weight(f)
 			}
 		}

@@ -90,7 +90,7 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 		problems = append(problems, o.Schedule.Validate(), checkHosts(o.Cluster.Hosts()))
 		for _, node := range o.Schedule.Nodes {
 			if !slices.ContainsFunc(o.Cluster.Hosts(), func(h Host) bool { return h.Name == node }) {
-				problems = append(problems, fmt.Errorf("the schedule is for a node %s, which the cluster does not have", node))
+				problems = append(problems, fmt.Errorf("the schedule has a node %s, the cluster does not", node))
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if err != nil {
 		return errors.Join(err, p.revert(context.WithoutCancel(ctx), a, p.options.Now()))
 	}
-	end, reverted := fault.end()
+	end, reverted := fault.End()
 	if !reverted {
 		return nil
 	}
@@ -204,15 +204,15 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 		ID: fault.ID, Kind: fault.Kind, Detail: fault.Detail(),
 		Step: history.FaultApply, Planned: fault.At, Begin: p.options.Now(),
 	}
-	roles, notes := p.roles(ctx, fault)
+	var roles Roles
+	roles, event.Evidence = p.roles(ctx, fault)
 	resolved, err := fault.Resolve(p.options.Schedule.Nodes, p.options.Schedule.Seed, roles)
-	if err != nil {
-		if errors.Is(err, ErrNobody) {
-			event.Status, event.Evidence = history.FaultSkipped, append(notes, "skipped: "+err.Error())
-			err = nil
-		} else {
-			event.Status, event.Evidence = history.FaultFailed, notes
-		}
+	switch {
+	case errors.Is(err, ErrNobody):
+		event.Status, event.Evidence = history.FaultSkipped, append(event.Evidence, "skipped: "+err.Error())
+		return nil, p.emit(event, nil)
+	case err != nil:
+		event.Status = history.FaultFailed
 		return nil, p.emit(event, err)
 	}
 	event.Targets, event.Played = resolved.Targets, resolved.Fault.Detail()
@@ -224,7 +224,7 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)
 	defer cancel()
 	status, evidence, err := a.deed.apply(ctx).sum(history.FaultInstalled)
-	event.Status, event.Evidence = status, append(append(notes, resolved.Notes...), evidence...)
+	event.Status, event.Evidence = status, slices.Concat(event.Evidence, resolved.Notes, evidence)
 	err = p.emit(event, err)
 	a.event = event
 	entered := a.deed.entered()

@@ -58,7 +58,9 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	}
 	var group sync.WaitGroup
 	if slices.Contains(kinds, Partition) {
-		group.Go(func() { trial.partitions(ctx, newStage(newShell(cluster, defaultProbePort), hosts, nil, proveTimeout)) })
+		group.Go(func() {
+			trial.partitions(ctx, newStage(newShell(cluster, defaultProbePort), hosts, nil, proveTimeout))
+		})
 	}
 	if slices.Contains(kinds, Kill) || slices.Contains(kinds, Pause) {
 		group.Go(func() {

@@ -220,7 +220,8 @@ func TestRealHeal(t *testing.T) {
 	ledger := openLedger(t, path)
 	s := l.stage(ledger)
 	for i, text := range []string{"partition isolate n1", "partition ring n1,n2,n3", "pause n2", "kill n3"} {
-		wantStatus(t, text, s.deed(l.resolved(fmt.Sprint("f", i+1), text)).apply(background), history.FaultInstalled, history.FaultInstalled)
+		d := s.deed(l.resolved(fmt.Sprint("f", i+1), text))
+		wantStatus(t, text, d.apply(background), history.FaultInstalled, history.FaultInstalled)
 	}
 	ledger.Close()
 
@@ -234,7 +235,8 @@ func TestRealHeal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"n1: removed iptables ELENCHUS-f1", "n3: removed iptables ELENCHUS-f2", "n2: resumed process", "n3: started process",
+		"n1: removed iptables ELENCHUS-f1", "n3: removed iptables ELENCHUS-f2",
+		"n2: resumed process", "n3: started process",
 	} {
 		if !strings.Contains(strings.Join(report.Found, "\n"), want) {
 			t.Errorf("nothing like %q was found", want)

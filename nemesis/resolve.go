@@ -23,7 +23,8 @@ type Resolved struct {
 	Fault Fault
 
 	// Targets are the nodes that it is aimed at, in the order of the schedule's nodes. Of a partition these are the
-	// nodes cut off: of Split all groups but the largest, of OneWay the smaller side, of Ring all, of Bridge the bridge.
+	// nodes cut off: of Split all groups but the largest, of OneWay the smaller side, of Ring all nodes, of Bridge the
+	// bridge.
 	Targets []string
 
 	Cuts  []Cut    // what a partition cuts, ordered; nil for other kinds

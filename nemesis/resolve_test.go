@@ -15,11 +15,11 @@ import (
 var five = []string{"n1", "n2", "n3", "n4", "n5"}
 
 // mustFault reads a fault for a test.
-func mustFault(t testing.TB, text string) Fault {
-	t.Helper()
+func mustFault(tb testing.TB, text string) Fault {
+	tb.Helper()
 	f, err := parseFault("at 0s " + text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f.ID = "f1"
 	return f

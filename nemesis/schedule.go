@@ -76,7 +76,9 @@ const (
 
 var (
 	shapeNames = []string{Split, Halves, Isolate, Ring, Bridge, OneWay}
-	roleNames  = []string{RoleLeader, RoleFollower, RoleFollowers, RoleAny, RoleMinority, RoleMajority, RoleAll, RoleRest}
+	roleNames  = []string{
+		RoleLeader, RoleFollower, RoleFollowers, RoleAny, RoleMinority, RoleMajority, RoleAll, RoleRest,
+	}
 
 	// reserved are words that a node cannot be called, so that a line of a schedule has one meaning.
 	reserved = append([]string{"at", "on", "for", "between"}, append(shapeNames, roleNames...)...)
@@ -134,8 +136,8 @@ func (f Fault) String() string {
 	return strings.TrimRight(strings.Join(append(words, f.Kind, f.Detail()), " "), " ")
 }
 
-// end is when the fault is to be reverted; the second result is false if that is left to the final heal.
-func (f Fault) end() (time.Duration, bool) { return f.At + f.For, f.For != 0 }
+// End is when the fault is to be reverted; the second result is false if that is left to the final heal.
+func (f Fault) End() (time.Duration, bool) { return f.At + f.For, f.For != 0 }
 
 // Validate lists everything that is wrong with the schedule; nil means that it can be played and written to a file
 // that reads back the same.

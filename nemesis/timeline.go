@@ -53,7 +53,7 @@ func (t timeline) lanes(faults []Fault, kind string) [][]byte {
 			continue
 		}
 		from, to := t.column(f.At), t.columns-1
-		if end, reverted := f.end(); reverted {
+		if end, reverted := f.End(); reverted {
 			to = max(from, t.column(end)-1)
 		}
 		lane := 0

@@ -115,22 +115,20 @@ func draw(random *rand.Rand, forms []Form) Form {
 // breaksMajority says whether the form by itself can leave no majority of n nodes that are up and all hear each other.
 func (f Form) breaksMajority(n int) bool {
 	working := n
-	switch {
-	case f.Shape == Halves:
+	switch f.Shape {
+	case Halves:
 		working = n - n/2
-	case f.Shape == Bridge:
+	case Bridge:
 		// The bridge and the larger half hear each other.
 		working = 1 + n/2
-	case f.Shape == Ring:
+	case Ring:
 		// Everybody hears a majority, though hardly any majority hears itself: this is no outage for a leader.
 		return false
+	case OneWay:
+		working = n - 1 // all forms have one node on one side
 	default:
-		if f.Shape == Isolate || f.Shape == "" {
-			for _, target := range f.Groups[0] {
-				working -= size(target, n)
-			}
-		} else {
-			working = n - 1 // one-way cuts between one node and others
+		for _, target := range f.Groups[0] {
+			working -= size(target, n)
 		}
 	}
 	return working < n/2+1
