@@ -95,7 +95,8 @@ func TestParseReach(t *testing.T) {
 	d := netip.MustParseAddr("10.0.0.4")
 	got := parseReach([]netip.Addr{a, b, c, d},
 		"\n10.0.0.2 timeout\nfd00::3 refused\n10.0.0.1 open \n10.0.0.9 timeout\nx y")
-	want := map[netip.Addr]string{b: "timeout", d: "no answer from the probe", netip.MustParseAddr("10.0.0.9"): "timeout"}
+	stranger := netip.MustParseAddr("10.0.0.9")
+	want := map[netip.Addr]string{b: "timeout", d: "no answer from the probe", stranger: "timeout"}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
