@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -45,6 +44,7 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		add(checkLists(keys, failed))
 		add(checkAgreement(in.Nodes))
 	}
+	underWhich(s.Findings, history.Windows(in.Faults.Events))
 	if in.HistoryErr != nil {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("the history cannot be read: %v", in.HistoryErr))
 	} else if !in.History.Complete {
@@ -65,6 +65,19 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Status = verdict.Valid
 	}
 	return s
+}
+
+// underWhich adds to each finding the faults that were in effect when it showed.
+func underWhich(findings []verdict.Finding, windows []history.FaultWindow) {
+	for i := range findings {
+		f := &findings[i]
+		for _, w := range windows {
+			if f.At > 0 && w.Status == history.FaultInstalled && w.From <= f.At && f.At <= w.To {
+				f.Details = append(f.Details, fmt.Sprintf("Fault %s (%s %s) was in effect, from %s to %s.",
+					w.ID, w.Kind, orElse(w.Played, w.Detail), seconds(w.From), seconds(w.To)))
+			}
+		}
+	}
 }
 
 // failedByKey are the operations that certainly had no effect: a value of theirs that is seen all the same is worth a
@@ -88,11 +101,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	for _, r := range lin.Keys {
 		results[r.Key] = r
 	}
-	type finding struct {
-		at time.Duration
-		verdict.Finding
-	}
-	var findings []finding
+	var findings []verdict.Finding
 	operations, longest, unknown := 0, 0, 0
 	for _, k := range keys {
 		operations += len(k.Ops)
@@ -103,7 +112,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		}
 		switch r.Status {
 		case verdict.Violated:
-			findings = append(findings, finding{firstBad(k, r), linearizabilityFinding(k, failed[k.Key], r)})
+			findings = append(findings, linearizabilityFinding(k, failed[k.Key], r))
 		case verdict.Valid:
 		default:
 			if unknown++; unknown <= detailsMax {
@@ -113,7 +122,8 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		}
 	}
 	if unknown > detailsMax {
-		*reasons = append(*reasons, fmt.Sprintf("linearizability of %s more is not decided", count(unknown-detailsMax, "key")))
+		*reasons = append(*reasons,
+			fmt.Sprintf("linearizability of %s more is not decided", count(unknown-detailsMax, "key")))
 	}
 	switch {
 	case len(findings) > 0:
@@ -124,23 +134,9 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		c.Status = verdict.None
 	}
 	c.Detail = fmt.Sprintf("%s, %s, longest key %d", count(len(keys), "key"), count(operations, "operation"), longest)
-	slices.SortStableFunc(findings, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
-	out := make([]verdict.Finding, len(findings))
-	for i, f := range findings {
-		out[i] = f.Finding
-	}
-	return c, out
-}
-
-// firstBad is when a key was first known to be violated: what happened first is told first.
-func firstBad(k KeyHistory, r KeyResult) time.Duration {
-	if r.Explanation == nil {
-		return history.Forever
-	}
-	for _, op := range k.Ops {
-		if op.ID == r.Explanation.Last {
-			return op.Return
-		}
-	}
-	return history.Forever
+	// What happened first is told first; what was not explained has no time and comes last.
+	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
+		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))
+	})
+	return c, findings
 }

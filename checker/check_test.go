@@ -125,6 +125,9 @@ func TestAxes(t *testing.T) {
 		{"stale read", func(in *Input) {
 			in.History.Events = events(merge(newScript(t, "y").do(0, write(1)).do(1, read()).ops, history.Operations(in.History.Events)))
 		}, x, v, s, h, "still found nothing"},
+		{"stale read under a fault", func(in *Input) {
+			in.History.Events = events(merge(newScript(t, "y").do(0, write(1)).do(1, read()).ops, history.Operations(in.History.Events)))
+		}, x, v, s, h, "Fault f1 (kill n1) was in effect, from 0.001 s to 0.004 s."},
 		{"violation in a cut history of a failed run", func(in *Input) {
 			in.History.Events = events(newScript(t, "y").do(0, write(1)).do(1, read()).ops)
 			in.History.Complete = false

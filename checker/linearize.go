@@ -19,7 +19,7 @@ type Budget struct {
 	Total  time.Duration // to decide all keys (default 5 min)
 	Memory int64         // bytes that the searching process may occupy (default 2 GiB); [Linearize] does not watch it
 
-	Explained int           // how many violated keys are explained and drawn (default 10)
+	Explained int           // how many violated keys are explained and drawn, the earliest first (default 30)
 	Explain   time.Duration // to explain one key (default 20 s)
 }
 
@@ -27,7 +27,7 @@ func (b Budget) withDefaults() Budget {
 	b.Key = orElse(b.Key, 30*time.Second)
 	b.Total = orElse(b.Total, 5*time.Minute)
 	b.Memory = orElse(b.Memory, 2<<30)
-	b.Explained = orElse(b.Explained, 10)
+	b.Explained = orElse(b.Explained, 30)
 	b.Explain = orElse(b.Explain, 20*time.Second)
 	return b
 }
@@ -126,7 +126,7 @@ func linearize(ctx context.Context, start func() (solver, error), ops []history.
 		results[i] = d.decide(ctx, keys[i], deadline)
 	}
 	explained := 0
-	for _, i := range order {
+	for i := range keys { // in order of their first operations: what happened early explains what came later
 		if results[i].Status == verdict.Violated && explained < d.budget.Explained && ctx.Err() == nil {
 			d.explain(ctx, keys[i], &results[i])
 			explained++

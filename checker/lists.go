@@ -36,7 +36,7 @@ func checkLists(keys []KeyHistory, failed map[string][]history.Operation) (verdi
 	if len(findings) > 0 {
 		check.Status = verdict.Violated
 	}
-	check.Detail = fmt.Sprintf("%s, %s of whole lists", count(lists, "list"), count(answers, "answer"))
+	check.Detail = fmt.Sprintf("%s, %s that show the whole", count(lists, "list"), count(answers, "answer"))
 	check.Elapsed = time.Since(begin)
 	return check, findings
 }
@@ -89,7 +89,7 @@ func (l list) findings() []verdict.Finding {
 			switch {
 			case text == "":
 			case f.Summary == "":
-				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, Details: []string{account(a)}}
+				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, At: a.Return, Details: []string{account(a)}}
 			default:
 				others++
 			}
@@ -117,7 +117,8 @@ func (l list) phantom(a history.Operation) string {
 		case !ok:
 			return fmt.Sprintf("Element %d, which nobody ever appended, is in %s.", v, l.saw(a))
 		case w.Outcome == history.Fail:
-			return fmt.Sprintf("Element %d, whose append by %s had failed (%s), is in %s.", v, who(w), w.Reason, l.saw(a))
+			return fmt.Sprintf("Element %d, whose append by %s had failed (%s), is in %s.",
+				v, who(w), w.Reason, l.saw(a))
 		}
 	}
 	return ""
@@ -128,7 +129,8 @@ func (l list) duplicated(a history.Operation) string {
 	seen := make(map[int64]bool, len(a.Result.Values))
 	for _, v := range a.Result.Values {
 		if seen[v] {
-			return fmt.Sprintf("Element %d was appended once and is %d times in %s.", v, times(a.Result.Values, v), l.saw(a))
+			return fmt.Sprintf("Element %d was appended once and is %d times in %s.",
+				v, times(a.Result.Values, v), l.saw(a))
 		}
 		seen[v] = true
 	}

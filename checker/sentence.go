@@ -38,13 +38,13 @@ func outcome(op history.Operation) string {
 	s := op.Op.String()
 	switch {
 	case op.Outcome == history.Unknown:
-		return s + " → unknown"
+		return s + ", outcome unknown"
 	case op.Op.Func == history.Read, op.Op.Func == history.Append:
 		return s + " → " + op.Result.String()
 	case op.Op.Func == history.CAS && !op.Result.Matched:
-		return s + " → no match, found " + op.Result.String()
+		return s + ", no match, found " + op.Result.String()
 	}
-	return s + " → ok"
+	return s + ", ok"
 }
 
 // linearizabilityFinding says of a violated key, in one sentence, what cannot be.
@@ -62,7 +62,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	for _, op := range k.Ops {
 		byID[op.ID] = op
 	}
-	f.Summary = summary(k, failed, e, byID)
+	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
 		head := fmt.Sprintf("These %d operations alone have no legal order:", len(e.Core))
 		if len(e.Core) == 1 {

@@ -80,11 +80,13 @@ func (v Verdict) Word() string {
 
 // Finding is one thing that a checker found wrong.
 type Finding struct {
-	Checker string   `json:"checker"`       // "linearizability", "agreement", …
-	Key     string   `json:"key,omitempty"` // the register concerned
-	Summary string   `json:"summary"`       // one sentence
-	Details []string `json:"details,omitempty"`
-	File    string   `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+	Checker string `json:"checker"`       // "linearizability", "agreement", …
+	Key     string `json:"key,omitempty"` // the register concerned
+	Summary string `json:"summary"`       // one sentence
+	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
+	At      time.Duration `json:"at_ns,omitempty"`
+	Details []string      `json:"details,omitempty"`
+	File    string        `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
 
 // Check is what one checker decided.

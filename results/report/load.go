@@ -1,0 +1,86 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// Input is what a page is made from. Whatever is missing leaves a gap in the page and is said there.
+type Input struct {
+	Name     string
+	Manifest *results.Manifest
+	Verdict  verdict.Verdict
+	Checked  bool // there is a verdict
+
+	Operations []history.Operation
+	Faults     []history.FaultEvent
+	Nodes      []Node
+	Files      []File
+
+	Problems []string // what could not be read
+}
+
+// Node is what was collected from a node.
+type Node struct {
+	Name         string
+	Observations []history.Observation
+}
+
+// Load reads all that a page shows from a run's directory. Only the manifest must be readable.
+func Load(run results.Run) (Input, error) {
+	m, err := run.LoadManifest()
+	if err != nil {
+		return Input{}, err
+	}
+	in := Input{Name: run.Name(), Manifest: m}
+	problem := func(err error) { in.Problems = append(in.Problems, err.Error()) }
+	switch v, err := run.LoadVerdict(); {
+	case err == nil:
+		in.Verdict, in.Checked = v, true
+	case !errors.Is(err, fs.ErrNotExist):
+		problem(err)
+	}
+	if log, err := history.ReadFile(run.History()); err == nil {
+		in.Operations = history.Operations(log.Events)
+	} else {
+		problem(err)
+	}
+	if log, err := history.ReadFaults(run.Faults()); err == nil {
+		in.Faults = log.Events
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		problem(err)
+	}
+	for _, h := range m.Hosts {
+		n := Node{Name: h.Name}
+		if log, err := history.ReadObservations(run.Observations(h.Name)); err == nil {
+			n.Observations = log.Observations
+		} else if m.Config.Observations {
+			problem(fmt.Errorf("%s: %w", h.Name, err))
+		}
+		in.Nodes = append(in.Nodes, n)
+	}
+	if in.Files, err = files(run); err != nil {
+		problem(err)
+	}
+	return in, nil
+}
+
+// Write makes the page of the run in dir and puts it there.
+func Write(dir string) error {
+	run := results.Run{Dir: dir}
+	in, err := Load(run)
+	if err != nil {
+		return fmt.Errorf("make report: %w", err)
+	}
+	var page bytes.Buffer
+	if err := Render(&page, in); err != nil {
+		return err
+	}
+	return results.WriteFile(run.Report(), page.Bytes())
+}

@@ -1,0 +1,359 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var pageStyle string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
+	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
+}).Parse(pageSource))
+
+// page is what the template shows.
+type page struct {
+	Input
+	Style                  template.CSS
+	Findings, MoreFindings []verdict.Finding // those that are shown at once, and the rest
+	Word                   string
+	Class                  string // of the verdict
+	Axes                   []axis
+	Timeline               *timeline
+	Phases                 []phaseRows
+	Total                  verdict.OperationCount
+	Faults                 []faultRow
+	Hosts                  []hostRow
+	Facts                  []fact
+	Check                  string // the command that judges the run again
+	MoreFiles              bool
+}
+
+// axis is one axis of the verdict.
+type axis struct {
+	Name    string
+	Status  verdict.Status
+	Class   string
+	About   string // what the axis asks
+	Summary string
+	Reasons []string
+}
+
+// phaseRows are the operations of one phase.
+type phaseRows struct {
+	Phase string
+	Rows  []verdict.OperationCount
+}
+
+type faultRow struct {
+	history.FaultWindow
+	Class    string
+	Planned  time.Duration
+	Silence  time.Duration
+	OKs      int
+	Measured bool // Silence and OKs are known
+	Evidence []string
+}
+
+type hostRow struct {
+	results.Host
+	Ready       *results.NodeReady
+	Leaderships int
+	Applied     uint64
+	Boots       int
+	Files       []File
+	More        int // files that are not listed here
+}
+
+type fact struct{ Name, Value string }
+
+// findingsOpen is how many findings are shown at once.
+const findingsOpen = 3
+
+// Render writes the page.
+func Render(w io.Writer, in Input) error {
+	p := page{
+		Input: in, Style: template.CSS(pageStyle), Word: "NOT CHECKED", Class: "none",
+		Timeline: newTimeline(in), Faults: faultRows(in), Hosts: hostRows(in), Facts: facts(in.Manifest),
+		Check: "elenchus check " + in.Name,
+	}
+	if in.Checked {
+		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
+		p.Axes = axes(in.Verdict)
+		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
+	}
+	p.Findings = in.Verdict.Safety.Findings
+	if len(p.Findings) > findingsOpen+1 { // for a single one more it is not worth hiding it
+		p.Findings, p.MoreFindings = p.Findings[:findingsOpen], p.Findings[findingsOpen:]
+	}
+	if len(p.Files) > filesMax {
+		p.Files, p.MoreFiles = p.Files[:filesMax], true
+	}
+	if err := pageTemplate.Execute(w, p); err != nil {
+		return fmt.Errorf("render report: %w", err)
+	}
+	return nil
+}
+
+// href is a link to a file in the run's directory. The leading dot keeps names from being read as schemes.
+func href(rel string) string {
+	parts := strings.Split(path.Clean("/"+rel), "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return "." + strings.Join(parts, "/")
+}
+
+func wordClass(code int) string {
+	switch code {
+	case verdict.ExitValid:
+		return "good"
+	case verdict.ExitViolated:
+		return "bad"
+	case verdict.ExitHarness:
+		return "sick"
+	}
+	return "open"
+}
+
+func statusClass(s verdict.Status) string {
+	switch s {
+	case verdict.Valid, verdict.Sufficient, verdict.Healthy:
+		return "good"
+	case verdict.Violated:
+		return "bad"
+	case verdict.Failed, verdict.Interrupted:
+		return "sick"
+	case verdict.None:
+		return "none"
+	}
+	return "open"
+}
+
+func faultStatusClass(s history.FaultStatus) string {
+	switch s {
+	case history.FaultInstalled, history.FaultReverted:
+		return "good"
+	case history.FaultFailed:
+		return "sick"
+	}
+	return "none"
+}
+
+func axes(v verdict.Verdict) []axis {
+	out := []axis{
+		{Name: "Safety", Status: v.Safety.Status, About: "Did anything happen that a correct register could not have done?",
+			Summary: safetySummary(v.Safety), Reasons: v.Safety.Reasons},
+		{Name: "Liveness", Status: v.Liveness.Status, About: "Did the system answer again once it was left in peace?",
+			Summary: livenessSummary(v.Liveness), Reasons: v.Liveness.Reasons},
+		{Name: "Coverage", Status: v.Coverage.Status, About: "Was enough exercised for the answers to mean something?",
+			Summary: coverageSummary(v.Coverage), Reasons: v.Coverage.Reasons},
+		{Name: "Harness", Status: v.Harness.Status, About: "Can the run itself be trusted?",
+			Summary: harnessSummary(v.Harness), Reasons: v.Harness.Reasons},
+	}
+	for i := range out {
+		out[i].Class = statusClass(out[i].Status)
+	}
+	return out
+}
+
+func safetySummary(s verdict.Safety) string {
+	var parts []string
+	for _, c := range s.Checks {
+		if c.Status != verdict.None {
+			parts = append(parts, fmt.Sprintf("%s %s", c.Checker, c.Status))
+		}
+	}
+	if n := len(s.Findings); n > 0 {
+		parts = append(parts, plural(n, "finding"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func livenessSummary(l verdict.Liveness) string {
+	var s string
+	if l.Recovery > 0 && l.Status == verdict.Valid {
+		s = "recovered in " + compact(l.Recovery)
+	}
+	var longest verdict.FaultLiveness
+	for _, f := range l.Faults {
+		if f.LongestSilence > longest.LongestSilence {
+			longest = f
+		}
+	}
+	if longest.LongestSilence > 0 {
+		if s != "" {
+			s += "; "
+		}
+		s += fmt.Sprintf("longest silence under a fault %s (%s)", compact(longest.LongestSilence), longest.ID)
+	}
+	return s
+}
+
+func coverageSummary(c verdict.Coverage) string {
+	_, t := phases(c.Operations)
+	s := fmt.Sprintf("%s ok, %s fail, %s unknown", grouped(t.OK), grouped(t.Fail), grouped(t.Unknown))
+	installed := 0
+	for _, f := range c.Faults {
+		installed += f.Installed
+	}
+	if len(c.Faults) > 0 {
+		s += fmt.Sprintf("; %s, %s ok under them", plural(installed, "fault"), grouped(c.UnderFault))
+	}
+	if c.Leaders > 0 {
+		s += "; " + plural(c.Leaders, "leadership")
+	}
+	return s
+}
+
+func harnessSummary(h verdict.Harness) string {
+	if h.Status == verdict.Healthy {
+		return "the history is whole, and every fault was proven"
+	}
+	return ""
+}
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return grouped(n) + " " + noun
+}
+
+func phases(counts []verdict.OperationCount) (rows []phaseRows, total verdict.OperationCount) {
+	for _, c := range counts {
+		if len(rows) == 0 || rows[len(rows)-1].Phase != c.Phase {
+			rows = append(rows, phaseRows{Phase: c.Phase})
+		}
+		last := &rows[len(rows)-1]
+		last.Rows = append(last.Rows, c)
+		total.OK += c.OK
+		total.Mismatch += c.Mismatch
+		total.Fail += c.Fail
+		total.Unknown += c.Unknown
+	}
+	return rows, total
+}
+
+func faultRows(in Input) []faultRow {
+	measured := make(map[string]verdict.FaultLiveness)
+	for _, f := range in.Verdict.Liveness.Faults {
+		measured[f.ID] = f
+	}
+	var rows []faultRow
+	for _, w := range history.Windows(in.Faults) {
+		r := faultRow{FaultWindow: w, Class: faultClass(w.Kind)}
+		if f, ok := measured[w.ID]; ok {
+			r.Silence, r.OKs, r.Measured = f.LongestSilence, f.OKs, true
+		}
+		for _, e := range in.Faults {
+			if e.ID != w.ID {
+				continue
+			}
+			if e.Step == history.FaultApply {
+				r.Planned = e.Planned
+			}
+			for _, text := range e.Evidence {
+				r.Evidence = append(r.Evidence, fmt.Sprintf("%s %s: %s", e.Step, seconds(e.End), text))
+			}
+			if e.Error != "" {
+				r.Evidence = append(r.Evidence, fmt.Sprintf("%s %s: error: %s", e.Step, seconds(e.End), e.Error))
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// hostFilesMax is how many files a node's row links to; the list of all files has the rest.
+const hostFilesMax = 8
+
+func hostRows(in Input) []hostRow {
+	var rows []hostRow
+	for _, h := range in.Manifest.Hosts {
+		r := hostRow{Host: h}
+		if i := slices.IndexFunc(in.Manifest.Recovery.Nodes, func(n results.NodeReady) bool { return n.Node == h.Name }); i >= 0 {
+			r.Ready = &in.Manifest.Recovery.Nodes[i]
+		}
+		for _, n := range in.Nodes {
+			if n.Name == h.Name {
+				r.observed(n.Observations)
+			}
+		}
+		for _, f := range in.Files {
+			if rest, ok := strings.CutPrefix(f.Path, path.Join(results.NodesDir, h.Name)+"/"); ok {
+				if len(r.Files) == hostFilesMax {
+					r.More++
+					continue
+				}
+				r.Files = append(r.Files, File{Path: f.Path, Size: f.Size, What: rest})
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func (r *hostRow) observed(obs []history.Observation) {
+	boots := make(map[string]bool)
+	for _, o := range obs {
+		boots[o.Boot] = true
+		switch o.Kind {
+		case history.ObservedElected:
+			r.Leaderships++
+		case history.ObservedApplied:
+			r.Applied = max(r.Applied, o.Slot)
+		}
+	}
+	r.Boots = len(boots)
+}
+
+// facts are the things in the manifest that have no place elsewhere.
+func facts(m *results.Manifest) []fact {
+	c := m.Config
+	rate := "as fast as they can"
+	if c.Rate > 0 {
+		rate = fmt.Sprintf("%g per second, all clients together", c.Rate)
+	}
+	nemesis := "none"
+	if len(c.Nemesis) > 0 {
+		nemesis = strings.Join(c.Nemesis, ", ")
+	}
+	out := []fact{
+		{"Started", m.Started.UTC().Format("2006-01-02 15:04:05.000 MST")},
+		{"System", strings.TrimSpace(c.System + " " + c.Protocol)},
+		{"Reads", c.Reads},
+		{"Workload", c.Workload},
+		{"Clients", fmt.Sprint(c.Concurrency)},
+		{"Operations", rate},
+		{"Time limit", compact(c.TimeLimit)},
+		{"Deadline of an operation", compact(c.OpTimeout)},
+		{"Faults", nemesis},
+		{"Seed", fmt.Sprint(m.Seed)},
+		{"Lab", m.Lab},
+		{"Node program", strings.TrimSpace(m.Node.Version + " sha256:" + m.Node.SHA256)},
+		{"Harness", m.Tool.String() + " " + m.Tool.Go},
+		{"Command", strings.Join(m.Argv, " ")},
+		{"State", string(m.State)},
+	}
+	for name, value := range sorted(c.Options) {
+		out = append(out, fact{"Option " + name, value})
+	}
+	return slices.DeleteFunc(out, func(f fact) bool { return f.Value == "" || f.Value == "sha256:" })
+}

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+// summaryFindings is how many findings the terminal shows; the page has them all.
+const summaryFindings = 3
+
+// ANSI colours of a terminal, by class.
+var terminalColors = map[string]string{
+	"good": "\x1b[32m", "bad": "\x1b[31m", "open": "\x1b[33m", "sick": "\x1b[35m", "none": "\x1b[2m",
+}
+
+// Summary writes what the run in dir came to in about a dozen lines, for a terminal; with colours if color is set. Text
+// that came from elsewhere is stripped of control characters. The manifest may be nil.
+func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, color bool) error {
+	paint := func(class, text string) string {
+		if !color {
+			return text
+		}
+		return terminalColors[class] + text + "\x1b[0m"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n\n", paint(wordClass(v.ExitCode()), v.Word()), plain(v.Run))
+	for _, a := range axes(v) {
+		text := a.Summary
+		if a.Summary == "" && len(a.Reasons) > 0 {
+			text, a.Reasons = a.Reasons[0], a.Reasons[1:]
+		}
+		line := fmt.Sprintf("  %-9s %s  %s", strings.ToLower(a.Name), paint(a.Class, fmt.Sprintf("%-11s", a.Status)), plain(text))
+		fmt.Fprintln(&b, strings.TrimRight(line, " "))
+		for i, r := range a.Reasons {
+			if i == summaryFindings {
+				fmt.Fprintf(&b, "%25s%s\n", "", plural(len(a.Reasons)-i, "more reason"))
+				break
+			}
+			fmt.Fprintf(&b, "%25s%s\n", "", plain(r))
+		}
+	}
+	for i, f := range v.Safety.Findings {
+		if i == 0 {
+			fmt.Fprintln(&b)
+		}
+		if i == summaryFindings {
+			fmt.Fprintf(&b, "  and %s\n", plural(len(v.Safety.Findings)-i, "more finding"))
+			break
+		}
+		fmt.Fprintf(&b, "  %s %s\n", paint("bad", "✗"), plain(f.Summary))
+	}
+	fmt.Fprintln(&b)
+	if m != nil && m.Repeat != "" {
+		fmt.Fprintf(&b, "  repeat    %s\n", plain(m.Repeat))
+	}
+	fmt.Fprintf(&b, "  report    %s\n", plain(filepath.Join(dir, results.ReportFile)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// plain replaces what could steer a terminal.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
