@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -21,11 +22,11 @@ import (
 
 func main() {
 	local.Main() // does not return in the processes that a local lab is made of
-	os.Exit(run(os.Args, os.Stdout, os.Stderr))
+	os.Exit(execute(os.Args, os.Stdout, os.Stderr))
 }
 
-// run is the program without its process: it returns the exit code.
-func run(args []string, stdout, stderr io.Writer) int {
+// execute is the program without its process: it returns the exit code.
+func execute(args []string, stdout, stderr io.Writer) int {
 	// The first signal asks for an orderly end: heal, collect, check. Later ones are handled by who is at work then.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -76,7 +77,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		EnableBashCompletion: true,
 		Writer:               stdout,
 		ErrWriter:            stderr,
-		ExitErrHandler:       func(*cli.Context, error) {}, // run maps errors to exit codes, in one place
+		ExitErrHandler:       func(*cli.Context, error) {}, // execute maps errors to exit codes, in one place
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands:             []*cli.Command{testCommand(), checkCommand(), labCommand(), listCommand()},
@@ -88,7 +89,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 // strict makes a command and those below it refuse what cli would let pass: usage errors get our exit code, and
-// options behind the first argument, which cli hands over as arguments, are an error and not ignored.
+// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many arguments
+// there may be is what ArgsUsage says.
 func strict(c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true
@@ -103,28 +105,22 @@ func strict(c *cli.Command) {
 			return cli.ShowSubcommandHelp(ctx)
 		}
 	}
-	if c.Metadata[rawArgs] != nil {
+	if strings.Contains(c.ArgsUsage, "--") { // the arguments are somebody else's command line
 		return
 	}
-	action := c.Action
+	action, limit := c.Action, len(strings.Fields(c.ArgsUsage))
 	c.Action = func(ctx *cli.Context) error {
 		for _, arg := range ctx.Args().Slice() {
 			if len(arg) > 1 && arg[0] == '-' {
 				return usageError("option %s comes after an argument: options go first (see elenchus %s --help)", arg, c.Name)
 			}
 		}
-		if limit, ok := c.Metadata[argsMax].(int); ok && ctx.NArg() > limit {
+		if len(c.Subcommands) == 0 && ctx.NArg() > limit {
 			return usageError("unexpected argument %q (see elenchus %s --help)", ctx.Args().Get(limit), c.Name)
 		}
 		return action(ctx)
 	}
 }
-
-// Keys of cli.Command.Metadata that strict looks at.
-const (
-	rawArgs = "raw"  // the arguments are somebody else's command line: leave them alone
-	argsMax = "args" // how many arguments the command takes
-)
 
 func onUsageError(ctx *cli.Context, err error, _ bool) error {
 	name := "elenchus"

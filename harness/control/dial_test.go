@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,38 +28,44 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
+// dialFailure is one way in which a connection cannot be made.
+type dialFailure struct {
+	name    string
+	change  func(*control.Host) // makes of a good host one that fails
+	options control.Options
+	kinds   []error  // what the error must match; the first is the only one of the main kinds that it may match
+	texts   []string // what it must say
+}
+
 // Each way to fail must be told apart, and say what to look at.
 func TestDialDiagnosis(t *testing.T) {
 	e := sshdtest.Start(t)
-	strangerKey, strangerFile := sshdtest.NewKey(t, e.Dir, "stranger")
-	stranger := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(strangerKey.PublicKey())))
-	expected := ssh.FingerprintSHA256(strangerKey.PublicKey())
-	hostKey, _, _, _, err := ssh.ParseAuthorizedKey([]byte(e.HostKey))
-	if err != nil {
-		t.Fatal(err)
+	t.Setenv("SSH_AUTH_SOCK", "")
+	for _, tc := range slices.Concat(transportFailures(t), identityFailures(t, e), keyFailures(t, e)) {
+		t.Run(tc.name, func(t *testing.T) {
+			h := hostOf(e)
+			tc.change(&h)
+			c, err := control.Dial(context.Background(), h, tc.options)
+			if err == nil {
+				_ = c.Close()
+			}
+			expectError(t, err, nil, append(tc.texts, "n1: ")...)
+			for _, kind := range tc.kinds {
+				expectError(t, err, kind)
+			}
+			for _, kind := range []error{control.ErrUnreachable, control.ErrAuth, control.ErrHostKey} {
+				if tc.kinds[0] != kind && errors.Is(err, kind) {
+					t.Errorf("%v also matches %v", err, kind)
+				}
+			}
+		})
 	}
-	file := func(name, text string, mode os.FileMode) string {
-		name = filepath.Join(e.Dir, name)
-		if err := os.WriteFile(name, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	key, err := os.ReadFile(e.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign := file("known_hosts", knownhosts.Line([]string{e.Addr()}, strangerKey.PublicKey()), 0o600)
-	empty := file("empty", "", 0o600)
-	short := control.Options{DialTimeout: 100 * time.Millisecond}
+}
 
-	tests := []struct {
-		name    string
-		change  func(*control.Host)
-		options control.Options
-		kinds   []error
-		texts   []string
-	}{
+// transportFailures are those of hosts with which no SSH connection comes about.
+func transportFailures(t *testing.T) []dialFailure {
+	short := control.Options{DialTimeout: 100 * time.Millisecond}
+	return []dialFailure{
 		{"nothing listens", func(h *control.Host) { h.Port = closedPort(t) }, control.Options{},
 			[]error{control.ErrUnreachable}, []string{"nothing listens at 127.0.0.1:", "connection refused"}},
 		{"stalls after accepting", func(h *control.Host) { h.Port = listen(t, stall) }, short,
@@ -69,56 +76,67 @@ func TestDialDiagnosis(t *testing.T) {
 			[]error{control.ErrUnreachable}, []string{"ended the SSH handshake"}},
 		{"speaks something else", func(h *control.Host) { h.Port = listen(t, speakHTTP) }, control.Options{},
 			[]error{control.ErrUnreachable}, []string{"not an SSH server"}},
-		{"wrong key", func(h *control.Host) { h.KeyFile = strangerFile }, control.Options{},
-			[]error{control.ErrAuth}, []string{"user \"" + e.User + "\"", strangerFile, expected, "authorized_keys"}},
-		{"wrong user", func(h *control.Host) { h.User = "nobody-here" }, control.Options{},
-			[]error{control.ErrAuth}, []string{"user \"nobody-here\" may not log in"}},
-		{"wrong host key", func(h *control.Host) { h.HostKey = stranger }, control.Options{},
-			[]error{control.ErrHostKey}, []string{"expected ssh-ed25519 " + expected,
-				"got ssh-ed25519 " + ssh.FingerprintSHA256(hostKey)}},
-		{"host key that is none", func(h *control.Host) { h.HostKey = "ssh-ed25519 !" }, control.Options{},
-			[]error{control.ErrHostKey}, []string{"parse the pinned host key"}},
-		{"no host key", func(h *control.Host) { h.HostKey = "" }, control.Options{},
-			[]error{control.ErrHostKey}, []string{"no host key is pinned", "refusing to connect"}},
-		{"other key in known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: foreign},
-			[]error{control.ErrHostKey}, []string{"expected ssh-ed25519 " + expected, foreign + ":1", "got ssh-ed25519"}},
-		{"not in known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: empty},
-			[]error{control.ErrHostKey}, []string{empty + " has no key for 127.0.0.1:"}},
-		{"no known_hosts", func(h *control.Host) { h.HostKey = "" }, control.Options{KnownHosts: empty + "-not"},
+	}
+}
+
+// identityFailures are those of hosts that are not who they should be.
+func identityFailures(t *testing.T, e *sshdtest.Endpoint) []dialFailure {
+	key, _ := sshdtest.NewKey(t, e.Dir, "other_host")
+	other := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+	expected := "expected ssh-ed25519 " + ssh.FingerprintSHA256(key.PublicKey())
+	hostKey, _, _, _, err := ssh.ParseAuthorizedKey([]byte(e.HostKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := "got ssh-ed25519 " + ssh.FingerprintSHA256(hostKey)
+	foreign := writeFile(t, e, "known_hosts", knownhosts.Line([]string{e.Addr()}, key.PublicKey()), 0o600)
+	empty := writeFile(t, e, "no_known_hosts", "", 0o600)
+	kinds := []error{control.ErrHostKey}
+	unpin := func(h *control.Host) { h.HostKey = "" }
+	return []dialFailure{
+		{"wrong host key", func(h *control.Host) { h.HostKey = other }, control.Options{}, kinds, []string{expected, got}},
+		{"host key that is none", func(h *control.Host) { h.HostKey = "ssh-ed25519 !" }, control.Options{}, kinds,
+			[]string{"parse the pinned host key"}},
+		{"no host key", unpin, control.Options{}, kinds, []string{"no host key is pinned", "refusing to connect"}},
+		{"other key in known_hosts", unpin, control.Options{KnownHosts: foreign}, kinds,
+			[]string{expected, foreign + ":1", got}},
+		{"not in known_hosts", unpin, control.Options{KnownHosts: empty}, kinds,
+			[]string{empty + " has no key for 127.0.0.1:"}},
+		{"no known_hosts", unpin, control.Options{KnownHosts: empty + "-not"},
 			[]error{control.ErrHostKey, os.ErrNotExist}, []string{"read known hosts"}},
-		{"no key file", func(h *control.Host) { h.KeyFile += "-not" }, control.Options{},
-			[]error{control.ErrAuth, os.ErrNotExist}, []string{"read key"}},
-		{"key open to others", func(h *control.Host) { h.KeyFile = file("open", string(key), 0o644) }, control.Options{},
-			[]error{control.ErrAuth}, []string{"mode 0644", "chmod 600"}},
-		{"key that is none", func(h *control.Host) { h.KeyFile = empty }, control.Options{},
-			[]error{control.ErrAuth}, []string{"read key", empty}},
-		{"key with a passphrase", func(h *control.Host) { h.KeyFile = file("locked", lockedKey(t), 0o600) },
-			control.Options{}, []error{control.ErrAuth}, []string{"has a passphrase", "agent"}},
-		{"no key and no agent", func(h *control.Host) { h.KeyFile = "" }, control.Options{},
-			[]error{control.ErrAuth}, []string{"SSH_AUTH_SOCK"}},
-		{"options", func(*control.Host) {}, control.Options{DialTimeout: -1, ShellsMax: -2},
-			nil, []string{"dial timeout", "shells -2"}},
 	}
-	t.Setenv("SSH_AUTH_SOCK", "")
-	for _, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			h := hostOf(e)
-			tc.change(&h)
-			c, err := control.Dial(context.Background(), h, tc.options)
-			if err == nil {
-				_ = c.Close()
-			}
-			expectError(t, err, nil, tc.texts...)
-			for _, kind := range tc.kinds {
-				expectError(t, err, kind)
-			}
-			for _, kind := range []error{control.ErrUnreachable, control.ErrAuth, control.ErrHostKey} {
-				if len(tc.kinds) > 0 && tc.kinds[0] != kind && errors.Is(err, kind) {
-					t.Errorf("%v also matches %v", err, kind)
-				}
-			}
-		})
+}
+
+// keyFailures are those of users who may not log in.
+func keyFailures(t *testing.T, e *sshdtest.Endpoint) []dialFailure {
+	stranger, strangerFile := sshdtest.NewKey(t, e.Dir, "stranger")
+	key, err := os.ReadFile(e.KeyFile)
+	if err != nil {
+		t.Fatal(err)
 	}
+	use := func(file string) func(*control.Host) { return func(h *control.Host) { h.KeyFile = file } }
+	open := writeFile(t, e, "open", string(key), 0o644)
+	empty := writeFile(t, e, "empty", "", 0o600)
+	locked := writeFile(t, e, "locked", lockedKey(t), 0o600)
+	kinds := []error{control.ErrAuth}
+	return []dialFailure{
+		{"wrong key", use(strangerFile), control.Options{}, kinds, []string{"user \"" + e.User + "\"", strangerFile,
+			ssh.FingerprintSHA256(stranger.PublicKey()), "authorized_keys"}},
+		{"wrong user", func(h *control.Host) { h.User = "nobody-here" }, control.Options{}, kinds,
+			[]string{"user \"nobody-here\" may not log in"}},
+		{"no key file", use(empty + "-not"), control.Options{}, []error{control.ErrAuth, os.ErrNotExist},
+			[]string{"read key"}},
+		{"key open to others", use(open), control.Options{}, kinds, []string{"mode 0644", "chmod 600"}},
+		{"key that is none", use(empty), control.Options{}, kinds, []string{"read key", empty}},
+		{"key with a passphrase", use(locked), control.Options{}, kinds, []string{"has a passphrase", "agent"}},
+		{"no key and no agent", use(""), control.Options{}, kinds, []string{"SSH_AUTH_SOCK"}},
+	}
+}
+
+func TestDialRejectsOptions(t *testing.T) {
+	_, err := control.Dial(context.Background(), control.Host{}, control.Options{DialTimeout: -1, KeepAlive: -1,
+		ShellsMax: -2})
+	expectError(t, err, nil, "dial timeout -1ns", "keepalive -1ns", "shells -2")
 }
 
 func TestDialHonoursItsContext(t *testing.T) {
@@ -243,6 +261,15 @@ func TestRedialChecksTheHostKey(t *testing.T) {
 		}
 		return errors.Is(err, control.ErrHostKey)
 	})
+}
+
+func writeFile(t *testing.T, e *sshdtest.Endpoint, name, text string, mode os.FileMode) string {
+	t.Helper()
+	name = filepath.Join(e.Dir, name)
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // listen serves every connection with handle until the test ends.

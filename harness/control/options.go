@@ -13,7 +13,7 @@ const (
 	bulkTimeoutDefault      = 10 * time.Minute
 	keepAliveDefault        = 3 * time.Second
 	keepAliveTimeoutDefault = 10 * time.Second
-	shellsMaxDefault        = 8
+	shellsMaxDefault        = 6
 	outputBytesMaxDefault   = 16 << 20
 
 	scriptBytesMax = 1 << 20         // of Run: a script travels through the shell's standard input
@@ -40,7 +40,8 @@ type Options struct {
 	// KnownHosts is a file in OpenSSH's format, for hosts without a pinned key. There is no way to accept any key.
 	KnownHosts string
 
-	// ShellsMax is how many kept shells a host may have, and so how many Runs work at the same time; 8 when zero.
+	// ShellsMax is how many kept shells a host may have, and so how many Runs work at the same time; 6 when zero. With
+	// the sessions of Exec they must stay below the server's limit, which is 10 for OpenSSH as it comes.
 	ShellsMax int
 
 	// OutputBytesMax limits what Run collects from standard output and from standard error, each; 16 MiB when zero. A

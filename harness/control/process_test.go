@@ -160,6 +160,41 @@ func expectThreads(t *testing.T, pid int, state string) {
 	}
 }
 
+// The scripts are for any POSIX shell, not just the one that is sh here.
+func TestProcessWithOtherShells(t *testing.T) {
+	for _, shell := range []string{"busybox sh", "bash --posix"} {
+		t.Run(shell, func(t *testing.T) {
+			if _, err := exec.LookPath(strings.Fields(shell)[0]); err != nil {
+				t.Skip("not installed")
+			}
+			e := sshdtest.Start(t)
+			h := hostOf(e)
+			h.Become = filepath.Join(e.Dir, "become") // called with "sh" and more
+			text := "#!/bin/sh\nshift\nexec " + shell + " \"$@\"\n"
+			if err := os.WriteFile(h.Become, []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			c := dial(t, h, control.Options{})
+			p := helper(e, "it's")
+			start(t, c, p)
+			signalTo(t, c, p, control.SIGSTOP)
+			expectState(t, c, p, control.Stopped)
+			signalTo(t, c, p, control.SIGCONT)
+			expectState(t, c, p, control.Running)
+			signalTo(t, c, p, control.SIGKILL)
+			if err := p.Stop(context.Background(), c, 0); err != nil {
+				t.Error(err)
+			}
+			p.Argv, p.Settle = []string{"sh", "-c", "echo boom; exit 3"}, patience
+			expectError(t, p.Start(context.Background(), c), control.ErrExited, "exit status 3", "boom")
+			out, err := c.Run(context.Background(), "printf 'a\\0b'; exit 4")
+			if status, _ := control.ExitStatus(err); status != 4 || string(out.Stdout) != "a\x00b" {
+				t.Errorf("got %q, %v", out.Stdout, err)
+			}
+		})
+	}
+}
+
 // A process must live on when the connection that started it ends.
 func TestProcessOutlivesItsClient(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {

@@ -63,8 +63,9 @@ func checkBash(ctx context.Context, c *control.Client) (string, error) {
 
 // checkPeer looks for the peer address on the host's own interfaces. A wrong one makes partitions that cut nothing.
 func checkPeer(ctx context.Context, c *control.Client) (string, error) {
-	out, err := c.Run(ctx, "ip -o addr show 2>/dev/null | while read -r n dev family addr rest; do echo ${addr%/*}; done"+
-		"; hostname -I 2>/dev/null || :")
+	const script = `ip -o addr show 2>/dev/null | while read -r n dev family addr rest; do echo ${addr%/*}; done
+hostname -I 2>/dev/null || :`
+	out, err := c.Run(ctx, script)
 	if err != nil {
 		return "", err
 	}

@@ -60,7 +60,7 @@ func examine(ctx context.Context, h control.Host, o control.Options, checks []Ch
 	client, err := control.Dial(ctx, h, o)
 	reached := Finding{Host: h.Name, Check: "ssh", OK: err == nil}
 	if err != nil {
-		reached.Detail = err.Error()
+		reached.Detail = message(h, err)
 		reached.Remedy = fmt.Sprintf("try: ssh -p %d -i %s %s@%s", h.Port, h.KeyFile, h.User, h.Address)
 		return Findings{reached}
 	}
@@ -73,13 +73,16 @@ func examine(ctx context.Context, h control.Host, o control.Options, checks []Ch
 		cancel()
 		f := Finding{Host: h.Name, Check: check.Name, OK: err == nil, Detail: detail}
 		if err != nil {
-			f.Detail = strings.TrimPrefix(err.Error(), h.Name+": ")
+			f.Detail = message(h, err)
 			f.Remedy = check.Remedy
 		}
 		found = append(found, f)
 	}
 	return found
 }
+
+// message is an error without the host's name, which stands beside it.
+func message(h control.Host, err error) string { return strings.TrimPrefix(err.Error(), h.Name+": ") }
 
 // OK reports whether all is well. Nothing found is not well.
 func (f Findings) OK() bool {

@@ -41,7 +41,7 @@ const (
 put; echo ours`
 	renewScript = `if [ "$held" ] && [ "$held" != "$mine" ]; then echo held 0 "$owner"; exit 0; fi
 put; echo ours`
-	releaseScript = `[ "$held" != "$mine" ] || rm -f $dir/lock; echo ours`
+	releaseScript = `[ "$held" != "$mine" ] || rm -f $dir/lock $dir/lock.new; echo ours`
 )
 
 // run runs one of the scripts on one host.
@@ -60,7 +60,8 @@ func (h hostLocks) run(ctx context.Context, c *control.Client, script string) er
 		e := &InUseError{Lab: h.lab, Node: c.Host().Name}
 		_ = json.Unmarshal([]byte(owner), &e.Holder) // of an unreadable one it says "somebody"
 		if seconds, err := strconv.Atoi(left); err == nil && seconds > 0 {
-			e.Advice = fmt.Sprintf("if that one is dead, the host is free in %d s, or at once with --break-lock", seconds)
+			const advice = "if that one is dead, the host is free in %d s, or at once with --break-lock"
+			e.Advice = fmt.Sprintf(advice, seconds)
 		}
 		return e
 	}

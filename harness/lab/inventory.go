@@ -25,8 +25,8 @@ const (
 	Vagrant Kind = "vagrant"
 )
 
-// hostsMax is as many hosts as an inventory may list: more than any test of a quorum system can use.
-const hostsMax = 64
+// HostsMax is as many hosts as an inventory may list: more than any test of a quorum system can use.
+const HostsMax = 64
 
 // Inventory is a lab: its hosts, how to reach them and what they can do.
 type Inventory struct {
@@ -42,20 +42,25 @@ type Inventory struct {
 type file struct {
 	Name     string      `toml:"name"`
 	Kind     Kind        `toml:"kind,omitempty"`
-	Defaults fileHost    `toml:"defaults,omitempty"`
+	Defaults fileCommon  `toml:"defaults,omitempty"`
 	Hosts    []*fileHost `toml:"host"`
 }
 
 type fileHost struct {
-	Name         string   `toml:"name,omitempty"`
-	Address      string   `toml:"address,omitempty"`
+	Name    string `toml:"name,omitempty"`
+	Address string `toml:"address,omitempty"`
+	Peer    string `toml:"peer,omitempty"`
+	HostKey string `toml:"host_key,omitempty"`
+	fileCommon
+}
+
+// fileCommon is what hosts may have in common.
+type fileCommon struct {
 	Port         int      `toml:"port,omitempty"`
 	User         string   `toml:"user,omitempty"`
 	KeyFile      string   `toml:"key_file,omitempty"`
-	HostKey      string   `toml:"host_key,omitempty"`
 	KnownHosts   string   `toml:"known_hosts,omitempty"`
 	Become       *string  `toml:"become,omitempty"`
-	Peer         string   `toml:"peer,omitempty"`
 	Capabilities []string `toml:"capabilities,omitempty"`
 }
 
@@ -135,7 +140,7 @@ func label(h control.Host, i int) string {
 }
 
 // resolve completes a host from the defaults and reports what cannot be understood.
-func (h *fileHost) resolve(def fileHost, dir string) (control.Host, []error) {
+func (h *fileHost) resolve(def fileCommon, dir string) (control.Host, []error) {
 	var errs []error
 	host := control.Host{
 		Name:         h.Name,
@@ -162,7 +167,8 @@ func (h *fileHost) resolve(def fileHost, dir string) (control.Host, []error) {
 		}
 		host.Peer = addr.Unmap()
 	}
-	if known := expand(first(h.KnownHosts, def.KnownHosts), dir); host.HostKey == "" && known != "" && host.Address != "" {
+	known := expand(first(h.KnownHosts, def.KnownHosts), dir)
+	if host.HostKey == "" && known != "" && host.Address != "" {
 		key, err := knownHostKey(known, host.Address, host.Port)
 		if err != nil {
 			errs = append(errs, err)
@@ -201,8 +207,10 @@ func (inv Inventory) Marshal() ([]byte, error) {
 	f := file{Name: inv.Name, Kind: inv.Kind}
 	for _, h := range inv.Hosts {
 		f.Hosts = append(f.Hosts, &fileHost{
-			Name: h.Name, Address: h.Address, Port: h.Port, User: h.User, KeyFile: h.KeyFile, HostKey: h.HostKey,
-			Become: &h.Become, Peer: h.Peer.String(), Capabilities: h.Capabilities,
+			Name: h.Name, Address: h.Address, Peer: h.Peer.String(), HostKey: h.HostKey,
+			fileCommon: fileCommon{
+				Port: h.Port, User: h.User, KeyFile: h.KeyFile, Become: &h.Become, Capabilities: h.Capabilities,
+			},
 		})
 	}
 	data, err := toml.Marshal(f)

@@ -90,9 +90,9 @@ type Lock struct {
 }
 
 // Acquire takes the lab for one test, or says who has it ([*InUseError]). A local lab is locked by a file that the
-// kernel unlocks when the holder dies. Any other is locked on its hosts, which may be shared by harnesses that know nothing of
-// one another: through the clients, which must stay open until Release, with a lease. Either all hosts are locked or
-// none is.
+// kernel unlocks when the holder dies. Any other is locked on its hosts, which may be shared by harnesses that know
+// nothing of one another: through the clients, which must stay open until Release, with a lease. Either all hosts are
+// locked or none is.
 func Acquire(ctx context.Context, inv Inventory, clients []*control.Client, o LockOptions) (*Lock, error) {
 	if o.Lease == 0 {
 		o.Lease = leaseDefault

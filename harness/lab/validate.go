@@ -35,8 +35,8 @@ func (inv Inventory) problems() []error {
 	if !slices.Contains([]Kind{Local, Listed, Vagrant}, inv.Kind) {
 		errs = append(errs, fmt.Errorf("kind %q is none of local, inventory, vagrant", inv.Kind))
 	}
-	if n := len(inv.Hosts); n == 0 || n > hostsMax {
-		errs = append(errs, fmt.Errorf("%d hosts: there must be 1 to %d", n, hostsMax))
+	if n := len(inv.Hosts); n == 0 || n > HostsMax {
+		errs = append(errs, fmt.Errorf("%d hosts: there must be 1 to %d", n, HostsMax))
 	}
 	for i, h := range inv.Hosts {
 		for _, err := range hostProblems(h) {

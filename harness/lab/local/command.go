@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,7 +81,7 @@ func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*comma
 		return nil, err
 	}
 	s.witness.reset()
-	env := append(f.Env, EnvFile+"="+filepath.Join(s.spec.Dir, inventoryFile))
+	env := slices.Concat(f.Env, []string{EnvFile + "=" + filepath.Join(s.spec.Dir, inventoryFile)})
 	pid, dead, err := s.reaper.start(path, f.Argv, env, f.Dir, files, &syscall.SysProcAttr{Setpgid: group})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ var insideRoles = map[string]func(context.Context, *insider) error{
 	"partition": insidePartition,
 	"processes": insideProcesses,
 	"doctor":    insideDoctor,
+	"lock":      insideLock,
 	"park":      insidePark,
 }
 

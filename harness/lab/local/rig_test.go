@@ -56,19 +56,23 @@ type rig struct {
 	dir  string
 }
 
-func eachMode(t *testing.T, f func(*testing.T, *rig)) {
+func eachMode(t *testing.T, f func(*rig)) {
+	t.Helper()
 	for _, m := range modes() {
-		t.Run(m.name, func(t *testing.T) { f(t, newRig(t, m)) })
+		t.Run(m.name, func(t *testing.T) { f(newRig(t, m)) })
 	}
 }
 
-func newRig(t testing.TB, m mode) *rig {
-	base, err := os.MkdirTemp("", "elenchus-test-") // t.TempDir() is closed to other users
-	if err != nil {
-		t.Fatal(err)
+func newRig(tb testing.TB, m mode) *rig {
+	tb.Helper()
+	base := tb.TempDir()
+	if m.user != 0 {
+		// Go closes the directory above it to other users.
+		if err := os.Chmod(filepath.Dir(base), 0o755); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(base) })
-	r := &rig{t: t, mode: m, dir: filepath.Join(base, "labs")}
+	r := &rig{t: tb, mode: m, dir: filepath.Join(base, "labs")}
 	r.give(base)
 	return r
 }
@@ -220,15 +224,15 @@ func foreign(namespaces []string) map[string]bool {
 }
 
 // eventually waits for what is bound to happen, and fails the test when it does not.
-func eventually(t testing.TB, what string, done func() (bool, string)) {
-	t.Helper()
+func eventually(tb testing.TB, what string, done func() (bool, string)) {
+	tb.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		ok, state := done()
 		if ok {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s: %s", what, state)
+			tb.Fatalf("%s: %s", what, state)
 		}
 	}
 }
@@ -252,9 +256,9 @@ func (r *rig) assertGone(namespaces map[string]bool) {
 	}
 }
 
-func signalGroup(t testing.TB, cmd *exec.Cmd, sig syscall.Signal) {
-	t.Helper()
+func signalGroup(tb testing.TB, cmd *exec.Cmd, sig syscall.Signal) {
+	tb.Helper()
 	if err := unix.Kill(-cmd.Process.Pid, sig); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -182,7 +183,7 @@ func (l *link) command(ctx context.Context, o Options, argv, env []string) (int,
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
-	env = append(append([]string(nil), env...), EnvCaller+"="+strconv.Itoa(os.Getpid()))
+	env = slices.Concat(env, []string{EnvCaller + "=" + strconv.Itoa(os.Getpid())})
 	files := o.files()
 	if err := l.send(frame{Op: opExec, Argv: argv, Env: env, Dir: dir}, files[:]...); err != nil {
 		return 0, fmt.Errorf("run command: %w", err)

@@ -43,6 +43,9 @@ type supervisor struct {
 	witness *witness
 	keys    labKeys
 
+	ending sync.Once
+	ended  chan struct{} // closed when the lab shall end
+
 	mu       sync.Mutex
 	hosts    []int // process ids by host, 0 when dead
 	commands map[int]struct{}
@@ -62,8 +65,10 @@ func supervise() error {
 	if f.Op != opBuild || f.Lab == nil {
 		return fmt.Errorf("wait for instructions: got %q", f.Op)
 	}
-	s := &supervisor{spec: *f.Lab, since: time.Now(), witness: newWitness(), commands: make(map[int]struct{})}
-	s.reaper = newReaper()
+	s := &supervisor{
+		spec: *f.Lab, since: time.Now(), reaper: newReaper(), witness: newWitness(), ended: make(chan struct{}),
+		commands: make(map[int]struct{}),
+	}
 	if err := s.build(); err != nil {
 		return control.send(frame{Op: opError, Error: err.Error(), Unavailable: errors.Is(err, ErrUnavailable)})
 	}
@@ -75,7 +80,8 @@ func supervise() error {
 	if !stay {
 		return nil
 	}
-	select {}
+	<-s.ended
+	return nil
 }
 
 // build makes the enclosure, the hosts, and the inventory that describes them.
@@ -168,8 +174,9 @@ func (s *supervisor) startHost(i int) (*link, error) {
 	defer func() { _ = null.Close() }()
 	pid, dead, err := s.reaper.start("/proc/self/exe", []string{hostProcName}, os.Environ(), "/",
 		[]*os.File{null, log, log, theirs}, &syscall.SysProcAttr{
-			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
-			Setsid:     true, // a terminal's Ctrl-C is for the command, not for the hosts
+			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS |
+				unix.CLONE_NEWIPC,
+			Setsid: true, // a terminal's Ctrl-C is for the command, not for the hosts
 		})
 	if err != nil {
 		ours.close()
@@ -241,7 +248,8 @@ func (s *supervisor) serve(l *link, first bool) (stay bool) {
 		case opStatus:
 			answer = frame{Op: opStatus, Status: s.status()}
 		case opDown:
-			os.Exit(0)
+			s.end()
+			continue
 		default:
 			err = fmt.Errorf("operation %q is unknown", f.Op)
 		}
@@ -254,6 +262,9 @@ func (s *supervisor) serve(l *link, first bool) (stay bool) {
 		}
 	}
 }
+
+// end lets the supervisor's main function return, and with the process everything in its namespaces ends.
+func (s *supervisor) end() { s.ending.Do(func() { close(s.ended) }) }
 
 // listen opens the socket of a named lab and answers whoever comes, if it is the lab's owner.
 func (s *supervisor) listen() error {

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/checker"
+	"elenchus/harness/run"
+	"elenchus/results"
+	"elenchus/workloads"
+)
+
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "judge a run again, from its files alone",
+		ArgsUsage: "[RUN]",
+		Description: "RUN is a run directory, the name of one, or latest (the default). The verdict and the exit code are\n" +
+			"those of the run; the report is written anew.",
+		Flags: withEnv([]cli.Flag{
+			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
+				Usage: "the linearizability check may take `TIME`"},
+			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+			resultsFlag(),
+			jsonFlag(),
+		}),
+		Action: checkAction,
+		Subcommands: []*cli.Command{{
+			Name: run.CheckWorker, Hidden: true, Usage: "check the keys that come in on standard input",
+			Action: func(*cli.Context) error { return checker.WorkerMain(os.Stdin, os.Stdout, workloads.Model()) },
+		}},
+	}
+}
+
+func checkAction(c *cli.Context) error {
+	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
+		return usageError("--check-time must be positive, and --check-memory at least 64")
+	}
+	dir, err := results.Open(c.String("results"), c.Args().First())
+	if err != nil {
+		return usageError("%v", err)
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	v, err := run.Check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
+	if err != nil {
+		return err
+	}
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab/local"
+	"elenchus/harness/run"
+	"elenchus/nemesis"
+	"elenchus/results/verdict"
+)
+
+func labCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "lab",
+		Usage: "bring a lab up, look at it, run commands in it, take it down",
+		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab that\n" +
+			"was brought up stays, and tests use it until it is taken down.",
+		Subcommands: []*cli.Command{
+			{Name: "up", Usage: "bring a local lab up and leave it up",
+				Flags: withEnv(labFlags()), Action: labUp},
+			{Name: "down", Usage: "end a local lab and everything in it",
+				Flags: withEnv(append(labFlags(), &cli.BoolFlag{Name: "force", Category: catLab,
+					Usage: "even if a test is running in it"})), Action: labDown},
+			{Name: "status", Usage: "what is up, and who uses it",
+				Flags: withEnv(append(labFlags(), jsonFlag())), Action: labStatus},
+			{Name: "exec", Usage: "run a command on a host, or beside the hosts", ArgsUsage: "[HOST] -- COMMAND [ARG...]",
+				Description: "With a HOST the command runs there, over SSH. Without, it runs in the lab's enclosure, where the\n" +
+					"hosts can be reached; that is for local labs only.",
+				Flags: withEnv(labFlags()), Action: labExec},
+			{Name: "doctor", Usage: "prove, host by host, that everything a test needs works here",
+				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
+					Value: "all", Usage: "prove these `KINDS` of faults"})), Action: labDoctor},
+		},
+	}
+}
+
+// onlyLocal refuses what makes no sense for hosts that somebody else keeps.
+func onlyLocal(c *cli.Context, what string) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	switch kind := c.String("lab"); kind {
+	case "vagrant":
+		return usageError("lab %s is for local labs: vagrant %s does it for these", what, map[string]string{
+			"up": "up", "down": "destroy", "status": "status"}[what])
+	case "inventory":
+		return usageError("lab %s is for local labs: the hosts of an inventory are not ours to bring up or down", what)
+	}
+	return nil
+}
+
+func labUp(c *cli.Context) error {
+	if err := onlyLocal(c, "up"); err != nil {
+		return err
+	}
+	begin := time.Now()
+	state, err := local.Up(c.Context, c.String("lab-name"), localOptions(c))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "lab %s is up after %v: %d hosts\n", state.Name,
+		time.Since(begin).Round(time.Millisecond), len(state.Hosts))
+	return nil
+}
+
+func labDown(c *cli.Context) error {
+	if err := onlyLocal(c, "down"); err != nil {
+		return err
+	}
+	begin := time.Now()
+	name := c.String("lab-name")
+	if err := local.Down(c.Context, name, localOptions(c), c.Bool("force")); err != nil {
+		if errors.Is(err, local.ErrInUse) {
+			return fmt.Errorf("%w (--force ends it all the same)", err)
+		}
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "lab %s is down after %v\n", name, time.Since(begin).Round(time.Millisecond))
+	return nil
+}
+
+func labStatus(c *cli.Context) error {
+	if err := onlyLocal(c, "status"); err != nil {
+		return err
+	}
+	names, err := local.List(localOptions(c))
+	if err != nil {
+		return err
+	}
+	if c.IsSet("lab-name") {
+		if !slices.Contains(names, c.String("lab-name")) {
+			return notUp(c.String("lab-name"), names)
+		}
+		names = []string{c.String("lab-name")}
+	}
+	states := make([]local.State, 0, len(names))
+	for _, name := range names {
+		state, err := local.Status(c.Context, name, localOptions(c))
+		if err != nil {
+			return err
+		}
+		states = append(states, state)
+	}
+	if c.Bool("json") {
+		return printJSON(c, states)
+	}
+	if len(states) == 0 {
+		fmt.Fprintln(c.App.Writer, "no lab is up")
+	}
+	for _, s := range states {
+		printState(c, s)
+	}
+	return nil
+}
+
+func printState(c *cli.Context, s local.State) {
+	use := "free"
+	if s.User != "" {
+		use = "in use by " + s.User
+	}
+	fmt.Fprintf(c.App.Writer, "lab %s: up for %v, %s\n", s.Name, time.Since(s.Since).Round(time.Second), use)
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, h := range s.Hosts {
+		health := fmt.Sprintf("process %d", h.Process)
+		if h.Process == 0 {
+			health = "dead"
+		}
+		fmt.Fprintf(tw, "  %s\t%v\t%s\n", h.Name, h.Address, health)
+	}
+	_ = tw.Flush() // as far as it can be told, like all output to a terminal
+}
+
+func labExec(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	host, argv, err := splitExec(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enterLab(c, true)
+	}
+	if host == "" {
+		if c.String("lab") != "local" {
+			return usageError("name a host: elenchus lab exec HOST -- COMMAND (without one, only in local labs)")
+		}
+		return execHere(argv)
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	for _, h := range inv.Hosts {
+		if h.Name == host {
+			return execOn(c, h, argv)
+		}
+	}
+	return usageError("there is no host %s in lab %s", host, inv.Name)
+}
+
+// splitExec reads "[HOST] -- COMMAND ARG...". What stands before the dashes reaches us without them when it is nothing.
+func splitExec(args []string) (host string, argv []string, err error) {
+	if i := slices.Index(args, "--"); i == 1 && len(args) > 2 {
+		return args[0], args[2:], nil
+	}
+	// A leading "--" has been taken away by the option parser.
+	if slices.Contains(os.Args, "--") && len(args) > 0 && !slices.Contains(args, "--") {
+		return "", args, nil
+	}
+	return "", nil, usageError("say what to run: elenchus lab exec [HOST] -- COMMAND [ARG...]")
+}
+
+// execOn runs a command on a host over SSH, with this program's standard input and output.
+func execOn(c *cli.Context, h control.Host, argv []string) error {
+	client, err := control.Dial(c.Context, h, control.Options{BulkTimeout: 24 * time.Hour})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	err = client.Exec(c.Context, control.QuoteAll(argv), os.Stdin, os.Stdout)
+	if status, ok := control.ExitStatus(err); ok {
+		failed := &control.Error{}
+		if errors.As(err, &failed) && failed.Stderr != "" {
+			fmt.Fprintln(c.App.ErrWriter, strings.TrimRight(failed.Stderr, "\n"))
+		}
+		return exitError{code: status}
+	}
+	return err
+}
+
+// labDoctor checks the hosts and proves the faults.
+func labDoctor(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	kinds, err := nemesis.ParseKinds(c.String("nemesis"))
+	if err != nil {
+		return usageError("--nemesis: %v", err)
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enterLab(c, false)
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
+	defer cancel()
+	findings, err := run.Doctor(ctx, inv, kinds)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		if err := printJSON(c, findings); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(c.App.Writer, findings)
+	}
+	if !findings.OK() {
+		return exitError{code: verdict.ExitHarness}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/workloads"
+)
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "list",
+		Usage: "list workloads, nemeses or runs",
+		Subcommands: []*cli.Command{
+			{Name: "workloads", Usage: "what clients can do",
+				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listWorkloads},
+			{Name: "nemeses", Usage: "the kinds of faults, and how a schedule writes them",
+				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listNemeses},
+			{Name: "runs", Usage: "the runs that are kept, the newest first",
+				Flags: withEnv([]cli.Flag{resultsFlag(), jsonFlag()}), Action: listRuns},
+		},
+	}
+}
+
+func listWorkloads(c *cli.Context) error {
+	type row struct {
+		Name       string   `json:"name"`
+		Summary    string   `json:"summary"`
+		Operations []string `json:"operations"`
+	}
+	var rows []row
+	for _, w := range workloads.All() {
+		r := row{Name: w.Name, Summary: w.Summary}
+		for _, f := range w.Funcs {
+			r.Operations = append(r.Operations, string(f))
+		}
+		rows = append(rows, r)
+	}
+	if c.Bool("json") {
+		return printJSON(c, rows)
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Operations, " "), r.Summary)
+	}
+	return tw.Flush()
+}
+
+func listNemeses(c *cli.Context) error {
+	kinds := nemesis.Kinds()
+	if c.Bool("json") {
+		return printJSON(c, kinds)
+	}
+	for i, k := range kinds {
+		if i > 0 {
+			fmt.Fprintln(c.App.Writer)
+		}
+		fmt.Fprintf(c.App.Writer, "%s: %s\n", k.Name, k.Summary)
+		fmt.Fprintf(c.App.Writer, "  needs %s\n", strings.Join(k.Needs, ", "))
+		for _, form := range k.Forms {
+			fmt.Fprintf(c.App.Writer, "  at 5s for 2s %s\n", form)
+		}
+	}
+	return nil
+}
+
+func listRuns(c *cli.Context) error {
+	runs, err := results.List(c.String("results"))
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, runsJSON(runs))
+	}
+	if len(runs) == 0 {
+		fmt.Fprintf(c.App.Writer, "no runs in %s yet: elenchus test makes one\n", c.String("results"))
+		return nil
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, r := range runs {
+		fmt.Fprintln(tw, runRow(r))
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/nemesis"
+	"elenchus/results/report"
+	"elenchus/workloads"
+)
+
+func testCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "test",
+		Usage: "run a workload under faults and judge what the clients saw",
+		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs the\n" +
+			"workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
+			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
+		Flags:  withEnv(append(labFlags(), testFlags()...)),
+		Action: testAction,
+		BashComplete: func(c *cli.Context) {
+			for _, w := range workloads.All() {
+				fmt.Fprintln(c.App.Writer, "--workload="+w.Name)
+			}
+			cli.DefaultCompleteWithFlags(c.Command)(c)
+		},
+	}
+}
+
+func testFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "register",
+			Usage: "what the clients do: `NAME` from elenchus list workloads"},
+		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 30 * time.Second,
+			Usage: "run the workload for `TIME`"},
+		&cli.Float64Flag{Name: "rate", Category: catWorkload, Value: 200,
+			Usage: "at most `OPS` operations a second over all clients; 0 is as fast as answers come"},
+		&cli.StringFlag{Name: "concurrency", Category: catWorkload, Value: "2n",
+			Usage: "`CLIENTS`: a number, or one for each node: 2n"},
+		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
+			Usage: "a client waits `TIME` for an answer"},
+		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
+			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "partition,kill,pause",
+			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
+		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
+			Usage: "play the schedule in `FILE` instead of planning one"},
+		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
+		&cli.StringFlag{Name: "reads", Category: catSystem, Value: "quorum",
+			Usage: "how nodes serve reads: `KIND` is quorum, log, or local (knowingly stale)"},
+		&cli.DurationFlag{Name: "election-timeout", Category: catSystem,
+			Usage: "of the nodes (default: their own)", DefaultText: "the node's"},
+		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
+			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
+		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
+			Usage: "a further option for the nodes, such as --node-flag=--window=8 (repeatable)"},
+		&cli.DurationFlag{Name: "recovery-timeout", Category: catChecking, Value: 30 * time.Second,
+			Usage: "after the last heal every node must answer within `TIME`"},
+		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
+			Usage: "the linearizability check may take `TIME`"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		resultsFlag(),
+		jsonFlag(),
+	}
+}
+
+func testAction(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	seed, err := chooseSeed(c)
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		names := run.NodeNames(c.Int("nodes"))
+		opts, err := testOptions(c, seed, names)
+		if err != nil {
+			return err
+		}
+		if c.Bool("dry-run") {
+			return dryRun(c, opts, names)
+		}
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(inv.Hosts))
+	for i, h := range inv.Hosts {
+		names[i] = h.Name
+	}
+	opts, err := testOptions(c, seed, names)
+	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return dryRun(c, opts, names)
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	outcome, err := run.Test(c.Context, opts, inv, ui)
+	if err != nil {
+		return err
+	}
+	return conclude(c, ui, outcome)
+}
+
+// chooseSeed is the seed of the run: the user's, else one that is drawn.
+func chooseSeed(c *cli.Context) (uint64, error) {
+	if c.IsSet("seed") {
+		return c.Uint64("seed"), nil
+	}
+	var b [4]byte // short enough to be typed
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("draw a seed: %w", err)
+	}
+	return uint64(binary.LittleEndian.Uint32(b[:])), nil
+}
+
+// testOptions turns the command line into options, complete and valid, for nodes of these names.
+func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, error) {
+	opts := run.Options{
+		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
+		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
+		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
+		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"), Argv: commandLine(),
+		BreakLock: c.Bool("break-lock"),
+	}
+	var err error
+	if opts.Nemesis, err = nemesis.ParseKinds(c.String("nemesis")); err != nil {
+		return opts, usageError("--nemesis: %v", err)
+	}
+	if opts.Concurrency, err = run.ParseConcurrency(c.String("concurrency"), len(names)); err != nil {
+		return opts, usageError("--concurrency: %v", err)
+	}
+	if path := c.String("schedule"); path != "" {
+		if c.IsSet("nemesis") {
+			return opts, usageError("--schedule says which faults there are: leave --nemesis out")
+		}
+		if opts.Schedule, err = readSchedule(path, names); err != nil {
+			return opts, err
+		}
+		if !c.IsSet("time-limit") {
+			opts.TimeLimit = opts.Schedule.Length
+		}
+	}
+	if err := opts.Validate(len(names)); err != nil {
+		return opts, usageError("%v", err)
+	}
+	if !c.Bool("dry-run") {
+		if opts.NodeBinary, err = nodeBinary(c.String("node-binary")); err != nil {
+			return opts, err
+		}
+	}
+	if _, err := run.Plan(opts, names); err != nil {
+		return opts, usageError("%v", err)
+	}
+	return opts, nil
+}
+
+// readSchedule reads a schedule for nodes of these names.
+func readSchedule(path string, names []string) (*nemesis.Schedule, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usageError("--schedule: %v", err)
+	}
+	schedule, err := nemesis.Parse(path, text)
+	if err != nil {
+		return nil, usageError("%v", err)
+	}
+	have := make(map[string]bool)
+	for _, name := range names {
+		have[name] = true
+	}
+	for _, name := range schedule.Nodes {
+		if !have[name] {
+			return nil, usageError("%s is for nodes %v, the lab has %v", path, schedule.Nodes, names)
+		}
+	}
+	return schedule, nil
+}
+
+func dryRun(c *cli.Context, opts run.Options, names []string) error {
+	schedule, err := run.Plan(opts, names)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c, schedule)
+	}
+	fmt.Fprintf(c.App.Writer, "%s\n", schedule.Format())
+	return schedule.Timeline(c.App.Writer, 100)
+}
+
+func printJSON(c *cli.Context, v any) error {
+	enc := json.NewEncoder(c.App.Writer)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// conclude prints a verdict and ends the program with its exit code.
+func conclude(c *cli.Context, ui *run.UI, o run.Outcome) error {
+	if c.Bool("json") {
+		if err := printJSON(c, o.Verdict); err != nil {
+			return err
+		}
+	} else if err := report.Summary(c.App.Writer, o.Run.Dir, o.Verdict, o.Manifest, ui.Color()); err != nil {
+		return err
+	}
+	if code := o.Verdict.ExitCode(); code != 0 {
+		return exitError{code: code}
+	}
+	return nil
+}

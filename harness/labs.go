@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/lab"
+	"elenchus/harness/lab/local"
+	"elenchus/harness/lab/vagrant"
+	"elenchus/results/verdict"
+)
+
+// labNameDefault is what a local lab that stays up is called unless the user says otherwise.
+const labNameDefault = "default"
+
+// envProgram is how the user called this program, for the command line that a run is repeated with.
+const envProgram = "ELENCHUS_PROGRAM"
+
+// commandLine is how the user called this program.
+func commandLine() []string {
+	argv := slices.Clone(os.Args)
+	if program := os.Getenv(envProgram); program != "" && inside() {
+		argv[0] = program
+	}
+	return argv
+}
+
+// labFlags choose a lab.
+func labFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local",
+			Usage: "`KIND` of lab: local (network namespaces on this machine), inventory (any SSH hosts), vagrant"},
+		&cli.StringFlag{Name: "lab-name", Category: catLab, Value: labNameDefault,
+			Usage: "`NAME` of a local lab that stays up (see elenchus lab up)"},
+		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: "`N` hosts in a local lab"},
+		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "a local lab without root's powers, even for root"},
+		&cli.StringFlag{Name: "inventory", Category: catLab, TakesFile: true,
+			Usage: "hosts of --lab inventory, from `FILE` (docs/inventory.example.toml)"},
+	}
+}
+
+// checkLabFlags finds what is wrong with the choice of a lab before anything is started.
+func checkLabFlags(c *cli.Context) error {
+	kind := c.String("lab")
+	switch {
+	case !slices.Contains([]string{"local", "inventory", "vagrant"}, kind):
+		return usageError("unknown lab %q: there are local, inventory, vagrant", kind)
+	case kind == "inventory" && c.String("inventory") == "":
+		return usageError("--lab inventory needs --inventory FILE (docs/inventory.example.toml shows one)")
+	case kind != "inventory" && c.IsSet("inventory"):
+		return usageError("--inventory goes with --lab inventory, not with --lab %s", kind)
+	case kind != "local" && c.IsSet("nodes"):
+		return usageError("--nodes goes with --lab local: the hosts of --lab %s are given", kind)
+	case c.Int("nodes") < 1 || c.Int("nodes") > local.HostsMax:
+		return usageError("--nodes must be 1 to %d, not %d", local.HostsMax, c.Int("nodes"))
+	}
+	return nil
+}
+
+func localOptions(c *cli.Context) local.Options {
+	opts := local.Options{Hosts: c.Int("nodes")}
+	if c.Bool("rootless") {
+		opts.Privilege = local.Rootless
+	}
+	return opts
+}
+
+// inside reports whether this program runs in the enclosure of a local lab.
+func inside() bool { return os.Getenv(local.EnvFile) != "" }
+
+// inventory is the lab that the options choose. A local lab must have been entered.
+func inventory(c *cli.Context) (lab.Inventory, error) {
+	var (
+		inv lab.Inventory
+		err error
+	)
+	switch c.String("lab") {
+	case "local":
+		inv, err = lab.Load(os.Getenv(local.EnvFile))
+	case "inventory":
+		if inv, err = lab.Load(c.String("inventory")); err != nil {
+			return inv, usageError("%v", err)
+		}
+	case "vagrant":
+		inv, err = vagrant.Load(c.Context, ".")
+	}
+	return inv, err
+}
+
+// enterLab runs this very command line again inside a local lab: one that is up, else one of its own that ends with it.
+// extraEnv makes sure that what was drawn or found out here is the same in there.
+func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	argv := append([]string{self}, os.Args[1:]...)
+	environ := append(append(os.Environ(), envProgram+"="+os.Args[0]), extraEnv...)
+	name, opts := c.String("lab-name"), localOptions(c)
+	// Signals are for the command inside; this process ends when it does.
+	ctx := context.WithoutCancel(c.Context)
+
+	up, err := local.List(opts)
+	if err != nil {
+		return err
+	}
+	var code int
+	switch {
+	case slices.Contains(up, name):
+		code, err = local.Exec(ctx, name, opts, argv, environ)
+	case needUp:
+		return notUp(name, up)
+	case c.IsSet("lab-name"):
+		return notUp(name, up)
+	default:
+		code, err = local.Run(ctx, opts, argv, environ)
+	}
+	if err != nil {
+		return err
+	}
+	if code == verdict.ExitValid {
+		return nil
+	}
+	return exitError{code: code}
+}
+
+func notUp(name string, up []string) error {
+	hint := "elenchus lab up starts it"
+	if len(up) > 0 {
+		hint += "; up are: " + strings.Join(up, ", ")
+	}
+	return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("lab %s is not up (%s)", name, hint)}
+}

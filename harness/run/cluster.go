@@ -1,0 +1,59 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"elenchus/harness/control"
+	"elenchus/nemesis"
+)
+
+// cluster shows the nemesis the hosts and the system that runs on them.
+type cluster struct {
+	clients []*control.Client
+	byName  map[string]*control.Client
+	system  onHosts
+}
+
+// onHosts is what the nemesis must know of the system that runs on the hosts.
+type onHosts interface {
+	PIDFile(host string) string
+	Start(ctx context.Context, host string) error
+	Leader(ctx context.Context) (string, error)
+}
+
+var _ nemesis.Cluster = (*cluster)(nil)
+
+func newCluster(clients []*control.Client, sys onHosts) *cluster {
+	c := &cluster{clients: clients, byName: make(map[string]*control.Client), system: sys}
+	for _, client := range clients {
+		c.byName[client.Host().Name] = client
+	}
+	return c
+}
+
+// Hosts implements [nemesis.Cluster].
+func (c *cluster) Hosts() []nemesis.Host {
+	hosts := make([]nemesis.Host, len(c.clients))
+	for i, client := range c.clients {
+		h := client.Host()
+		hosts[i] = nemesis.Host{Name: h.Name, Peer: h.Peer, PIDFile: c.system.PIDFile(h.Name)}
+	}
+	return hosts
+}
+
+// Run implements [nemesis.Cluster].
+func (c *cluster) Run(ctx context.Context, host, script string) (string, error) {
+	client, ok := c.byName[host]
+	if !ok {
+		return "", fmt.Errorf("run on %s: there is no such host", host)
+	}
+	out, err := client.Run(ctx, script)
+	return string(out.Stdout), err
+}
+
+// Start implements [nemesis.Cluster].
+func (c *cluster) Start(ctx context.Context, host string) error { return c.system.Start(ctx, host) }
+
+// Leader implements [nemesis.Cluster].
+func (c *cluster) Leader(ctx context.Context) (string, error) { return c.system.Leader(ctx) }

@@ -1,0 +1,57 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
+	"elenchus/nemesis"
+)
+
+// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then every
+// kind of fault, applied and reverted once. Faults are tried only where everything else is well.
+func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Findings, error) {
+	found := lab.Doctor(ctx, inv, control.Options{}, lab.BasicChecks())
+	if !found.OK() || len(kinds) == 0 {
+		return found, nil
+	}
+	if err := refuse(kinds, inv.Hosts); err != nil {
+		return found, err
+	}
+	clients, err := DialAll(ctx, inv.Hosts, nil)
+	if err != nil {
+		return found, err
+	}
+	defer func() {
+		for _, c := range clients {
+			_ = c.Close() // everything has been asked
+		}
+	}()
+	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "doctor"})
+	if err != nil {
+		return found, err
+	}
+	proofs, err := nemesis.Prove(ctx, newCluster(clients, bareHosts{}), kinds)
+	for _, p := range proofs {
+		f := lab.Finding{Host: p.Host, Check: p.Kind, OK: p.OK, Detail: strings.Join(p.Evidence, "; ")}
+		if !p.OK {
+			f.Detail, f.Remedy = p.Error, "see elenchus list nemeses for what the fault needs"
+		}
+		found = append(found, f)
+	}
+	if len(proofs) > 0 {
+		err = nil // it is in the findings
+	}
+	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
+}
+
+// bareHosts is a system that is not there: faults are proven on processes of their own.
+type bareHosts struct{}
+
+var errNoSystem = errors.New("no system is deployed")
+
+func (bareHosts) PIDFile(string) string                  { return "/run/elenchus/none.pid" }
+func (bareHosts) Start(context.Context, string) error    { return errNoSystem }
+func (bareHosts) Leader(context.Context) (string, error) { return "", errNoSystem }

@@ -1,0 +1,194 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"elenchus/results/history"
+	"elenchus/workloads"
+)
+
+// dialClient makes a client for one process, which talks to one node and to nobody else.
+type dialClient func(node string, process int) workloads.Client
+
+// load runs the clients of the main phase. Worker w is pinned to node w mod len(nodes) for the whole run, deposed and
+// isolated nodes included: that is where stale reads are.
+type load struct {
+	nodes     []string
+	workers   int
+	rate      float64 // operations a second over all workers; 0 is as fast as answers come
+	opTimeout time.Duration
+	dial      dialClient
+	history   *history.Writer
+
+	processes atomic.Int64 // how many process ids are taken
+
+	mu  sync.Mutex // guards gen
+	gen workloads.Generator
+}
+
+// newSession starts a process that nobody has been before.
+func (l *load) newSession(node string) *session {
+	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1}
+}
+
+// failPause is how long a worker rests after a definite failure: a node that is down refuses in microseconds, and its
+// worker must not use up the rate that belongs to the others.
+const failPause = 50 * time.Millisecond
+
+// run drives all workers until ctx ends, then waits for the operations that are under way. An error means that the
+// history could not be written, so that nothing more may be sent.
+func (l *load) run(ctx context.Context) error {
+	limiter := rate.NewLimiter(rate.Inf, l.workers)
+	if l.rate > 0 {
+		limiter = rate.NewLimiter(rate.Limit(l.rate), max(1, l.workers/2))
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for w := range l.workers {
+		group.Go(func() error { return l.worker(ctx, w, limiter) })
+	}
+	return group.Wait()
+}
+
+func (l *load) worker(ctx context.Context, w int, limiter *rate.Limiter) error {
+	s := l.newSession(l.nodes[w%len(l.nodes)])
+	defer s.close()
+	for {
+		if err := limiter.Wait(ctx); err != nil {
+			return nil //nolint:nilerr // the phase is over
+		}
+		l.mu.Lock()
+		op := l.gen.Next(w)
+		l.mu.Unlock()
+		answer, err := s.do(ctx, history.PhaseMain, op)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.gen.Observe(w, op, answer)
+		l.mu.Unlock()
+		if answer.Type == history.Fail && !sleep(ctx, failPause) {
+			return nil
+		}
+	}
+}
+
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// session is a worker's present process: its id, its connection and its place in the sequence of its operations.
+type session struct {
+	load    *load
+	node    string
+	process int
+	client  workloads.Client
+	seq     uint64
+}
+
+// do performs and records one operation. The invocation is in the operating system's hands before the request leaves,
+// and the answer is in hand before the completion is recorded. ctx ending does not cut an operation short: its own
+// deadline does, so that a run's last operations have outcomes too.
+func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (workloads.Answer, error) {
+	if s.client == nil {
+		s.client = s.load.dial(s.node, s.process)
+	}
+	s.seq++
+	inv, err := s.load.history.Invoke(s.process, s.node, phase, op)
+	if err != nil {
+		return workloads.Answer{}, fmt.Errorf("record invocation: %w", err)
+	}
+	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.load.opTimeout)
+	answer := s.client.Do(opCtx, s.seq, op)
+	cancel()
+	if _, err := s.load.history.Complete(inv, answer.Type, answer.Result, answer.Reason, answer.By); err != nil {
+		return workloads.Answer{}, fmt.Errorf("record completion: %w", err)
+	}
+	if answer.Type == history.Unknown {
+		s.retire()
+	}
+	return answer, nil
+}
+
+// retire ends the process, which may still have an operation under way somewhere, and starts another in its place with
+// a connection and a session of its own.
+func (s *session) retire() {
+	s.close()
+	*s = *s.load.newSession(s.node)
+}
+
+func (s *session) close() {
+	if s.client != nil {
+		_ = s.client.Close() // whatever it says, nothing will be sent on it again
+		s.client = nil
+	}
+}
+
+// finalReads reads every key at every node until each read has succeeded once, or ctx ends. What a failover lost and no
+// later write covered shows here at the latest.
+func (l *load) finalReads(ctx context.Context, keys []string) error {
+	var (
+		group  errgroup.Group
+		mu     sync.Mutex
+		missed []error
+	)
+	for _, node := range l.nodes {
+		group.Go(func() error {
+			s := l.newSession(node)
+			defer s.close()
+			for _, key := range keys {
+				ok, err := s.readUntilOK(ctx, key)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					mu.Lock()
+					missed = append(missed, fmt.Errorf("%s did not answer a final read of %s", node, key))
+					mu.Unlock()
+					return nil
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := errors.Join(missed...); err != nil {
+		return finalReadsError{err}
+	}
+	return nil
+}
+
+// finalReadsError is the system's failure to answer, as opposed to the harness's failure to ask.
+type finalReadsError struct{ error }
+
+func (s *session) readUntilOK(ctx context.Context, key string) (bool, error) {
+	for {
+		answer, err := s.do(ctx, history.PhaseFinal, history.Op{Func: history.Read, Key: key})
+		if err != nil {
+			return false, err
+		}
+		if answer.Type == history.OK {
+			return true, nil
+		}
+		if !sleep(ctx, failPause) {
+			return false, nil
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"elenchus/nemesis"
+	"elenchus/workloads"
+)
+
+// Options says what to run. Validate fills in what is left zero.
+type Options struct {
+	Workload    string            // default "register"
+	Nemesis     []string          // kinds of faults; none: an undisturbed run
+	Schedule    *nemesis.Schedule // played instead of one planned from Seed
+	TimeLimit   time.Duration     // of the main phase (default 30 s)
+	Rate        float64           // operations a second over all clients; 0: as fast as answers come
+	Concurrency int               // clients (default: two for each node)
+	Seed        uint64
+
+	OpTimeout       time.Duration // a client's patience (default 2 s)
+	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
+	SetupTimeout    time.Duration // for everything before the first operation (default 90 s)
+
+	Reads           string        // how the node serves reads: "quorum" (default), "log" or "local"
+	ElectionTimeout time.Duration // of the node (default: the node's own)
+	NodeBinary      string        // the program to deploy
+	NodeFlags       []string      // further options for it, e.g. "--window=8"
+
+	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
+	CheckMemory int64         // bytes (default 2 GiB)
+
+	BreakLock bool // take the lab from whoever is testing on it
+
+	Results string   // where run directories are made (default "results/runs")
+	Argv    []string // the command line, for the manifest
+}
+
+// Bounds that no run needs to exceed and a slip of the finger does.
+const (
+	timeLimitMax = 24 * time.Hour
+	rateMax      = 1e6
+	nodesMax     = 9 // of the node itself
+)
+
+// Validate fills in defaults for a lab of nodes hosts and lists everything that is wrong.
+func (o *Options) Validate(nodes int) error {
+	def := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if o.Workload == "" {
+		o.Workload = "register"
+	}
+	if o.Reads == "" {
+		o.Reads = "quorum"
+	}
+	if o.Results == "" {
+		o.Results = "results/runs"
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 2 * nodes
+	}
+	if o.CheckMemory == 0 {
+		o.CheckMemory = 2 << 30
+	}
+	def(&o.TimeLimit, 30*time.Second)
+	def(&o.OpTimeout, 2*time.Second)
+	def(&o.RecoveryTimeout, 30*time.Second)
+	def(&o.SetupTimeout, 90*time.Second)
+	def(&o.CheckTime, time.Minute)
+	return errors.Join(o.problems(nodes)...)
+}
+
+func (o *Options) problems(nodes int) []error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if _, err := workloads.Lookup(o.Workload); err != nil {
+		errs = append(errs, err)
+	}
+	check(nodes >= 1 && nodes <= nodesMax, "a test has 1 to %d nodes, not %d", nodesMax, nodes)
+	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,
+		"the time limit must be from 1s to %v, not %v", timeLimitMax, o.TimeLimit)
+	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
+	check(o.Concurrency >= 1 && o.Concurrency <= 1000, "the concurrency must be from 1 to 1000 clients, not %d", o.Concurrency)
+	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
+	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
+	check(o.SetupTimeout > 0, "the setup timeout must be positive, not %v", o.SetupTimeout)
+	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
+	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)
+	check(o.ElectionTimeout >= 0, "the election timeout must not be negative, is %v", o.ElectionTimeout)
+	switch o.Reads {
+	case "quorum", "log", "local":
+	default:
+		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are quorum, log, local", o.Reads))
+	}
+	return errs
+}
+
+// ParseConcurrency reads a number of clients, "10", or of clients for each node, "2n".
+func ParseConcurrency(s string, nodes int) (int, error) {
+	digits, perNode := strings.CutSuffix(s, "n")
+	if perNode && digits == "" {
+		digits = "1"
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("concurrency %q is neither a number of clients (10) nor a number for each node (2n)", s)
+	}
+	if perNode {
+		n *= nodes
+	}
+	return n, nil
+}

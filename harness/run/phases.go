@@ -1,0 +1,182 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/results/history"
+)
+
+// mainPhase runs the load and the nemesis until the time limit or the end of ctx. The error is the harness's.
+func (t *test) mainPhase(ctx context.Context) error {
+	t.enter(results.StateRunning)
+	player, err := nemesis.NewPlayer(nemesis.PlayerOptions{
+		Schedule: t.schedule, Cluster: t.cluster, Ledger: t.ledger, Record: t.recordFault, Now: t.now,
+	})
+	if err != nil {
+		return err
+	}
+	t.player = player
+	ctx, cancel := context.WithTimeout(ctx, max(0, t.opts.TimeLimit-t.now()))
+	defer cancel()
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.load.run(ctx) })
+	group.Go(func() error {
+		if err := player.Play(ctx); err != nil && !errors.Is(err, context.Canceled) &&
+			!errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("play the schedule: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { t.showStatus(ctx); return nil })
+	return group.Wait()
+}
+
+// recordFault puts a fault's step on disk and on the screen.
+func (t *test) recordFault(e history.FaultEvent) {
+	if err := t.faults.Append(e); err != nil {
+		t.log.Error("cannot record fault", "id", e.ID, "error", err)
+		t.recordErr.CompareAndSwap(nil, &err)
+	}
+	t.log.Info("fault", "id", e.ID, "kind", e.Kind, "played", e.Played, "step", string(e.Step),
+		"status", string(e.Status), "evidence", e.Evidence, "error", e.Error)
+	switch e.Status {
+	case history.FaultInstalled:
+		t.active.Add(1)
+	case history.FaultReverted:
+		t.active.Add(-1)
+	}
+	detail := ""
+	if e.Error != "" {
+		detail = ": " + e.Error
+	}
+	t.ui.Step("%-9s %s %s%s", e.Status, e.Kind, e.Played, detail)
+}
+
+// showStatus keeps the status line up to date until ctx ends.
+func (t *test) showStatus(ctx context.Context) {
+	var before history.Counts
+	last := t.now()
+	rate := 0.0
+	for sleep(ctx, redrawEvery) {
+		counts, now := t.history.Counts(), t.now()
+		if since := now - last; since >= time.Second {
+			rate = float64(counts.OK-before.OK) / since.Seconds()
+			before, last = counts, now
+		}
+		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   %d faults active",
+			remaining(t.opts.TimeLimit-now), counts.OK, rate, counts.Fail, counts.Unknown, counts.Outstanding,
+			t.active.Load())
+	}
+}
+
+func remaining(d time.Duration) string {
+	return fmt.Sprintf("%2.0fs left", max(0, d).Seconds())
+}
+
+// recoverAndRead heals everything, waits for the system to answer everywhere, and reads every key at every node. The
+// deadlines are its own: a run that was interrupted is healed like any other.
+func (t *test) recoverAndRead(ctx context.Context) {
+	t.ui.Status("healing …")
+	if err := t.heal(ctx); err != nil {
+		t.blame(fmt.Errorf("heal: %w", err))
+	}
+	if err := t.recordErr.Load(); err != nil {
+		t.blame(*err)
+	}
+	t.enter(results.StateHealed)
+	recovery := &t.manifest.Recovery
+	recovery.Attempted, recovery.HealedAt = true, t.now()
+
+	t.ui.Status("waiting for every node to answer …")
+	ctx, cancel := context.WithTimeout(ctx, t.opts.RecoveryTimeout)
+	defer cancel()
+	if err := t.system.Ready(ctx); err != nil {
+		recovery.Nodes = []results.NodeReady{{Node: "cluster", Detail: err.Error()}}
+		t.ui.Step("not recovered after %v: %v", t.opts.RecoveryTimeout, err)
+		t.blame(t.save())
+		return
+	}
+	recovery.Recovered, recovery.Took = true, t.now()-recovery.HealedAt
+	t.ui.Step("recovered in %v", round(recovery.Took))
+	t.blame(t.save())
+
+	keys := t.gen.Keys()
+	t.ui.Status("final reads of %d keys at every node …", len(keys))
+	err := t.load.finalReads(ctx, keys)
+	if unanswered := (finalReadsError{}); errors.As(err, &unanswered) {
+		recovery.Nodes = append(recovery.Nodes, results.NodeReady{Node: "final reads", Detail: err.Error()})
+		t.ui.Step("%v", err)
+		return
+	}
+	t.blame(err)
+	t.ui.Step("read %d keys at each of %d nodes", len(keys), len(t.load.nodes))
+}
+
+// heal reverts what is in effect: first what this run knows of, then whatever else the hosts show.
+func (t *test) heal(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, healTimeout)
+	defer cancel()
+	if t.player != nil {
+		_, err := t.player.HealAll(ctx)
+		return err
+	}
+	_, err := nemesis.Heal(ctx, t.cluster, nemesis.HealOptions{Ledger: t.ledger})
+	return err
+}
+
+// cleanUp ends the system and brings home what it wrote. It runs whatever happened before.
+func (t *test) cleanUp(ctx context.Context) {
+	if t.system == nil || t.cluster == nil {
+		t.blame(t.save())
+		return
+	}
+	if t.player == nil { // setup failed: nothing was healed yet
+		t.blame(t.heal(ctx))
+	}
+	if !t.deployed {
+		t.blame(t.save())
+		return
+	}
+	begin := time.Now()
+	stopCtx, cancel := context.WithTimeout(ctx, healTimeout)
+	defer cancel()
+	t.ui.Status("collecting logs and data …")
+	if err := t.system.StopAll(stopCtx); err != nil {
+		t.blame(fmt.Errorf("stop the nodes: %w", err))
+	}
+	collectCtx, cancelCollect := context.WithTimeout(ctx, 2*healTimeout)
+	defer cancelCollect()
+	if err := t.system.Collect(collectCtx, t.dir.Path(results.NodesDir)); err != nil {
+		t.blame(fmt.Errorf("collect: %w", err))
+	}
+	if t.history == nil { // nothing was run
+		t.blame(t.save())
+		return
+	}
+	t.enter(results.StateCollected)
+	t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
+}
+
+func (t *test) disconnect() {
+	if t.lock != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), healTimeout)
+		defer cancel()
+		if err := t.lock.Release(ctx); err != nil {
+			t.log.Warn("lock not released", "error", err)
+		}
+	}
+	for _, c := range t.clients {
+		_ = c.Close() // nothing more is asked of it
+	}
+	if t.ledger != nil {
+		_ = t.ledger.Close() // what is outstanding in it was synced when it was written
+	}
+}

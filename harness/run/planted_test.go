@@ -1,0 +1,234 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"elenchus/checker"
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+	"elenchus/workloads"
+	"elenchus/workloads/paxosclient"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "check" && os.Args[2] == CheckWorker {
+		if err := checker.WorkerMain(os.Stdin, os.Stdout, workloads.Model()); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// registers is a correct replicated register that fits into one process: every node answers from the same state. With
+// stale set, that node answers reads from the state as it was when it was cut off.
+type registers struct {
+	mu    sync.Mutex
+	state map[string][]string
+	stale map[string]map[string][]string // by node: what it still believes
+}
+
+func (r *registers) cutOff(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	snapshot := make(map[string][]string, len(r.state))
+	for k, v := range r.state {
+		snapshot[k] = v
+	}
+	r.stale = map[string]map[string][]string{node: snapshot}
+}
+
+// serve answers for one node in the node's own API.
+func (r *registers) serve(node string) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		key, verb, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/v1/registers/"), "/")
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		before := r.state[key]
+		answer := map[string]any{"outcome": "ok", "node": node, "values": []string{}}
+		status := http.StatusOK
+		switch {
+		case req.Method == http.MethodGet:
+			if old, ok := r.stale[node]; ok {
+				before = old[key]
+			}
+			answer["values"] = append([]string{}, before...)
+		case req.Method == http.MethodPut:
+			r.state[key] = []string{string(body)}
+		case verb == "append":
+			r.state[key] = append(slices.Clip(before), string(body))
+			answer["values"] = r.state[key]
+		default:
+			var cas struct {
+				Expect *string
+				Value  string
+			}
+			_ = json.Unmarshal(body, &cas)
+			matched := cas.Expect == nil && len(before) == 0 || cas.Expect != nil && slices.Equal(before, []string{*cas.Expect})
+			answer["matched"] = matched
+			if matched {
+				r.state[key] = []string{cas.Value}
+			} else {
+				answer["values"], status = append([]string{}, before...), http.StatusPreconditionFailed
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+// planted runs the register workload against the registers, with everything that a real run uses from the client's
+// socket to the verdict, and returns the run's directory. After half of the time n1 is cut off.
+func planted(t *testing.T, workload string, stale bool) results.Run {
+	t.Helper()
+	const limit = 2 * time.Second
+	system := &registers{state: map[string][]string{}}
+	names := NodeNames(3)
+	urls := map[string]string{}
+	for _, name := range names {
+		server := httptest.NewServer(system.serve(name))
+		t.Cleanup(server.Close)
+		urls[name] = server.URL
+	}
+	kind, err := workloads.Lookup(workload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gen, err := kind.New(workloads.Options{Seed: 1, Workers: 6, Nodes: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := results.Create(t.TempDir(), workload+"-seed1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := history.Create(dir.History(), history.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults, err := history.CreateFaults(dir.Faults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &load{nodes: names, workers: 6, rate: 600, opTimeout: 10 * time.Second, history: h, gen: gen,
+		dial: func(node string, process int) workloads.Client {
+			return paxosclient.New(urls[node], uint64(process)+1)
+		}}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if stale {
+		time.AfterFunc(limit/2, func() { system.cutOff("n1") })
+	}
+	if err := l.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	finalCtx, cancelFinal := context.WithTimeout(t.Context(), time.Minute)
+	defer cancelFinal()
+	if err := l.finalReads(finalCtx, gen.Keys()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []io.Closer{h, faults} {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &results.Manifest{Seed: 1, Lab: "test", State: results.StateCollected,
+		Config:   results.Config{Workload: workload, Funcs: kind.Funcs, TimeLimit: limit, UniqueValues: true},
+		Recovery: results.Recovery{Attempted: true, Recovered: true, Deadline: time.Second},
+	}
+	for _, name := range names {
+		m.Hosts = append(m.Hosts, results.Host{Name: name})
+	}
+	if err := dir.SaveManifest(m); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func check(t *testing.T, dir results.Run) verdict.Verdict {
+	t.Helper()
+	v, err := Check(t.Context(), dir, time.Minute, 1<<30, &UI{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestStaleReadsAreCondemnedThroughTheWholePath(t *testing.T) {
+	for _, workload := range []string{"register", "append"} {
+		t.Run(workload, func(t *testing.T) {
+			dir := planted(t, workload, true)
+			v := check(t, dir)
+			if v.Safety.Status != verdict.Violated || v.ExitCode() != verdict.ExitViolated || len(v.Safety.Findings) == 0 {
+				t.Fatalf("stale reads at n1 went unnoticed: %+v", v.Safety)
+			}
+			if !strings.Contains(v.Safety.Findings[0].Summary, "n1") {
+				t.Errorf("the finding does not name the node: %q", v.Safety.Findings[0].Summary)
+			}
+			if _, err := os.Stat(dir.Path(v.Safety.Findings[0].File)); err != nil {
+				t.Errorf("the finding's picture: %v", err)
+			}
+			again := check(t, dir)
+			if again.ExitCode() != v.ExitCode() || again.Safety.Status != v.Safety.Status {
+				t.Errorf("a second check says %s, the first %s", again.Word(), v.Word())
+			}
+		})
+	}
+}
+
+func TestCorrectRegistersAreValidThroughTheWholePath(t *testing.T) {
+	for _, workload := range []string{"register", "append"} {
+		t.Run(workload, func(t *testing.T) {
+			if v := check(t, planted(t, workload, false)); v.ExitCode() != verdict.ExitValid {
+				t.Errorf("verdict %s: %+v", v.Word(), v)
+			}
+		})
+	}
+}
+
+// TestHarnessKilledAnywhere cuts a run's files as a killed harness leaves them. What is left is never called valid.
+func TestHarnessKilledAnywhere(t *testing.T) {
+	for _, stale := range []bool{false, true} {
+		dir := planted(t, "register", stale)
+		whole, err := os.ReadFile(dir.History())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := dir.LoadManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.State = results.StateRunning
+		if err := dir.SaveManifest(m); err != nil {
+			t.Fatal(err)
+		}
+		for _, share := range []int{0, 1, 35, 70, 99} {
+			if err := os.WriteFile(dir.History(), whole[:len(whole)*share/100], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			v := check(t, dir)
+			if code := v.ExitCode(); code != verdict.ExitUnknown && code != verdict.ExitViolated {
+				t.Errorf("stale %v, %d%% of the history left: exit code %d (%s)", stale, share, code, v.Word())
+			}
+			if stale && share == 99 && v.Safety.Status != verdict.Violated {
+				t.Errorf("the violation is hidden by the history's end: %s", v.Safety.Status)
+			}
+			if !stale && v.Safety.Status == verdict.Violated {
+				t.Errorf("%d%% of a correct history is condemned: %+v", share, v.Safety.Findings)
+			}
+		}
+	}
+}

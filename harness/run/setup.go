@@ -1,0 +1,231 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
+	"elenchus/harness/system"
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/workloads"
+	"elenchus/workloads/paxosclient"
+)
+
+// healTimeout bounds everything that must be done even though the run is over: a host that does not answer by then is
+// named in the verdict.
+const healTimeout = 60 * time.Second
+
+// setup brings everything to the point where the first operation can be sent.
+func (t *test) setup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
+	defer cancel()
+	steps := []struct {
+		doing string
+		do    func(context.Context) error
+	}{
+		{"connect to the hosts", t.connect},
+		{"heal what an earlier run left", t.healLeftovers},
+		{"prove the faults", t.proveFaults},
+		{"deploy the node", t.deploy},
+		{"start the nodes", t.startNodes},
+	}
+	for _, step := range steps {
+		t.ui.Status("%s …", step.doing)
+		t.log.Info("setup", "step", step.doing)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.doing, err)
+		}
+	}
+	return t.startRecords()
+}
+
+func (t *test) connect(ctx context.Context) error {
+	begin := time.Now()
+	if err := refuse(t.wantedKinds(), t.inv.Hosts); err != nil {
+		return err
+	}
+	clients, err := DialAll(ctx, t.inv.Hosts, t.traceCommand)
+	t.clients = clients
+	if err != nil {
+		return err
+	}
+	name := t.dir.Name()
+	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
+		return err
+	}
+	t.system, err = system.New(system.Options{
+		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
+		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.NodeFlags,
+	}, t.clients)
+	if err != nil {
+		return err
+	}
+	t.cluster = newCluster(t.clients, t.system)
+	t.describeHosts(ctx)
+	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
+	return nil
+}
+
+// refuse turns a run down, by name of fault and host, when a host lacks what a wanted fault needs.
+func refuse(kinds []string, hosts []control.Host) error {
+	var errs []error
+	for _, h := range hosts {
+		errs = append(errs, nemesis.Refuse(kinds, h.Name, h.Has))
+	}
+	return errors.Join(errs...)
+}
+
+// DialAll connects to all hosts at once. The clients are in the order of the hosts; on an error those that were made are
+// closed again.
+func DialAll(ctx context.Context, hosts []control.Host, trace func(string, string, time.Duration, error)) (
+	[]*control.Client, error) {
+	clients := make([]*control.Client, len(hosts))
+	errs := make([]error, len(hosts))
+	done := make(chan struct{})
+	for i, h := range hosts {
+		go func() {
+			clients[i], errs[i] = control.Dial(ctx, h, control.Options{Trace: trace})
+			done <- struct{}{}
+		}()
+	}
+	for range hosts {
+		<-done
+	}
+	if err := errors.Join(errs...); err != nil {
+		for _, c := range clients {
+			if c != nil {
+				_ = c.Close() // it was never used
+			}
+		}
+		return nil, err
+	}
+	return clients, nil
+}
+
+func (t *test) traceCommand(host, command string, elapsed time.Duration, err error) {
+	t.log.Trace("command", "host", host, "command", command, "elapsed", elapsed, "error", err)
+}
+
+// describeHosts adds what each host says of itself to the manifest. It is for the reader only, so a host that will not
+// say is no failure.
+func (t *test) describeHosts(ctx context.Context) {
+	for i, c := range t.clients {
+		if out, err := c.Run(ctx, "uname -r; uname -m"); err == nil {
+			var kernel, arch string
+			if n, _ := fmt.Sscan(out.Text(), &kernel, &arch); n == 2 {
+				t.manifest.Hosts[i].Kernel, t.manifest.Hosts[i].Arch = kernel, arch
+			}
+		}
+	}
+}
+
+// healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
+func (t *test) healLeftovers(ctx context.Context) error {
+	path, err := t.ledgerPath()
+	if err != nil {
+		return err
+	}
+	if t.ledger, err = nemesis.OpenLedger(path); err != nil {
+		return err
+	}
+	found, err := nemesis.Heal(ctx, t.cluster, nemesis.HealOptions{Ledger: t.ledger})
+	for _, f := range found.Found {
+		t.ui.Step("healed a leftover: %s", f)
+	}
+	return err
+}
+
+// ledgerPath is where the outstanding faults of the lab are written down: beside a local lab, whose end they do not
+// survive, and for any other where the next run on it looks.
+func (t *test) ledgerPath() (string, error) {
+	if t.inv.Kind == lab.Local {
+		return filepath.Join(filepath.Dir(t.inv.Path), "ledger"), nil
+	}
+	dir := filepath.Join(t.opts.Results, ".labs")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make directory for ledgers: %w", err)
+	}
+	return filepath.Join(dir, t.inv.Name+".ledger"), nil
+}
+
+// proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.
+func (t *test) proveFaults(ctx context.Context) error {
+	kinds := t.wantedKinds()
+	if len(kinds) == 0 {
+		return nil
+	}
+	begin := time.Now()
+	proofs, err := nemesis.Prove(ctx, t.cluster, kinds)
+	for _, p := range proofs {
+		t.log.Info("proof", "host", p.Host, "kind", p.Kind, "ok", p.OK, "evidence", p.Evidence, "error", p.Error)
+	}
+	if err != nil {
+		return err
+	}
+	t.ui.Step("proved %d kinds of fault on every host in %v", len(kinds), round(time.Since(begin)))
+	return nil
+}
+
+func (t *test) deploy(ctx context.Context) error {
+	begin := time.Now()
+	t.deployed = true
+	if err := t.system.Deploy(ctx); err != nil {
+		return err
+	}
+	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash()}
+	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
+	return nil
+}
+
+func (t *test) startNodes(ctx context.Context) error {
+	begin := time.Now()
+	if err := t.system.StartAll(ctx); err != nil {
+		return err
+	}
+	if err := t.system.Ready(ctx); err != nil {
+		return err
+	}
+	leader, err := t.system.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	t.ui.Step("cluster is ready after %v, %s leads", round(time.Since(begin)), leader)
+	return nil
+}
+
+// startRecords opens the history and the fault log: time zero of the run.
+func (t *test) startRecords() error {
+	var err error
+	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
+		return err
+	}
+	t.start = time.Now()
+	t.manifest.Started = t.start
+	if t.history, err = history.Create(t.dir.History(), history.WriterOptions{Start: t.start}); err != nil {
+		return err
+	}
+	t.load = &load{
+		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
+		dial: t.dial, history: t.history, gen: t.gen,
+	}
+	return nil
+}
+
+func (t *test) dial(node string, process int) workloads.Client {
+	return paxosclient.New(t.system.URL(node), uint64(process)+1)
+}
+
+// round shortens a duration for people.
+func round(d time.Duration) time.Duration {
+	if d >= time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(time.Millisecond)
+}

@@ -1,0 +1,230 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
+	"elenchus/harness/system"
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+	"elenchus/workloads"
+)
+
+// Outcome is what a test leaves.
+type Outcome struct {
+	Run      results.Run
+	Manifest *results.Manifest
+	Verdict  verdict.Verdict
+}
+
+// test is one run in progress.
+type test struct {
+	opts     Options
+	inv      lab.Inventory
+	ui       *UI
+	log      hclog.Logger
+	dir      results.Run
+	manifest *results.Manifest
+	schedule *nemesis.Schedule
+	workload workloads.Workload
+
+	lock     *lab.Lock
+	clients  []*control.Client
+	system   *system.Paxos
+	cluster  *cluster
+	ledger   *nemesis.Ledger
+	player   *nemesis.Player
+	faults   *history.FaultWriter
+	history  *history.Writer
+	gen      workloads.Generator
+	load     *load
+	deployed bool      // there may be something of the system on the hosts
+	start    time.Time // time zero of the history
+
+	active    atomic.Int64          // faults that are in effect
+	recordErr atomic.Pointer[error] // the first fault that could not be put on disk
+}
+
+// Test runs one test on the hosts of a lab. ctx ending asks for an orderly end: the load stops, everything is healed,
+// collected and checked, and the verdict says that the run was interrupted.
+//
+// The error is for a run that could not even be recorded; everything else is in the verdict.
+func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome, error) {
+	if err := opts.Validate(len(inv.Hosts)); err != nil {
+		return Outcome{}, err
+	}
+	t := &test{opts: opts, inv: inv, ui: ui, start: time.Now()}
+	closeLog, err := t.open()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer closeLog()
+	t.live(ctx)
+	v, err := Check(context.WithoutCancel(ctx), t.dir, opts.CheckTime, opts.CheckMemory, ui)
+	if err != nil {
+		return Outcome{}, err
+	}
+	manifest, err := t.dir.LoadManifest()
+	return Outcome{Run: t.dir, Manifest: manifest, Verdict: v}, err
+}
+
+// open makes the run directory and writes down what is going to happen.
+func (t *test) open() (closeLog func(), err error) {
+	if t.workload, err = workloads.Lookup(t.opts.Workload); err != nil {
+		return nil, err
+	}
+	names := t.hostNames()
+	if t.schedule, err = Plan(t.opts, names); err != nil {
+		return nil, err
+	}
+	t.gen, err = t.workload.New(workloads.Options{Seed: t.opts.Seed, Workers: t.opts.Concurrency, Nodes: len(names)})
+	if err != nil {
+		return nil, fmt.Errorf("make workload: %w", err)
+	}
+	name := fmt.Sprintf("%s-seed%d", t.opts.Workload, t.opts.Seed)
+	if t.dir, err = results.Create(t.opts.Results, name, time.Now()); err != nil {
+		return nil, err
+	}
+	if err := results.WriteFile(t.dir.SchedulePlanned(), t.schedule.Format()); err != nil {
+		return nil, fmt.Errorf("write schedule: %w", err)
+	}
+	logFile, err := os.Create(t.dir.HarnessLog())
+	if err != nil {
+		return nil, fmt.Errorf("create log: %w", err)
+	}
+	t.log = hclog.New(&hclog.LoggerOptions{Name: "harness", Level: hclog.Trace, Output: logFile, JSONFormat: true})
+	t.manifest = t.newManifest()
+	if err := t.manifest.Enter(results.StateCreated, 0); err != nil {
+		return nil, err
+	}
+	return func() { _ = logFile.Close() }, t.save()
+}
+
+func (t *test) hostNames() []string {
+	names := make([]string, len(t.inv.Hosts))
+	for i, h := range t.inv.Hosts {
+		names[i] = h.Name
+	}
+	return names
+}
+
+func (t *test) newManifest() *results.Manifest {
+	m := &results.Manifest{
+		Tool: results.ThisTool(), Argv: t.opts.Argv, Repeat: Repeat(t.opts.Argv, t.opts.Seed), Seed: t.opts.Seed,
+		Lab: string(t.inv.Kind), Started: t.start,
+		Config: results.Config{
+			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,
+			Nemesis: t.wantedKinds(), Rate: t.opts.Rate, Concurrency: t.opts.Concurrency,
+			TimeLimit: t.opts.TimeLimit, OpTimeout: t.opts.OpTimeout, Reads: t.opts.Reads,
+			UniqueValues: true, Observations: true, SharedClock: t.inv.Kind == lab.Local,
+		},
+		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},
+	}
+	if len(t.opts.NodeFlags) > 0 {
+		m.Config.Options = map[string]string{"node-flags": strings.Join(t.opts.NodeFlags, " ")}
+	}
+	for _, h := range t.inv.Hosts {
+		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
+	}
+	return m
+}
+
+// wantedKinds are the kinds of faults that must be seen for the run to have tested what was asked for.
+func (t *test) wantedKinds() []string {
+	if t.opts.Schedule == nil {
+		return t.opts.Nemesis
+	}
+	return t.schedule.Kinds()
+}
+
+func (t *test) save() error {
+	if err := t.dir.SaveManifest(t.manifest); err != nil {
+		return fmt.Errorf("save manifest: %w", err)
+	}
+	return nil
+}
+
+// now is the time since the run began.
+func (t *test) now() time.Duration { return time.Since(t.start) }
+
+// blame records what went wrong that is not the system's doing. The run goes on to its end: heal, collect, check.
+func (t *test) blame(err error) {
+	if err == nil {
+		return
+	}
+	t.log.Error("harness failure", "error", err)
+	t.ui.Say("harness: %v", err)
+	t.manifest.HarnessErrors = append(t.manifest.HarnessErrors, err.Error())
+}
+
+func (t *test) enter(state results.State) {
+	if err := t.manifest.Enter(state, t.now()); err != nil {
+		t.blame(err)
+	}
+	t.blame(t.save())
+}
+
+// live is the run from the first connection to the last file. Its failures are in the manifest.
+func (t *test) live(ctx context.Context) {
+	rest := context.WithoutCancel(ctx)
+	defer t.disconnect()
+	if err := t.setup(ctx); err != nil {
+		t.interruptedOr(ctx, err)
+		t.cleanUp(rest)
+		return
+	}
+	t.blame(t.mainPhase(ctx))
+	if ctx.Err() != nil {
+		t.manifest.Interrupted = true
+		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
+	}
+	t.recoverAndRead(rest)
+	t.closeRecords()
+	t.cleanUp(rest)
+}
+
+// interruptedOr tells a setup that was stopped by a signal from one that failed.
+func (t *test) interruptedOr(ctx context.Context, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		t.manifest.Interrupted = true
+		t.ui.Say("interrupted before the first operation")
+		return
+	}
+	t.blame(err)
+}
+
+func (t *test) closeRecords() {
+	if t.history != nil {
+		t.blame(t.history.Close())
+	}
+	if t.faults != nil {
+		t.blame(t.faults.Close())
+	}
+	t.blame(t.writePlayed())
+}
+
+// writePlayed writes the schedule as it was played, with roles resolved: what to give back to repeat it exactly.
+func (t *test) writePlayed() error {
+	if t.faults == nil {
+		return nil
+	}
+	log, err := history.ReadFaults(t.dir.Faults())
+	if err != nil {
+		return fmt.Errorf("read faults: %w", err)
+	}
+	if err := results.WriteFile(t.dir.SchedulePlayed(), nemesis.Played(t.schedule, log.Events)); err != nil {
+		return fmt.Errorf("write schedule as played: %w", err)
+	}
+	return nil
+}

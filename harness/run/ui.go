@@ -1,0 +1,98 @@
+package run
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// UI tells a person how a run goes: a line when a step is done, and between them one status line that is redrawn in
+// place on a terminal and repeated every few seconds elsewhere. The zero value writes nothing.
+type UI struct {
+	out      io.Writer
+	terminal bool
+	width    int
+	start    time.Time
+
+	mu     sync.Mutex
+	status string // what the status line shows now; empty when there is none
+	last   time.Time
+}
+
+// Intervals between two status lines.
+const (
+	redrawEvery = 200 * time.Millisecond
+	repeatEvery = 5 * time.Second
+)
+
+// NewUI writes to out.
+func NewUI(out io.Writer) *UI {
+	u := &UI{out: out, start: time.Now(), width: 80}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		u.terminal = true
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 20 {
+			u.width = w
+		}
+	}
+	return u
+}
+
+// Color reports whether colours make sense.
+func (u *UI) Color() bool { return u.terminal && os.Getenv("NO_COLOR") == "" }
+
+// Say prints a line that stays.
+func (u *UI) Say(format string, args ...any) {
+	if u.out == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	fmt.Fprintf(u.out, format+"\n", args...)
+}
+
+// Step prints what was just finished and how long into the program that was.
+func (u *UI) Step(format string, args ...any) {
+	u.Say("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// Status shows a line for the moment.
+func (u *UI) Status(format string, args ...any) {
+	if u.out == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	every := repeatEvery
+	if u.terminal {
+		every = redrawEvery
+	}
+	if time.Since(u.last) < every {
+		return
+	}
+	u.last = time.Now()
+	line := fmt.Sprintf("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...))
+	if !u.terminal {
+		fmt.Fprintln(u.out, line)
+		return
+	}
+	if runes := []rune(line); len(runes) >= u.width {
+		line = string(runes[:u.width-1])
+	}
+	u.clear()
+	fmt.Fprint(u.out, line)
+	u.status = line
+}
+
+// clear removes the status line from the terminal.
+func (u *UI) clear() {
+	if u.status != "" {
+		fmt.Fprint(u.out, "\r"+strings.Repeat(" ", len([]rune(u.status)))+"\r")
+		u.status = ""
+	}
+}

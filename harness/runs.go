@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+
+	"elenchus/results"
+)
+
+// runRow is a run in a table.
+func runRow(e results.Entry) string {
+	word := e.Word
+	if word == "" {
+		word = "not checked (" + string(e.State) + ")"
+	}
+	row := fmt.Sprintf("%s\t%s\t%s\t%d ok\t%d fail\t%d unknown", e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
+	if e.Err != nil {
+		row = fmt.Sprintf("%s\t\tunreadable: %v\t\t\t", e.Run.Name(), e.Err)
+	}
+	return row
+}
+
+// runJSON is a run for scripts.
+type runJSON struct {
+	Name     string `json:"name"`
+	Dir      string `json:"dir"`
+	Workload string `json:"workload,omitempty"`
+	State    string `json:"state,omitempty"`
+	Verdict  string `json:"verdict,omitempty"`
+	OK       int    `json:"ok"`
+	Fail     int    `json:"fail"`
+	Unknown  int    `json:"unknown"`
+	Error    string `json:"error,omitempty"`
+}
+
+func runsJSON(entries []results.Entry) []runJSON {
+	rows := make([]runJSON, len(entries))
+	for i, e := range entries {
+		rows[i] = runJSON{Name: e.Run.Name(), Dir: e.Run.Dir, Workload: e.Workload, State: string(e.State),
+			Verdict: e.Word, OK: e.OK, Fail: e.Fail, Unknown: e.Unknown}
+		if e.Err != nil {
+			rows[i].Error = e.Err.Error()
+		}
+	}
+	return rows
+}
