@@ -35,7 +35,8 @@ func checkAgreement(nodes []NodeObservations) (verdict.Check, []verdict.Finding)
 	}
 	if a.others > 0 {
 		last := &a.findings[len(a.findings)-1]
-		last.Details = append(last.Details, fmt.Sprintf("%s of the same kind are not listed.", count(a.others, "finding")))
+		last.Details = append(last.Details,
+			fmt.Sprintf("%s of the same kind are not listed.", count(a.others, "finding")))
 	}
 	return check, a.findings
 }
@@ -69,7 +70,8 @@ func (a *agreement) node(n NodeObservations) (incarnations int) {
 			if !known {
 				incarnations++
 			}
-			if known && o.Slot != last+1 && !(o.Slot > last && o.Slot == caught[o.Boot]+1) {
+			snapshot := o.Slot > last && o.Slot == caught[o.Boot]+1
+			if known && o.Slot != last+1 && !snapshot {
 				a.find(verdict.Finding{
 					Checker: CheckAgreement,
 					Summary: fmt.Sprintf("Node %s applied slot %d right after slot %d.", n.Node, o.Slot, last),
@@ -94,8 +96,8 @@ func (a *agreement) compare(node string, o history.Observation) {
 	if first.ids != here.ids {
 		a.find(verdict.Finding{
 			Checker: CheckAgreement,
-			Summary: fmt.Sprintf("Slot %d holds different commands on different nodes: %s applied %s, and %s applied %s.",
-				o.Slot, first.by, commands(first.ids), here.by, commands(here.ids)),
+			Summary: fmt.Sprintf("Slot %d holds different commands on different nodes: "+
+				"%s applied %s, and %s applied %s.", o.Slot, first.by, commands(first.ids), here.by, commands(here.ids)),
 			Details: []string{
 				fmt.Sprintf("%s: chosen in ballot %s", first.by, first.ballot),
 				fmt.Sprintf("%s: chosen in ballot %s", here.by, here.ballot),

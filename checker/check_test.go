@@ -25,24 +25,35 @@ func goodRun(t *testing.T) Input {
 		Run:     "test",
 		History: history.Log{Events: events(merge(main, final)), Complete: true},
 		Faults: history.FaultLog{Events: []history.FaultEvent{
-			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultApply, Status: history.FaultInstalled, End: time.Millisecond},
+			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultApply, Status: history.FaultInstalled,
+				End: time.Millisecond},
 			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultRevert, Status: history.FaultReverted,
 				Begin: 4500 * time.Microsecond, End: 5 * time.Millisecond},
 		}},
 		Facts: Facts{
-			Nodes: []string{"n1", "n2", "n3"}, Funcs: []history.Func{history.Read, history.Write}, WantedKinds: []string{"kill"},
+			Nodes: []string{"n1", "n2", "n3"}, Funcs: []history.Func{history.Read, history.Write},
+			WantedKinds:  []string{"kill"},
 			UniqueValues: true, Observations: true, Collected: true, TimeLimit: time.Second,
 			Recovery: Recovery{Attempted: true, Recovered: true, Took: time.Second, Deadline: time.Minute},
 		},
 	}
 	for _, n := range in.Facts.Nodes {
-		in.Nodes = append(in.Nodes, NodeObservations{Node: n, Log: history.ObservationLog{Observations: []history.Observation{
-			{Boot: "1", Node: n, Kind: history.ObservedElected, Ballot: "1." + n},
-			{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 1, IDs: []string{"1:1"}},
-			{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 2},
-		}}})
+		in.Nodes = append(in.Nodes, observed(n,
+			history.Observation{Boot: "1", Node: n, Kind: history.ObservedElected, Ballot: "1." + n},
+			history.Observation{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 1, IDs: []string{"1:1"}},
+			history.Observation{Boot: "1", Node: n, Kind: history.ObservedApplied, Slot: 2},
+		))
 	}
 	return in
+}
+
+func observed(node string, obs ...history.Observation) NodeObservations {
+	return NodeObservations{Node: node, Log: history.ObservationLog{Observations: obs}}
+}
+
+// before puts operations on another key in front of a run's.
+func before(in *Input, ops []history.Operation) {
+	in.History.Events = events(merge(ops, history.Operations(in.History.Events)))
 }
 
 // judge decides the keys and the verdict.
@@ -81,7 +92,8 @@ func TestAxes(t *testing.T) {
 		want                                string // among the reasons and findings
 	}{
 		{"good", func(*Input) {}, v, v, s, h, ""},
-		{"no history", func(in *Input) { in.History = history.Log{Complete: true} }, verdict.None, x, e, h, "there are no operations"},
+		{"no history", func(in *Input) { in.History = history.Log{Complete: true} },
+			verdict.None, x, e, h, "there are no operations"},
 		{"cut history", func(in *Input) { in.History.Complete = false }, u, v, s, f, "the history breaks off"},
 		{"unreadable history", func(in *Input) { in.History = history.Log{}; in.HistoryErr = errors.New("h:7: bad") },
 			u, u, e, f, "the history cannot be read: h:7: bad"},
@@ -110,30 +122,34 @@ func TestAxes(t *testing.T) {
 			in.Facts.Recovery.Recovered = false
 			in.Facts.HarnessErrors = []string{"ssh to n2: broken pipe"}
 		}, v, u, s, f, "ssh to n2: broken pipe"},
-		{"no time to recover", func(in *Input) { in.Facts.Recovery = Recovery{} }, v, u, s, h, "ended before the system was given the time"},
+		{"no time to recover", func(in *Input) { in.Facts.Recovery = Recovery{} },
+			v, u, s, h, "ended before the system was given the time"},
 		{"node not read", func(in *Input) { in.Facts.Nodes = append(in.Facts.Nodes, "n4"); in.Facts.Observations = false },
 			v, x, s, h, "nothing was read from n4"},
 		{"interrupted", func(in *Input) { in.Facts.Interrupted = true }, v, v, s, i, "interrupted by a signal"},
 		{"interrupted before collecting", func(in *Input) { in.Facts.Interrupted = true; in.Facts.Collected = false },
 			v, v, s, i, "were not collected"},
 		{"not collected", func(in *Input) { in.Facts.Collected = false }, v, v, s, f, "were not collected"},
-		{"no observations of a node", func(in *Input) { in.Nodes = in.Nodes[:2] }, v, v, s, f, "the observations of n3 are missing"},
-		{"damaged observations", func(in *Input) { in.Nodes[1].Err = errors.New("line 3") }, v, v, s, f, "observations of n2 cannot be read: line 3"},
+		{"no observations of a node", func(in *Input) { in.Nodes = in.Nodes[:2] },
+			v, v, s, f, "the observations of n3 are missing"},
+		{"damaged observations", func(in *Input) { in.Nodes[1].Err = errors.New("line 3") },
+			v, v, s, f, "observations of n2 cannot be read: line 3"},
 		{"repeated value", func(in *Input) {
-			in.History.Events = events(merge(newScript(t, "x").do(0, write(1)).do(1, write(1)).ops, history.Operations(in.History.Events)[1:]))
+			in.History.Events = in.History.Events[2:]
+			before(in, newScript(t, "x").do(0, write(1)).do(1, write(1)).ops)
 		}, v, v, s, f, `promised unique values, but value 1 is written to "x" twice`},
 		{"stale read", func(in *Input) {
-			in.History.Events = events(merge(newScript(t, "y").do(0, write(1)).do(1, read()).ops, history.Operations(in.History.Events)))
+			before(in, newScript(t, "y").do(0, write(1)).do(1, read()).ops)
 		}, x, v, s, h, "still found nothing"},
 		{"stale read under a fault", func(in *Input) {
-			in.History.Events = events(merge(newScript(t, "y").do(0, write(1)).do(1, read()).ops, history.Operations(in.History.Events)))
+			before(in, newScript(t, "y").do(0, write(1)).do(1, read()).ops)
 		}, x, v, s, h, "Fault f1 (kill n1) was in effect, from 0.001 s to 0.004 s."},
 		{"violation in a cut history of a failed run", func(in *Input) {
 			in.History.Events = events(newScript(t, "y").do(0, write(1)).do(1, read()).ops)
 			in.History.Complete = false
 		}, x, u, e, f, "still found nothing"},
 		{"disagreement", func(in *Input) { in.Nodes[2].Log.Observations[2].IDs = []string{"2:1"} },
-			x, v, s, h, "Slot 2 holds different commands on different nodes: n1 (incarnation 1) applied a no-op, and n3"},
+			x, v, s, h, "different commands on different nodes: n1 (incarnation 1) applied a no-op, and n3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,7 +182,7 @@ func TestUncheckedKeysAreUnknown(t *testing.T) {
 // However a run breaks off, what is left of it is never valid, and a violation that was seen stays one.
 func TestCutHistoryIsNeverValid(t *testing.T) {
 	for seed := range uint64(30) {
-		g := generated{clients: 4, steps: 120, unknown: 0.1, wrong: 0.02, funcs: []history.Func{history.Read, history.Write, history.CAS}}
+		g := generated{clients: 4, steps: 120, unknown: 0.1, wrong: 0.02, funcs: registerFuncs}
 		whole := events(g.make(rand.New(rand.NewPCG(seed, 7))))
 		violated := false
 		for n := 0; n <= len(whole); n += 7 {
@@ -191,18 +207,19 @@ func TestLists(t *testing.T) {
 		want   []string
 	}{
 		{"fine", func(s *script) {
-			s.call(0, appendOp(1)).call(1, appendOp(2)).ret(0, ok, false, 2, 1).ret(1, history.Unknown, false).do(2, read(), 2, 1)
+			s.call(0, appendOp(1)).call(1, appendOp(2))
+			s.ret(0, ok, false, 2, 1).ret(1, history.Unknown, false).do(2, read(), 2, 1)
 		}, nil},
 		{"lost", func(s *script) { s.do(0, appendOp(1), 1).do(1, appendOp(2), 2).do(1, read(), 2) },
 			[]string{
-				"Element 1, whose append by process 0 at n1 was acknowledged at 0.002 s, is missing in the list x as process 1 at n2 saw it at 0.004 s",
+				"Element 1, whose append by process 0 at n1 was acknowledged at 0.002 s, is missing in the list x as",
 				"Element 1 of the list x is 2 as",
 			}},
 		{"duplicated", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 1) },
 			[]string{"Element 1 was appended once and is 2 times in the list x as process 1 at n2 saw it at 0.004 s."}},
 		{"reordered", func(s *script) {
 			s.call(0, appendOp(1)).call(1, appendOp(2)).do(2, read(), 1, 2).do(2, read(), 2, 1, 3).call(3, appendOp(3))
-		}, []string{"Element 1 of the list x is 1 as process 2 at n3 saw it at 0.004 s, and 2 as process 2 at n3 saw it at 0.006 s."}},
+		}, []string{"x is 1 as process 2 at n3 saw it at 0.004 s, and 2 as process 2 at n3 saw it at 0.006 s."}},
 		{"phantom", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 8) },
 			[]string{"Element 8, which nobody ever appended, is in the list x"}},
 		{"failed", func(s *script) { s.call(0, appendOp(1)).ret(0, history.Fail, false).do(1, read(), 1) },
@@ -235,7 +252,7 @@ func TestLists(t *testing.T) {
 func TestListFindingsAreViolations(t *testing.T) {
 	found := 0
 	for seed := range uint64(4000) {
-		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: []history.Func{history.Read, history.Append}}
+		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: listFuncs}
 		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
 		_, findings := checkLists(SplitByKey(ops), failedByKey(ops))
 		if len(findings) == 0 {
@@ -255,12 +272,14 @@ func TestAgreement(t *testing.T) {
 	applied := func(boot string, slots ...uint64) []history.Observation {
 		var out []history.Observation
 		for _, s := range slots {
-			out = append(out, history.Observation{Boot: boot, Kind: history.ObservedApplied, Slot: s, IDs: []string{fmt.Sprint("1:", s)}})
+			out = append(out, history.Observation{
+				Boot: boot, Kind: history.ObservedApplied, Slot: s, IDs: []string{fmt.Sprint("1:", s)},
+			})
 		}
 		return out
 	}
 	other := func(obs []history.Observation) []history.Observation { obs[0].IDs = []string{"9:9", "9:8"}; return obs }
-	caughtUp := history.Observation{Boot: "a", Kind: history.ObservedCaughtUp, First: 3, Slot: 7}
+	caughtUp := []history.Observation{{Boot: "a", Kind: history.ObservedCaughtUp, First: 3, Slot: 7}}
 	many := applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	for i := range many {
 		many[i].IDs = []string{"7:7"}
@@ -271,30 +290,33 @@ func TestAgreement(t *testing.T) {
 		}
 		return out
 	}
+	type obs [][]history.Observation
 	tests := []struct {
 		name  string
-		nodes [][]history.Observation
+		nodes obs
 		want  string
 		found int
 	}{
-		{"same", [][]history.Observation{applied("a", 1, 2, 3), applied("b", 1, 2)}, "", 0},
-		{"restarted from a snapshot", [][]history.Observation{join(applied("a", 1, 2, 3), applied("b", 3, 4)), applied("c", 1, 2, 3, 4)}, "", 0},
-		{"replayed differently", [][]history.Observation{join(applied("a", 1, 2), other(applied("b", 1)))},
+		{"same", obs{applied("a", 1, 2, 3), applied("b", 1, 2)}, "", 0},
+		{"restarted from a snapshot", obs{join(applied("a", 1, 2, 3), applied("b", 3, 4)),
+			applied("c", 1, 2, 3, 4)}, "", 0},
+		{"replayed differently", obs{join(applied("a", 1, 2), other(applied("b", 1)))},
 			"n1 (incarnation a) applied 1:1, and n1 (incarnation b) applied 9:9, 9:8", 1},
-		{"gap", [][]history.Observation{applied("a", 1, 2, 4)}, "Node n1 applied slot 4 right after slot 2", 1},
-		{"back", [][]history.Observation{applied("a", 1, 2, 2)}, "applied slot 2 right after slot 2", 1},
-		{"caught up", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 8, 9))}, "", 0},
-		{"caught up with a hole", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 3, 5))},
+		{"gap", obs{applied("a", 1, 2, 4)}, "Node n1 applied slot 4 right after slot 2", 1},
+		{"back", obs{applied("a", 1, 2, 2)}, "applied slot 2 right after slot 2", 1},
+		{"caught up", obs{join(applied("a", 1, 2), caughtUp, applied("a", 8, 9))}, "", 0},
+		{"caught up with a hole", obs{join(applied("a", 1, 2), caughtUp, applied("a", 3, 5))},
 			"applied slot 5 right after slot 3", 1},
-		{"caught up not so far", [][]history.Observation{join(applied("a", 1, 2), []history.Observation{caughtUp}, applied("a", 9))},
+		{"caught up not so far", obs{join(applied("a", 1, 2), caughtUp, applied("a", 9))},
 			"applied slot 9 right after slot 2", 1},
-		{"many", [][]history.Observation{applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9), many}, "4 findings of the same kind", agreementFindingsMax},
+		{"many", obs{applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9), many}, "4 findings of the same kind",
+			agreementFindingsMax},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var nodes []NodeObservations
-			for i, obs := range tt.nodes {
-				nodes = append(nodes, NodeObservations{Node: fmt.Sprintf("n%d", i+1), Log: history.ObservationLog{Observations: obs}})
+			for i, seen := range tt.nodes {
+				nodes = append(nodes, observed(fmt.Sprintf("n%d", i+1), seen...))
 			}
 			c, findings := checkAgreement(nodes)
 			if len(findings) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
@@ -357,7 +379,8 @@ func TestCounts(t *testing.T) {
 		event("a", history.FaultApply, history.FaultSkipped), event("kill", history.FaultApply, history.FaultFailed),
 	}, []string{"pause", "kill"}))
 	want = fmt.Sprint([]verdict.FaultCount{
-		{Kind: "pause", Wanted: true}, {Kind: "kill", Wanted: true, Failed: 1}, {Kind: "a", Skipped: 1}, {Kind: "z", Installed: 1, Failed: 1},
+		{Kind: "pause", Wanted: true}, {Kind: "kill", Wanted: true, Failed: 1},
+		{Kind: "a", Skipped: 1}, {Kind: "z", Installed: 1, Failed: 1},
 	})
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -108,7 +108,7 @@ func countOperations(ops []history.Operation) []verdict.OperationCount {
 	return out
 }
 
-// countFaults counts faults by kind: those that were wanted first, in the order in which they were, then others by name.
+// countFaults counts faults by kind: those that were wanted first, in their order, then others by name.
 func countFaults(events []history.FaultEvent, wanted []string) []verdict.FaultCount {
 	out := []verdict.FaultCount{}
 	row := func(kind string) *verdict.FaultCount {
@@ -159,7 +159,8 @@ func underFault(ops []history.Operation, windows []history.FaultWindow) int {
 	n := 0
 	for _, op := range ops {
 		// The last span that begins no later than the call.
-		i, found := slices.BinarySearchFunc(merged, op.Call, func(s span, t time.Duration) int { return cmp.Compare(s.from, t) })
+		i, found := slices.BinarySearchFunc(merged, op.Call,
+			func(s span, t time.Duration) int { return cmp.Compare(s.from, t) })
 		if !found {
 			i--
 		}

@@ -151,7 +151,8 @@ func annotations(windows []history.FaultWindow, from, to int64) []porcupine.Anno
 		}
 		out = append(out, porcupine.Annotation{
 			Tag: "fault " + w.ID, Start: begin, End: end, Description: w.Kind + " " + w.Played,
-			Details:         fmt.Sprintf("%s %s, in effect from %s to %s", w.Kind, w.Played, seconds(w.From), seconds(w.To)),
+			Details: fmt.Sprintf("%s %s, in effect from %s to %s",
+				w.Kind, w.Played, seconds(w.From), seconds(w.To)),
 			BackgroundColor: "#f3c7c0", TextColor: "#5c1a10",
 		})
 	}

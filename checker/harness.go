@@ -30,7 +30,8 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 	for _, e := range in.Faults.Events {
 		if e.Status == history.FaultFailed {
 			fail("fault %s (%s %s) could not be proven at %s of its %s: %s",
-				e.ID, e.Kind, orElse(e.Played, e.Detail), seconds(e.End), e.Step, orElse(e.Error, "no reason was given"))
+				e.ID, e.Kind, orElse(e.Played, e.Detail), seconds(e.End), e.Step,
+				orElse(e.Error, "no reason was given"))
 		}
 	}
 	for _, w := range history.Windows(in.Faults.Events) {

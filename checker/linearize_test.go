@@ -26,10 +26,12 @@ func TestPlantedAnomalies(t *testing.T) {
 		{"stale read", func(s *script) {
 			s.do(0, write(1)).do(1, read(), 1).do(0, write(2)).do(1, read(), 2)
 			s.do(2, read(), 1)
-		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, but a read by process 2 at n3 that began at 0.009 s still saw 1."}, 3},
+		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, " +
+			"but a read by process 2 at n3 that began at 0.009 s still saw 1."}, 3},
 		{"lost write", func(s *script) {
 			s.do(0, write(1)).do(1, read(), 1).do(0, write(2)).do(1, read(), 1)
-		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, but nobody ever saw it: a read by process 1 at n2 that began at 0.007 s still saw 1."}, 3},
+		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, but nobody ever saw it: " +
+			"a read by process 1 at n2 that began at 0.007 s still saw 1."}, 3},
 		{"wiped register", func(s *script) {
 			s.do(0, write(1)).do(1, read(), 1).do(1, read())
 		}, []string{"a read by process 1 at n2 that began at 0.005 s still found nothing."}, 2},
@@ -45,7 +47,8 @@ func TestPlantedAnomalies(t *testing.T) {
 			[]string{"saw 3 in x at 0.002 s, but nobody asked to write 3 before 0.003 s"}, 1},
 		{"two cas from one value", func(s *script) {
 			s.do(0, write(1)).call(1, cas(1, 2)).ret(1, ok, true).call(2, cas(1, 3)).ret(2, ok, true)
-		}, []string{"Two cas on x both replaced the same value: cas x 1→2 by process 1 at n2", "cas x 1→3 by process 2 at n3"}, 3},
+		}, []string{"Two cas on x both replaced the same value: cas x 1→2 by process 1 at n2",
+			"cas x 1→3 by process 2 at n3"}, 3},
 		{"cas mismatch against nothing", func(s *script) {
 			s.do(0, write(1)).call(1, cas(5, 2)).ret(1, ok, false)
 		}, []string{"a cas by process 1 at n2 that began at 0.003 s still found nothing."}, 2},
@@ -86,7 +89,7 @@ func TestPlantedAnomalies(t *testing.T) {
 // One stale read among two thousand operations with unknown outcomes comes back as a handful.
 func TestNeedleInAHaystack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	g := generated{clients: 4, steps: 5000, unknown: 0.03, funcs: []history.Func{history.Read, history.Read, history.Write, history.CAS}}
+	g := generated{clients: 4, steps: 5000, unknown: 0.03, funcs: append(registerFuncs, history.Read)}
 	ops := g.make(rng)
 	victim := -1
 	for i, op := range ops {
@@ -126,12 +129,14 @@ func hopeless() []history.Operation {
 	const n = 40
 	for i := range n {
 		ops = append(ops, history.Operation{
-			ID: i, Process: i, Node: "n1", Phase: history.PhaseMain, Outcome: history.Unknown, ReturnSeq: -1,
-			Op: history.Op{Func: history.Append, Key: "hard", Value: int64(1 + i%20)}, CallSeq: int64(i), Call: time.Duration(i),
+			ID: i, Process: i, Node: "n1", Phase: history.PhaseMain, Outcome: history.Unknown,
+			Op:      history.Op{Func: history.Append, Key: "hard", Value: int64(1 + i%20)},
+			CallSeq: int64(i), Call: time.Duration(i), ReturnSeq: -1,
 		})
 	}
 	return append(ops, history.Operation{
-		ID: n, Process: n, Node: "n1", Phase: history.PhaseMain, Outcome: ok, Op: history.Op{Func: history.Read, Key: "hard"},
+		ID: n, Process: n, Node: "n1", Phase: history.PhaseMain, Outcome: ok,
+		Op:     history.Op{Func: history.Read, Key: "hard"},
 		Result: history.Result{Values: []int64{99}}, CallSeq: n, ReturnSeq: n + 1, Call: n, Return: n + 1,
 	})
 }
@@ -242,7 +247,8 @@ func TestWorkerEndsWithItsParent(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stdin.Write([]byte(`{"Key":{"Key":"hang","Ops":[{"Op":{"Func":"read","Key":"hang"},"Outcome":"ok","ReturnSeq":1}]},"Budget":3600000000000}`)); err != nil {
+	hang := `{"Key":{"Key":"hang","Ops":[{"Op":{"Func":"read","Key":"hang"},"Outcome":"ok","ReturnSeq":1}]},"Budget":9000000000000}`
+	if _, err := stdin.Write([]byte(hang)); err != nil {
 		t.Fatal(err)
 	}
 	if err := stdin.Close(); err != nil {

@@ -89,7 +89,8 @@ func (l list) findings() []verdict.Finding {
 			switch {
 			case text == "":
 			case f.Summary == "":
-				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, At: a.Return, Details: []string{account(a)}}
+				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, At: a.Return}
+				f.Details = []string{account(a)}
 			default:
 				others++
 			}
@@ -144,8 +145,8 @@ func (l list) lost(a history.Operation) string {
 			break
 		}
 		if !slices.Contains(a.Result.Values, w.Op.Value) {
-			return fmt.Sprintf("Element %d, whose append by %s was acknowledged at %s, is missing in %s, asked for at %s.",
-				w.Op.Value, who(w), seconds(w.Return), l.saw(a), seconds(a.Call))
+			return fmt.Sprintf("Element %d, whose append by %s was acknowledged at %s, is missing in %s, "+
+				"asked for at %s.", w.Op.Value, who(w), seconds(w.Return), l.saw(a), seconds(a.Call))
 		}
 	}
 	return ""

@@ -71,7 +71,8 @@ func unread(nodes []string, ops []history.Operation) []string {
 		case t.tried == 0:
 			out = append(out, fmt.Sprintf("nothing was read from %s at the end", n))
 		default:
-			out = append(out, fmt.Sprintf("none of %s from %s was answered ok (%s)", count(t.tried, "final read"), n, t.reason))
+			out = append(out, fmt.Sprintf("none of %s from %s was answered ok (%s)",
+				count(t.tried, "final read"), n, t.reason))
 		}
 	}
 	return out

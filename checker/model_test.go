@@ -145,6 +145,12 @@ func write(v int64) history.Op    { return history.Op{Func: history.Write, Value
 func appendOp(v int64) history.Op { return history.Op{Func: history.Append, Value: v} }
 func cas(e, v int64) history.Op   { return history.Op{Func: history.CAS, Value: v, Expect: &e} }
 
+// What the usual workloads do.
+var (
+	registerFuncs = []history.Func{history.Read, history.Write, history.CAS}
+	listFuncs     = []history.Func{history.Read, history.Append}
+)
+
 // generated is a history of one key as clients of an atomic register see it, with chance deciding everything.
 type generated struct {
 	clients, steps int
@@ -155,97 +161,122 @@ type generated struct {
 }
 
 func (g generated) make(rng *rand.Rand) []history.Operation {
-	type pendingOp struct {
-		id      int
-		applied bool
-		result  history.Result
+	w := &generator{generated: g, rng: rng, open: make(map[int]*effect), fresh: g.clients}
+	for c := range g.clients {
+		w.process = append(w.process, c)
 	}
-	var state []int64
-	var ops []history.Operation
-	var next, seq int64
-	open := make(map[int]*pendingOp)
-	process := make([]int, g.clients)
-	for c := range process {
-		process[c] = c
-	}
-	fresh := g.clients
-	apply := func(p *pendingOp) {
-		op := ops[p.id].Op
-		p.applied = true
-		switch op.Func {
-		case history.Read:
-			p.result.Values = slices.Clone(state)
-		case history.Write:
-			state = []int64{op.Value}
-		case history.Append:
-			state = append(slices.Clone(state), op.Value)
-			p.result.Values = slices.Clone(state)
-		case history.CAS:
-			p.result.Matched = op.Expect == nil && len(state) == 0 || op.Expect != nil && slices.Equal(state, []int64{*op.Expect})
-			if p.result.Matched {
-				state = []int64{op.Value}
-			} else {
-				p.result.Values = slices.Clone(state)
-			}
-		}
-	}
-	var late []*pendingOp // unknown updates that may yet take effect
 	for range g.steps {
+		w.lateEffect()
 		c := rng.IntN(g.clients)
-		p := open[c]
-		if len(late) > 0 && rng.IntN(4) == 0 {
-			i := rng.IntN(len(late))
-			if !late[i].applied && rng.IntN(2) == 0 {
-				apply(late[i])
-			}
-			late = slices.Delete(late, i, i+1)
-		}
+		e := w.open[c]
 		switch {
-		case p == nil:
-			next++
-			op := history.Op{Func: g.funcs[rng.IntN(len(g.funcs))], Key: "x"}
-			if op.Func.Mutates() {
-				op.Value = next
-				if g.domain > 0 {
-					op.Value = 1 + rng.Int64N(g.domain)
-				}
-			}
-			if op.Func == history.CAS && len(state) == 1 {
-				e := state[0]
-				if rng.IntN(4) == 0 {
-					e = max(1, e-1)
-				}
-				op.Expect = &e
-			}
-			open[c] = &pendingOp{id: len(ops)}
-			ops = append(ops, history.Operation{
-				ID: len(ops), Process: process[c], Node: "n1", Phase: history.PhaseMain, Op: op,
-				Outcome: history.Unknown, Call: time.Duration(seq) * time.Millisecond, CallSeq: seq, ReturnSeq: -1,
-			})
-		case !p.applied && rng.IntN(2) == 0:
-			apply(p)
-			seq--
+		case e == nil:
+			w.invoke(c)
+		case !e.applied && rng.IntN(2) == 0:
+			w.apply(e)
+			continue // nobody sees it happen: no event
 		default:
-			op := &ops[p.id]
-			op.Return, op.ReturnSeq = time.Duration(seq)*time.Millisecond, seq
-			delete(open, c)
-			if op.Op.Func.Mutates() && rng.Float64() < g.unknown {
-				late = append(late, p)
-				process[c] = fresh
-				fresh++
-				break
-			}
-			if !p.applied {
-				apply(p)
-			}
-			op.Outcome, op.Result = history.OK, p.result
-			if rng.Float64() < g.wrong {
-				tamper(op, next, rng)
-			}
+			w.complete(c, e)
 		}
-		seq++
+		w.seq++
 	}
-	return ops
+	return w.ops
+}
+
+// generator makes one history.
+type generator struct {
+	generated
+	rng     *rand.Rand
+	state   []int64
+	ops     []history.Operation
+	seq     int64
+	value   int64
+	open    map[int]*effect
+	process []int // of each client
+	fresh   int
+	late    []*effect // updates of unknown outcome that may yet take effect
+}
+
+// effect is what an operation does to the register, at some instant between its call and return.
+type effect struct {
+	id      int
+	applied bool
+	result  history.Result
+}
+
+func (g *generator) invoke(client int) {
+	g.value++
+	op := history.Op{Func: g.funcs[g.rng.IntN(len(g.funcs))], Key: "x"}
+	if op.Func.Mutates() {
+		op.Value = g.value
+		if g.domain > 0 {
+			op.Value = 1 + g.rng.Int64N(g.domain)
+		}
+	}
+	if op.Func == history.CAS && len(g.state) == 1 {
+		e := g.state[0]
+		if g.rng.IntN(4) == 0 {
+			e = max(1, e-1)
+		}
+		op.Expect = &e
+	}
+	g.open[client] = &effect{id: len(g.ops)}
+	g.ops = append(g.ops, history.Operation{
+		ID: len(g.ops), Process: g.process[client], Node: "n1", Phase: history.PhaseMain, Op: op,
+		Outcome: history.Unknown, Call: time.Duration(g.seq) * time.Millisecond, CallSeq: g.seq, ReturnSeq: -1,
+	})
+}
+
+func (g *generator) complete(client int, e *effect) {
+	op := &g.ops[e.id]
+	op.Return, op.ReturnSeq = time.Duration(g.seq)*time.Millisecond, g.seq
+	delete(g.open, client)
+	if op.Op.Func.Mutates() && g.rng.Float64() < g.unknown {
+		g.late = append(g.late, e)
+		g.process[client] = g.fresh
+		g.fresh++
+		return
+	}
+	if !e.applied {
+		g.apply(e)
+	}
+	op.Outcome, op.Result = history.OK, e.result
+	if g.rng.Float64() < g.wrong {
+		tamper(op, g.value, g.rng)
+	}
+}
+
+func (g *generator) lateEffect() {
+	if len(g.late) == 0 || g.rng.IntN(4) != 0 {
+		return
+	}
+	i := g.rng.IntN(len(g.late))
+	if !g.late[i].applied && g.rng.IntN(2) == 0 {
+		g.apply(g.late[i])
+	}
+	g.late = slices.Delete(g.late, i, i+1)
+}
+
+func (g *generator) apply(e *effect) {
+	op := g.ops[e.id].Op
+	e.applied = true
+	switch op.Func {
+	case history.Read:
+		e.result.Values = slices.Clone(g.state)
+	case history.Write:
+		g.state = []int64{op.Value}
+	case history.Append:
+		g.state = append(slices.Clone(g.state), op.Value)
+		e.result.Values = slices.Clone(g.state)
+	case history.CAS:
+		present := op.Expect != nil && slices.Equal(g.state, []int64{*op.Expect})
+		e.result.Matched = present || op.Expect == nil && len(g.state) == 0
+		if e.result.Matched {
+			g.state = []int64{op.Value}
+		} else {
+			e.result.Values = slices.Clone(g.state)
+		}
+	}
 }
 
 // tamper makes an answer show another value.
@@ -264,14 +295,6 @@ func tamper(op *history.Operation, values int64, rng *rand.Rand) {
 		vs[rng.IntN(len(vs))] = 1 + rng.Int64N(values)
 	}
 	op.Result.Values = vs
-}
-
-func keyed(key string, ops []history.Operation) []history.Operation {
-	out := slices.Clone(ops)
-	for i := range out {
-		out[i].Op.Key = key
-	}
-	return out
 }
 
 // merge puts histories of several keys one after another into one.

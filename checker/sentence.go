@@ -73,13 +73,13 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 			f.Details = append(f.Details, account(byID[id]))
 		}
 		if stuck := missing(e.Core, e.Order); len(e.Order) > 0 && len(stuck) > 0 {
-			f.Details = append(f.Details, fmt.Sprintf("An order that works as far as it goes: %s; it leaves no place for %s.",
-				join(e.Order, byID, ", then "), join(stuck, byID, ", ")))
+			f.Details = append(f.Details, fmt.Sprintf("An order that works as far as it goes: %s; "+
+				"it leaves no place for %s.", join(e.Order, byID, ", then "), join(stuck, byID, ", ")))
 		}
 	}
 	if e.Prefix > 1 {
-		f.Details = append(f.Details, fmt.Sprintf("Everything on %s before the answer at %s still had a legal order (%s).",
-			k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
+		f.Details = append(f.Details, fmt.Sprintf("Everything on %s before the answer at %s "+
+			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
 	}
 	return f
 }
@@ -117,8 +117,8 @@ func summary(k KeyHistory, failed []history.Operation, e *Explanation, byID map[
 		return fmt.Sprintf("No order of the operations on %s up to %s can explain what %s then saw: %v → %v.",
 			k.Key, seconds(last.Return), who(last), last.Op, last.Result)
 	}
-	return fmt.Sprintf("No order of %d operations on %s can explain what they saw; the last of them is %v by %s, which "+
-		"returned at %s.", n, k.Key, last.Op, who(last), seconds(last.Return))
+	return fmt.Sprintf("No order of %d operations on %s can explain what they saw; "+
+		"the last of them is %v by %s, which returned at %s.", n, k.Key, last.Op, who(last), seconds(last.Return))
 }
 
 // culprit looks for an account of why last cannot be explained. Each account is a proof by itself.

@@ -30,9 +30,9 @@ func small(rng *rand.Rand) []history.Operation {
 	g := generated{
 		clients: 2 + rng.IntN(3), steps: 10 + rng.IntN(40), unknown: 0.3, wrong: 0.05,
 		funcs: [][]history.Func{
-			{history.Read, history.Write, history.CAS},
+			registerFuncs,
 			{history.Read, history.CAS},
-			{history.Read, history.Append},
+			listFuncs,
 			history.Funcs,
 		}[rng.IntN(4)],
 	}
@@ -64,7 +64,8 @@ func TestTighteningChangesNothing(t *testing.T) {
 		}
 	}
 	if illegal < smallHistories/10 || illegal > smallHistories*9/10 || tightenedOnes != smallHistories {
-		t.Errorf("%d of %d histories illegal, %d tightened: the test does not test both sides", illegal, smallHistories, tightenedOnes)
+		t.Errorf("%d of %d histories illegal, %d tightened: the test does not test both sides",
+			illegal, smallHistories, tightenedOnes)
 	}
 }
 
@@ -146,7 +147,7 @@ func accounts(ops []history.Operation) string {
 func TestRepeatedValuesAreNotTightened(t *testing.T) {
 	for seed := range uint64(1000) {
 		rng := rand.New(rand.NewPCG(seed, 4))
-		g := generated{clients: 3, steps: 40, funcs: []history.Func{history.Read, history.Write, history.CAS}, unknown: 0.2, wrong: 0.05, domain: 3}
+		g := generated{clients: 3, steps: 40, funcs: registerFuncs, unknown: 0.2, wrong: 0.05, domain: 3}
 		ops := SplitByKey(g.make(rng))[0].Ops
 		status, tightened := decide(registerModel(), ops, time.Minute)
 		if (status == verdict.Valid) != untightened(ops) {

@@ -51,7 +51,10 @@ func TestCreateAndOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for ref, want := range map[string]Run{"": second, Latest: second, first.Name(): first, first.Dir: first, second.Dir + "/": second} {
+	refs := map[string]Run{
+		"": second, Latest: second, first.Name(): first, first.Dir: first, second.Dir + "/": second,
+	}
+	for ref, want := range refs {
 		got, err := Open(root, ref)
 		if err != nil || got.Name() != want.Name() {
 			t.Errorf("Open(%q) = %v, %v, want %v", ref, got, err, want)

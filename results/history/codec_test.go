@@ -220,6 +220,8 @@ func TestWriterRefusesMisuse(t *testing.T) {
 	if _, err := w.Complete(other, Unknown, Result{}, "timeout", Witness{}); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := first
+	elsewhere.Op.Key = "y"
 	size := m.Len()
 	bad := map[string]func() (Event, error){
 		"outstanding":  func() (Event, error) { return inv(0, "n1", read) },
@@ -228,7 +230,7 @@ func TestWriterRefusesMisuse(t *testing.T) {
 		"not invoked": func() (Event, error) {
 			return w.Complete(Event{Process: 7, Node: "n1", Phase: PhaseMain, Op: read}, OK, Result{}, "", Witness{})
 		},
-		"had invoked":        func() (Event, error) { e := first; e.Op.Key = "y"; return w.Complete(e, OK, Result{}, "", Witness{}) },
+		"had invoked":        func() (Event, error) { return w.Complete(elsewhere, OK, Result{}, "", Witness{}) },
 		"is none of invoke":  func() (Event, error) { return w.Complete(first, "maybe", Result{}, "", Witness{}) },
 		"only ok has":        func() (Event, error) { return w.Complete(first, Fail, Result{Values: []int64{1}}, "", Witness{}) },
 		"only a cas can":     func() (Event, error) { return w.Complete(first, OK, Result{Matched: true}, "", Witness{}) },

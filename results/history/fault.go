@@ -18,8 +18,8 @@ type FaultStatus string
 const (
 	FaultInstalled FaultStatus = "installed" // apply: the effect was observed
 	FaultReverted  FaultStatus = "reverted"  // revert: the effect was observed to be gone
-	FaultSkipped   FaultStatus = "skipped"   // there was nothing to do, e.g. a pause of a node that another fault had killed
-	FaultFailed    FaultStatus = "failed"    // it could not be done, or its effect was not seen: the harness failed, not the system
+	FaultSkipped   FaultStatus = "skipped"   // there was nothing to do: the node to pause is dead
+	FaultFailed    FaultStatus = "failed"    // it could not be done or not be proven: the harness failed
 )
 
 // FaultEvent is one step of one fault, as played.

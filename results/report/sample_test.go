@@ -43,9 +43,8 @@ type reign struct {
 
 // world is the cluster of a sample: who leads when, and what is done to it.
 type world struct {
-	reigns  []reign
-	windows []history.FaultWindow
-	faults  []history.FaultEvent
+	reigns []reign
+	faults []history.FaultEvent
 }
 
 func (s sample) world() *world {
@@ -122,18 +121,18 @@ func (a *agenda) Push(x any)        { *a = append(*a, x.(step)) }
 func (a *agenda) Pop() any          { s := (*a)[len(*a)-1]; *a = (*a)[:len(*a)-1]; return s }
 
 // make writes the run and returns its directory.
-func (s sample) make(t testing.TB, root string) results.Run {
-	t.Helper()
+func (s sample) make(tb testing.TB, root string) results.Run {
+	tb.Helper()
 	check := func(err error) {
-		t.Helper()
+		tb.Helper()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	run, err := results.Create(root, "register-seed42", sampleStart)
 	check(err)
 	w := s.world()
-	s.history(t, run, w)
+	s.history(tb, run, w)
 	faults, err := history.CreateFaults(run.Faults())
 	check(err)
 	slices.SortStableFunc(w.faults, func(a, b history.FaultEvent) int { return cmp.Compare(a.End, b.End) })
@@ -141,31 +140,31 @@ func (s sample) make(t testing.TB, root string) results.Run {
 		check(faults.Append(f))
 	}
 	check(faults.Close())
-	s.nodes(t, run, w)
+	s.nodes(tb, run, w)
 	m := s.manifest()
 	check(run.SaveManifest(m))
 	for file, text := range map[string]string{results.HarnessLogFile: "…", results.SchedulePlannedFile: "…", results.SchedulePlayedFile: "…"} {
 		check(os.WriteFile(run.Path(file), []byte(text), 0o644))
 	}
-	s.judge(t, run, m)
+	s.judge(tb, run, m)
 	return run
 }
 
 // history plays the workload against a register that is atomic, except for the stale reads of a violated run.
-func (s sample) history(t testing.TB, run results.Run, w *world) {
-	t.Helper()
+func (s sample) history(tb testing.TB, run results.Run, w *world) {
+	tb.Helper()
 	var now time.Duration
 	out, err := history.Create(run.History(), history.WriterOptions{Now: func() time.Duration { return now }})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	workload, err := workloads.Lookup("register")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	gen, err := workload.New(workloads.Options{Seed: 42, Workers: s.workers, Nodes: sampleNodes})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(42, 1))
 	c := &cluster{w: w, rng: rng, state: make(map[string][]int64), stale: make(map[string][]int64)}
@@ -184,7 +183,7 @@ func (s sample) history(t testing.TB, run results.Run, w *world) {
 		case next.finish != nil:
 			a := next.answer
 			if _, err := out.Complete(*next.finish, a.Type, a.Result, a.Reason, a.By); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			gen.Observe(next.worker, next.finish.Op, a)
 			if a.Type == history.Unknown {
@@ -195,7 +194,7 @@ func (s sample) history(t testing.TB, run results.Run, w *world) {
 		case now < s.length:
 			inv, err := out.Invoke(process[next.worker], fmt.Sprintf("n%d", node), history.PhaseMain, gen.Next(next.worker))
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			took, answer := c.do(now, node, inv.Op)
 			heap.Push(&todo, step{at: now + took, worker: next.worker, finish: &inv, answer: answer})
@@ -210,12 +209,12 @@ func (s sample) history(t testing.TB, run results.Run, w *world) {
 				_, err = out.Complete(inv, history.OK, history.Result{Values: c.state[key]}, "", history.Witness{})
 			}
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}
 	if err := out.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -275,12 +274,12 @@ func (c *cluster) apply(op history.Op) history.Result {
 }
 
 // nodes writes what nodes leave behind.
-func (s sample) nodes(t testing.TB, run results.Run, w *world) {
-	t.Helper()
+func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
+	tb.Helper()
 	for n := 1; n <= sampleNodes; n++ {
 		dir := run.NodeDir(fmt.Sprintf("n%d", n))
 		if err := os.MkdirAll(filepath.Join(dir, "wal"), 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		type line struct {
 			at   time.Duration
@@ -314,7 +313,7 @@ func (s sample) nodes(t testing.TB, run results.Run, w *world) {
 		}
 		for file, content := range map[string]string{results.ObservationsFile: text, "node.log": "…", "wal/000001.wal": "…"} {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}
@@ -350,15 +349,15 @@ func (s sample) manifest() *results.Manifest {
 }
 
 // judge has the real checkers judge the run and writes verdict, pictures and report.
-func (s sample) judge(t testing.TB, run results.Run, m *results.Manifest) {
-	t.Helper()
+func (s sample) judge(tb testing.TB, run results.Run, m *results.Manifest) {
+	tb.Helper()
 	log, err := history.ReadFile(run.History())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	faults, err := history.ReadFaults(run.Faults())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	in := checker.Input{
 		Run: run.Name(), History: log, Faults: faults,
@@ -376,7 +375,7 @@ func (s sample) judge(t testing.TB, run results.Run, m *results.Manifest) {
 	in.Linearizability = checker.Linearize(context.Background(), workloads.Model(), history.Operations(log.Events),
 		history.Windows(faults.Events), checker.Budget{})
 	if err := os.Mkdir(run.Path("linearizability"), 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, k := range in.Linearizability.Keys {
 		if len(k.Picture) > 0 {
@@ -389,6 +388,6 @@ func (s sample) judge(t testing.TB, run results.Run, m *results.Manifest) {
 		err = report.Write(run.Dir)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
