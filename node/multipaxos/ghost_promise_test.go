@@ -32,8 +32,9 @@ func (r reports) add(msg *protocol.Message) {
 }
 
 // safe checks an Accept against the rule that carries Paxos (P2c): among some majority that promised exactly this
-// ballot, the proposer included, either nobody had accepted anything in the slot, or the value is the one accepted in
-// the highest ballot. It is checked when the Accept first leaves, not when a violation has led to a second chosen value.
+// ballot, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a ballot
+// (by anybody) that none of theirs exceeds. It is checked when the Accept first leaves, not when a violation has led to
+// a second chosen value.
 func (g *ghost) safe(from protocol.NodeID, e protocol.Entry) {
 	at := ballotSlot{e.Ballot, e.Slot}
 	value := batchText(e.Batch)
@@ -42,24 +43,29 @@ func (g *ghost) safe(from protocol.NodeID, e protocol.Entry) {
 	}
 	g.checked[at] = true
 	var accepted []protocol.Entry // by members whose promise is complete; the rest of them had accepted nothing
+	var others []protocol.Entry   // reported in promises that are not
 	promised := 1
 	if own, ok := g.disks[from][e.Slot]; ok {
 		accepted = append(accepted, own)
 	}
 	for _, p := range g.reports[e.Ballot] {
-		if p.covered != protocol.SlotLast || p.committed >= e.Slot {
-			continue
+		reported, ok := p.entries[e.Slot]
+		complete := p.covered == protocol.SlotLast && p.committed < e.Slot
+		if complete {
+			promised++
 		}
-		promised++
-		if reported, ok := p.entries[e.Slot]; ok {
+		switch {
+		case ok && complete:
 			accepted = append(accepted, reported)
+		case ok:
+			others = append(others, reported)
 		}
 	}
 	quorum := protocol.Majority(g.nodes)
 	if promised-len(accepted) >= quorum {
 		return // free in a majority
 	}
-	for _, x := range accepted {
+	for _, x := range append(others, accepted...) {
 		higher := 0
 		for _, y := range accepted {
 			if x.Ballot.Less(y.Ballot) {
