@@ -97,7 +97,8 @@ func (a *agreement) compare(node string, o history.Observation) {
 		a.find(verdict.Finding{
 			Checker: CheckAgreement,
 			Summary: fmt.Sprintf("Slot %d holds different commands on different nodes: "+
-				"%s applied %s, and %s applied %s.", o.Slot, first.by, commands(first.ids), here.by, commands(here.ids)),
+				"%s applied %s, and %s applied %s.",
+				o.Slot, first.by, commands(first.ids), here.by, commands(here.ids)),
 			Details: []string{
 				fmt.Sprintf("%s: chosen in ballot %s", first.by, first.ballot),
 				fmt.Sprintf("%s: chosen in ballot %s", here.by, here.ballot),

@@ -59,7 +59,8 @@ func before(in *Input, ops []history.Operation) {
 // judge decides the keys and the verdict.
 func judge(in Input) verdict.Verdict {
 	ops := history.Operations(in.History.Events)
-	in.Linearizability = Linearize(context.Background(), registerModel(), ops, history.Windows(in.Faults.Events), Budget{})
+	in.Linearizability = Linearize(context.Background(), registerModel(), ops, history.Windows(in.Faults.Events),
+		Budget{})
 	return Check(context.Background(), in)
 }
 
@@ -77,8 +78,9 @@ func everything(v verdict.Verdict) string {
 
 func TestAxes(t *testing.T) {
 	fault := func(in *Input, step history.FaultStep, status history.FaultStatus) {
-		in.Faults.Events = append(in.Faults.Events, history.FaultEvent{ID: "f9", Kind: "pause", Played: "n2", Step: step,
-			Status: status, Begin: 6 * time.Millisecond, End: 6 * time.Millisecond, Error: "no such process"})
+		in.Faults.Events = append(in.Faults.Events,
+			history.FaultEvent{ID: "f9", Kind: "pause", Played: "n2", Step: step,
+				Status: status, Begin: 6 * time.Millisecond, End: 6 * time.Millisecond, Error: "no such process"})
 	}
 	const (
 		v, x, u = verdict.Valid, verdict.Violated, verdict.Unknown
@@ -124,7 +126,10 @@ func TestAxes(t *testing.T) {
 		}, v, u, s, f, "ssh to n2: broken pipe"},
 		{"no time to recover", func(in *Input) { in.Facts.Recovery = Recovery{} },
 			v, u, s, h, "ended before the system was given the time"},
-		{"node not read", func(in *Input) { in.Facts.Nodes = append(in.Facts.Nodes, "n4"); in.Facts.Observations = false },
+		{"node not read", func(in *Input) {
+			in.Facts.Nodes = append(in.Facts.Nodes, "n4")
+			in.Facts.Observations = false
+		},
 			v, x, s, h, "nothing was read from n4"},
 		{"interrupted", func(in *Input) { in.Facts.Interrupted = true }, v, v, s, i, "interrupted by a signal"},
 		{"interrupted before collecting", func(in *Input) { in.Facts.Interrupted = true; in.Facts.Collected = false },

@@ -193,7 +193,8 @@ func TestDeathOfTheWorker(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.key, func(t *testing.T) {
 			dying := newScript(t, tt.key).do(0, write(1)).do(1, read(), 1).do(1, read(), 1).ops
-			got := runWorker(context.Background(), t, merge(more, dying, good, bad), Budget{Memory: 256 << 20, Key: time.Minute})
+			got := runWorker(context.Background(), t, merge(more, dying, good, bad),
+				Budget{Memory: 256 << 20, Key: time.Minute})
 			want := map[string]verdict.Status{
 				"good": verdict.Valid, "bad": verdict.Violated, "more": verdict.Valid, tt.key: verdict.Unknown,
 			}
@@ -247,7 +248,8 @@ func TestWorkerEndsWithItsParent(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	hang := `{"Key":{"Key":"hang","Ops":[{"Op":{"Func":"read","Key":"hang"},"Outcome":"ok","ReturnSeq":1}]},"Budget":9000000000000}`
+	hang := `{"Key":{"Key":"hang","Ops":[{"Op":{"Func":"read","Key":"hang"},"Outcome":"ok","ReturnSeq":1}]},` +
+		`"Budget":9000000000000}`
 	if _, err := stdin.Write([]byte(hang)); err != nil {
 		t.Fatal(err)
 	}

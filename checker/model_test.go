@@ -94,10 +94,8 @@ func nastyModel() porcupine.Model {
 	return m
 }
 
-// script builds a history by hand: one line per event, "process func [value] [→ result]". Times are the line numbers in
-// milliseconds.
+// script builds the history of one key by hand. Each event comes a millisecond after the one before.
 type script struct {
-	t    *testing.T
 	key  string
 	open map[int]int
 	ops  []history.Operation
@@ -105,7 +103,8 @@ type script struct {
 }
 
 func newScript(t *testing.T, key string) *script {
-	return &script{t: t, key: key, open: make(map[int]int)}
+	t.Helper()
+	return &script{key: key, open: make(map[int]int)}
 }
 
 func (s *script) tick() (int64, time.Duration) {
@@ -336,7 +335,8 @@ func events(ops []history.Operation) []history.Event {
 		call.Seq, call.Time, call.Type = op.CallSeq, op.Call, history.Invoke
 		out = append(out, call)
 		if op.Completed() {
-			ret.Seq, ret.Time, ret.Type, ret.Result, ret.Reason = op.ReturnSeq, op.Return, op.Outcome, op.Result, op.Reason
+			ret.Seq, ret.Time, ret.Type = op.ReturnSeq, op.Return, op.Outcome
+			ret.Result, ret.Reason = op.Result, op.Reason
 			out = append(out, ret)
 		}
 	}

@@ -41,8 +41,8 @@ func intervals(ops []history.Operation) (ivs []interval, tightened bool) {
 }
 
 // firstSeen gives for each value the return of the first other operation that proves it to have been in the register,
-// and reports whether values are unique among ops, all of one key. It is the heart of tightening, which does two things to
-// updates of unknown outcome:
+// and reports whether values are unique among ops, all of one key. It is the heart of tightening, which does two things
+// to updates of unknown outcome:
 //
 // An update whose value was seen took effect, and did so before the first operation that saw it returned. Its return
 // can be moved there.

@@ -88,7 +88,8 @@ func TestShrinkingKeepsLegalHistoriesLegal(t *testing.T) {
 			} {
 				tried++
 				if !untightened(rest) {
-					t.Fatalf("seed %d: illegal without %s:\n%s\nwas legal:\n%s", seed, what, accounts(rest), accounts(ops))
+					t.Fatalf("seed %d: illegal without %s:\n%s\nwas legal:\n%s", seed, what, accounts(rest),
+						accounts(ops))
 				}
 			}
 			ops = withoutValues(ops, vs) // and once more, with what was weakened

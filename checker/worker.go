@@ -62,9 +62,9 @@ func WorkerMain(stdin io.Reader, stdout io.Writer, model porcupine.Model) error 
 	}
 }
 
-// RunWorker decides every key in a process of its own, which argv starts and which must call [WorkerMain]. A search that
-// occupies more than the budgeted memory, does not keep to its time, or dies otherwise, costs its key the answer and no
-// other: keys that were decided stay so, and a new process goes on with the rest.
+// RunWorker decides every key in a process of its own, which argv starts and which must call [WorkerMain]. A search
+// that occupies more than the budgeted memory, does not keep to its time, or dies otherwise, costs its key the answer
+// and no other: keys that were decided stay so, and a new process goes on with the rest.
 func RunWorker(ctx context.Context, argv []string, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
@@ -102,7 +102,8 @@ func startWorker(argv []string, memory int64) (*worker, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("no command to start it with")
 	}
-	w := &worker{cmd: exec.Command(argv[0], argv[1:]...), stderr: new(head), memory: memory, exited: make(chan struct{})}
+	w := &worker{cmd: exec.Command(argv[0], argv[1:]...), stderr: new(head), memory: memory,
+		exited: make(chan struct{})}
 	w.cmd.Env = append(os.Environ(), "GOMEMLIMIT="+strconv.FormatInt(memory*9/10, 10))
 	w.cmd.Stderr = w.stderr
 	stdin, err := w.cmd.StdinPipe()

@@ -230,10 +230,16 @@ func TestWriterRefusesMisuse(t *testing.T) {
 		"not invoked": func() (Event, error) {
 			return w.Complete(Event{Process: 7, Node: "n1", Phase: PhaseMain, Op: read}, OK, Result{}, "", Witness{})
 		},
-		"had invoked":        func() (Event, error) { return w.Complete(elsewhere, OK, Result{}, "", Witness{}) },
-		"is none of invoke":  func() (Event, error) { return w.Complete(first, "maybe", Result{}, "", Witness{}) },
-		"only ok has":        func() (Event, error) { return w.Complete(first, Fail, Result{Values: []int64{1}}, "", Witness{}) },
-		"only a cas can":     func() (Event, error) { return w.Complete(first, OK, Result{Matched: true}, "", Witness{}) },
+		"had invoked":       func() (Event, error) { return w.Complete(elsewhere, OK, Result{}, "", Witness{}) },
+		"is none of invoke": func() (Event, error) { return w.Complete(first, "maybe", Result{}, "", Witness{}) },
+		"only ok has": func() (Event, error) {
+			return w.Complete(first, Fail, Result{Values: []int64{1}}, "",
+				Witness{})
+		},
+		"only a cas can": func() (Event, error) {
+			return w.Complete(first, OK, Result{Matched: true}, "",
+				Witness{})
+		},
 		"only fail and":      func() (Event, error) { return w.Complete(first, OK, Result{}, "because", Witness{}) },
 		"not valid UTF-8":    func() (Event, error) { return inv(2, "n1", Op{Func: Read, Key: "\xff"}) },
 		"key is missing":     func() (Event, error) { return inv(2, "n1", Op{Func: Read}) },
@@ -312,8 +318,10 @@ func TestReaderNamesFileAndLine(t *testing.T) {
 		{"time stands still", invoke + line(1, 5, OK, 0, "n1"), "h.jsonl:2: time 5 ns is not after 5 ns"},
 		{"return without call", line(0, 5, OK, 0, "n1"), "h.jsonl:1: process 0 completes"},
 		{"two at once", invoke + line(1, 6, Invoke, 0, "n1"), "h.jsonl:2: process 0 invokes"},
-		{"moves", invoke + line(1, 6, OK, 0, "n1") + line(2, 7, Invoke, 0, "n2"), "h.jsonl:3: process 0 is pinned to n1"},
-		{"acts after unknown", invoke + line(1, 6, Unknown, 0, "n1") + line(2, 7, Invoke, 0, "n1"), "h.jsonl:3: process 0 was retired"},
+		{"moves", invoke + line(1, 6, OK, 0, "n1") + line(2, 7, Invoke, 0, "n2"),
+			"h.jsonl:3: process 0 is pinned to n1"},
+		{"acts after unknown", invoke + line(1, 6, Unknown, 0, "n1") + line(2, 7, Invoke, 0, "n1"),
+			"h.jsonl:3: process 0 was retired"},
 		{"after the end", invoke + end(1, 1) + line(2, 1<<41, OK, 0, "n1"), "h.jsonl:3: line after the end"},
 		{"torn after the end", invoke + end(1, 1) + "{", "line after the end"},
 		{"wrong count", invoke + end(1, 2), "h.jsonl:2: end line does not count the 1 events"},
@@ -400,7 +408,8 @@ func TestOperations(t *testing.T) {
 	events := []Event{
 		{Seq: 0, Time: 10, Type: Invoke, Process: 0, Node: "n1", Phase: PhaseMain, Op: write},
 		{Seq: 1, Time: 11, Type: Invoke, Process: 1, Node: "n2", Phase: PhaseMain, Op: read},
-		{Seq: 2, Time: 12, Type: OK, Process: 1, Node: "n2", Phase: PhaseMain, Op: read, Result: Result{Values: []int64{1}}},
+		{Seq: 2, Time: 12, Type: OK, Process: 1, Node: "n2", Phase: PhaseMain, Op: read,
+			Result: Result{Values: []int64{1}}},
 		{Seq: 3, Time: 13, Type: Invoke, Process: 1, Node: "n2", Phase: PhaseMain, Op: write},
 		{Seq: 4, Time: 14, Type: Unknown, Process: 1, Node: "n2", Phase: PhaseMain, Op: write, Reason: "timeout"},
 	}

@@ -113,7 +113,8 @@ func TestReadObservations(t *testing.T) {
 		}
 		return ReadObservations(path)
 	}
-	applied := `{"mono_ns":5,"wall_ns":1000000007,"boot":3,"node":"n1","kind":"applied","ballot":"2.n1","slot":4,"ids":["7:1","-"]}`
+	applied := `{"mono_ns":5,"wall_ns":1000000007,"boot":3,"node":"n1","kind":"applied",` +
+		`"ballot":"2.n1","slot":4,"ids":["7:1","-"]}`
 	elected := `{"mono_ns":6,"wall_ns":8,"boot":"b4","node":"n1","kind":"elected","ballot":"3.n1"}`
 	want := Observation{Mono: 5, Wall: time.Unix(1, 7).UTC(), Boot: "3", Node: "n1", Kind: "applied", Ballot: "2.n1",
 		Slot: 4, IDs: []string{"7:1", "-"}}

@@ -35,7 +35,8 @@ func TestLineDetectsEveryFlippedBit(t *testing.T) {
 }
 
 func TestAppendLineRefusesWhatIsNoObject(t *testing.T) {
-	for _, v := range []any{nil, 7, "text", []int{1}, struct{}{}, func() {}, struct{ S string }{strings.Repeat("x", LineBytesMax)}} {
+	for _, v := range []any{nil, 7, "text", []int{1}, struct{}{}, func() {},
+		struct{ S string }{strings.Repeat("x", LineBytesMax)}} {
 		buf, err := AppendLine([]byte("kept"), v)
 		if err == nil || string(buf) != "kept" {
 			t.Errorf("AppendLine(%T) = %.20q, %v", v, buf, err)

@@ -12,7 +12,8 @@ func TestLeaderships(t *testing.T) {
 	start := time.Unix(1000, 0)
 	var obs []history.Observation
 	see := func(at int, boot, kind, ballot string) {
-		obs = append(obs, history.Observation{Wall: start.Add(time.Duration(at) * time.Second), Boot: boot, Kind: kind, Ballot: ballot})
+		obs = append(obs, history.Observation{Wall: start.Add(time.Duration(at) * time.Second), Boot: boot,
+			Kind: kind, Ballot: ballot})
 	}
 	see(-9, "1", history.ObservedElected, "1")
 	see(-8, "1", history.ObservedDeposed, "1")
@@ -56,14 +57,17 @@ func TestSeries(t *testing.T) {
 
 func TestNumbersForPeople(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
-		{compact(0), "0 s"}, {compact(850 * time.Nanosecond), "0.85 µs"}, {compact(12345 * time.Microsecond), "12.3 ms"},
-		{compact(2 * time.Second), "2 s"}, {compact(100 * time.Millisecond), "100 ms"}, {compact(754 * time.Second), "754 s"},
+		{compact(0), "0 s"}, {compact(850 * time.Nanosecond), "0.85 µs"}, {compact(12345 * time.Microsecond),
+			"12.3 ms"},
+		{compact(2 * time.Second), "2 s"}, {compact(100 * time.Millisecond), "100 ms"}, {compact(754 * time.Second),
+			"754 s"},
 		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(1000), "1,000"}, {grouped(-1234567), "-1,234,567"},
 		{size(1023), "1023 B"}, {size(1536), "1.5 KiB"}, {size(3 << 30), "3.0 GiB"},
 		{number(0.5), "0.5"}, {number(1500), "1,500"},
 		{seconds(history.Forever), "the end"}, {seconds(1500 * time.Millisecond), "1.500 s"},
 		{fmt.Sprint(niceUp(1200)), "1500"}, {fmt.Sprint(niceUp(1)), "1"}, {fmt.Sprint(niceUp(0.4)), "0.4"},
-		{href("a/b c/../x?#.log"), "./a/x%3F%23.log"}, {href("../../etc"), "./etc"}, {href("javascript:x"), "./javascript:x"},
+		{href("a/b c/../x?#.log"), "./a/x%3F%23.log"}, {href("../../etc"), "./etc"}, {href("javascript:x"),
+			"./javascript:x"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)

@@ -158,7 +158,8 @@ func faultStatusClass(s history.FaultStatus) string {
 
 func axes(v verdict.Verdict) []axis {
 	out := []axis{
-		{Name: "Safety", Status: v.Safety.Status, About: "Did anything happen that a correct register could not have done?",
+		{Name: "Safety", Status: v.Safety.Status,
+			About:   "Did anything happen that a correct register could not have done?",
 			Summary: safetySummary(v.Safety), Reasons: v.Safety.Reasons},
 		{Name: "Liveness", Status: v.Liveness.Status, About: "Did the system answer again once it was left in peace?",
 			Summary: livenessSummary(v.Liveness), Reasons: v.Liveness.Reasons},
@@ -288,7 +289,8 @@ func hostRows(in Input) []hostRow {
 	var rows []hostRow
 	for _, h := range in.Manifest.Hosts {
 		r := hostRow{Host: h}
-		if i := slices.IndexFunc(in.Manifest.Recovery.Nodes, func(n results.NodeReady) bool { return n.Node == h.Name }); i >= 0 {
+		if i := slices.IndexFunc(in.Manifest.Recovery.Nodes,
+			func(n results.NodeReady) bool { return n.Node == h.Name }); i >= 0 {
 			r.Ready = &in.Manifest.Recovery.Nodes[i]
 		}
 		for _, n := range in.Nodes {

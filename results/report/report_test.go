@@ -33,7 +33,8 @@ func TestSamples(t *testing.T) {
 	}
 	for name, want := range map[string]int{"valid": verdict.ExitValid, "violated": verdict.ExitViolated} {
 		t.Run(name, func(t *testing.T) {
-			s := sample{violated: name == "violated", length: 30 * time.Second, workers: 20, think: 40 * time.Millisecond}
+			s := sample{violated: name == "violated", length: 30 * time.Second, workers: 20,
+				think: 40 * time.Millisecond}
 			run := s.make(t, filepath.Join(root, name))
 			v, err := run.LoadVerdict()
 			if err != nil || v.ExitCode() != want {
@@ -45,7 +46,8 @@ func TestSamples(t *testing.T) {
 			}
 			page := string(data)
 			harmless(t, page)
-			for _, part := range []string{v.Word(), run.Name(), "elenchus check " + run.Name(), "--seed 42", "isolate n3", "3.n3"} {
+			for _, part := range []string{v.Word(), run.Name(), "elenchus check " + run.Name(), "--seed 42",
+				"isolate n3", "3.n3"} {
 				if !strings.Contains(page, part) {
 					t.Errorf("the page does not have %q", part)
 				}
@@ -75,7 +77,8 @@ func TestSamples(t *testing.T) {
 // harmless verifies that a page stands by itself and has no markup but its own.
 func harmless(t *testing.T, page string) {
 	t.Helper()
-	for _, bad := range []string{"<script", "http://", "https://", "ZgotmplZ", "<img", "javascript:", "<no value>", "%!"} {
+	for _, bad := range []string{"<script", "http://", "https://", "ZgotmplZ", "<img", "javascript:", "<no value>",
+		"%!"} {
 		if i := strings.Index(page, bad); i >= 0 {
 			t.Errorf("the page has %q: …%s…", bad, page[max(0, i-60):min(len(page), i+60)])
 		}
@@ -138,7 +141,8 @@ func TestHostileText(t *testing.T) {
 	in.Nodes[0].Observations[0].Kind = history.ObservedElected
 	in.Nodes[0].Observations[0].Wall = m.Started
 	in.Operations[0].Outcome = history.OK
-	in.Files = append(in.Files, report.File{Path: "javascript:alert(1)"}, report.File{Path: "nodes/" + evil + "/node.log"})
+	in.Files = append(in.Files, report.File{Path: "javascript:alert(1)"},
+		report.File{Path: "nodes/" + evil + "/node.log"})
 	var page bytes.Buffer
 	if err := report.Render(&page, in); err != nil {
 		t.Fatal(err)
@@ -158,7 +162,8 @@ func TestPageIsBounded(t *testing.T) {
 	in := report.Input{Name: "big", Manifest: m}
 	for i := range 100_000 {
 		at := time.Duration(i) * 6 * time.Millisecond
-		op := history.Operation{Phase: history.PhaseMain, Outcome: history.OK, Call: at, Return: at + 3*time.Millisecond, ReturnSeq: 1}
+		op := history.Operation{Phase: history.PhaseMain, Outcome: history.OK, Call: at,
+			Return: at + 3*time.Millisecond, ReturnSeq: 1}
 		if i%3 == 0 {
 			op.Outcome = history.Unknown
 		}
@@ -210,20 +215,24 @@ func TestSummary(t *testing.T) {
 		Run: "20261121T032217.512Z-register-seed42",
 		Safety: verdict.Safety{
 			Status: verdict.Violated,
-			Checks: []verdict.Check{{Checker: "linearizability", Status: verdict.Violated}, {Checker: "lists", Status: verdict.None},
+			Checks: []verdict.Check{{Checker: "linearizability", Status: verdict.Violated},
+				{Checker: "lists", Status: verdict.None},
 				{Checker: "agreement", Status: verdict.Valid}},
-			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."}, {Summary: "b."}, {Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
+			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."}, {Summary: "b."},
+				{Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
 		},
 		Liveness: verdict.Liveness{
 			Status: verdict.Valid, Recovery: 1234 * time.Millisecond,
-			Faults: []verdict.FaultLiveness{{ID: "f1", LongestSilence: time.Second}, {ID: "f2", LongestSilence: 2100 * time.Millisecond}},
+			Faults: []verdict.FaultLiveness{{ID: "f1", LongestSilence: time.Second},
+				{ID: "f2", LongestSilence: 2100 * time.Millisecond}},
 		},
 		Coverage: verdict.Coverage{
 			Status: verdict.Sufficient, UnderFault: 812, Leaders: 1,
 			Operations: []verdict.OperationCount{{OK: 5120, Fail: 12, Unknown: 3}},
 			Faults:     []verdict.FaultCount{{Kind: "kill", Installed: 3}},
 		},
-		Harness: verdict.Harness{Status: verdict.Failed, Reasons: []string{"first", "second", "third", "fourth", "fifth", "sixth"}},
+		Harness: verdict.Harness{Status: verdict.Failed,
+			Reasons: []string{"first", "second", "third", "fourth", "fifth", "sixth"}},
 	}
 	const want = `VIOLATED  20261121T032217.512Z-register-seed42
 
@@ -245,7 +254,8 @@ func TestSummary(t *testing.T) {
   report    runs/x/index.html
 `
 	var got bytes.Buffer
-	if err := report.Summary(&got, "runs/x", v, &results.Manifest{Repeat: "elenchus run --seed 42"}, false); err != nil {
+	if err := report.Summary(&got, "runs/x", v, &results.Manifest{Repeat: "elenchus run --seed 42"},
+		false); err != nil {
 		t.Fatal(err)
 	}
 	if got.String() != want {
@@ -256,7 +266,8 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := regexp.MustCompile("\x1b\\[[0-9]*m").ReplaceAllString(got.String(), "")
-	if without := strings.Replace(want, "  repeat    elenchus run --seed 42\n", "", 1); plain != without || plain == got.String() {
+	if without := strings.Replace(want, "  repeat    elenchus run --seed 42\n", "",
+		1); plain != without || plain == got.String() {
 		t.Errorf("with colours:\n%q", got.String())
 	}
 }

@@ -73,17 +73,21 @@ func (w *world) fault(id, kind, detail, played string, nodes []int, from, to tim
 		evidence = append(evidence, fmt.Sprintf("n%d: process 41%02d is in state Z", n, n))
 	}
 	w.faults = append(w.faults,
-		history.FaultEvent{ID: id, Kind: kind, Detail: detail, Played: played, Targets: targets, Step: history.FaultApply,
-			Status: history.FaultInstalled, Planned: from.Truncate(time.Second), Begin: from - 40*time.Millisecond, End: from,
+		history.FaultEvent{ID: id, Kind: kind, Detail: detail, Played: played, Targets: targets,
+			Step:   history.FaultApply,
+			Status: history.FaultInstalled, Planned: from.Truncate(time.Second),
+			Begin: from - 40*time.Millisecond, End: from,
 			Evidence: evidence},
-		history.FaultEvent{ID: id, Kind: kind, Detail: detail, Played: played, Targets: targets, Step: history.FaultRevert,
+		history.FaultEvent{ID: id, Kind: kind, Detail: detail, Played: played, Targets: targets,
+			Step:   history.FaultRevert,
 			Status: history.FaultReverted, Planned: to.Truncate(time.Second), Begin: to, End: to + 90*time.Millisecond,
 			Evidence: []string{"answers again"}})
 }
 
 func (w *world) skip(id, kind, detail string, node int, at time.Duration) {
 	w.faults = append(w.faults, history.FaultEvent{ID: id, Kind: kind, Detail: detail, Played: detail,
-		Targets: []string{fmt.Sprintf("n%d", node)}, Step: history.FaultApply, Status: history.FaultSkipped, Begin: at, End: at,
+		Targets: []string{fmt.Sprintf("n%d", node)}, Step: history.FaultApply, Status: history.FaultSkipped,
+		Begin: at, End: at,
 		Evidence: []string{detail + ": f4 has killed it"}})
 }
 
@@ -143,7 +147,8 @@ func (s sample) make(tb testing.TB, root string) results.Run {
 	s.nodes(tb, run, w)
 	m := s.manifest()
 	check(run.SaveManifest(m))
-	for file, text := range map[string]string{results.HarnessLogFile: "…", results.SchedulePlannedFile: "…", results.SchedulePlayedFile: "…"} {
+	for file, text := range map[string]string{results.HarnessLogFile: "…", results.SchedulePlannedFile: "…",
+		results.SchedulePlayedFile: "…"} {
 		check(os.WriteFile(run.Path(file), []byte(text), 0o644))
 	}
 	s.judge(tb, run, m)
@@ -192,7 +197,8 @@ func (s sample) history(tb testing.TB, run results.Run, w *world) {
 			}
 			heap.Push(&todo, step{at: now + time.Duration(rng.ExpFloat64()*float64(s.think)), worker: next.worker})
 		case now < s.length:
-			inv, err := out.Invoke(process[next.worker], fmt.Sprintf("n%d", node), history.PhaseMain, gen.Next(next.worker))
+			inv, err := out.Invoke(process[next.worker], fmt.Sprintf("n%d", node), history.PhaseMain,
+				gen.Next(next.worker))
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -203,7 +209,8 @@ func (s sample) history(tb testing.TB, run results.Run, w *world) {
 	now = max(now, s.length) + s.length/20
 	for _, key := range gen.Keys() {
 		for node := 1; node <= sampleNodes; node++ {
-			inv, err := out.Invoke(fresh+node, fmt.Sprintf("n%d", node), history.PhaseFinal, history.Op{Func: history.Read, Key: key})
+			inv, err := out.Invoke(fresh+node, fmt.Sprintf("n%d", node), history.PhaseFinal,
+				history.Op{Func: history.Read, Key: key})
 			now += 300 * time.Microsecond
 			if err == nil {
 				_, err = out.Complete(inv, history.OK, history.Result{Values: c.state[key]}, "", history.Witness{})
@@ -231,7 +238,8 @@ func (c *cluster) do(now time.Duration, node int, op history.Op) (time.Duration,
 		return time.Duration((.3 + c.rng.ExpFloat64()) * mean * float64(time.Millisecond))
 	}
 	leader := c.w.leader(now)
-	reigns := slices.ContainsFunc(c.w.reigns, func(r reign) bool { return r.node == node && r.from <= now && now < r.to })
+	reigns := slices.ContainsFunc(c.w.reigns,
+		func(r reign) bool { return r.node == node && r.from <= now && now < r.to })
 	isolated := node == 3 && c.w.hit(3, "partition", now) && !c.w.hit(1, "partition", now)
 	if isolated && !c.cut { // what the deposed leader will go on to serve
 		c.cut = true
@@ -254,7 +262,8 @@ func (c *cluster) do(now time.Duration, node int, op history.Op) (time.Duration,
 	if node != leader {
 		mean = 4.1
 	}
-	return ms(mean), workloads.Answer{Type: history.OK, Result: c.apply(op), By: history.Witness{Leader: fmt.Sprintf("n%d", leader)}}
+	return ms(mean), workloads.Answer{Type: history.OK, Result: c.apply(op),
+		By: history.Witness{Leader: fmt.Sprintf("n%d", leader)}}
 }
 
 func (c *cluster) apply(op history.Op) history.Result {
@@ -311,7 +320,8 @@ func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
 		for _, l := range lines {
 			text += l.text + "\n"
 		}
-		for file, content := range map[string]string{results.ObservationsFile: text, "node.log": "…", "wal/000001.wal": "…"} {
+		for file, content := range map[string]string{results.ObservationsFile: text, "node.log": "…",
+			"wal/000001.wal": "…"} {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644); err != nil {
 				tb.Fatal(err)
 			}
@@ -321,25 +331,33 @@ func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
 
 func (s sample) manifest() *results.Manifest {
 	m := &results.Manifest{
-		Tool:   results.ThisTool(),
-		Argv:   []string{"elenchus", "run", "--workload", "register", "--nemesis", "kill,pause,partition", "--seed", "42"},
-		Repeat: "elenchus run --lab local --workload register --nemesis kill,pause,partition --time-limit 60s --seed 42",
+		Tool: results.ThisTool(),
+		Argv: []string{"elenchus", "run", "--workload", "register", "--nemesis", "kill,pause,partition", "--seed",
+			"42"},
+		Repeat: "elenchus run --workload register --nemesis kill,pause,partition --time-limit 60s --seed 42",
 		Seed:   42, Lab: "local", Started: sampleStart,
-		Node: results.NodeBinary{Version: "(devel)", SHA256: "9f2c1e7a51b0c4d3e8f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c"},
+		Node: results.NodeBinary{Version: "(devel)",
+			SHA256: "9f2c1e7a51b0c4d3e8f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c"},
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: "register", Reads: "lease",
-			Funcs: []history.Func{history.Read, history.Write, history.CAS}, Nemesis: []string{"kill", "pause", "partition"},
+			Funcs: []history.Func{history.Read, history.Write, history.CAS}, Nemesis: []string{"kill", "pause",
+				"partition"},
 			Rate: 1000, Concurrency: s.workers, TimeLimit: s.length, OpTimeout: 500 * time.Millisecond,
-			UniqueValues: true, Observations: true, SharedClock: true, Options: map[string]string{"lease": "1s", "renew": "300ms"},
+			UniqueValues: true, Observations: true, SharedClock: true, Options: map[string]string{"lease": "1s",
+				"renew": "300ms"},
 		},
-		Recovery: results.Recovery{Attempted: true, HealedAt: s.length, Deadline: time.Minute, Recovered: true, Took: 1230 * time.Millisecond},
+		Recovery: results.Recovery{Attempted: true, HealedAt: s.length, Deadline: time.Minute, Recovered: true,
+			Took: 1230 * time.Millisecond},
 	}
 	for n := 1; n <= sampleNodes; n++ {
 		name := fmt.Sprintf("n%d", n)
-		m.Hosts = append(m.Hosts, results.Host{Name: name, Address: fmt.Sprintf("10.99.0.%d", 10+n), Kernel: "Linux 6.12", Arch: "amd64"})
-		m.Recovery.Nodes = append(m.Recovery.Nodes, results.NodeReady{Node: name, Ready: true, Took: time.Duration(n*240) * time.Millisecond})
+		m.Hosts = append(m.Hosts, results.Host{Name: name, Address: fmt.Sprintf("10.99.0.%d", 10+n),
+			Kernel: "Linux 6.12", Arch: "amd64"})
+		m.Recovery.Nodes = append(m.Recovery.Nodes,
+			results.NodeReady{Node: name, Ready: true, Took: time.Duration(n*240) * time.Millisecond})
 	}
-	for i, state := range []results.State{results.StateCreated, results.StateRunning, results.StateHealed, results.StateCollected} {
+	for i, state := range []results.State{results.StateCreated, results.StateRunning, results.StateHealed,
+		results.StateCollected} {
 		at := []time.Duration{-4 * time.Second, 0, s.length + s.length/100, s.length + s.length/10}[i]
 		if err := m.Enter(state, at); err != nil {
 			panic(err)
@@ -364,7 +382,8 @@ func (s sample) judge(tb testing.TB, run results.Run, m *results.Manifest) {
 		Facts: checker.Facts{
 			Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit, UniqueValues: true,
 			Observations: true, Collected: true,
-			Recovery: checker.Recovery{Attempted: true, Recovered: true, Took: m.Recovery.Took, Deadline: m.Recovery.Deadline},
+			Recovery: checker.Recovery{Attempted: true, Recovered: true, Took: m.Recovery.Took,
+				Deadline: m.Recovery.Deadline},
 		},
 	}
 	for _, h := range m.Hosts {

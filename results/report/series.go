@@ -75,6 +75,11 @@ func (s series) busiest() int {
 // rate is n operations in a bucket as operations per second.
 func (s series) rate(n int) float64 { return float64(n) / s.width.Seconds() }
 
+// span is the stretch of time of a bucket, for people.
+func (s series) span(i int) string {
+	return seconds(time.Duration(i)*s.width) + " to " + seconds(time.Duration(i+1)*s.width)
+}
+
 // quantile is the q-quantile of sorted lengths of time, by the nearest rank; zero when there are none.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {

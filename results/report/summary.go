@@ -34,7 +34,8 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 		if a.Summary == "" && len(a.Reasons) > 0 {
 			text, a.Reasons = a.Reasons[0], a.Reasons[1:]
 		}
-		line := fmt.Sprintf("  %-9s %s  %s", strings.ToLower(a.Name), paint(a.Class, fmt.Sprintf("%-11s", a.Status)), plain(text))
+		line := fmt.Sprintf("  %-9s %s  %s", strings.ToLower(a.Name), paint(a.Class, fmt.Sprintf("%-11s", a.Status)),
+			plain(text))
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 		for i, r := range a.Reasons {
 			if i == summaryFindings {

@@ -241,7 +241,8 @@ func leaderBand(s leadership, l lane, sc scale) band {
 	x := sc.x(s.from)
 	b := band{
 		X: x, Y: l.Y + lanePad, W: max(1, round(sc.x(s.to)-x)), H: laneHeight - 2*lanePad - 7, Class: "leader",
-		Title: fmt.Sprintf("%s leads ballot %s from %s to %s (%s)", l.Label, s.ballot, seconds(s.from), seconds(s.to), s.end),
+		Title: fmt.Sprintf("%s leads ballot %s from %s to %s (%s)", l.Label, s.ballot, seconds(s.from), seconds(s.to),
+			s.end),
 	}
 	if b.W > 12+6.2*float64(len(s.ballot)) {
 		b.Label = s.ballot
@@ -340,7 +341,7 @@ func rateStrip(s series, sc scale, y float64) strip {
 			st.Bars = append(st.Bars, band{X: x, Y: y + rateHeight + 7, W: w, H: 4, Class: "b-unknown"})
 		}
 		st.Hover = append(st.Hover, band{X: x, Y: y, W: w, H: rateHeight + 12, Title: fmt.Sprintf(
-			"%s to %s: %d ok, %d fail, %d unknown", seconds(time.Duration(i)*s.width), seconds(time.Duration(i+1)*s.width),
+			"%s: %d ok, %d fail, %d unknown", s.span(i),
 			b.ok, b.fail, b.unknown)})
 	}
 	return st
@@ -379,7 +380,7 @@ func latencyStrip(s series, sc scale, y float64) strip {
 			p50.to(x+w/2, at(b.p50))
 			p99.to(x+w/2, at(b.p99))
 			st.Hover = append(st.Hover, band{X: x, Y: y, W: w, H: latHeight, Title: fmt.Sprintf(
-				"%s to %s: median %s, p99 %s, %d ok", seconds(time.Duration(i)*s.width), seconds(time.Duration(i+1)*s.width),
+				"%s: median %s, p99 %s, %d ok", s.span(i),
 				compact(b.p50), compact(b.p99), b.ok)})
 		} else {
 			p50.lift()

@@ -12,7 +12,9 @@ func TestExitCode(t *testing.T) {
 		Coverage: Coverage{Status: Sufficient}, Harness: Harness{Status: Healthy},
 	}
 	with := func(change func(*Verdict)) Verdict { v := good; change(&v); return v }
-	bad := with(func(v *Verdict) { v.Coverage.Status = Vacuous; v.Harness.Status = Failed; v.Liveness.Status = Unknown })
+	bad := with(func(v *Verdict) {
+		v.Coverage.Status, v.Harness.Status, v.Liveness.Status = Vacuous, Failed, Unknown
+	})
 	tests := []struct {
 		name string
 		v    Verdict
@@ -20,13 +22,16 @@ func TestExitCode(t *testing.T) {
 		word string
 	}{
 		{"all good", good, ExitValid, "VALID"},
-		{"violation outranks all", func() Verdict { v := bad; v.Safety.Status = Violated; return v }(), ExitViolated, "VIOLATED"},
-		{"stuck outranks all", func() Verdict { v := bad; v.Liveness.Status = Violated; return v }(), ExitViolated, "VIOLATED"},
+		{"violation outranks all", func() Verdict { v := bad; v.Safety.Status = Violated; return v }(), ExitViolated,
+			"VIOLATED"},
+		{"stuck outranks all", func() Verdict { v := bad; v.Liveness.Status = Violated; return v }(), ExitViolated,
+			"VIOLATED"},
 		{"unknown safety", func() Verdict { v := bad; v.Safety.Status = Unknown; return v }(), ExitUnknown, "UNKNOWN"},
 		{"failed harness", bad, ExitHarness, "HARNESS FAILED"},
 		{"interrupted", with(func(v *Verdict) { v.Harness.Status = Interrupted }), ExitHarness, "HARNESS FAILED"},
 		{"nothing looked at", with(func(v *Verdict) { v.Safety.Status = None }), ExitHarness, "HARNESS FAILED"},
-		{"vacuous", with(func(v *Verdict) { v.Coverage.Status = Vacuous; v.Liveness.Status = Unknown }), ExitVacuous, "VACUOUS"},
+		{"vacuous", with(func(v *Verdict) { v.Coverage.Status = Vacuous; v.Liveness.Status = Unknown }), ExitVacuous,
+			"VACUOUS"},
 		{"unknown liveness", with(func(v *Verdict) { v.Liveness.Status = Unknown }), ExitUnknown, "UNKNOWN"},
 	}
 	for _, tt := range tests {
@@ -39,7 +44,8 @@ func TestExitCode(t *testing.T) {
 func TestPictureFileStaysInItsDirectory(t *testing.T) {
 	seen := make(map[string]string)
 	long := strings.Repeat("k", 300)
-	for _, key := range []string{"x", "../../etc/passwd", "a/b", "a=2fb", "", ".", "..", "\x00", "ä", "A", "a", long, long + "x"} {
+	for _, key := range []string{"x", "../../etc/passwd", "a/b", "a=2fb", "", ".", "..", "\x00", "ä", "A", "a", long,
+		long + "x"} {
 		f := PictureFile(key)
 		if filepath.Dir(f) != "linearizability" || len(filepath.Base(f)) > 120 || strings.ContainsAny(f, "\x00\\%") {
 			t.Errorf("PictureFile(%q) = %q", key, f)
