@@ -27,10 +27,14 @@ func checkCommand() *cli.Command {
 			jsonFlag(),
 		}),
 		Action: checkAction,
-		Subcommands: []*cli.Command{{
-			Name: run.CheckWorker, Hidden: true, Usage: "check the keys that come in on standard input",
-			Action: func(*cli.Context) error { return checker.WorkerMain(os.Stdin, os.Stdout, workloads.Model()) },
-		}},
+	}
+}
+
+// checkWorkerCommand is the process in which linearizations are searched for; elenchus starts it itself.
+func checkWorkerCommand() *cli.Command {
+	return &cli.Command{
+		Name: run.CheckWorker, Hidden: true, Usage: "check the keys that come in on standard input",
+		Action: func(*cli.Context) error { return checker.WorkerMain(os.Stdin, os.Stdout, workloads.Model()) },
 	}
 }
 

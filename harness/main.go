@@ -27,9 +27,10 @@ func main() {
 
 // execute is the program without its process: it returns the exit code.
 func execute(args []string, stdout, stderr io.Writer) int {
-	// The first signal asks for an orderly end: heal, collect, check. Later ones are handled by who is at work then.
+	// The first signal asks for an orderly end: heal, collect, check. The second ends the program where it stands.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	err := newApp(stdout, stderr).RunContext(ctx, args)
 	return exitCode(err, stderr)
 }
@@ -80,7 +81,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute maps errors to exit codes, in one place
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
-		Commands:             []*cli.Command{testCommand(), checkCommand(), labCommand(), listCommand()},
+		Commands:             []*cli.Command{testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand()},
 	}
 	for _, c := range app.Commands {
 		strict(c)
@@ -100,7 +101,7 @@ func strict(c *cli.Command) {
 	if c.Action == nil {
 		c.Action = func(ctx *cli.Context) error {
 			if name := ctx.Args().First(); name != "" {
-				return usageError("unknown command %q (see elenchus %s --help)", name, c.Name)
+				return usageError("unknown command %q (see %s --help)", name, ctx.Command.HelpName)
 			}
 			return cli.ShowSubcommandHelp(ctx)
 		}
@@ -112,11 +113,11 @@ func strict(c *cli.Command) {
 	c.Action = func(ctx *cli.Context) error {
 		for _, arg := range ctx.Args().Slice() {
 			if len(arg) > 1 && arg[0] == '-' {
-				return usageError("option %s comes after an argument: options go first (see elenchus %s --help)", arg, c.Name)
+				return usageError("option %s comes after an argument: options go first (see %s --help)", arg, ctx.Command.HelpName)
 			}
 		}
-		if len(c.Subcommands) == 0 && ctx.NArg() > limit {
-			return usageError("unexpected argument %q (see elenchus %s --help)", ctx.Args().Get(limit), c.Name)
+		if ctx.NArg() > limit {
+			return usageError("unexpected argument %q (see %s --help)", ctx.Args().Get(limit), ctx.Command.HelpName)
 		}
 		return action(ctx)
 	}
@@ -124,8 +125,8 @@ func strict(c *cli.Command) {
 
 func onUsageError(ctx *cli.Context, err error, _ bool) error {
 	name := "elenchus"
-	if ctx.Command != nil && ctx.Command.Name != "" && ctx.Command.Name != name {
-		name += " " + ctx.Command.Name
+	if ctx.Command != nil && ctx.Command.HelpName != "" {
+		name = ctx.Command.HelpName
 	}
 	return usageError("%v (see %s --help)", err, name)
 }

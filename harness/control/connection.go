@@ -164,10 +164,11 @@ func (cn *connection) keepAlive(interval, timeout time.Duration, work *sync.Wait
 	}
 }
 
-// session opens a session and lets setup start something in it. It returns when that is done or ctx is; a session that
-// comes too late is closed.
+// session opens a session and lets setup start something in it. When ctx ends meanwhile it goes on for a moment: what
+// was started can be stopped only by those who know it. So ctx may be over when it returns without an error. A session
+// that comes later still is closed.
 func (cn *connection) session(ctx context.Context, work *sync.WaitGroup, setup func(*ssh.Session) error) error {
-	done := make(chan error)
+	done, abandoned := make(chan error), make(chan struct{})
 	work.Go(func() {
 		s, err := cn.ssh.NewSession()
 		if err == nil {
@@ -177,21 +178,27 @@ func (cn *connection) session(ctx context.Context, work *sync.WaitGroup, setup f
 		}
 		select {
 		case done <- err:
-		case <-ctx.Done():
+		case <-abandoned:
 			if err == nil {
 				_ = s.Close()
 			}
 		}
 	})
+	var err error
 	select {
-	case err := <-done:
-		if err != nil {
-			return cn.explain(fmt.Errorf("open session: %w", err))
-		}
-		return nil
+	case err = <-done:
 	case <-ctx.Done():
-		return deadlineError(ctx)
+		select {
+		case err = <-done:
+		case <-time.After(readersPatience):
+			close(abandoned)
+			return fmt.Errorf("%w (while a session was opened)", deadlineError(ctx))
+		}
 	}
+	if err != nil {
+		return cn.explain(fmt.Errorf("open session: %w", err))
+	}
+	return nil
 }
 
 // lossDelay is how long the news that a session has ended may be ahead of the news that its connection has, which the

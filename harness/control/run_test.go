@@ -144,7 +144,7 @@ func TestTimeoutKillsTheProcessGroup(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
 		c := dial(t, hostOf(e), control.Options{ShellsMax: 1})
 		pids := filepath.Join(e.Dir, "pids")
-		script := fmt.Sprintf("echo partial >&2; sleep 300 & echo $! >%[1]s; (trap '' TERM HUP; sleep 301) & "+
+		script := fmt.Sprintf("echo par''tial >&2; sleep 300 & echo $! >%[1]s; (trap '' TERM HUP; sleep 301) & "+
 			"echo $! >>%[1]s; echo ready >>%[1]s; wait", control.Quote(pids))
 		for name, run := range map[string]func(context.Context) error{
 			"Run":  func(ctx context.Context) error { _, err := c.Run(ctx, script); return err },
@@ -195,7 +195,7 @@ func TestCommandTimeoutApplies(t *testing.T) {
 func TestRunWhoseShellDies(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
 		c := dial(t, hostOf(e), control.Options{ShellsMax: 1})
-		_, err := c.Run(context.Background(), "echo last words >&2; kill -KILL $$")
+		_, err := c.Run(context.Background(), "echo la''st words >&2; kill -KILL $$")
 		expectError(t, err, nil, "n1", "kill -KILL", "the shell ended", "last words")
 		if errors.Is(err, control.ErrUnreachable) {
 			t.Errorf("%v blames the connection", err)

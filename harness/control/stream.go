@@ -16,7 +16,8 @@ type stream struct {
 	pending []byte // read but not consumed
 }
 
-// until consumes everything up to and including mark and writes what came before it to w.
+// until consumes everything up to and including mark and writes what came before it to w. When the stream ends without
+// the mark, w gets all there was.
 func (s *stream) until(mark string, w io.Writer) error {
 	for {
 		if i := bytes.Index(s.pending, []byte(mark)); i >= 0 {
@@ -32,6 +33,8 @@ func (s *stream) until(mark string, w io.Writer) error {
 			s.pending = append(s.pending[:0], s.pending[n:]...)
 		}
 		if err := s.fill(); err != nil {
+			_, _ = w.Write(s.pending) // the stream's own error matters more
+			s.pending = nil
 			return err
 		}
 	}

@@ -70,7 +70,8 @@ capabilities = []
 	}
 	want := Inventory{Name: "rack", Kind: Listed, Hosts: []control.Host{
 		{Name: "a", Address: "192.0.2.1", Port: 22, User: "admin", Become: "sudo -n",
-			KeyFile: filepath.Join(dir, "key"), HostKey: testKey, Peer: netip.MustParseAddr("192.0.2.1"), Capabilities: []string{"iptables", "signals"}},
+			KeyFile: filepath.Join(dir, "key"), HostKey: testKey,
+			Peer: netip.MustParseAddr("192.0.2.1"), Capabilities: []string{"iptables", "signals"}},
 		{Name: "b", Address: "b.example.org", Port: 2222, User: "root", KeyFile: filepath.Join(dir, "key"),
 			HostKey: testKey, Peer: netip.MustParseAddr("10.0.0.2"), Capabilities: []string{}},
 	}}
@@ -116,7 +117,8 @@ port = 70000
 `, []string{
 			`line 2, column 1: unknown field "colour"`, `line 4, column 1: unknown field "defaults.key_fiel"`,
 			`line 5, column 1: unknown field "defaults.address"`, `line 9, column 1: unknown field "host.prot"`,
-			"host n1: port 70000 is not within 1 to 65535", "host n1: key_file is missing", "host n1: host_key is missing",
+			"host n1: port 70000 is not within 1 to 65535", "host n1: key_file is missing",
+			"host n1: host_key is missing",
 		}},
 		{"hosts", good + `
 [[host]]

@@ -150,7 +150,8 @@ func knownHostKey(path, address string, port int) (string, error) {
 	err = check(hostport, &net.TCPAddr{IP: net.ParseIP(address), Port: port}, nobodysKey{})
 	var other *knownhosts.KeyError
 	if !errors.As(err, &other) || len(other.Want) == 0 {
-		return "", fmt.Errorf("%s has no key for %s: log in once with ssh, or ask ssh-keyscan and compare", path, hostport)
+		return "", fmt.Errorf("%s has no key for %s: log in once with ssh, or ask ssh-keyscan and compare",
+			path, hostport)
 	}
 	worstToBest := []string{ssh.KeyAlgoECDSA521, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA256, ssh.KeyAlgoED25519}
 	rank := func(k knownhosts.KnownKey) int { return slices.Index(worstToBest, k.Key.Type()) }

@@ -16,8 +16,8 @@ import (
 	"elenchus/results/verdict"
 )
 
-// CheckWorker is the name of the hidden subcommand of "check" that searches for linearizations in a process of its own.
-const CheckWorker = "worker"
+// CheckWorker is the name of the hidden command that searches for linearizations in a process of its own.
+const CheckWorker = "check-worker"
 
 // linearizabilityDir is where verdict.PictureFile puts pictures.
 const linearizabilityDir = "linearizability"
@@ -40,7 +40,7 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	}
 	begin := time.Now()
 	ui.Status("checking %d operations …", len(ops))
-	in.Linearizability = checker.RunWorker(ctx, []string{self, "check", CheckWorker}, ops,
+	in.Linearizability = checker.RunWorker(ctx, []string{self, CheckWorker}, ops,
 		history.Windows(in.Faults.Events), checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory})
 	v := checker.Check(ctx, in)
 	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))

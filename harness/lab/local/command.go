@@ -68,6 +68,8 @@ type command struct {
 	pid   int
 	group bool // the command has a process group of its own
 	dead  chan struct{}
+
+	passedOn map[syscall.Signal]int // how many signals it had from its program alone
 }
 
 // run starts a command with the three passed files. Its exit is reported over the link. A command of a named lab gets
@@ -89,7 +91,7 @@ func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*comma
 	s.mu.Lock()
 	s.commands[pid] = struct{}{}
 	s.mu.Unlock()
-	c := &command{s: s, pid: pid, group: group, dead: make(chan struct{})}
+	c := &command{s: s, pid: pid, group: group, dead: make(chan struct{}), passedOn: make(map[syscall.Signal]int)}
 	go func() {
 		status := <-dead
 		s.mu.Lock()
@@ -101,20 +103,20 @@ func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*comma
 	return c, nil
 }
 
-// forward gives the command a signal that its program got for the count-th time, unless the command had it already.
+// forward gives the command a signal that its program got for the count-th time, unless the command had it already. It
+// is not safe for concurrent use.
 func (c *command) forward(sig syscall.Signal, count int) {
 	if c.group {
 		c.s.reaper.signal(c.pid, sig, true)
 		return
 	}
-	go func() {
-		for end := time.Now().Add(groupSignalMax); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if c.s.witness.count(sig) >= count {
-				return
-			}
+	for end := time.Now().Add(groupSignalMax); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if c.s.witness.count(sig)+c.passedOn[sig] >= count {
+			return
 		}
-		c.s.reaper.signal(c.pid, sig, false)
-	}()
+	}
+	c.passedOn[sig]++
+	c.s.reaper.signal(c.pid, sig, false)
 }
 
 // abandon ends a command whose program is gone: first it is asked to, so that it can heal what it has broken.

@@ -138,7 +138,7 @@ func TestStates(t *testing.T) {
 	}{
 		{[]string{"not_created", "not_created"}, []string{"n1 is not created", "n2", "vagrant up creates them"}},
 		{[]string{"running", "poweroff", "running"}, []string{"n2 is poweroff", "vagrant up starts them"}},
-		{[]string{"saved", "not_created", "running"}, []string{"n1 is saved, n2 is not created: vagrant up creates and"}},
+		{[]string{"saved", "not_created", "running"}, []string{"n1 is saved, n2 is not created: vagrant up creates"}},
 		{nil, []string{"no machine"}},
 	} {
 		f.setStates(t, c.states...)
@@ -164,7 +164,8 @@ func TestChoosePeers(t *testing.T) {
 	}{
 		{"virtualbox", []string{nat + "eth1 10.1.1.1/24", nat + "eth1 10.1.1.2/24"}, "[10.1.1.1 10.1.1.2]"},
 		{"libvirt, private network second", []string{
-			"eth0 192.168.121.7/24\neth1 10.1.1.1/24\ndefault eth0", "eth0 192.168.121.9/24\neth1 10.1.1.2/24\ndefault eth0",
+			"eth0 192.168.121.7/24\neth1 10.1.1.1/24\ndefault eth0",
+			"eth0 192.168.121.9/24\neth1 10.1.1.2/24\ndefault eth0",
 		}, "[10.1.1.1 10.1.1.2]"},
 		{"one network only", []string{
 			"eth0 10.1.1.1/24\ndefault eth0", "eth0 10.1.1.2/24\ndefault eth0",
@@ -189,7 +190,8 @@ func TestVagrantfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "VAGRANT_HOME="+t.TempDir(), "VAGRANT_DOTFILE_PATH="+t.TempDir(), "VAGRANT_CHECKPOINT_DISABLE=1")
+	env := append(os.Environ(), "VAGRANT_CHECKPOINT_DISABLE=1",
+		"VAGRANT_HOME="+t.TempDir(), "VAGRANT_DOTFILE_PATH="+t.TempDir())
 	vagrant := func(args ...string) (string, error) {
 		cmd := exec.Command(path, args...)
 		cmd.Dir, cmd.Env = root, env
