@@ -95,7 +95,7 @@ func (r *rig) program(role string, settings []string, argv ...string) *exec.Cmd 
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), envRole+"="+role, envDir+"="+r.dir, envMode+"="+strconv.Itoa(int(r.mode.privilege)))
 	cmd.Env = append(cmd.Env, settings...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL} // for tests that run out of time
 	if r.mode.user != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: r.mode.user, Gid: r.mode.user}
 	}
