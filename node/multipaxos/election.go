@@ -56,7 +56,9 @@ func (m *Machine) campaign() {
 }
 
 // onPromise takes one page of a promise. Only answers to exactly this ballot count, once per member, and only when all
-// pages are there: a missing page could hide the value that is chosen.
+// pages are there: a missing page could hide the value that is chosen. What an incomplete promise reports is used all
+// the same: a value of a higher ballot than any in the majority's reports was safe in that ballot, and nothing can have
+// been chosen since without the majority's reporting it.
 func (m *Machine) onPromise(msg *protocol.Message, from int) {
 	if m.role != protocol.RoleCandidate || msg.Ballot != m.ballot {
 		return
