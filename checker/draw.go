@@ -12,8 +12,12 @@ import (
 	"elenchus/results/history"
 )
 
-// pictureOpsMax bounds the operations in a picture: browsers draw that many at once, and nobody looks at more.
-const pictureOpsMax = 300
+// pictureOpsMax bounds the operations in a picture: browsers draw that many at once. Where values are unique, older ones
+// are left out until only pictureOpsWanted operations are left, a few screens wide, the violation in the last.
+const (
+	pictureOpsMax    = 300
+	pictureOpsWanted = 60
+)
 
 // draw makes an HTML page of the operations around a violation: up to the one that no order can explain, with the
 // faults that were in effect. It returns nil if there is nothing to draw or the deadline does not allow it.
@@ -56,11 +60,14 @@ func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
 		return nil
 	}
 	prefix := upTo(ops, ops[i].ReturnSeq)
-	if len(prefix) <= pictureOpsMax {
+	if len(prefix) <= pictureOpsWanted {
 		return prefix
 	}
 	if _, unique := firstSeen(prefix); !unique {
-		return nil
+		if len(prefix) > pictureOpsMax {
+			return nil
+		}
+		return prefix
 	}
 	core := make(map[int64]bool)
 	for _, op := range prefix {
@@ -72,8 +79,8 @@ func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
 		}
 	}
 	old := slices.DeleteFunc(values(prefix), func(v int64) bool { return core[v] })
-	for n := 1; len(prefix) > pictureOpsMax && n <= len(old); n++ {
-		if n == len(old) || n%8 == 0 {
+	for n := 1; len(prefix) > pictureOpsWanted && n <= len(old); n++ {
+		if n == len(old) || n%4 == 0 {
 			prefix = withoutValues(prefix, old[:n])
 		}
 	}
