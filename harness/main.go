@@ -105,6 +105,7 @@ func strict(c *cli.Command) {
 			}
 			return cli.ShowSubcommandHelp(ctx)
 		}
+		return
 	}
 	if strings.Contains(c.ArgsUsage, "--") { // the arguments are somebody else's command line
 		return

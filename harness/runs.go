@@ -12,11 +12,11 @@ func runRow(e results.Entry) string {
 	if word == "" {
 		word = "not checked (" + string(e.State) + ")"
 	}
-	row := fmt.Sprintf("%s\t%s\t%s\t%d ok\t%d fail\t%d unknown", e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
 	if e.Err != nil {
-		row = fmt.Sprintf("%s\t\tunreadable: %v\t\t\t", e.Run.Name(), e.Err)
+		return fmt.Sprintf("%s\t\tunreadable: %v\t\t\t", e.Run.Name(), e.Err)
 	}
-	return row
+	return fmt.Sprintf("%s\t%s\t%s\t%d ok\t%d fail\t%d unknown",
+		e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
 }
 
 // runJSON is a run for scripts.

@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -196,7 +195,8 @@ func (t *test) live(ctx context.Context) {
 
 // interruptedOr tells a setup that was stopped by a signal from one that failed.
 func (t *test) interruptedOr(ctx context.Context, err error) {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
+		t.log.Info("interrupted during setup", "error", err)
 		t.manifest.Interrupted = true
 		t.ui.Say("interrupted before the first operation")
 		return

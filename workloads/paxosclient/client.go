@@ -37,7 +37,8 @@ func (c *Client) Close() error {
 }
 
 var ops = map[history.Func]client.Op{
-	history.Read: client.OpRead, history.Write: client.OpWrite, history.CAS: client.OpCAS, history.Append: client.OpAppend,
+	history.Read: client.OpRead, history.Write: client.OpWrite,
+	history.CAS: client.OpCAS, history.Append: client.OpAppend,
 }
 
 // Do implements [workloads.Client].
