@@ -84,6 +84,16 @@ func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
 			prefix = withoutValues(prefix, old[:n])
 		}
 	}
+	// Reads that have no part in the violation go next, the oldest first: what has no legal order without them has none
+	// with them.
+	spare := len(prefix) - pictureOpsWanted
+	prefix = slices.DeleteFunc(prefix, func(op history.Operation) bool {
+		drop := spare > 0 && op.Op.Func == history.Read && !slices.Contains(e.Core, op.ID) && op.ID != e.Last
+		if drop {
+			spare--
+		}
+		return drop
+	})
 	if len(prefix) > pictureOpsMax {
 		return nil
 	}
