@@ -47,7 +47,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	return group.Wait()
 }
 
-// recordFault puts a fault's step on disk and on the screen.
+// recordFault puts a fault's step on disk and on the screen. The player calls it for one step at a time.
 func (t *test) recordFault(e history.FaultEvent) {
 	if err := t.faults.Append(e); err != nil {
 		t.log.Error("cannot record fault", "id", e.ID, "error", err)
@@ -55,11 +55,13 @@ func (t *test) recordFault(e history.FaultEvent) {
 	}
 	t.log.Info("fault", "id", e.ID, "kind", e.Kind, "played", e.Played, "step", string(e.Step),
 		"status", string(e.Status), "evidence", e.Evidence, "error", e.Error)
-	switch e.Status {
-	case history.FaultInstalled:
+	switch {
+	case e.Status == history.FaultInstalled:
 		t.active.Add(1)
-	case history.FaultReverted:
+		t.installed[e.ID] = true
+	case e.Step == history.FaultRevert && t.installed[e.ID]: // whatever came of it: another fault may have ended this one
 		t.active.Add(-1)
+		delete(t.installed, e.ID)
 	}
 	detail := ""
 	if e.Error != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -152,7 +153,7 @@ func (t *test) ledgerPath() (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make directory for ledgers: %w", err)
 	}
-	return filepath.Join(dir, t.inv.Name+".ledger"), nil
+	return filepath.Join(dir, url.PathEscape(t.inv.Name)+".ledger"), nil
 }
 
 // proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.

@@ -51,7 +51,8 @@ type test struct {
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
-	active    atomic.Int64          // faults that are in effect
+	installed map[string]bool       // faults that are in effect, by id …
+	active    atomic.Int64          // … and how many
 	recordErr atomic.Pointer[error] // the first fault that could not be put on disk
 }
 
@@ -63,7 +64,8 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 	if err := opts.Validate(len(inv.Hosts)); err != nil {
 		return Outcome{}, err
 	}
-	t := &test{opts: opts, inv: inv, ui: ui, start: time.Now()}
+	t := &test{opts: opts, inv: inv, ui: ui, start: time.Now(),
+		installed: make(map[string]bool)}
 	closeLog, err := t.open()
 	if err != nil {
 		return Outcome{}, err
