@@ -231,7 +231,7 @@ func (w *world) schedule(i, life int) {
 			continue
 		}
 		h.scheduled[id] = at
-		w.later(max(0, at-h.mono(w.now)), func() {
+		w.later(h.clock.until(w.now, at), func() {
 			if h.up() && w.life[i] == life && h.timers[id] == at {
 				h.timers[id], h.scheduled[id] = 0, 0
 				w.step(i, life, protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
