@@ -61,10 +61,10 @@ func (h *host) reading(now time.Duration) clock.Reading { return h.clock.reading
 // mono is the host's monotonic clock at a true time.
 func (h *host) mono(now time.Duration) time.Duration { return h.clock.reading(now).Mono }
 
-// hostClock is a host's two clocks: they run at the same constant rate, and the wall clock is also off.
+// hostClock is a host's two clocks.
 type hostClock struct {
-	drift  int64         // how much faster than true time, in parts per billion
-	offset time.Duration // of the wall clock from what the drift makes of true time
+	drift  int64         // how much faster than true time the monotonic clock is, in parts per billion
+	offset time.Duration // of the wall clock from true time
 	since  time.Duration // the true time at which the monotonic clock was set
 	mono   time.Duration // to what
 }
@@ -80,6 +80,12 @@ func (c *hostClock) reading(now time.Duration) clock.Reading {
 		Mono: c.mono + c.run(now-c.since),
 		Wall: wallEpoch + int64(now+c.offset),
 	}
+}
+
+// setDrift changes the rate of the monotonic clock from now on.
+func (c *hostClock) setDrift(now time.Duration, drift int64) {
+	c.mono, c.since = c.reading(now).Mono, now
+	c.drift = drift
 }
 
 // run is by how much the monotonic clock advances in a span of true time.

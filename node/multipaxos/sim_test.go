@@ -114,6 +114,12 @@ func (s *stats) add(o stats) {
 	s.crashes += o.crashes
 	s.caughtUp += o.caughtUp
 	s.retried += o.retried
+	s.leases += o.leases
+	s.lost += o.lost
+	s.forsaken += o.forsaken
+	s.silences += o.silences
+	s.pauses += o.pauses
+	s.isolated += o.isolated
 }
 
 // Local reads are stale by design; the check that finds no stale read elsewhere must find these.

@@ -35,6 +35,8 @@ type world struct {
 	stats   stats
 	trace   uint64
 
+	paused   []time.Duration // by host: stopped until then
+	leases   leaseWatch
 	failures []register.Command // changes that are said to have failed, and were asked for only once
 }
 
@@ -47,10 +49,12 @@ type knobs struct {
 	disk        time.Duration
 	faultEvery  time.Duration
 	end         time.Duration
+	clocks      clockKnobs
 }
 
 type stats struct {
 	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
+	leases, lost, forsaken, silences, pauses, isolated                              int
 }
 
 type event struct {
@@ -79,6 +83,8 @@ type client struct {
 	id   register.ClientID
 	seq  uint64
 	home int
+
+	reader bool // only reads, only at home
 }
 
 type callKey struct {
@@ -97,6 +103,7 @@ func newWorld(seed uint64, k knobs) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), knobs: k, ghost: newGhost(k.nodes, k.opts),
 		calls: make(map[callKey]*call), life: make([]int, k.nodes), lastReq: make([]protocol.RequestID, k.nodes),
+		paused: make([]time.Duration, k.nodes), leases: newLeaseWatch(k.nodes),
 	}
 	ids := make([]protocol.NodeID, k.nodes)
 	for i := range ids {
@@ -105,7 +112,7 @@ func newWorld(seed uint64, k knobs) *world {
 	for i := range ids {
 		opts := k.opts
 		opts.Self, opts.Members = ids[i], ids
-		w.hosts = append(w.hosts, &host{opts: opts})
+		w.hosts = append(w.hosts, &host{opts: opts, clock: w.drawClock()})
 	}
 	for i := range ids {
 		w.boot(i)
@@ -116,6 +123,7 @@ func newWorld(seed uint64, k knobs) *world {
 		w.clients = append(w.clients, c)
 		w.later(w.between(0, 300*time.Millisecond), func() { w.call(c) })
 	}
+	w.pinReaders()
 	w.later(k.faultEvery, w.fault)
 	return w
 }
@@ -166,6 +174,7 @@ func (w *world) crash(i int) {
 		return
 	}
 	w.stats.crashes++
+	w.paused[i] = 0
 	kept := w.rng.IntN(len(h.unsynced) + 1)
 	for _, r := range h.unsynced[:kept] {
 		w.ghost.synced(h.opts.Self, r)
@@ -177,6 +186,9 @@ func (w *world) crash(i int) {
 func (w *world) step(i, life int, in protocol.Input) {
 	h := w.hosts[i]
 	if !h.up() || w.life[i] != life {
+		return
+	}
+	if w.postponed(i, func() { w.step(i, life, in) }) {
 		return
 	}
 	w.stats.steps++
@@ -197,6 +209,7 @@ func (w *world) consume(i int, out outcome) {
 		case protocol.ObservedCaughtUp:
 			w.stats.caughtUp++
 		}
+		w.observeLease(i, o)
 	}
 	if l := &h.machine.leading; h.machine.role == protocol.RoleLeader &&
 		l.next != h.machine.committed+1+protocol.Slot(len(l.inflight)) {
@@ -207,12 +220,14 @@ func (w *world) consume(i int, out outcome) {
 	w.ghost.hash(st.Applied, st.Hash, w.incarnation(i))
 	for j := range out.sends {
 		w.ghost.sent(w.incarnation(i), &out.sends[j], h.onDisk)
+		w.checkGrant(i, &out.sends[j])
 		w.transmit(i, out.sends[j])
 	}
 	for _, r := range out.replies {
 		w.reply(i, life, r)
 	}
 	w.schedule(i, life)
+	w.checkLeases()
 }
 
 // schedule sets off what the host waits for: its disk, and its timers.
@@ -242,7 +257,7 @@ func (w *world) schedule(i, life int) {
 
 func (w *world) synced(i, life int, seq protocol.WriteSeq) {
 	h := w.hosts[i]
-	if !h.up() || w.life[i] != life {
+	if !h.up() || w.life[i] != life || w.postponed(i, func() { w.synced(i, life, seq) }) {
 		return
 	}
 	h.syncing = false
@@ -293,6 +308,10 @@ func (w *world) fault() {
 		return
 	}
 	n := w.knobs.nodes
+	if w.knobs.opts.Lease != LeaseNone && w.chance(0.6) {
+		w.later(w.between(0, 2*w.knobs.faultEvery)+w.leaseFault(), w.fault)
+		return
+	}
 	switch w.rng.IntN(7) {
 	case 0, 1:
 		w.crash(w.rng.IntN(n))
@@ -332,6 +351,11 @@ var worldKeys = [...]string{"x", "y", "z"}
 // call lets a client ask its node for something.
 func (w *world) call(c *client) {
 	command := register.Command{Key: worldKeys[w.rng.IntN(len(worldKeys))]}
+	if c.reader {
+		command.Op = register.OpRead
+		w.ask(&call{client: c, command: command}, c.home)
+		return
+	}
 	switch w.rng.IntN(5) {
 	case 0, 1:
 		command.Op = register.OpRead
@@ -361,7 +385,10 @@ func (w *world) ask(asked *call, i int) {
 	h := w.hosts[i]
 	if !h.up() {
 		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() {
-			w.ask(asked, w.rng.IntN(w.knobs.nodes))
+			if !asked.client.reader {
+				i = w.rng.IntN(w.knobs.nodes)
+			}
+			w.ask(asked, i)
 		})
 		return
 	}
@@ -370,6 +397,9 @@ func (w *world) ask(asked *call, i int) {
 	key := callKey{i, w.life[i], w.lastReq[i]}
 	w.calls[key] = asked
 	patience := w.between(50*time.Millisecond, 3*time.Second)
+	if asked.client.reader {
+		patience = w.between(5*time.Millisecond, 100*time.Millisecond)
+	}
 	w.step(i, w.life[i], protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: key.id, Command: asked.command, Deadline: h.mono(w.now) + patience,
 	}})
@@ -450,6 +480,7 @@ func (w *world) retire(c *client) {
 func (w *world) heal() {
 	w.calm = true
 	clear(w.cut[:])
+	clear(w.paused)
 	for i := range w.hosts {
 		w.boot(i)
 	}
