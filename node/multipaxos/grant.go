@@ -25,9 +25,9 @@ func (m *Machine) bars(b protocol.Ballot) bool { return m.honours() && b != m.gr
 
 // recallGrant begins the silence of a restarted granter, which has forgotten what it granted.
 //
-// Only the ballot it has promised can have a lease: a grant leaves after the promise of its ballot is durable, and while
-// it is honoured the promise does not rise. So a node that has promised nothing has granted nothing, and a cluster that
-// starts for the first time need not wait.
+// Only the ballot it has promised can have a lease: a grant leaves after the promise of its ballot is durable, and
+// while it is honoured the promise does not rise, but by learning of a ballot that proves the lease to be over. So a
+// node that has promised nothing has granted nothing, and a cluster that starts for the first time need not wait.
 func (m *Machine) recallGrant() {
 	if m.opts.Lease == LeaseNone || m.promised.IsZero() {
 		return

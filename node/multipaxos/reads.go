@@ -89,8 +89,9 @@ func (m *Machine) dropLateReads(limit int) {
 }
 
 // serveReads answers the reads whose slot is applied. Under a lease that takes one that is valid at this step's reading
-// of the clock: no value was chosen by then that this leader does not know, so that reading, which lies between the
-// request's arrival and the answer, is when the read takes effect. How long the answer then needs to leave is no matter.
+// of the clock: nobody was told of anything by then that this leader has not applied. So that reading, which lies
+// between the request's arrival and the answer, is when the read takes effect. How long the answer needs to leave
+// after that is no matter.
 func (m *Machine) serveReads() {
 	if m.opts.Reads == ReadsLease && !m.holdsLease() {
 		return
