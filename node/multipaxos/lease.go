@@ -168,9 +168,11 @@ func (m *Machine) dropLease(reason string) {
 	if m.grant.ballot == m.ballot {
 		m.grant = grant{}
 	}
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseForsaken, Ballot: m.ballot, Until: h.until, Reason: reason,
-	})
+	if h.some {
+		m.observe(protocol.Observation{
+			Kind: protocol.ObservedLeaseForsaken, Ballot: m.ballot, Until: h.until, Reason: reason,
+		})
+	}
 	m.broadcast(protocol.Message{Kind: protocol.MsgForsake, Ballot: m.ballot}, 0)
 	for _, x := range h.executed {
 		m.giveUp(x.request, "lost leadership before its lease was valid again: "+reason)

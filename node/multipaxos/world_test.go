@@ -221,6 +221,7 @@ func (w *world) consume(i int, out outcome) {
 	for j := range out.sends {
 		w.ghost.sent(w.incarnation(i), &out.sends[j], h.onDisk)
 		w.checkGrant(i, &out.sends[j])
+		w.noteLease(i, &out.sends[j])
 		w.transmit(i, out.sends[j])
 	}
 	for _, r := range out.replies {
