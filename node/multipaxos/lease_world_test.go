@@ -286,6 +286,9 @@ func randomLeaseKnobs(seed uint64) knobs {
 		k.clocks.offset = o.MaxOffset
 	}
 	k.delay = ms(2, 5, 20)
+	// A candidate needs a round trip and the grace before its rivals lose patience, or nobody is ever elected.
+	o.ElectionTimeout = max(o.ElectionTimeout, 5*k.delay)
+	o.PromiseGrace = min(o.PromiseGrace, o.ElectionTimeout/4)
 	k.slow = []time.Duration{o.LeaseTerm / 2, o.LeaseTerm, 3 * o.LeaseTerm}[rng.IntN(3)]
 	k.disk = ms(1, 10)
 	k.loss, k.dup = rng.Float64()*0.08, rng.Float64()*0.2

@@ -225,6 +225,11 @@ func (w *world) consume(i int, out outcome) {
 		w.transmit(i, out.sends[j])
 	}
 	for _, r := range out.replies {
+		if w.knobs.opts.Lease != LeaseNone && w.chance(0.03) {
+			// The node is stopped between reading its clock and the answer's leaving.
+			w.later(w.between(0, 2*w.knobs.opts.LeaseTerm), func() { w.reply(i, life, r) })
+			continue
+		}
 		w.reply(i, life, r)
 	}
 	w.schedule(i, life)
