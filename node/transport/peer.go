@@ -210,9 +210,12 @@ func (p *peer) serve(conn net.Conn) error {
 	return p.describe(err)
 }
 
+// writeBufferBytes is how much is written at once, if so much is queued.
+const writeBufferBytes = 64 << 10
+
 // write writes queued messages and heartbeats; nil means that the reader has ended, which leaves its error in ended.
 func (p *peer) write(conn net.Conn, ended chan error) error {
-	w := bufio.NewWriterSize(conn, 64<<10)
+	w := bufio.NewWriterSize(conn, writeBufferBytes)
 	ticker := time.NewTicker(p.t.opts.Heartbeat)
 	defer ticker.Stop()
 	unflushed := int64(0)
@@ -232,7 +235,7 @@ func (p *peer) write(conn net.Conn, ended chan error) error {
 				return err
 			}
 			p.sent.Add(1)
-			if len(p.queue) > 0 {
+			if len(p.queue) > 0 && unflushed < writeBufferBytes {
 				continue
 			}
 		case <-ticker.C:
