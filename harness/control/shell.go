@@ -156,7 +156,7 @@ func (s *shell) await(ctx context.Context, results <-chan error, n int) (settled
 	defer patience.Stop()
 	for ; n > 0; n-- {
 		select {
-		case <-results:
+		case <-results: //nolint:errcheck // the shell is given up whatever it says
 		case <-patience.C:
 			return false, err
 		}
