@@ -90,7 +90,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute maps errors to exit codes, in one place
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
-		Commands:             []*cli.Command{testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand()},
+		Commands: []*cli.Command{
+			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+		},
 	}
 	for _, c := range app.Commands {
 		strict(c)

@@ -83,8 +83,8 @@ func refuse(kinds []string, hosts []control.Host) error {
 	return errors.Join(errs...)
 }
 
-// DialAll connects to all hosts at once. The clients are in the order of the hosts; on an error those that were made are
-// closed again.
+// DialAll connects to all hosts at once. The clients are in the order of the hosts; on an error those that were made
+// are closed again.
 func DialAll(ctx context.Context, hosts []control.Host, trace func(string, string, time.Duration, error)) (
 	[]*control.Client, error) {
 	clients := make([]*control.Client, len(hosts))
