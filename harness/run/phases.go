@@ -95,9 +95,7 @@ func remaining(d time.Duration) string {
 // deadlines are its own: a run that was interrupted is healed like any other.
 func (t *test) recoverAndRead(ctx context.Context) {
 	t.ui.Status("healing …")
-	if err := t.heal(ctx); err != nil {
-		t.blame(fmt.Errorf("heal: %w", err))
-	}
+	t.blame(t.heal(ctx))
 	if err := t.recordErr.Load(); err != nil {
 		t.blame(*err)
 	}
