@@ -101,8 +101,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 // strict makes a command and those below it refuse what cli would let pass: usage errors get our exit code, and
-// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many arguments
-// there may be is what ArgsUsage says.
+// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many
+// arguments there may be is what ArgsUsage says.
 func strict(c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true

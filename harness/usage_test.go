@@ -46,7 +46,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}{
 		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset"`}},
 		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp"`}},
-		{"unknown option", nil, []string{"test", "--tiem-limit", "5s"}, []string{"tiem-limit", "elenchus test --help"}},
+		{"unknown option", nil, []string{"test", "--time-limits", "5s"}, []string{"time-limits", "elenchus test --help"}},
 		{"unknown option of a subcommand", nil, []string{"lab", "up", "--x"}, []string{"-x", "elenchus lab up --help"}},
 		{"unknown workload", nil, []string{"test", "--workload", "regster"}, []string{`"regster"`, "register, append"}},
 		{"unknown nemesis", nil, []string{"test", "--nemesis", "kil"}, []string{`"kil"`, `did you mean "kill"`}},
