@@ -203,7 +203,7 @@ func poll(ctx context.Context, limit time.Duration, check func(ctx context.Conte
 			last = err
 		}
 		if sleep(ctx, wait) != nil && whole.Err() != nil {
-			return fmt.Errorf("stopped (%v): %w", context.Cause(whole), last)
+			return fmt.Errorf("stopped (%w): %w", context.Cause(whole), last)
 		} else if ctx.Err() != nil {
 			return fmt.Errorf("given up after %v: %w", limit, last)
 		}
