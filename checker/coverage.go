@@ -34,6 +34,9 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 
 // vacuous lists what a run did not do that it must have done to mean anything.
 func vacuous(c verdict.Coverage, facts Facts, t Thresholds) []string {
+	if len(c.Operations) == 0 {
+		return []string{"no operation was ever sent"}
+	}
 	var out []string
 	lack := func(got, want int, what string) {
 		if got < want {

@@ -12,8 +12,8 @@ import (
 	"elenchus/results/history"
 )
 
-// pictureOpsMax bounds the operations in a picture: browsers draw that many at once. Where values are unique, older ones
-// are left out until only pictureOpsWanted operations are left, a few screens wide, the violation in the last.
+// pictureOpsMax bounds the operations in a picture: browsers draw that many at once. Where values are unique, older
+// ones are left out until only pictureOpsWanted are left, a few screens wide, the violation in the last.
 const (
 	pictureOpsMax    = 300
 	pictureOpsWanted = 60

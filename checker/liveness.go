@@ -25,7 +25,7 @@ func checkLiveness(in Input, ops []history.Operation, harness verdict.Status) ve
 		return l
 	case !r.Recovered:
 		l.Status = verdict.Violated
-		reason := fmt.Sprintf("the system had not recovered %v after everything was healed", r.Deadline)
+		reason := fmt.Sprintf("the system did not recover after everything was healed (it had %v)", r.Deadline)
 		if at, ok := lastOK(ops); ok {
 			reason += fmt.Sprintf("; its last ok answer was at %s", seconds(at))
 		}

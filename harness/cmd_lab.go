@@ -23,8 +23,8 @@ func labCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "lab",
 		Usage: "bring a lab up, look at it, run commands in it, take it down",
-		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab that\n" +
-			"was brought up stays, and tests use it until it is taken down.",
+		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab\n" +
+			"that was brought up stays, and tests use it until it is taken down.",
 		Subcommands: []*cli.Command{
 			{Name: "up", Usage: "bring a local lab up and leave it up",
 				Flags: withEnv(labFlags()), Action: labUp},

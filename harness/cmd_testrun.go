@@ -20,8 +20,8 @@ func testCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "test",
 		Usage: "run a workload under faults and judge what the clients saw",
-		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs the\n" +
-			"workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
+		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
+			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
 			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
 		Flags:  withEnv(append(labFlags(), testFlags()...)),
 		Action: testAction,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -126,8 +127,15 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 	if code == verdict.ExitValid {
 		return nil
 	}
+	if code > signaled && !needUp {
+		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("the harness was ended by a signal (%v) before it "+
+			"could finish: elenchus check judges what there is", syscall.Signal(code-signaled))}
+	}
 	return exitError{code: code}
 }
+
+// signaled is what a shell adds to the number of the signal that ended a command.
+const signaled = 128
 
 func notUp(name string, up []string) error {
 	hint := "elenchus lab up starts it"

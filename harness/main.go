@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,12 +26,20 @@ func main() {
 	os.Exit(execute(os.Args, os.Stdout, os.Stderr))
 }
 
+// sameWish is how long after a first signal others mean the same.
+const sameWish = 500 * time.Millisecond
+
 // execute is the program without its process: it returns the exit code.
 func execute(args []string, stdout, stderr io.Writer) int {
 	// The first signal asks for an orderly end: heal, collect, check. The second ends the program where it stands.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		// A terminal that is closed says so more than once, and one Ctrl-C may come by two ways: that is no second wish.
+		signal.Ignore(syscall.SIGHUP)
+		time.Sleep(sameWish)
+		stop()
+	})
 	err := newApp(stdout, stderr).RunContext(ctx, args)
 	return exitCode(err, stderr)
 }
@@ -81,7 +90,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute maps errors to exit codes, in one place
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
-		Commands:             []*cli.Command{testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand()},
+		Commands: []*cli.Command{
+			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+		},
 	}
 	for _, c := range app.Commands {
 		strict(c)
@@ -90,8 +101,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 // strict makes a command and those below it refuse what cli would let pass: usage errors get our exit code, and
-// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many arguments
-// there may be is what ArgsUsage says.
+// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many
+// arguments there may be is what ArgsUsage says.
 func strict(c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true

@@ -280,8 +280,8 @@ func (l *lab) startAll() {
 }
 
 // hears has everybody send to everybody, and says who heard whom, as matrix does. The address of the harness is not in
-// it: that it is heard by all is checked on the way.
-func (l *lab) hears() string {
+// it: those who did not hear it are deaf.
+func (l *lab) hears() (heardWhom string, deaf []string) {
 	l.t.Helper()
 	l.round++
 	var names []string
@@ -300,7 +300,7 @@ func (l *lab) hears() string {
 	for _, to := range names {
 		heard := l.receive(to)
 		if !heard[control] {
-			l.t.Errorf("%s does not hear the harness", to)
+			deaf = append(deaf, to)
 		}
 		for _, from := range names {
 			if from == to || heard[from] {
@@ -311,7 +311,7 @@ func (l *lab) hears() string {
 		}
 		b.WriteString("\n")
 	}
-	return b.String()
+	return b.String(), deaf
 }
 
 // receive collects what a host hears in this round, until nothing more comes.
@@ -332,16 +332,17 @@ func (l *lab) receive(name string) map[string]bool {
 	}
 }
 
-// wantHears waits until everybody hears exactly whom they should.
+// wantHears waits until everybody hears exactly whom they should, and the harness.
 func (l *lab) wantHears(when, want string) {
 	l.t.Helper()
-	got := ""
+	var got string
+	var deaf []string
 	for range 100 {
-		if got = l.hears(); got == want {
+		if got, deaf = l.hears(); got == want && len(deaf) == 0 {
 			return
 		}
 	}
-	l.t.Errorf("%s, who hears whom:\n%swant:\n%s", when, got, want)
+	l.t.Errorf("%s, who hears whom:\n%swant:\n%sdo not hear the harness: %v", when, got, want, deaf)
 }
 
 // whole is the matrix in which everybody hears everybody.

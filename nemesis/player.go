@@ -221,6 +221,8 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	p.active = append(p.active, a)
 	p.mu.Unlock()
 	a.mu.Lock()
+	ctx, leave := lingering(ctx, seeThrough)
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)
 	defer cancel()
 	status, evidence, err := a.deed.apply(ctx).sum(history.FaultInstalled)
@@ -234,6 +236,20 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 		return nil, err
 	}
 	return a, err
+}
+
+// seeThrough is for how long a fault that is being applied when the run ends may still go on. It is known then what it
+// was: installed, or not to be had. Cut off at once it would count as failed, for no fault of anybody.
+const seeThrough = 3 * time.Second
+
+// lingering is a context that ends a little later than its parent.
+func lingering(parent context.Context, later time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		_ = sleep(ctx, later) // ends early when nobody needs it any more
+		cancel(context.Cause(parent))
+	})
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // roles asks who leads, if the fault needs to know.

@@ -432,10 +432,34 @@ func TestCancelReverts(t *testing.T) {
 				if e.Begin > at*time.Millisecond && e.Step == history.FaultApply {
 					t.Errorf("cancelled at %v: %s fired at %v", at, e.ID, e.Begin)
 				}
+				if e.Status == history.FaultFailed { // one that was begun is seen through
+					t.Errorf("cancelled at %v: %s of %s failed: %s", at, e.Step, e.ID, e.Error)
+				}
 			}
 			p.wantWell()
 		})
 	}
+}
+
+// TestCancelDoesNotWaitForSlowFaults longer than it takes to see through one that is only a little slow.
+func TestCancelDoesNotWaitForSlowFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("n1", "n2")
+		p := newPlay(t, w, "at 1s partition isolate n1")
+		w.slow["n2 install"] = time.Hour
+		ctx, cancel := context.WithCancel(background)
+		time.AfterFunc(2*time.Second, cancel)
+		if err := p.player.Play(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if now := p.player.options.Now(); now > 2*time.Second+2*seeThrough {
+			t.Errorf("it went on until %v", now)
+		}
+		if len(p.events) == 0 || p.events[0].Status != history.FaultFailed {
+			t.Errorf("got\n%s", transcript(p.events))
+		}
+		p.wantWell()
+	})
 }
 
 func TestHealAllStopsPlay(t *testing.T) {

@@ -302,17 +302,20 @@ at 3s               kill n3
 	if err != nil || !report.Clean() {
 		t.Errorf("heal: %v, %v", report.Found, err)
 	}
-	want := map[string]history.FaultStatus{"f5": history.FaultSkipped}
+	// Where two faults want the same process at the same time, who comes first depends on the machine, and the other has
+	// nothing left to do.
+	raced := map[string]bool{"f5": true, "f7": true}
+	installed := 0
 	for _, f := range schedule.Faults {
 		apply, revert := steps(f.ID, events)
-		if want[f.ID] == "" {
-			want[f.ID] = history.FaultInstalled
-		}
-		if apply.Status != want[f.ID] {
+		switch {
+		case apply.Status == history.FaultInstalled:
+			installed++
+			if revert == nil || revert.Status == history.FaultFailed {
+				t.Errorf("%s %s: not reverted: %+v", f.ID, f, revert)
+			}
+		case apply.Status != history.FaultSkipped || !raced[f.ID]:
 			t.Errorf("%s %s: %s %s", f.ID, f, apply.Status, apply.Error)
-		}
-		if want[f.ID] == history.FaultInstalled && (revert == nil || revert.Status == history.FaultFailed) {
-			t.Errorf("%s %s: not reverted: %+v", f.ID, f, revert)
 		}
 	}
 	l.wantHears("after", l.whole())
@@ -322,8 +325,8 @@ at 3s               kill n3
 	played := Played(schedule, events)
 	t.Logf("played:\n%s", played)
 	again, err := Parse("played", played)
-	if err != nil || len(again.Faults) != 8 {
-		t.Errorf("played: %v", err)
+	if err != nil || len(again.Faults) != installed {
+		t.Errorf("played again are %d of %d faults: %v", len(again.Faults), installed, err)
 	}
 }
 

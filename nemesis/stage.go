@@ -189,6 +189,7 @@ func (o outcome) err() error {
 // poll calls check until it returns nil, or the time is over or the context done; then it returns what check said last.
 // It waits a little longer after every call, up to a tenth of a second.
 func poll(ctx context.Context, limit time.Duration, check func(ctx context.Context) error) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var last error
@@ -201,7 +202,9 @@ func poll(ctx context.Context, limit time.Duration, check func(ctx context.Conte
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if sleep(ctx, wait) != nil {
+		if sleep(ctx, wait) != nil && whole.Err() != nil {
+			return fmt.Errorf("stopped (%w): %w", context.Cause(whole), last)
+		} else if ctx.Err() != nil {
 			return fmt.Errorf("given up after %v: %w", limit, last)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -18,9 +19,13 @@ func WriteFile(path string, data []byte) (err error) {
 		return fmt.Errorf("write %s: %w", base, err)
 	}
 	defer func() {
-		if err != nil {
-			err = fmt.Errorf("write %s: %w", base, errors.Join(err, os.Remove(tmp.Name())))
+		if err == nil {
+			return
 		}
+		if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // the name that was written to means nothing to anybody
+			failed.Path = path
+		}
+		err = fmt.Errorf("write %s: %w", base, errors.Join(err, os.Remove(tmp.Name())))
 	}()
 	_, err = tmp.Write(data)
 	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync())

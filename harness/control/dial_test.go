@@ -54,7 +54,7 @@ func TestDialDiagnosis(t *testing.T) {
 				expectError(t, err, kind)
 			}
 			for _, kind := range []error{control.ErrUnreachable, control.ErrAuth, control.ErrHostKey} {
-				if tc.kinds[0] != kind && errors.Is(err, kind) {
+				if !errors.Is(tc.kinds[0], kind) && errors.Is(err, kind) {
 					t.Errorf("%v also matches %v", err, kind)
 				}
 			}

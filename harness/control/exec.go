@@ -156,8 +156,8 @@ func (x *execution) abort(script string, cause error, ended <-chan error) error 
 	_ = x.session.Close()
 	e := x.client.failure(script, cause)
 	select {
-	case <-ended:
-		e.Stderr = tailOf(x.messages.data, stderrTailMax)
+	case <-ended: //nolint:errcheck // how the reading ended is in what was read
+		e.Stderr = tailOf(x.messages.data)
 	case <-time.After(readersPatience):
 	}
 	return e
@@ -169,7 +169,7 @@ func (x *execution) result(script string, err error) error {
 		return nil
 	}
 	e := x.client.failure(script, nil)
-	e.Stderr = tailOf(x.messages.data, stderrTailMax)
+	e.Stderr = tailOf(x.messages.data)
 	var exit *ssh.ExitError
 	var missing *ssh.ExitMissingError
 	switch {

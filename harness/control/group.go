@@ -66,7 +66,7 @@ func (c *Client) kill(cn *connection, g group) error {
 	select {
 	case err = <-done:
 		if err != nil {
-			return fmt.Errorf("kill process group %d: %w: %s", g.pgid, err, tailOf(stderr.Bytes(), stderrTailMax))
+			return fmt.Errorf("kill process group %d: %w: %s", g.pgid, err, tailOf(stderr.Bytes()))
 		}
 		return nil
 	case <-time.After(killTimeout):

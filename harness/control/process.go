@@ -49,16 +49,16 @@ const (
 )
 
 var (
-	// ErrNotRunning: there is no process to send the signal to, and none was sent.
+	// ErrNotRunning means that there is no process to send the signal to, and none was sent.
 	ErrNotRunning = errors.New("process is not running")
 
-	// ErrRunning: a process of this pid file runs already.
+	// ErrRunning means that a process of this pid file runs already.
 	ErrRunning = errors.New("process is running already")
 
-	// ErrNoEffect: the signal was sent, but its effect was not seen in time.
+	// ErrNoEffect means that the signal was sent, but its effect was not seen in time.
 	ErrNoEffect = errors.New("signal had no effect")
 
-	// ErrExited: the process exited when it was started. The error's text has its status and the end of its log.
+	// ErrExited means that the process exited when it was started. The error's text has its status and the end of its log.
 	ErrExited = errors.New("process exited at once")
 )
 

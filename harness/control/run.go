@@ -63,7 +63,7 @@ func (c *Client) runScript(ctx context.Context, script string) (Output, error) {
 		return out, nil
 	}
 	e := c.failure(script, err)
-	e.Stderr = tailOf(out.Stderr, stderrTailMax)
+	e.Stderr = tailOf(out.Stderr)
 	if err == nil {
 		e.ExitStatus = status
 	}

@@ -156,7 +156,7 @@ func (s *shell) await(ctx context.Context, results <-chan error, n int) (settled
 	defer patience.Stop()
 	for ; n > 0; n-- {
 		select {
-		case <-results:
+		case <-results: //nolint:errcheck // the shell is given up whatever it says
 		case <-patience.C:
 			return false, err
 		}
@@ -190,8 +190,11 @@ func (s *shell) discard() { _ = s.session.Close() }
 
 // collect copies what is between the two marks.
 func collect(from *stream, begin, end string, into io.Writer) error {
-	// What comes before the first mark is noise from the login shell, or from what an earlier script left behind.
-	if err := from.until(begin, io.Discard); err != nil {
+	// What comes before the first mark is noise from the login shell, or from what an earlier script left behind. If the
+	// mark never comes, it is what the host said instead: that sudo wants a password, for example.
+	noise := &tail{max: stderrTailMax}
+	if err := from.until(begin, noise); err != nil {
+		_, _ = into.Write(noise.data) // the stream's own error matters more
 		return err
 	}
 	return from.until(end, into)

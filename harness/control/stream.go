@@ -92,9 +92,9 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tailOf is the last max bytes of data, as text.
-func tailOf(data []byte, max int) string {
-	t := tail{max: max}
+// tailOf is the last stderrTailMax bytes of data, as text.
+func tailOf(data []byte) string {
+	t := tail{max: stderrTailMax}
 	_, _ = t.Write(data) // never fails
 	return string(bytes.ToValidUTF8(t.data, []byte("?")))
 }

@@ -61,7 +61,7 @@ func unpack(root *os.Root, r io.Reader, bytesMax int64) error {
 	left := bytesMax
 	for files := 0; ; files++ {
 		h, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			_, err := io.Copy(io.Discard, r) // padding
 			return err
 		}

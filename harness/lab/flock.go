@@ -23,7 +23,14 @@ func acquireLocal(inventory string, me User) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock of lab: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for range 10 {
+		// Whoever only looks whether the lab is in use holds the lock for a moment.
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err != nil {
 		defer func() { _ = f.Close() }()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			holder, _ := Holder(inventory)

@@ -101,6 +101,9 @@ func Acquire(ctx context.Context, inv Inventory, clients []*control.Client, o Lo
 		return nil, fmt.Errorf("lock lab: lease %v is shorter than a second", o.Lease)
 	}
 	user := me(o.Run)
+	if inv.Kind == Local && inv.Path == "" {
+		return nil, errors.New("lock lab: a local lab's inventory must come from its file")
+	}
 	if inv.Kind == Local {
 		release, err := acquireLocal(inv.Path, user)
 		var used *InUseError

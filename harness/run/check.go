@@ -43,6 +43,9 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	in.Linearizability = checker.RunWorker(ctx, []string{self, CheckWorker}, ops,
 		history.Windows(in.Faults.Events), checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory})
 	v := checker.Check(ctx, in)
+	if ctx.Err() != nil { // half a check must not replace a whole one
+		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
+	}
 	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))
 	return v, writeVerdict(dir, manifest, v, in)
 }

@@ -44,6 +44,7 @@ const (
 	timeLimitMax = 24 * time.Hour
 	rateMax      = 1e6
 	nodesMax     = 9 // of the node itself
+	clientsMax   = 1000
 )
 
 // Validate fills in defaults for a lab of nodes hosts and lists everything that is wrong.
@@ -90,7 +91,8 @@ func (o *Options) problems(nodes int) []error {
 	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,
 		"the time limit must be from 1s to %v, not %v", timeLimitMax, o.TimeLimit)
 	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
-	check(o.Concurrency >= 1 && o.Concurrency <= 1000, "the concurrency must be from 1 to 1000 clients, not %d", o.Concurrency)
+	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
+		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
 	check(o.SetupTimeout > 0, "the setup timeout must be positive, not %v", o.SetupTimeout)

@@ -95,9 +95,7 @@ func remaining(d time.Duration) string {
 // deadlines are its own: a run that was interrupted is healed like any other.
 func (t *test) recoverAndRead(ctx context.Context) {
 	t.ui.Status("healing …")
-	if err := t.heal(ctx); err != nil {
-		t.blame(fmt.Errorf("heal: %w", err))
-	}
+	t.blame(t.heal(ctx))
 	if err := t.recordErr.Load(); err != nil {
 		t.blame(*err)
 	}
@@ -110,7 +108,7 @@ func (t *test) recoverAndRead(ctx context.Context) {
 	defer cancel()
 	if err := t.system.Ready(ctx); err != nil {
 		recovery.Nodes = []results.NodeReady{{Node: "cluster", Detail: err.Error()}}
-		t.ui.Step("not recovered after %v: %v", t.opts.RecoveryTimeout, err)
+		t.ui.Step("not recovered after %v: %v", round(t.now()-recovery.HealedAt), err)
 		t.blame(t.save())
 		return
 	}
@@ -126,7 +124,10 @@ func (t *test) recoverAndRead(ctx context.Context) {
 		t.ui.Step("%v", err)
 		return
 	}
-	t.blame(err)
+	if err != nil {
+		t.blame(err)
+		return
+	}
 	t.ui.Step("read %d keys at each of %d nodes", len(keys), len(t.load.nodes))
 }
 
@@ -164,15 +165,18 @@ func (t *test) cleanUp(ctx context.Context) {
 	}
 	collectCtx, cancelCollect := context.WithTimeout(ctx, 2*healTimeout)
 	defer cancelCollect()
-	if err := t.system.Collect(collectCtx, t.dir.Path(results.NodesDir)); err != nil {
-		t.blame(fmt.Errorf("collect: %w", err))
-	}
-	if t.history == nil { // nothing was run
+	err := t.system.Collect(collectCtx, t.dir.Path(results.NodesDir))
+	if t.history == nil { // nothing was run, so that there may be nothing to collect
+		t.log.Info("collected after a setup that failed", "error", err)
 		t.blame(t.save())
 		return
 	}
+	if err != nil {
+		t.blame(fmt.Errorf("collect: %w", err))
+	} else {
+		t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
+	}
 	t.enter(results.StateCollected)
-	t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
 }
 
 func (t *test) disconnect() {

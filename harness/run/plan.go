@@ -11,13 +11,9 @@ func Plan(o Options, nodes []string) (*nemesis.Schedule, error) {
 	if o.Schedule != nil {
 		return o.Schedule, nil
 	}
-	schedule, err := nemesis.Plan(nemesis.PlanOptions{
+	return nemesis.Plan(nemesis.PlanOptions{
 		Seed: o.Seed, Nodes: nodes, Kinds: o.Nemesis, Length: o.TimeLimit, Term: o.ElectionTimeout,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("plan faults: %w", err)
-	}
-	return schedule, nil
 }
 
 // NodeNames are the names of the hosts of a local lab, and of ours by custom: n1 … nN.

@@ -199,6 +199,23 @@ func TestCorrectRegistersAreValidThroughTheWholePath(t *testing.T) {
 	}
 }
 
+func TestInterruptedCheckLeavesTheVerdictAlone(t *testing.T) {
+	dir := planted(t, "register", false)
+	check(t, dir)
+	before, err := os.ReadFile(dir.Path(results.VerdictFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Check(ctx, dir, time.Minute, 1<<30, &UI{}); err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("an interrupted check ended with %v", err)
+	}
+	if after, err := os.ReadFile(dir.Path(results.VerdictFile)); err != nil || string(after) != string(before) {
+		t.Errorf("an interrupted check changed the verdict: %v\n%s", err, after)
+	}
+}
+
 // TestHarnessKilledAnywhere cuts a run's files as a killed harness leaves them. What is left is never called valid.
 func TestHarnessKilledAnywhere(t *testing.T) {
 	for _, stale := range []bool{false, true} {

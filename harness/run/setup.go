@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"elenchus/harness/control"
@@ -57,6 +58,9 @@ func (t *test) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.meetHosts(ctx); err != nil {
+		return err
+	}
 	name := t.dir.Name()
 	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
 		return err
@@ -69,7 +73,6 @@ func (t *test) connect(ctx context.Context) error {
 		return err
 	}
 	t.cluster = newCluster(t.clients, t.system)
-	t.describeHosts(ctx)
 	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
 	return nil
 }
@@ -83,8 +86,8 @@ func refuse(kinds []string, hosts []control.Host) error {
 	return errors.Join(errs...)
 }
 
-// DialAll connects to all hosts at once. The clients are in the order of the hosts; on an error those that were made are
-// closed again.
+// DialAll connects to all hosts at once. The clients are in the order of the hosts; on an error those that were made
+// are closed again.
 func DialAll(ctx context.Context, hosts []control.Host, trace func(string, string, time.Duration, error)) (
 	[]*control.Client, error) {
 	clients := make([]*control.Client, len(hosts))
@@ -114,17 +117,38 @@ func (t *test) traceCommand(host, command string, elapsed time.Duration, err err
 	t.log.Trace("command", "host", host, "command", command, "elapsed", elapsed, "error", err)
 }
 
-// describeHosts adds what each host says of itself to the manifest. It is for the reader only, so a host that will not
-// say is no failure.
-func (t *test) describeHosts(ctx context.Context) {
-	for i, c := range t.clients {
-		if out, err := c.Run(ctx, "uname -r; uname -m"); err == nil {
-			var kernel, arch string
-			if n, _ := fmt.Sscan(out.Text(), &kernel, &arch); n == 2 {
-				t.manifest.Hosts[i].Kernel, t.manifest.Hosts[i].Arch = kernel, arch
-			}
+// meetHosts runs a first command on every host. It must be run by root, and what else it says is for the reader of the
+// manifest.
+func (t *test) meetHosts(ctx context.Context) error {
+	said := make(map[string]string)
+	var mu sync.Mutex
+	err := control.Each(ctx, t.clients, func(ctx context.Context, c *control.Client) error {
+		out, err := c.Run(ctx, "id -u; uname -r; uname -m")
+		if err != nil {
+			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		said[c.Host().Name] = out.Text()
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	var errs []error
+	for i, c := range t.clients {
+		user, kernel, arch := 0, "", ""
+		name := c.Host().Name
+		if _, err := fmt.Sscan(said[name], &user, &kernel, &arch); err != nil {
+			errs = append(errs, fmt.Errorf("host %s: asked for its kernel, it says %q", name, said[name]))
+		}
+		if user != 0 {
+			errs = append(errs, fmt.Errorf("host %s: commands do not run as root: log in as root, or set become = \"sudo -n\" "+
+				"in the inventory", name))
+		}
+		t.manifest.Hosts[i].Kernel, t.manifest.Hosts[i].Arch = kernel, arch
+	}
+	return errors.Join(errs...)
 }
 
 // healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.

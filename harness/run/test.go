@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -159,12 +160,17 @@ func (t *test) save() error {
 // now is the time since the run began.
 func (t *test) now() time.Duration { return time.Since(t.start) }
 
-// blame records what went wrong that is not the system's doing. The run goes on to its end: heal, collect, check.
+// blame records what went wrong that is not the system's doing. The run goes on to its end: heal, collect, check. What
+// fails again and again, such as a full disk, is told once.
 func (t *test) blame(err error) {
 	if err == nil {
 		return
 	}
 	t.log.Error("harness failure", "error", err)
+	known := func(before string) bool { return strings.Contains(before, err.Error()) }
+	if slices.ContainsFunc(t.manifest.HarnessErrors, known) {
+		return
+	}
 	t.ui.Say("harness: %v", err)
 	t.manifest.HarnessErrors = append(t.manifest.HarnessErrors, err.Error())
 }

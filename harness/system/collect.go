@@ -31,7 +31,9 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		data := filepath.Join(home, collectedData)
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, p.options.CollectBytes)
 		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))
-		if errors.Is(moveErr, fs.ErrNotExist) {
+		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
+			moveErr = nil // it is missing because all is
+		} else if errors.Is(moveErr, fs.ErrNotExist) {
 			moveErr = fmt.Errorf("host %s has no %s: its node never ran, or its data was lost", n.host.Name, observations)
 		}
 		return namedErrors(n.host.Name, logErr, dataErr, moveErr)

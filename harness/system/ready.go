@@ -24,7 +24,7 @@ const (
 	deadCheckEvery      = 500 * time.Millisecond // how often to see whether a node that does not answer is dead
 )
 
-// ErrNoLeader: no node that answered says that it leads.
+// ErrNoLeader means that no node that answered says that it leads.
 var ErrNoLeader = errors.New("no leader")
 
 // Status is what the host's node says of itself.

@@ -31,7 +31,7 @@ type countingWriter struct{ c *conn }
 
 func (w countingWriter) Write(b []byte) (int, error) {
 	w.c.written += int64(len(b))
-	return w.c.Conn.Write(b)
+	return w.c.Write(b)
 }
 
 // idle reports whether the connection waits for a request: open, and silent. The peek sees a close that has arrived.

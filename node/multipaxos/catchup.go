@@ -56,7 +56,7 @@ func (m *Machine) onCatchup(msg *protocol.Message) {
 
 // onChosen learns what a peer knows to be chosen.
 func (m *Machine) onChosen(msg *protocol.Message) {
-	before := m.committed
+	before, last := m.committed, protocol.Slot(0)
 	for _, e := range msg.Entries {
 		if e.Slot == 0 || e.Slot > msg.Committed {
 			continue // the sender does not know this one to be chosen
@@ -65,11 +65,12 @@ func (m *Machine) onChosen(msg *protocol.Message) {
 		if m.halted != nil {
 			return
 		}
+		last = max(last, e.Slot)
 	}
-	m.advance()
+	m.advance() // and maybe beyond last, over what waited for it
 	if m.committed > before {
 		m.observe(protocol.Observation{
-			Kind: protocol.ObservedCaughtUp, First: before + 1, Slot: m.committed, Peer: msg.From,
+			Kind: protocol.ObservedCaughtUp, First: before + 1, Slot: min(last, m.committed), Peer: msg.From,
 		})
 		m.catchup.outstanding = false
 	}

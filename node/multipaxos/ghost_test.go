@@ -204,13 +204,15 @@ func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk prot
 	}
 }
 
-// answered is told of every positive answer to a change: its slot must hold the command, and the fold must agree with
-// the result.
-func (g *ghost) answered(c register.Command, r protocol.Reply) {
+// answered is told of every positive answer to a change: its slot must hold the command, behind the last slot that
+// anybody had been told about when it was asked for, and the fold must agree with the result.
+func (g *ghost) answered(c register.Command, r protocol.Reply, told protocol.Slot) {
 	want, ok := g.results[r.Slot][c.ID()]
 	switch {
 	case !ok:
 		g.violated("%v %s was acknowledged in slot %d, which does not hold it", c.Op, c.ID(), r.Slot)
+	case r.Slot <= told:
+		g.violated("%v %s was acknowledged in slot %d, somebody had been told of slot %d before", c.Op, c.ID(), r.Slot, told)
 	case want.Code != r.Result.Code || !slices.Equal(want.Values, r.Result.Values):
 		g.violated("%v %s was answered %v, the fold says %v", c.Op, c.ID(), r.Result, want)
 	}

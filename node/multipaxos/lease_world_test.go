@@ -72,24 +72,6 @@ func (w *world) pinReaders() {
 	}
 }
 
-// postponed puts something that happens to a stopped host off until it goes on, not quite in order.
-func (w *world) postponed(i int, do func()) bool {
-	if w.paused[i] <= w.now {
-		return false
-	}
-	w.later(w.paused[i]-w.now+w.between(0, time.Millisecond), do)
-	return true
-}
-
-func (w *world) leader() int {
-	for i, h := range w.hosts {
-		if h.up() && h.machine.role == protocol.RoleLeader {
-			return i
-		}
-	}
-	return w.rng.IntN(w.knobs.nodes)
-}
-
 // isolate cuts a host off.
 func (w *world) isolate(i int) {
 	w.stats.isolated++
@@ -142,9 +124,8 @@ func (w *world) leaseFault() time.Duration {
 		if w.chance(0.3) {
 			i = w.rng.IntN(n)
 		}
-		w.stats.pauses++
 		d := []time.Duration{term / 2, term * 99 / 100, term * 101 / 100, 2 * term}[w.rng.IntN(4)]
-		w.paused[i] = w.now + d
+		w.pause(i, d)
 		return d
 	case 5:
 		w.step(i, w.life[i], protocol.Input{Kind: protocol.InputForsake})

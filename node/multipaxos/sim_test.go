@@ -28,7 +28,7 @@ func randomKnobs(seed uint64) knobs {
 		},
 		loss: rng.Float64() * 0.15, dup: rng.Float64() * 0.2,
 		delay: ms(2, 10, 40), slow: ms(100, 500, 2000), disk: ms(1, 10, 60),
-		faultEvery: ms(100, 300, 800), end: 6 * time.Second,
+		faultEvery: ms(100, 300, 800), end: ms(4000, 6000, 6000, 15000),
 	}
 	return k
 }
@@ -96,6 +96,7 @@ func TestRandomWorlds(t *testing.T) {
 	for name, n := range map[string]int{
 		"answers": total.ok, "failures": total.failed, "unknowns": total.unknown, "elections": total.elections,
 		"crashes": total.crashes, "catch-ups": total.caughtUp, "retries": total.retried,
+		"pauses": total.pauses, "replays": total.replays,
 	} {
 		if n < *worldsCount {
 			t.Errorf("only %d %s in %d worlds", n, name, *worldsCount)
@@ -120,6 +121,7 @@ func (s *stats) add(o stats) {
 	s.silences += o.silences
 	s.pauses += o.pauses
 	s.isolated += o.isolated
+	s.replays += o.replays
 }
 
 // Local reads are stale by design; the check that finds no stale read elsewhere must find these.

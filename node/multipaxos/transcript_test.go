@@ -241,7 +241,7 @@ func (e *script) sync(h *scriptHost) {
 		e.ghost.synced(h.opts.Self, r)
 	}
 	seq := h.written()
-	e.consume(h, h.host.sync(seq))
+	e.consume(h, h.sync(seq))
 	e.step(h, protocol.Input{Kind: protocol.InputDurable, Durable: seq})
 }
 
@@ -374,7 +374,7 @@ func (e *script) crash() {
 	for _, r := range h.unsynced[:keep] {
 		e.ghost.synced(h.opts.Self, r)
 	}
-	h.host.crash(keep)
+	h.crash(keep)
 }
 
 func (e *script) restart() {

@@ -13,7 +13,7 @@ import (
 )
 
 // world is a small simulation: hosts, a network that loses, repeats, delays and reorders, disks that take time and lose
-// unsynced writes, cuts, crashes and clients. Everything follows from one seed.
+// unsynced writes, cuts, crashes, pauses and clients. Everything follows from one seed.
 type world struct {
 	seed   uint64
 	rng    *rand.Rand
@@ -35,10 +35,16 @@ type world struct {
 	stats   stats
 	trace   uint64
 
-	paused   []time.Duration // by host: stopped until then
 	leases   leaseWatch
 	failures []register.Command // changes that are said to have failed, and were asked for only once
+
+	paused  [protocol.NodesMax]bool
+	missed  [protocol.NodesMax][]func() // what a paused host has yet to notice
+	archive [][]byte                    // of what was ever sent, to be repeated at any time
 }
+
+// archiveMax bounds the archive; what is new takes the place of something old.
+const archiveMax = 300
 
 // knobs are what differs between worlds.
 type knobs struct {
@@ -54,7 +60,7 @@ type knobs struct {
 
 type stats struct {
 	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
-	leases, lost, forsaken, silences, pauses, isolated                              int
+	leases, lost, forsaken, silences, pauses, isolated, replays                     int
 }
 
 type event struct {
@@ -85,6 +91,7 @@ type client struct {
 	home int
 
 	reader bool // only reads, only at home
+	once   bool // it asks nothing more
 }
 
 type callKey struct {
@@ -103,7 +110,7 @@ func newWorld(seed uint64, k knobs) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), knobs: k, ghost: newGhost(k.nodes, k.opts),
 		calls: make(map[callKey]*call), life: make([]int, k.nodes), lastReq: make([]protocol.RequestID, k.nodes),
-		paused: make([]time.Duration, k.nodes), leases: newLeaseWatch(k.nodes),
+		leases: newLeaseWatch(k.nodes),
 	}
 	ids := make([]protocol.NodeID, k.nodes)
 	for i := range ids {
@@ -174,12 +181,47 @@ func (w *world) crash(i int) {
 		return
 	}
 	w.stats.crashes++
-	w.paused[i] = 0
+	w.paused[i], w.missed[i] = false, nil
 	kept := w.rng.IntN(len(h.unsynced) + 1)
 	for _, r := range h.unsynced[:kept] {
 		w.ghost.synced(h.opts.Self, r)
 	}
 	h.crash(kept)
+}
+
+// pause stops a host for a while (SIGSTOP). The world goes on, and the host notices nothing of it.
+func (w *world) pause(i int, d time.Duration) {
+	if !w.hosts[i].up() || w.paused[i] {
+		return
+	}
+	w.stats.pauses++
+	w.paused[i] = true
+	life := w.life[i]
+	w.later(d, func() {
+		if w.life[i] != life {
+			return
+		}
+		for range 3 {
+			w.probe(i) // what waits for a node that wakes up may be newer than all that it remembers
+		}
+		w.resume(i)
+	})
+}
+
+// probe asks a host for something that clients have been told about elsewhere.
+func (w *world) probe(i int) {
+	command := register.Command{Op: register.OpRead, Key: worldKeys[w.rng.IntN(len(worldKeys))]}
+	w.ask(&call{client: &client{once: true}, command: command}, i)
+}
+
+// resume lets a paused host notice what it has missed: in any order, since sockets, disk and timers are served by
+// different goroutines, and mixed with what happens now.
+func (w *world) resume(i int) {
+	missed := w.missed[i]
+	w.paused[i], w.missed[i] = false, nil
+	for _, do := range missed {
+		w.later(w.between(0, 2*time.Millisecond), do)
+	}
 }
 
 // step gives a host an input, if it still lives the life the input was meant for.
@@ -188,7 +230,8 @@ func (w *world) step(i, life int, in protocol.Input) {
 	if !h.up() || w.life[i] != life {
 		return
 	}
-	if w.postponed(i, func() { w.step(i, life, in) }) {
+	if w.paused[i] {
+		w.missed[i] = append(w.missed[i], func() { w.step(i, life, in) })
 		return
 	}
 	w.stats.steps++
@@ -222,7 +265,7 @@ func (w *world) consume(i int, out outcome) {
 		w.ghost.sent(w.incarnation(i), &out.sends[j], h.onDisk)
 		w.checkGrant(i, &out.sends[j])
 		w.noteLease(i, &out.sends[j])
-		w.transmit(i, out.sends[j])
+		w.transmit(out.sends[j])
 	}
 	for _, r := range out.replies {
 		if w.knobs.opts.Lease != LeaseNone && w.chance(0.03) {
@@ -263,7 +306,11 @@ func (w *world) schedule(i, life int) {
 
 func (w *world) synced(i, life int, seq protocol.WriteSeq) {
 	h := w.hosts[i]
-	if !h.up() || w.life[i] != life || w.postponed(i, func() { w.synced(i, life, seq) }) {
+	if !h.up() || w.life[i] != life {
+		return
+	}
+	if w.paused[i] {
+		w.missed[i] = append(w.missed[i], func() { w.synced(i, life, seq) })
 		return
 	}
 	h.syncing = false
@@ -276,36 +323,60 @@ func (w *world) synced(i, life int, seq protocol.WriteSeq) {
 }
 
 // transmit puts a message on the network, by way of its encoding.
-func (w *world) transmit(from int, msg protocol.Message) {
+func (w *world) transmit(msg protocol.Message) {
 	data := wire.AppendMessage(nil, &msg)
 	hash := fnv.New64a()
 	fmt.Fprint(hash, w.trace, w.now)
 	hash.Write(data)
 	w.trace = hash.Sum64()
+	w.keep(data)
 	copies := 1
 	if !w.calm && w.chance(w.knobs.loss) {
 		copies = 0
 	} else if !w.calm && w.chance(w.knobs.dup) {
 		copies = 2
 	}
-	to := int(msg.To) - 1
 	for range copies {
 		delay := w.between(time.Millisecond, w.knobs.delay)
 		if !w.calm && w.chance(0.02) {
 			delay = w.between(w.knobs.delay, w.knobs.slow)
 		}
-		w.later(delay, func() {
-			if w.cut[from][to] {
-				return
-			}
-			got, err := wire.DecodeMessage(data)
-			if err != nil {
-				w.ghost.violated("decode %v: %v", msg.Kind, err)
-				return
-			}
-			w.step(to, w.life[to], protocol.Input{Kind: protocol.InputMessage, Message: &got})
-		})
+		w.deliver(data, delay)
 	}
+}
+
+// keep puts a message into the archive.
+func (w *world) keep(data []byte) {
+	if len(w.archive) < archiveMax {
+		w.archive = append(w.archive, data)
+		return
+	}
+	if w.chance(0.1) {
+		w.archive[w.rng.IntN(archiveMax)] = data
+	}
+}
+
+// replay delivers old messages again, however long ago and in whatever lives of their senders they were sent.
+func (w *world) replay() {
+	for range min(len(w.archive), 1+w.rng.IntN(40)) {
+		w.stats.replays++
+		w.deliver(w.archive[w.rng.IntN(len(w.archive))], w.between(0, w.knobs.delay))
+	}
+}
+
+// deliver lets a message arrive, unless the link is cut by then.
+func (w *world) deliver(data []byte, delay time.Duration) {
+	w.later(delay, func() {
+		msg, err := wire.DecodeMessage(data)
+		if err != nil {
+			w.ghost.violated("decode %x: %v", data, err)
+			return
+		}
+		from, to := int(msg.From)-1, int(msg.To)-1
+		if !w.cut[from][to] {
+			w.step(to, w.life[to], protocol.Input{Kind: protocol.InputMessage, Message: &msg})
+		}
+	})
 }
 
 // fault does one random harm, or heals.
@@ -318,16 +389,11 @@ func (w *world) fault() {
 		w.later(w.between(0, 2*w.knobs.faultEvery)+w.leaseFault(), w.fault)
 		return
 	}
-	switch w.rng.IntN(7) {
+	switch w.rng.IntN(11) {
 	case 0, 1:
 		w.crash(w.rng.IntN(n))
-	case 2: // the leader, before its last writes reach the disk
-		for i, h := range w.hosts {
-			if h.up() && h.machine.role == protocol.RoleLeader {
-				w.crash(i)
-				break
-			}
-		}
+	case 2: // before its last writes reach the disk
+		w.crash(w.leader())
 	case 3:
 		side := w.rng.Uint32()
 		for a := range n {
@@ -343,6 +409,12 @@ func (w *world) fault() {
 		for i := range n {
 			w.boot(i)
 		}
+	case 7:
+		w.pause(w.rng.IntN(n), w.between(0, 2500*time.Millisecond))
+	case 8:
+		w.pause(w.leader(), w.between(0, 2500*time.Millisecond))
+	case 9, 10:
+		w.replay()
 	}
 	for i := range n {
 		if w.chance(0.4) {
@@ -352,10 +424,23 @@ func (w *world) fault() {
 	w.later(w.between(0, 2*w.knobs.faultEvery), w.fault)
 }
 
+// leader returns a host that leads, or else any.
+func (w *world) leader() int {
+	for i, h := range w.hosts {
+		if h.up() && h.machine.role == protocol.RoleLeader {
+			return i
+		}
+	}
+	return w.rng.IntN(w.knobs.nodes)
+}
+
 var worldKeys = [...]string{"x", "y", "z"}
 
 // call lets a client ask its node for something.
 func (w *world) call(c *client) {
+	if c.once {
+		return
+	}
 	command := register.Command{Key: worldKeys[w.rng.IntN(len(worldKeys))]}
 	if c.reader {
 		command.Op = register.OpRead
@@ -440,7 +525,7 @@ func (w *world) reply(i, life int, r protocol.Reply) {
 				w.stats.stale++
 			}
 		} else {
-			w.ghost.answered(asked.command, r)
+			w.ghost.answered(asked.command, r, asked.told)
 		}
 		if w.knobs.opts.Reads != ReadsLocal || asked.command.Op != register.OpRead {
 			w.told = max(w.told, r.Slot)
@@ -486,9 +571,11 @@ func (w *world) retire(c *client) {
 func (w *world) heal() {
 	w.calm = true
 	clear(w.cut[:])
-	clear(w.paused)
 	for i := range w.hosts {
 		w.boot(i)
+		if w.paused[i] {
+			w.resume(i)
+		}
 	}
 }
 

@@ -35,14 +35,14 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			text, a.Reasons = a.Reasons[0], a.Reasons[1:]
 		}
 		line := fmt.Sprintf("  %-9s %s  %s", strings.ToLower(a.Name), paint(a.Class, fmt.Sprintf("%-11s", a.Status)),
-			plain(text))
+			indented(text))
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 		for i, r := range a.Reasons {
 			if i == summaryFindings {
 				fmt.Fprintf(&b, "%25s%s\n", "", plural(len(a.Reasons)-i, "more reason"))
 				break
 			}
-			fmt.Fprintf(&b, "%25s%s\n", "", plain(r))
+			fmt.Fprintf(&b, "%25s%s\n", "", indented(r))
 		}
 	}
 	for i, f := range v.Safety.Findings {
@@ -62,6 +62,21 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	fmt.Fprintf(&b, "  report    %s\n", plain(filepath.Join(dir, results.ReportFile)))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// summaryLines is how many lines of one reason, such as a log, the terminal shows: the first, and of the rest the last.
+const summaryLines = 4
+
+// indented is a reason of one or more lines as it stands below the others.
+func indented(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if more := len(lines) - summaryLines; more > 1 {
+		lines = append([]string{lines[0], fmt.Sprintf("(%s)", plural(more, "more line"))}, lines[more+1:]...)
+	}
+	for i, line := range lines {
+		lines[i] = plain(line)
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", 27))
 }
 
 // plain replaces what could steer a terminal.

@@ -72,6 +72,9 @@ func (v Verdict) Word() string {
 	case ExitVacuous:
 		return "VACUOUS"
 	case ExitHarness:
+		if v.Harness.Status == Interrupted {
+			return "INTERRUPTED"
+		}
 		return "HARNESS FAILED"
 	default:
 		return "VALID"

@@ -28,7 +28,7 @@ func TestExitCode(t *testing.T) {
 			"VIOLATED"},
 		{"unknown safety", func() Verdict { v := bad; v.Safety.Status = Unknown; return v }(), ExitUnknown, "UNKNOWN"},
 		{"failed harness", bad, ExitHarness, "HARNESS FAILED"},
-		{"interrupted", with(func(v *Verdict) { v.Harness.Status = Interrupted }), ExitHarness, "HARNESS FAILED"},
+		{"interrupted", with(func(v *Verdict) { v.Harness.Status = Interrupted }), ExitHarness, "INTERRUPTED"},
 		{"nothing looked at", with(func(v *Verdict) { v.Safety.Status = None }), ExitHarness, "HARNESS FAILED"},
 		{"vacuous", with(func(v *Verdict) { v.Coverage.Status = Vacuous; v.Liveness.Status = Unknown }), ExitVacuous,
 			"VACUOUS"},

@@ -78,8 +78,8 @@ func (h hostSpec) devices() []device {
 		return all
 	}
 	for i := range uint32(loopsMax) {
-		loop := device{path: fmt.Sprintf("/dev/loop%d", i), mode: unix.S_IFBLK | 0o660, major: 7, minor: i, optional: true}
-		all = append(all, loop)
+		path := fmt.Sprintf("/dev/loop%d", i)
+		all = append(all, device{path: path, mode: unix.S_IFBLK | 0o660, major: 7, minor: i, optional: true})
 	}
 	return all
 }

@@ -38,6 +38,22 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestContained makes labs where files are mounted in /etc and /usr, as they are in containers. Without root's powers
+// there is no overlay of such a directory.
+func TestContained(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("making such a place needs root")
+	}
+	for _, m := range []mode{{name: "root", privilege: WithRoot}, {name: "rootless", privilege: Rootless}} {
+		t.Run(m.name, func(t *testing.T) {
+			r := newRig(t, m)
+			for _, role := range []string{"hosts", "root"} {
+				r.must(r.program("run-contained", []string{envNext + "=" + role}, "/proc/self/exe"))
+			}
+		})
+	}
+}
+
 // TestDisk puts private directories where a user wants them, and nothing stays there.
 func TestDisk(t *testing.T) {
 	eachMode(t, func(r *rig) {
@@ -123,8 +139,8 @@ func TestSignals(t *testing.T) {
 			signalGroup(r.t, cmd, sig)
 			next(sig.String())
 		}
-		// The kernel merges a signal with one that the program has not seen yet, and after all() it may not have. So none
-		// of a kind comes after all() of that kind.
+		// The kernel merges a signal with one that the program has not seen yet, and after all() it may not have. So
+		// none of a kind comes after all() of that kind.
 		one(unix.SIGINT)
 		one(unix.SIGINT)
 		all(unix.SIGINT)

@@ -80,7 +80,10 @@ func Status(_ context.Context, name string, o Options) (State, error) {
 		return State{}, fmt.Errorf("ask lab %s: %w", name, err)
 	}
 	f, err := n.link.expect(opStatus)
-	if err != nil || f.Status == nil {
+	if err == nil && f.Status == nil {
+		err = errors.New("the answer is empty")
+	}
+	if err != nil {
 		return State{}, fmt.Errorf("ask lab %s: %w", name, err)
 	}
 	s := State{

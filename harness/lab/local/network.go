@@ -70,7 +70,7 @@ func disableIPv6() {
 func makeBridge() (*netlink.Bridge, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = bridgeName
-	attrs.HardwareAddr = hardwareAddress(0) // else it would change whenever a port joins, and hosts would know the old one
+	attrs.HardwareAddr = hardwareAddress(0) // else it would change as ports join, and hosts would know the old one
 	snooping := false
 	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
 	if err := netlink.LinkAdd(bridge); err != nil {

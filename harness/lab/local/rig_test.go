@@ -95,6 +95,8 @@ func (r *rig) program(role string, settings []string, argv ...string) *exec.Cmd 
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), envRole+"="+role, envDir+"="+r.dir, envMode+"="+strconv.Itoa(int(r.mode.privilege)))
 	cmd.Env = append(cmd.Env, settings...)
+	// Else every process lingers for a second under the race detector.
+	cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL} // for tests that run out of time
 	if r.mode.user != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: r.mode.user, Gid: r.mode.user}

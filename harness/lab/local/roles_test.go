@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,8 @@ func play(role string) int {
 	switch role {
 	case "run":
 		code, err = Run(ctx, o, os.Args[1:], environ())
+	case "run-contained":
+		err = runContained()
 	case "run-for-a-second":
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -94,6 +97,26 @@ func environ() []string {
 		env = append(env, envRole+"="+next)
 	}
 	return env
+}
+
+// runContained runs a lab where a container's engine has mounted files over those in /etc.
+func runContained() error {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	for _, file := range []string{"/etc/hostname", "/etc/hosts", "/usr/bin/env"} {
+		if err := unix.Mount(file, file, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	if err := os.Setenv(envRole, "run"); err != nil {
+		return err
+	}
+	return unix.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
 // countSignals says which signals arrive, one a line, until SIGTERM; then it waits for any that come too often.

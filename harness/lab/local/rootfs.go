@@ -33,7 +33,7 @@ func (h hostSpec) buildRoot() error {
 			return err
 		}
 	}
-	if err := h.writeFiles(); err != nil {
+	if err := h.writeFiles(h.upper); err != nil {
 		return err
 	}
 	build := h.overlayRoot
@@ -55,8 +55,8 @@ func (h hostSpec) work(path string) string {
 	return filepath.Join(h.Base, "work", strings.ReplaceAll(strings.Trim(path, "/"), "/", "_"))
 }
 
-// writeFiles puts the host's own files where they will cover the machine's.
-func (h hostSpec) writeFiles() error {
+// writeFiles puts the host's own files in the place of the machine's.
+func (h hostSpec) writeFiles(at func(path string) string) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	files := map[string]string{
@@ -73,7 +73,7 @@ func (h hostSpec) writeFiles() error {
 	}
 	// In a user namespace these are nobody's directories unless the host has its own.
 	for _, dir := range []string{"/etc/elenchus", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"} {
-		if err := os.MkdirAll(h.upper(dir), 0o755); err != nil {
+		if err := os.MkdirAll(at(dir), 0o755); err != nil {
 			return err
 		}
 	}
@@ -82,7 +82,7 @@ func (h hostSpec) writeFiles() error {
 		if filepath.Dir(path) == etcDir || path == "/etc/shadow" {
 			mode = 0o600
 		}
-		if err := os.WriteFile(h.upper(path), []byte(content), mode); err != nil {
+		if err := os.WriteFile(at(path), []byte(content), mode); err != nil {
 			return err
 		}
 	}
@@ -190,13 +190,16 @@ func (h hostSpec) mirrorRoot() error {
 			h.mirror(path, e, 0)
 		}
 	}
+	if _, err := os.Stat(h.root(hostKeyFile)); err != nil {
+		return h.writeFiles(h.root) // no overlay of /etc, and so none that has them
+	}
 	return nil
 }
 
-// mirror shows one entry of the machine in the host: a link as a link, a directory as an overlay, or else as a
-// directory of mirrors; what cannot be had that way is shown as it is.
+// mirror shows one entry of the machine in the host: a link as a link, a file as a copy, and a directory as an overlay
+// or, if something is mounted in it, as a directory of mirrors. What cannot be had that way is shown as it is.
 func (h hostSpec) mirror(path string, e os.DirEntry, depth int) {
-	const depthMax = 2
+	const depthMax = 1 // below it, one directory that cannot be written is better than a thousand mounts
 	var err error
 	switch {
 	case slices.Contains(privateDirs, path):
@@ -207,23 +210,39 @@ func (h hostSpec) mirror(path string, e os.DirEntry, depth int) {
 			err = os.Symlink(target, h.root(path))
 		}
 	case !e.IsDir():
-		err = nil // nothing that a system needs is a plain file so close to the root
+		err = copyFile(path, h.root(path))
 	default:
 		if err = h.overlay(path, ",userxattr"); err == nil {
 			return
 		}
 		var children []os.DirEntry
 		if children, err = os.ReadDir(path); err == nil && depth < depthMax {
+			err = os.MkdirAll(h.root(path), 0o755)
 			for _, child := range children {
 				h.mirror(filepath.Join(path, child.Name()), child, depth+1)
 			}
-			return
+			break
 		}
 		err = h.bindReadOnly(path)
 	}
 	if err != nil {
 		log.Printf("leave out %s: %v", path, err)
 	}
+}
+
+// copyFile copies a small file, such as those that a container has mounted in /etc. Others do not belong so close to
+// the root.
+func copyFile(from, to string) error {
+	const bytesMax = 1 << 20
+	info, err := os.Stat(from)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > bytesMax {
+		return errors.Join(err, errors.New("not a small file"))
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, info.Mode().Perm())
 }
 
 // bindReadOnly shows a directory of the machine as it is.

@@ -172,7 +172,7 @@ func (s *supervisor) startHost(i int) (*link, error) {
 		return nil, err
 	}
 	defer func() { _ = null.Close() }()
-	pid, dead, err := s.reaper.start("/proc/self/exe", []string{hostProcName}, os.Environ(), "/",
+	pid, dead, err := s.reaper.start("/proc/self/exe", []string{hostProcName}, []string{"PATH=" + hostPath}, "/",
 		[]*os.File{null, log, log, theirs}, &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS |
 				unix.CLONE_NEWIPC,

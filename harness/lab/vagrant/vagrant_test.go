@@ -94,7 +94,8 @@ func TestLoad(t *testing.T) {
 	for i, h := range inv.Hosts {
 		m := f.machines[i]
 		wantPeer := fmt.Sprintf("192.168.56.%d", 11+i)
-		if h.Name != fmt.Sprintf("n%d", i+1) || h.Peer.String() != wantPeer || h.HostKey != m.HostKey || h.Port != m.Port {
+		if h.Name != fmt.Sprintf("n%d", i+1) || h.Peer.String() != wantPeer || h.HostKey != m.HostKey ||
+			h.Port != m.Port {
 			t.Errorf("host %+v, want peer %s, host key %s and port %d", h, wantPeer, m.HostKey, m.Port)
 		}
 		if !lab.Has(h, lab.OwnClock) || lab.Has(h, lab.SharedKernel) {

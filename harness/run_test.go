@@ -1,0 +1,150 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+func TestCorrectSystemIsValidUnderEveryFault(t *testing.T) {
+	for _, mode := range []struct {
+		name  string
+		flags []string
+	}{
+		{"as the user is", nil},
+		{"rootless", []string{"--rootless"}},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			args := append([]string{"test", "--nemesis", "partition,kill,pause", "--time-limit", "10s", "--seed", "7"},
+				mode.flags...)
+			p := r.start(args...)
+			p.until("installed")
+			r.seesLab(5)
+			if code := p.wait(); code != verdict.ExitValid {
+				t.Fatalf("exit code %d", code)
+			}
+			p.says("VALID")
+			r.nothingIsLeft()
+			dir, m, v := r.outcome()
+			if v.Word() != "VALID" || v.Coverage.Status != verdict.Sufficient || v.Coverage.UnderFault == 0 {
+				t.Errorf("verdict: %+v", v)
+			}
+			if want := "elenchus " + strings.Join(args, " "); m.Repeat != want {
+				t.Errorf("the run is repeated with %q, was typed as %q", m.Repeat, want)
+			}
+			installed := allReverted(t, dir)
+			for _, kind := range []string{nemesis.Partition, nemesis.Kill, nemesis.Pause} {
+				if installed[kind] == 0 {
+					t.Errorf("no %s was installed: %v", kind, installed)
+				}
+			}
+			filesAreThere(t, dir, m)
+			r.checkAgrees(v)
+			r.checkAgrees(v)
+			r.playedCanBePlayed(dir)
+		})
+	}
+}
+
+// filesAreThere looks for every file that docs/results.md names.
+func filesAreThere(t *testing.T, dir results.Run, m *results.Manifest) {
+	t.Helper()
+	doc, err := os.ReadFile("../docs/results.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{
+		results.ReportFile, results.VerdictFile, results.ManifestFile, results.HistoryFile, results.FaultsFile,
+		results.SchedulePlannedFile, results.SchedulePlayedFile, results.HarnessLogFile,
+	}
+	for _, file := range files {
+		if !strings.Contains(string(doc), "`"+file+"`") {
+			t.Errorf("docs/results.md does not name %s", file)
+		}
+	}
+	for _, h := range m.Hosts {
+		for _, file := range []string{"node.log", results.ObservationsFile, "data/wal"} {
+			files = append(files, filepath.Join(results.NodesDir, h.Name, file))
+		}
+	}
+	for _, file := range files {
+		if info, err := os.Stat(dir.Path(file)); err != nil || info.Size() == 0 {
+			t.Errorf("%s is missing or empty: %v", file, err)
+		}
+	}
+}
+
+// playedCanBePlayed gives the schedule back as it was played.
+func (r *rig) playedCanBePlayed(dir results.Run) {
+	r.t.Helper()
+	text, err := os.ReadFile(dir.SchedulePlayed())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	played, err := nemesis.Parse(dir.SchedulePlayed(), text)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	dry := r.exits(verdict.ExitValid, "test", "--dry-run", "--schedule", dir.SchedulePlayed()).stdout()
+	if !strings.HasPrefix(dry, string(played.Format())) {
+		r.t.Errorf("the schedule that was played is\n%s, and given back it is\n%s", played.Format(), dry)
+	}
+}
+
+func TestLocalReadsAreCondemned(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	// The leader is cut off and goes on answering reads, while the others have another one.
+	schedule := r.schedule(5, "6s", "at 500ms for 5s partition isolate leader")
+	r.exits(verdict.ExitViolated, "test", "--reads", "local", "--schedule", schedule, "--seed", "7").says("VIOLATED")
+	dir, m, v := r.outcome()
+	if v.Safety.Status != verdict.Violated || len(v.Safety.Findings) == 0 {
+		t.Fatalf("safety: %+v", v.Safety)
+	}
+	finding := v.Safety.Findings[0]
+	if !slices.ContainsFunc(m.Hosts, func(h results.Host) bool { return strings.Contains(finding.Summary, h.Name) }) {
+		t.Errorf("the finding names no node: %s", finding.Summary)
+	}
+	if _, err := os.Stat(dir.Path(finding.File)); err != nil || finding.File == "" {
+		t.Errorf("the finding's picture %q: %v", finding.File, err)
+	}
+	r.checkAgrees(v)
+}
+
+func TestAppendsAreValid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	schedule := r.schedule(3, "6s", "at 500ms for 2s partition isolate leader", "at 3500ms for 1s kill any")
+	r.exits(verdict.ExitValid, "test", "--workload", "append", "--nodes", "3", "--schedule", schedule).says("VALID")
+	_, _, v := r.outcome()
+	r.checkAgrees(v)
+}
+
+func TestTwoLabsAtOnceDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	var rigs []*rig
+	var programs []*program
+	for range 2 {
+		r := newRig(t)
+		rigs = append(rigs, r)
+		schedule := r.schedule(3, "5s", "at 500ms for 3s partition isolate leader", "at 1s for 1s kill n1")
+		programs = append(programs, r.start("test", "--nodes", "3", "--schedule", schedule))
+	}
+	for i, p := range programs {
+		if code := p.wait(); code != verdict.ExitValid {
+			t.Errorf("exit code %d", code)
+		}
+		dir, _, _ := rigs[i].outcome()
+		if installed := allReverted(t, dir); installed[nemesis.Partition] != 1 || installed[nemesis.Kill] != 1 {
+			t.Errorf("installed: %v", installed)
+		}
+	}
+}

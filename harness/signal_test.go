@@ -1,0 +1,227 @@
+package main
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"elenchus/nemesis"
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// lasting is a schedule in which nothing ends by itself.
+func (r *rig) lasting() string {
+	return r.schedule(3, "10m", "at 300ms partition one-way n1 -> n2", "at 600ms pause n3")
+}
+
+func TestSignalEndsARunInOrder(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		sig   syscall.Signal
+		group bool
+	}{
+		{"SIGINT to the program", syscall.SIGINT, false},
+		{"Ctrl-C at a terminal", syscall.SIGINT, true},
+		{"SIGTERM to the program", syscall.SIGTERM, false},
+		{"SIGHUP to all, twice, as by a shell", syscall.SIGHUP, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			p := r.start("test", "--nodes", "3", "--schedule", r.lasting())
+			p.until("installed pause")
+			r.seesLab(3)
+			p.signal(tc.sig, tc.group)
+			if tc.sig == syscall.SIGHUP {
+				p.until("interrupted: ")
+				time.Sleep(sameWish + 50*time.Millisecond)
+				_ = syscall.Kill(-p.cmd.Process.Pid, tc.sig) // it may have ended already
+			}
+			if code := p.wait(); code != verdict.ExitHarness {
+				t.Errorf("exit code %d", code)
+			}
+			p.says("interrupted", "the run was interrupted by a signal")
+			r.nothingIsLeft()
+			r.interruptedInOrder()
+		})
+	}
+}
+
+// interruptedInOrder checks that the newest run is whole but for its length.
+func (r *rig) interruptedInOrder() {
+	t := r.t
+	t.Helper()
+	dir, m, v := r.outcome()
+	if !m.Interrupted || len(m.HarnessErrors) > 0 || v.Harness.Status != verdict.Interrupted {
+		t.Errorf("interrupted: %v, errors: %v, harness: %+v", m.Interrupted, m.HarnessErrors, v.Harness)
+	}
+	if v.Safety.Status != verdict.Valid || v.Liveness.Status != verdict.Valid {
+		t.Errorf("what there was should be valid: %+v, %+v", v.Safety, v.Liveness)
+	}
+	h, err := history.ReadFile(dir.History())
+	if err != nil || !h.Complete {
+		t.Errorf("the history is not whole: %v", err)
+	}
+	if installed := allReverted(t, dir); installed[nemesis.Partition] != 1 || installed[nemesis.Pause] != 1 {
+		t.Errorf("installed: %v", installed)
+	}
+	filesAreThere(t, dir, m)
+	r.checkAgrees(v)
+}
+
+func TestSignalDuringSetupEndsItInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start("test", "--nodes", "3", "--time-limit", "10m")
+	p.until("connected to 3 hosts")
+	r.seesLab(3)
+	p.signal(syscall.SIGINT, true)
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("interrupted")
+	r.nothingIsLeft()
+	if _, m, v := r.outcome(); !m.Interrupted || v.Harness.Status != verdict.Interrupted {
+		t.Errorf("interrupted: %v, harness: %+v", m.Interrupted, v.Harness)
+	}
+}
+
+// freeze stops every process of one host, so that it answers nobody and cannot be healed.
+func (r *rig) freeze() {
+	r.t.Helper()
+	host := ""
+	for _, p := range r.processes() {
+		if len(p.argv) > 0 && p.argv[0] == "elenchus-host" {
+			host = p.namespace
+			break
+		}
+	}
+	stopped := 0
+	for _, p := range r.processes() {
+		if host != "" && p.namespace == host && syscall.Kill(p.pid, syscall.SIGSTOP) == nil {
+			stopped++
+		}
+	}
+	if stopped < 2 {
+		r.t.Fatalf("only %d processes of a host were stopped", stopped)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start("test", "--nodes", "3", "--schedule", r.lasting())
+	p.until("installed pause")
+	r.seesLab(3)
+	r.freeze()
+	p.signal(syscall.SIGINT, true)
+	p.until("interrupted: ")
+	time.Sleep(2 * sameWish)
+	begin := time.Now()
+	p.signal(syscall.SIGINT, true)
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	if took := time.Since(begin); took > 30*time.Second { // to heal a host that does not answer takes a minute
+		t.Errorf("it took %v to end", took)
+	}
+	p.says("elenchus check")
+	r.nothingIsLeft()
+	r.exits(verdict.ExitUnknown, "check").says("UNKNOWN", "breaks off")
+}
+
+func TestKilledHarnessLeavesNothingAndIsNeverValid(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		moment string
+		inner  bool
+		want   int // of check
+	}{
+		{"outer, during setup", "connected to 3 hosts", false, verdict.ExitHarness},
+		{"outer, during the run", "installed pause", false, verdict.ExitUnknown},
+		{"inner, during the run", "installed pause", true, verdict.ExitUnknown},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			p := r.start("test", "--nodes", "3", "--schedule", r.lasting())
+			p.until(tc.moment)
+			r.seesLab(3)
+			if tc.inner {
+				if err := syscall.Kill(r.inner().pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				if code := p.wait(); code != verdict.ExitHarness {
+					t.Errorf("exit code %d", code)
+				}
+				p.says("killed", "elenchus check")
+			} else {
+				p.signal(syscall.SIGKILL, false)
+				p.wait()
+			}
+			r.nothingIsLeft()
+			r.exits(tc.want, "check")
+			r.exits(tc.want, "check")
+			dir, m, _ := r.outcome()
+			if m.Reached(results.StateRunning) {
+				if h, err := history.ReadFile(dir.History()); err != nil || h.Complete {
+					t.Errorf("the history claims to be whole, or cannot be read: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestKilledHarnessIsHealedByTheNextRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	first := r.start("test", "--lab-name", name, "--schedule", r.lasting())
+	first.until("installed pause")
+
+	// Meanwhile nobody else may test there, and whoever tries learns why.
+	other := r.exits(verdict.ExitHarness, "test", "--lab-name", name, "--nodes", "3", "--time-limit", "2s")
+	other.says("lab "+name+" is in use by", "process "+itoa(first.cmd.Process.Pid))
+	down := r.exits(verdict.ExitHarness, "lab", "down", "--lab-name", name)
+	down.says("in use by", "--force")
+	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("in use by", "process "+itoa(first.cmd.Process.Pid))
+
+	if err := syscall.Kill(r.inner().pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := first.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	if rules := r.on(name, "n2", "iptables", "-S"); !contains(rules, "ELENCHUS") {
+		t.Errorf("the partition should still be there:\n%s", rules)
+	}
+	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("free")
+
+	second := r.exits(verdict.ExitValid, "test", "--lab-name", name, "--nodes", "3", "--time-limit", "3s", "--nemesis",
+		"none")
+	second.says("healed a leftover: n2: ", "healed a leftover: n3: ", "VALID")
+	if rules := r.on(name, "n2", "iptables", "-S"); contains(rules, "ELENCHUS") {
+		t.Errorf("rules are left:\n%s", rules)
+	}
+}
+
+func TestLabOutlivesAKilledProgram(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	p := r.start("test", "--lab-name", name, "--schedule", r.lasting())
+	p.until("installed pause")
+	inner := r.inner().pid
+	p.signal(syscall.SIGKILL, false)
+	p.wait()
+	for end := time.Now().Add(deadline); syscall.Kill(inner, 0) == nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the harness in the lab goes on without the program")
+		}
+	}
+	// It was asked to end, and so could bring the run to an end in order.
+	r.interruptedInOrder()
+	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("free")
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// call runs "elenchus args…" with nothing of a lab, and returns its exit code and what it printed.
+func call(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(self(t))
+	cmd.Args = append([]string{"elenchus"}, args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(append(os.Environ(), envAsProgram+"=1", raceOptions), env...)
+	var out, err strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &err
+	_ = cmd.Run() // the exit code says it
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const head = "elenchus-schedule 1\nnodes n1 n2 n3\nlength 5s\n"
+	typo := file("typo", head+"at 1s for 2s partitoin isolate n1\n")
+	nodes := file("nodes", "elenchus-schedule 1\nnodes n1 n2 n3 n4\nlength 5s\nat 1s for 2s kill n4\n")
+	version := file("version", "elenchus-schedule 2\nnodes n1\nlength 5s\n")
+	empty := file("empty", "")
+	badLab := file("lab.toml", "name = \"x\"\n[[host]]\nnam = \"n1\"\n")
+
+	tests := []struct {
+		name string
+		env  []string
+		args []string
+		want []string
+	}{
+		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset"`}},
+		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp"`}},
+		{"unknown option", nil, []string{"test", "--time-limits", "5s"}, []string{"time-limits", "elenchus test --help"}},
+		{"unknown option of a subcommand", nil, []string{"lab", "up", "--x"}, []string{"-x", "elenchus lab up --help"}},
+		{"unknown workload", nil, []string{"test", "--workload", "regster"}, []string{`"regster"`, "register, append"}},
+		{"unknown nemesis", nil, []string{"test", "--nemesis", "kil"}, []string{`"kil"`, `did you mean "kill"`}},
+		{"unknown reads", nil, []string{"test", "--reads", "dirty"}, []string{`"dirty"`, "quorum, log, local"}},
+		{"unknown lab", nil, []string{"test", "--lab", "cloud"}, []string{`"cloud"`, "local, inventory, vagrant"}},
+		{"all that is wrong", nil, []string{"test", "--workload", "x", "--reads", "y", "--rate", "-1"},
+			[]string{`"x"`, `"y"`, "the rate"}},
+		{"option behind an argument", nil, []string{"check", "latest", "--json"}, []string{"--json", "options go first"}},
+		{"argument where none goes", nil, []string{"test", "now"}, []string{`unexpected argument "now"`}},
+		{"too many arguments", nil, []string{"check", "a", "b"}, []string{`unexpected argument "b"`}},
+		{"value that is none", nil, []string{"test", "--time-limit", "5"}, []string{`"5"`, "time-limit"}},
+		{"too many nodes", nil, []string{"test", "--nodes", "10"}, []string{"1 to 9", "10"}},
+		{"no clients", nil, []string{"test", "--concurrency", "0n"}, []string{"--concurrency", `"0n"`}},
+		{"bad variable", []string{"ELENCHUS_SEED=abc"}, []string{"test", "--dry-run"}, []string{"ELENCHUS_SEED", `"abc"`}},
+		{"bad variable of a file", []string{"ELENCHUS_SCHEDULE=" + filepath.Join(dir, "none")},
+			[]string{"test", "--dry-run"}, []string{"none", "no such file"}},
+		{"misspelt fault", nil, []string{"test", "--nodes", "3", "--schedule", typo},
+			[]string{typo + ":4:14: ", `did you mean "partition"`, "\n\tat 1s for 2s partitoin isolate n1\n\t             ^\n"}},
+		{"schedule for other nodes", nil, []string{"test", "--nodes", "3", "--schedule", nodes}, []string{nodes, "n4"}},
+		{"schedule of the future", nil, []string{"test", "--schedule", version}, []string{version + ":1:"}},
+		{"schedule without anything", nil, []string{"test", "--schedule", empty}, []string{empty}},
+		{"schedule and nemesis", nil, []string{"test", "--schedule", typo, "--nemesis", "kill"}, []string{"--nemesis"}},
+		{"inventory without file", nil, []string{"test", "--lab", "inventory"}, []string{"--inventory FILE"}},
+		{"inventory with a wrong field", nil, []string{"test", "--lab", "inventory", "--inventory", badLab},
+			[]string{badLab, "line 3, column 1", `"host.nam"`}},
+		{"inventory that is not there", nil, []string{"test", "--lab", "inventory", "--inventory", dir + "/no.toml"},
+			[]string{"no.toml", "no such file"}},
+		{"node program that is not there", []string{"ELENCHUS_NODE_BINARY=" + dir + "/no"}, []string{"test"},
+			[]string{dir + "/no", "--node-binary"}},
+		{"run that is not there", nil, []string{"check", "nothing"}, []string{`"nothing"`}},
+		{"command that is not there", nil, []string{"lab", "exec", "n1"}, []string{"say what to run"}},
+		{"lab up of somebody else's hosts", nil, []string{"lab", "up", "--lab", "vagrant"}, []string{"vagrant up"}},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			code, stdout, stderr := call(t, tc.env, tc.args...)
+			if code != 64 {
+				t.Errorf("exit code %d, want 64", code)
+			}
+			if stdout != "" {
+				t.Errorf("standard output should stay empty, is %q", stdout)
+			}
+			if !strings.HasPrefix(stderr, "elenchus: ") {
+				t.Errorf("the message does not say who speaks: %q", stderr)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("%q is not in the message:\n%s", want, stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestEnvironmentSetsOptionsAndTheCommandLineWins(t *testing.T) {
+	t.Parallel()
+	env := []string{"ELENCHUS_SEED=9", "ELENCHUS_NODES=3", "ELENCHUS_TIME_LIMIT=7s", "ELENCHUS_NEMESIS=pause",
+		"ELENCHUS_DRY_RUN=true"}
+	code, fromEnv, stderr := call(t, env, "test")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"seed 9\n", "nodes n1 n2 n3\n", "length 7s\n", " pause "} {
+		if !strings.Contains(fromEnv, want) {
+			t.Errorf("%q is not in the schedule:\n%s", want, fromEnv)
+		}
+	}
+	_, fromFlags, _ := call(t, nil, "test", "--seed", "9", "--nodes", "3", "--time-limit", "7s", "--nemesis", "pause",
+		"--dry-run")
+	if fromFlags != fromEnv {
+		t.Errorf("options give another schedule than variables:\n%s\n%s", fromFlags, fromEnv)
+	}
+	if _, both, _ := call(t, env, "test", "--seed", "10"); !strings.Contains(both, "seed 10\n") {
+		t.Errorf("the option did not win:\n%s", both)
+	}
+}
