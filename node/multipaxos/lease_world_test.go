@@ -22,7 +22,8 @@ type leaseWatch struct {
 	grants  []watchedGrant  // by host
 
 	asking  []int64                                       // by host: until when its latest ask would have the lease last
-	asks    map[ballotSeq]int64                           // the same, by the heartbeat that asked
+	asked   map[protocol.Ballot]int64                     // the latest that any ask would have
+	asks    map[ballotSeq]int64                           // the same as asking, by the heartbeat that asked
 	granted map[protocol.Ballot]map[protocol.NodeID]int64 // the most that each member's grants allow, as they left it
 }
 
@@ -40,7 +41,7 @@ type watchedGrant struct {
 func newLeaseWatch(nodes int) leaseWatch {
 	return leaseWatch{
 		grants: make([]watchedGrant, nodes), asking: make([]int64, nodes), asks: make(map[ballotSeq]int64),
-		granted: make(map[protocol.Ballot]map[protocol.NodeID]int64),
+		asked: make(map[protocol.Ballot]int64), granted: make(map[protocol.Ballot]map[protocol.NodeID]int64),
 	}
 }
 
@@ -159,6 +160,7 @@ func (w *world) observeLease(i int, o protocol.Observation) {
 		*g = watchedGrant{}
 	case protocol.ObservedLeaseAsked:
 		w.leases.asking[i] = o.Until
+		w.leases.asked[o.Ballot] = max(w.leases.asked[o.Ballot], o.Until) // a wall clock may have gone back since
 	case protocol.ObservedLeaseHeld, protocol.ObservedLeaseRenewed:
 		w.stats.leases++
 		w.checkBasis(i, o)
@@ -179,7 +181,7 @@ func (w *world) checkBasis(i int, o protocol.Observation) {
 			count++
 		}
 	}
-	if count < protocol.Majority(w.knobs.nodes) || o.Until > w.leases.asking[i] {
+	if count < protocol.Majority(w.knobs.nodes) || o.Until > w.leases.asked[o.Ballot] {
 		w.ghost.violated("lease without basis: %s holds that of %v until %v, granted by %d until %v", w.incarnation(i),
 			o.Ballot, o.Until, count, w.leases.granted[o.Ballot])
 	}
@@ -270,6 +272,8 @@ func randomLeaseKnobs(seed uint64) knobs {
 	// A candidate needs a round trip and the grace before its rivals lose patience, or nobody is ever elected.
 	o.ElectionTimeout = max(o.ElectionTimeout, 5*k.delay)
 	o.PromiseGrace = min(o.PromiseGrace, o.ElectionTimeout/4)
+	// And so does one whose promises come in pages: whoever has sent the last one waits for no other's.
+	o.CatchupBytes = max(o.CatchupBytes, 1000)
 	k.slow = []time.Duration{o.LeaseTerm / 2, o.LeaseTerm, 3 * o.LeaseTerm}[rng.IntN(3)]
 	k.disk = ms(1, 10)
 	k.loss, k.dup = rng.Float64()*0.08, rng.Float64()*0.2
