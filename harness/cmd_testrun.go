@@ -54,7 +54,7 @@ func testFlags() []cli.Flag {
 			Usage: "play the schedule in `FILE` instead of planning one"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
 		&cli.StringFlag{Name: "reads", Category: catSystem, Value: "quorum",
-			Usage: "how nodes serve reads: `KIND` is quorum, log, or local (knowingly stale)"},
+			Usage: "how nodes serve reads: `KIND` is quorum, log, lease (of the leader), or local (knowingly stale)"},
 		&cli.DurationFlag{Name: "election-timeout", Category: catSystem,
 			Usage: "of the nodes (default: their own)", DefaultText: "the node's"},
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,

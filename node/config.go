@@ -27,6 +27,12 @@ type config struct {
 	protocol string
 	reads    string
 
+	lease      string
+	leaseTerm  time.Duration
+	leaseRenew time.Duration
+	driftBound string
+	maxOffset  time.Duration
+
 	electionTimeout time.Duration
 	heartbeat       time.Duration
 	promiseGrace    time.Duration
@@ -54,7 +60,14 @@ func (c *config) flags() *flag.FlagSet {
 	f.StringVar(&c.http, "http", "127.0.0.1:8000", "`host:port` to listen on for clients")
 	f.StringVar(&c.data, "data", "", "`directory` for everything that must survive")
 	f.StringVar(&c.protocol, "protocol", "multipaxos", "replication `protocol`: "+strings.Join(protocolNames(), ", "))
-	f.StringVar(&c.reads, "reads", "quorum", "how reads are answered: quorum, log or local")
+	f.StringVar(&c.reads, "reads", "quorum", "how reads are answered: quorum, log, local or lease")
+	f.StringVar(&c.lease, "lease", "none", "clocks that leader leases are on: none, rate (monotonic) or wall")
+	f.DurationVar(&c.leaseTerm, "lease-term", time.Second, "how long a lease lasts; equal on all nodes")
+	f.DurationVar(&c.leaseRenew, "lease-renew", 300*time.Millisecond,
+		"how often a lease is renewed, in place of heartbeats")
+	f.StringVar(&c.driftBound, "drift-bound", "1%", "by how much one clock may run faster than another, for --lease "+
+		"rate: 0.01 or 1%")
+	f.DurationVar(&c.maxOffset, "max-offset", 100*time.Millisecond, "how far apart wall clocks may be, for --lease wall")
 	f.DurationVar(&c.electionTimeout, "election-timeout", 600*time.Millisecond,
 		"campaign after hearing nothing from a leader for this long")
 	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard")

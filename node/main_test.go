@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"elenchus/node/client"
+	"elenchus/node/multipaxos"
 	"elenchus/node/wal"
 )
 
@@ -108,6 +109,10 @@ func TestCommandLine(t *testing.T) {
 			strings.Fields("--id --cluster --peers --listen --http --data --protocol --log-level --log-format rest")},
 		"protocol's own": {append(good, "--reads", "sometimes", "--window", "-3", "--heartbeat", "5s"), exitUsage,
 			[]string{`"sometimes"`, "window", "heartbeat"}},
+		"lease without reason": {append(good, "--reads", "lease"), exitUsage, []string{"choose a lease, rate or wall"}},
+		"leases": {append(good, "--lease", "eternal", "--lease-term", "1s", "--lease-renew", "2s", "--drift-bound=-1%",
+			"--max-offset", "-1s"), exitUsage, []string{`"eternal"`, "--drift-bound must not be negative", "lease renew",
+			"max offset"}},
 		"unknown flag":  {append(good, "--frobnicate"), exitUsage, []string{"frobnicate"}},
 		"leftovers":     {append(good, "one", "two"), exitUsage, []string{"unexpected arguments: one two"}},
 		"not a member":  {append(good, "--id", "2"), exitUsage, []string{"--peers must include this node, 2"}},
@@ -253,6 +258,23 @@ func TestThreePrograms(t *testing.T) {
 		}
 		if got.Outcome != client.OK || r.Op == client.OpRead && !slices.Equal(got.Values, []string{"v"}) {
 			t.Errorf("%s: %+v", r.Op, got)
+		}
+	}
+}
+
+func TestDriftBoundIsExact(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0.01": 10_000_000, "1%": 10_000_000, "1": 1_000_000_000, "0.000000001": 1, "0.0000001%": 1, "12.5%": 125_000_000,
+		"0": multipaxos.DriftNone, "0%": multipaxos.DriftNone, "0.10": 100_000_000,
+	} {
+		if got, err := parseDrift(text); err != nil || got != want {
+			t.Errorf("parseDrift(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "%", ".", "1.", ".5", "-0.01", "+1", "1e-3", "0.0000000001", "one", "1%%", "1_0",
+		"99999999999999999999"} {
+		if got, err := parseDrift(text); err == nil {
+			t.Errorf("parseDrift(%q) = %d", text, got)
 		}
 	}
 }

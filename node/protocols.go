@@ -63,9 +63,15 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	if err != nil {
 		err = fmt.Errorf("--reads: %w", err)
 	}
+	lease, leaseErr := multipaxos.ParseLease(c.lease)
+	if leaseErr != nil {
+		leaseErr = fmt.Errorf("--lease: %w", leaseErr)
+	}
+	drift, driftErr := parseDrift(c.driftBound)
 	return multipaxos.Options{
 		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
 		Window: c.window, BatchMax: c.batch, Seed: seed,
-	}, err
+		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
+	}, errors.Join(err, leaseErr, driftErr)
 }

@@ -25,7 +25,7 @@ type Options struct {
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
 	SetupTimeout    time.Duration // for everything before the first operation (default 90 s)
 
-	Reads           string        // how the node serves reads: "quorum" (default), "log" or "local"
+	Reads           string        // how the node serves reads: "quorum" (default), "log", "local" or "lease"
 	ElectionTimeout time.Duration // of the node (default: the node's own)
 	NodeBinary      string        // the program to deploy
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
@@ -100,9 +100,9 @@ func (o *Options) problems(nodes int) []error {
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)
 	check(o.ElectionTimeout >= 0, "the election timeout must not be negative, is %v", o.ElectionTimeout)
 	switch o.Reads {
-	case "quorum", "log", "local":
+	case "quorum", "log", "local", "lease":
 	default:
-		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are quorum, log, local", o.Reads))
+		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are quorum, log, local, lease", o.Reads))
 	}
 	return errs
 }
@@ -121,4 +121,13 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 		n *= nodes
 	}
 	return n, nil
+}
+
+// nodeFlags are the further options of the node. Reads under a lease get one, with the node's own term and bounds; what
+// was asked for wins, since it comes later.
+func (o *Options) nodeFlags() []string {
+	if o.Reads != "lease" {
+		return o.NodeFlags
+	}
+	return append([]string{"--lease=rate"}, o.NodeFlags...)
 }

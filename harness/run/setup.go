@@ -67,7 +67,7 @@ func (t *test) connect(ctx context.Context) error {
 	}
 	t.system, err = system.New(system.Options{
 		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
-		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.NodeFlags,
+		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.nodeFlags(),
 	}, t.clients)
 	if err != nil {
 		return err

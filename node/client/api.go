@@ -75,8 +75,22 @@ type Status struct {
 	MonoNS     int64 `json:"mono_ns"`      // the node's clocks
 	WallNS     int64 `json:"wall_ns"`
 
+	Lease LeaseStatus           `json:"lease"`
 	Peers map[string]PeerStatus `json:"peers"` // by name: "n2"
 	WAL   WALStatus             `json:"wal"`
+}
+
+// LeaseStatus describes the leases of a node. Deadlines are on its clock for leases: MonoNS in mode "rate", WallNS in
+// mode "wall".
+type LeaseStatus struct {
+	Mode        string `json:"mode"`                    // "none", "rate" or "wall"; empty when the protocol has no leases
+	Held        bool   `json:"held"`                    // the node leads, and its lease is valid
+	HeldUntilNS int64  `json:"held_until_ns,omitempty"` // when the lease ends or ended that it holds or has lost
+
+	Holder         string `json:"holder,omitempty"`  // whose lease the node honours, itself included
+	Granted        string `json:"granted,omitempty"` // the ballot of that lease
+	GrantedUntilNS int64  `json:"granted_until_ns,omitempty"`
+	Silent         bool   `json:"silent,omitempty"` // the node was restarted and may have granted it before
 }
 
 // PeerStatus describes the links with one peer.

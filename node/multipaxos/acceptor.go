@@ -17,6 +17,10 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 		m.nack(msg)
 		return
 	}
+	if m.bars(msg.Ballot) {
+		m.refuse(msg)
+		return
+	}
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
@@ -52,6 +56,10 @@ func (m *Machine) onAccept(msg *protocol.Message) {
 	}
 	if msg.Ballot.Less(m.promised) {
 		m.nack(msg)
+		return
+	}
+	if m.bars(msg.Ballot) {
+		m.refuse(msg)
 		return
 	}
 	// Each record implies the promise of its ballot, so the promise needs none of its own.
@@ -114,15 +122,19 @@ func (m *Machine) onHeartbeat(msg *protocol.Message) {
 		m.nack(msg)
 		return
 	}
+	if m.bars(msg.Ballot) {
+		m.refuse(msg)
+		return
+	}
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("%v leads", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
 	}
 	m.follow(msg)
 	if msg.Seq != 0 {
-		m.send(protocol.Message{
-			Kind: protocol.MsgHeartbeatAck, To: msg.From, Ballot: msg.Ballot, Seq: msg.Seq,
-		}, m.promisedSeq)
+		ack := protocol.Message{Kind: protocol.MsgHeartbeatAck, To: msg.From, Ballot: msg.Ballot, Seq: msg.Seq}
+		m.grantLease(msg, &ack)
+		m.send(ack, m.promisedSeq)
 	}
 }
 

@@ -95,3 +95,58 @@ func BenchmarkReadQuorum256Parallel(b *testing.B) {
 func BenchmarkReadLocal(b *testing.B) {
 	newRing(b, Options{Reads: ReadsLocal}).run(b, 1, 1, register.OpRead)
 }
+
+// leased has a term that outlasts the benchmark.
+var leased = Options{Reads: ReadsLease, Lease: LeaseRate, LeaseTerm: time.Hour}
+
+func BenchmarkReadLease(b *testing.B)       { newRing(b, leased).run(b, 0, 1, register.OpRead) }
+func BenchmarkWriteUnderLease(b *testing.B) { newRing(b, leased).run(b, 0, 1, register.OpWrite) }
+
+// BenchmarkLeaseCheck is what a lease read costs beyond taking and answering a request: the check, and the read.
+func BenchmarkLeaseCheck(b *testing.B) {
+	r := newRing(b, leased)
+	r.run(b, 0, 1, register.OpWrite)
+	m := r.machines[0]
+	var sink register.Result
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.StartTimer()
+	for range b.N {
+		m.reset(r.now)
+		if !m.holdsLease() {
+			b.Fatal("no lease")
+		}
+		sink = m.store.Read("key")
+	}
+	b.StopTimer()
+	if len(sink.Values) != 1 {
+		b.Fatalf("read %v", sink)
+	}
+}
+
+// Nothing of a lease check and a local read may be left to the garbage collector.
+func TestLeaseCheckAllocatesNothing(t *testing.T) {
+	opts := leased
+	opts.Self, opts.Members = 1, []protocol.NodeID{1}
+	m, err := New(opts, protocol.Recovered{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := clock.Reading{Mono: time.Second}
+	m.Step(now, protocol.Input{Kind: protocol.InputStart})
+	now.Mono = 10 * time.Second
+	m.Step(now, protocol.Input{Kind: protocol.InputTimer, Timer: TimerElection})
+	m.Step(now, protocol.Input{Kind: protocol.InputDurable, Durable: 100})
+	m.Step(now, protocol.Input{Kind: protocol.InputDurable, Durable: 100})
+	var sink register.Result
+	held := 0
+	if n := testing.AllocsPerRun(100, func() {
+		m.reset(now)
+		if m.holdsLease() {
+			held++
+		}
+		sink = m.store.Read("key")
+	}); n != 0 || held == 0 {
+		t.Errorf("%v allocations, %d leases, %v", n, held, sink)
+	}
+}

@@ -30,8 +30,41 @@
 // by "highest ballot wins" gives back the chosen value. To keep that true, a leader that learns an entry of a higher
 // ballot stops leading.
 //
+// # Leases
+//
+// With leases on (lease.go, grant.go, lease_options.go), a leader asks for a lease with every heartbeat. It holds the
+// lease for T from the reading s of its clock in the step that made the request, once a majority, itself included, has
+// granted that request or a later one of its ballot. A granter that reads g in the step in which it grants takes part
+// in no other ballot until T(1+ε) after g on its own clock, and in that step it has promised exactly this ballot.
+//
+// While the leader of ballot b believes its lease valid, no higher ballot has a majority of promises or acceptances,
+// and no other leader believes in a lease. For every granter of the majority, s was read before the request was sent
+// and g after it arrived, so the leader's clock has advanced by less than T since g; by the bound on rates the
+// granter's has advanced by less than T(1+ε), and it still honours the grant. Its promise is then still b, because
+// every way to raise it is barred:
+//
+//   - Prepare, Accept and Heartbeat of another ballot are answered with LeaderAlive, and it does not campaign.
+//   - A granter that restarts has its promise of b on disk, since the grant left after that was durable, and is silent
+//     for as long as if it had granted in the moment it started. It has promised nothing above b either, for the same
+//     reasons. A node whose disk has no promise has never granted.
+//   - The leader is a granter too. If it promises a higher ballot, it steps down in the same step, and a ballot that
+//     was stepped down from has no lease ever after.
+//   - Learning a chosen entry of a higher ballot raises the promise. But that ballot must have been elected: the first
+//     such ballot got its majority of promises without that, against one of the other rules.
+//   - Forsake frees only of a ballot whose leader has stepped down, however late it comes.
+//
+// Every other majority has one of these granters in it, so no higher ballot has a majority, whatever its messages do. A
+// lower ballot cannot get one either, as they accept nothing below b. So whatever was chosen before a moment at which
+// the lease is valid was chosen in b, or else before b was elected. Once the leader has applied its barrier it knows
+// the latter, and no client was told about anything in b that the leader has not applied. Its state is the latest.
+//
+// The bound is on what the clocks do between s and the serving of a read, nothing else: not on delays, pauses or
+// offsets. Monotonic clocks that stand still while a machine is suspended break it. In wall mode the leader uses the
+// lease until s+T on its wall clock, and granters honour it until MaxOffset after that on theirs.
+//
 // # Requests
 //
 // A request waits in one queue until this node leads, or knows who does. Until it has been proposed or forwarded it can
-// fail; afterwards an unanswered change is unknown. It is forwarded at most once.
+// fail; afterwards an unanswered change is unknown. It is forwarded at most once. With leases on, a change that was
+// executed is acknowledged when the lease is valid, and becomes unknown if that does not come about.
 package multipaxos

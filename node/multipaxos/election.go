@@ -27,9 +27,15 @@ type promise struct {
 }
 
 func (m *Machine) onElectionTimeout() {
-	if m.role == protocol.RoleFollower {
-		m.campaign()
+	if m.role != protocol.RoleFollower {
+		return
 	}
+	if owed := m.owed(); owed > 0 {
+		// All who granted the same lease are free at about the same time: some jitter keeps them apart.
+		m.after(TimerElection, owed+m.stretched(m.opts.BackoffMin)-m.opts.BackoffMin)
+		return
+	}
+	m.campaign()
 }
 
 // campaign starts phase 1 with a ballot above all that was seen. It is durable before anybody hears of it, so no later
@@ -152,7 +158,11 @@ func (m *Machine) elect() {
 	for _, id := range []protocol.TimerID{TimerRetry, TimerGrace, TimerCatchup, TimerElection} {
 		m.cancel(id)
 	}
-	m.after(TimerHeartbeat, m.opts.HeartbeatInterval)
+	m.holding = holding{}
+	if m.opts.Lease != LeaseNone {
+		m.askLease()
+	}
+	m.after(TimerHeartbeat, m.heartbeatEvery())
 }
 
 // safeValue is the value that the promises allow in a slot: that of the highest ballot, this node's own included.
@@ -183,6 +193,7 @@ func (m *Machine) stepDown(reason string) {
 	m.after(TimerElection, m.backoff())
 	m.losses++
 	if led {
+		m.dropLease(reason)
 		m.observe(protocol.Observation{Kind: protocol.ObservedDeposed, Ballot: m.ballot, Reason: reason})
 		m.abandonProposals(reason)
 		m.abandonReads(reason)

@@ -15,6 +15,8 @@ type ghost struct {
 	nodes     int
 	violation error
 
+	highestChosen protocol.Ballot // in which a majority has accepted something
+
 	reports  reports                                              // what promises have said
 	checked  map[ballotSlot]bool                                  // proposals found to be safe
 	disks    map[protocol.NodeID]map[protocol.Slot]protocol.Entry // what each node holds, as far as it is durable
@@ -108,6 +110,9 @@ func (g *ghost) synced(node protocol.NodeID, r protocol.Record) {
 	}
 	if old, ok := g.chosen[at.slot]; ok && old != value {
 		g.violated("slot %d: two values are chosen: %q and %q", at.slot, old, value)
+	}
+	if g.highestChosen.Less(at.ballot) {
+		g.highestChosen = at.ballot
 	}
 	g.chosen[at.slot], g.batches[at.slot] = value, r.Entry.Batch
 	g.fold()

@@ -18,7 +18,7 @@ type host struct {
 	onDisk   protocol.Ballot   // the highest promise among them
 	unsynced []protocol.Record
 	durable  protocol.WriteSeq // of this incarnation
-	origin   time.Duration     // true time at which this incarnation's monotonic clock read zero
+	clock    hostClock
 
 	heldSends   []protocol.Send
 	heldReplies []protocol.Reply
@@ -47,7 +47,8 @@ func (h *host) boot(now time.Duration) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	h.machine, h.durable, h.origin = m, 0, now-time.Second
+	h.machine, h.durable = m, 0
+	h.clock.restart(now)
 	h.heldSends, h.heldReplies, h.timers = nil, nil, [timersEnd]time.Duration{}
 	h.syncing, h.scheduled = false, [timersEnd]time.Duration{}
 	return h.stepAt(h.reading(now), protocol.Input{Kind: protocol.InputStart}), nil
@@ -55,11 +56,54 @@ func (h *host) boot(now time.Duration) (outcome, error) {
 
 func (h *host) up() bool { return h.machine != nil }
 
-// mono is the host's monotonic clock at a true time.
-func (h *host) mono(now time.Duration) time.Duration { return now - h.origin }
+func (h *host) reading(now time.Duration) clock.Reading { return h.clock.reading(now) }
 
-func (h *host) reading(now time.Duration) clock.Reading {
-	return clock.Reading{Mono: h.mono(now), Wall: int64(now)}
+// mono is the host's monotonic clock at a true time.
+func (h *host) mono(now time.Duration) time.Duration { return h.clock.reading(now).Mono }
+
+// hostClock is a host's two clocks.
+type hostClock struct {
+	drift  int64         // how much faster than true time the monotonic clock is, in parts per billion
+	offset time.Duration // of the wall clock from true time
+	since  time.Duration // the true time at which the monotonic clock was set
+	mono   time.Duration // to what
+}
+
+// wallEpoch keeps wall clocks that are behind above zero.
+const wallEpoch = int64(1_000_000 * time.Second)
+
+// restart sets the monotonic clock as a new incarnation finds it.
+func (c *hostClock) restart(now time.Duration) { c.since, c.mono = now, time.Second }
+
+func (c *hostClock) reading(now time.Duration) clock.Reading {
+	return clock.Reading{
+		Mono: c.mono + c.run(now-c.since),
+		Wall: wallEpoch + int64(now+c.offset),
+	}
+}
+
+// setDrift changes the rate of the monotonic clock from now on.
+func (c *hostClock) setDrift(now time.Duration, drift int64) {
+	c.mono, c.since = c.reading(now).Mono, now
+	c.drift = drift
+}
+
+// run is by how much the monotonic clock advances in a span of true time.
+func (c *hostClock) run(d time.Duration) time.Duration {
+	return d + time.Duration(int64(d/1000)*c.drift/1_000_000)
+}
+
+// until is the true time that passes before the monotonic clock shows at, at least.
+func (c *hostClock) until(now, at time.Duration) time.Duration {
+	d := at - c.reading(now).Mono
+	if d <= 0 {
+		return 0
+	}
+	d -= time.Duration(float64(d) * float64(c.drift) / float64(DriftUnit+c.drift))
+	for c.reading(now+d).Mono < at {
+		d += time.Microsecond
+	}
+	return d
 }
 
 func (h *host) step(now time.Duration, in protocol.Input) outcome {

@@ -53,7 +53,7 @@ func (m *Machine) apply(e *logEntry) {
 	for i := range e.Batch {
 		result := m.store.Apply(e.Batch[i])
 		if i < len(waiters) {
-			m.answer(waiters[i], result, e.Slot, e.Ballot)
+			m.acknowledge(waiters[i], result, e.Slot, e.Ballot)
 		}
 	}
 	m.observe(protocol.Observation{
@@ -66,6 +66,9 @@ func (m *Machine) apply(e *logEntry) {
 
 // learn takes over an entry that a peer knows to be chosen. Its ballot is not below the one in which the value was
 // chosen (see the package comment), so whatever else this node accepted in the slot has a lower one.
+//
+// It may raise the promise although a lease bars the ballot: that somebody was elected with it proves that the lease is
+// over. What this node granted it honours all the same.
 func (m *Machine) learn(e protocol.Entry) {
 	m.noteBallot(e.Ballot)
 	if old := m.log.get(e.Slot); old != nil && (old.chosen || !old.Ballot.Less(e.Ballot)) {

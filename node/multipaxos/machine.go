@@ -36,6 +36,7 @@ type Machine struct {
 	log         slotLog
 
 	reportedFrom protocol.Slot // the highest First of the Prepares of ballot promised
+	grant        grant
 
 	// Learner.
 	store        *register.Store
@@ -57,6 +58,7 @@ type Machine struct {
 	campaigning campaigning
 	leading     leading
 	reading     reading
+	holding     holding
 
 	requests requests
 }
@@ -127,6 +129,8 @@ func (m *Machine) dispatch(in protocol.Input) {
 		m.onTimer(in.Timer)
 	case protocol.InputDurable:
 		m.onDurable(in.Durable)
+	case protocol.InputForsake:
+		m.forsake()
 	}
 }
 
@@ -137,6 +141,7 @@ func (m *Machine) start() {
 	m.observe(protocol.Observation{
 		Kind: protocol.ObservedRecovered, Ballot: m.promised, Slot: m.committedRec,
 	})
+	m.recallGrant()
 	m.advance()
 	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 }
@@ -174,6 +179,10 @@ func (m *Machine) onMessage(msg *protocol.Message) {
 		m.onForward(msg)
 	case protocol.MsgForwardReply:
 		m.onForwardReply(msg)
+	case protocol.MsgLeaderAlive:
+		m.onLeaderAlive(msg)
+	case protocol.MsgForsake:
+		m.onForsake(msg)
 	}
 }
 
@@ -189,6 +198,8 @@ func (m *Machine) onDurable(seq protocol.WriteSeq) {
 func (m *Machine) settle() {
 	m.tryElect()
 	m.propose()
+	m.noticeLoss()
+	m.acknowledgeExecuted()
 	m.confirmReads()
 	m.forwardQueue()
 	m.requestCatchup()

@@ -22,9 +22,11 @@ const (
 	ReadsLog
 	// ReadsLocal: whatever this replica has applied, without any check. Knowingly stale, for demonstration.
 	ReadsLocal
+	// ReadsLease: the leader answers from its state while its lease is valid, without asking anybody.
+	ReadsLease
 )
 
-var readsNames = [...]string{"quorum", "log", "local"}
+var readsNames = [...]string{"quorum", "log", "local", "lease"}
 
 // String is the name that [ParseReads] understands.
 func (r Reads) String() string {
@@ -34,7 +36,7 @@ func (r Reads) String() string {
 	return fmt.Sprintf("reads(%d)", uint8(r))
 }
 
-// ParseReads finds the way to read of that name: log, quorum or local.
+// ParseReads finds the way to read of that name: quorum, log, local or lease.
 func ParseReads(name string) (Reads, error) {
 	if i := slices.Index(readsNames[:], name); i >= 0 {
 		return Reads(i), nil
@@ -97,6 +99,23 @@ type Options struct {
 	// SessionsMax is the size of the session table, as in register.Options. It must be equal on all nodes.
 	SessionsMax int
 
+	// Lease is the mode of leader leases; the zero value is LeaseNone. With leases on, renewals are the heartbeats, and
+	// HeartbeatInterval is not used.
+	Lease Lease
+
+	// LeaseTerm is how long a lease lasts (1 s; 002 has 30 s), and LeaseRenew how often it is renewed (300 ms; 002 has
+	// 10 s). The term must be equal on all nodes; whoever lowers it stops all nodes for the old term, since a restarted
+	// granter is silent for the term it is configured with.
+	LeaseTerm  time.Duration
+	LeaseRenew time.Duration
+
+	// DriftBound is ε of the rate mode: by how much more than T any clock may advance while another advances by T, in
+	// parts per billion. Zero means 1 %; DriftNone means none.
+	DriftBound int64
+
+	// MaxOffset is the bound of the wall mode: by how much any two wall clocks may differ (100 ms).
+	MaxOffset time.Duration
+
 	// Seed is where the machine's random choices come from. A driver passes a different one to every incarnation; equal
 	// options, inputs and readings give equal effects.
 	Seed uint64
@@ -134,6 +153,7 @@ func (o Options) withDefaults() Options {
 			*n.field = n.value
 		}
 	}
+	o.leaseDefaults()
 	switch {
 	case o.Jitter == 0:
 		o.Jitter = 1
@@ -166,6 +186,7 @@ func (o Options) Validate() error {
 	check(o.BackoffMin > 0 && o.BackoffMax >= o.BackoffMin, "back-off: %v … %v is no range", o.BackoffMin, o.BackoffMax)
 	check(o.PromiseGrace >= 0, "promise grace: %v is negative", o.PromiseGrace)
 	check(o.RetryInterval > 0, "retry interval: %v is negative", o.RetryInterval)
+	o.checkLease(check)
 	within := func(name string, v, limit int) {
 		check(v >= 1 && v <= limit, "%s: %d; want 1 to %d", name, v, limit)
 	}

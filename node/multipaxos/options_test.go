@@ -38,7 +38,7 @@ func TestOptionsListAllProblems(t *testing.T) {
 }
 
 func TestReadsByName(t *testing.T) {
-	for _, want := range []Reads{ReadsQuorum, ReadsLog, ReadsLocal} {
+	for _, want := range []Reads{ReadsQuorum, ReadsLog, ReadsLocal, ReadsLease} {
 		if got, err := ParseReads(want.String()); err != nil || got != want {
 			t.Errorf("ParseReads(%q) = %v, %v", want, got, err)
 		}

@@ -197,8 +197,19 @@ func (m *Machine) resendTo(member int, id protocol.NodeID, due []proposal) {
 }
 
 func (m *Machine) onHeartbeatTimer() {
-	m.heartbeat()
-	m.after(TimerHeartbeat, m.opts.HeartbeatInterval)
+	if m.opts.Lease == LeaseNone {
+		m.heartbeat()
+	} else {
+		m.askLease()
+	}
+	m.after(TimerHeartbeat, m.heartbeatEvery())
+}
+
+func (m *Machine) heartbeatEvery() time.Duration {
+	if m.opts.Lease == LeaseNone {
+		return m.opts.HeartbeatInterval
+	}
+	return m.opts.LeaseRenew
 }
 
 // heartbeat tells everybody that the leader is alive, and asks for an answer.

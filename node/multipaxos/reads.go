@@ -12,7 +12,7 @@ type reading struct {
 	waiting   []*pending // arrived since the round started
 	round     []*pending // covered by the round
 	beat      uint64     // Seq of the round's heartbeat; zero when none runs
-	confirmed []*pending // waiting only for their slot to be applied
+	confirmed []*pending // waiting only for their slot to be applied; under a lease, all reads
 
 	acked [protocol.NodesMax]uint64 // the highest heartbeat of this ballot that each member has answered
 }
@@ -22,12 +22,24 @@ type reading struct {
 func (m *Machine) addRead(p *pending) {
 	p.state = stateReading
 	p.index = max(m.committed, m.leading.barrier)
+	if m.opts.Reads == ReadsLease {
+		m.reading.confirmed = append(m.reading.confirmed, p)
+		return
+	}
 	m.reading.waiting = append(m.reading.waiting, p)
 }
 
+// onHeartbeatAck counts an answer to a heartbeat of the ballot that this node leads. Who grants a lease of a ballot
+// that this node has led is told that nobody uses it (002 §4.3.3): this node stepped down, or it was restarted and
+// remembers no lease.
 func (m *Machine) onHeartbeatAck(msg *protocol.Message, from int) {
-	if m.role == protocol.RoleLeader && msg.Ballot == m.ballot {
+	switch {
+	case m.role == protocol.RoleLeader && msg.Ballot == m.ballot:
 		m.reading.acked[from] = max(m.reading.acked[from], msg.Seq)
+		m.onLeaseAnswer(msg, from)
+	case msg.Ballot.Node == m.opts.Self && (msg.Ballot != m.ballot || m.role == protocol.RoleFollower) &&
+		(msg.Lease == protocol.LeaseGranted || msg.Lease == protocol.LeaseExtended):
+		m.send(protocol.Message{Kind: protocol.MsgForsake, To: msg.From, Ballot: msg.Ballot}, 0)
 	}
 }
 
@@ -73,9 +85,17 @@ func (m *Machine) dropLateReads(limit int) {
 	if r.round = dropDone(r.round, 0); len(r.round) == 0 {
 		r.beat = 0
 	}
+	r.confirmed = dropDone(r.confirmed, limit)
 }
 
+// serveReads answers the reads whose slot is applied. Under a lease that takes one that is valid at this step's reading
+// of the clock: nobody was told of anything by then that this leader has not applied. So that reading, which lies
+// between the request's arrival and the answer, is when the read takes effect. How long the answer needs to leave
+// after that is no matter.
 func (m *Machine) serveReads() {
+	if m.opts.Reads == ReadsLease && !m.holdsLease() {
+		return
+	}
 	kept := m.reading.confirmed[:0]
 	for _, p := range m.reading.confirmed {
 		switch {

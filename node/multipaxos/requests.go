@@ -29,6 +29,7 @@ const (
 	stateForwarded
 	stateProposed
 	stateReading
+	stateExecuted // applied; the lease was not valid then
 )
 
 // pending is one request.
@@ -83,16 +84,19 @@ func (m *Machine) admit(p *pending) {
 	switch {
 	case read && m.opts.Reads == ReadsLocal:
 		m.serve(p)
-	case read && m.opts.Reads == ReadsQuorum && m.role == protocol.RoleLeader:
+	case read && m.confirms() && m.role == protocol.RoleLeader:
 		m.addRead(p)
 	default:
 		m.requests.queue.push(p)
 	}
 }
 
-// queueReads moves the quorum reads that waited for a leader to the reads of this one.
+// confirms reports whether reads are answered from the state of a leader that makes sure it is one.
+func (m *Machine) confirms() bool { return m.opts.Reads == ReadsQuorum || m.opts.Reads == ReadsLease }
+
+// queueReads moves the quorum and lease reads that waited for a leader to the reads of this one.
 func (m *Machine) queueReads() {
-	if m.opts.Reads != ReadsQuorum {
+	if !m.confirms() {
 		return
 	}
 	var rest queue
@@ -164,6 +168,7 @@ func (m *Machine) expire() {
 	limit := 2*len(m.requests.live) + 64
 	m.requests.queue.shrink(limit)
 	m.dropLateReads(limit)
+	m.dropLateExecuted(limit)
 }
 
 func (m *Machine) whyLate(p *pending) string {
@@ -172,7 +177,12 @@ func (m *Machine) whyLate(p *pending) string {
 		return "no answer from the leader " + p.leader.String()
 	case stateProposed:
 		return "not chosen in time"
+	case stateExecuted:
+		return "executed, but the lease was not renewed in time"
 	case stateReading:
+		if m.opts.Reads == ReadsLease {
+			return "no valid lease in time"
+		}
 		return "leadership not confirmed in time"
 	}
 	if m.leader == 0 {

@@ -11,6 +11,15 @@ func (m *Machine) Status(now clock.Reading) protocol.Status {
 	if m.role == protocol.RoleLeader {
 		heard = now.Mono
 	}
+	lease := protocol.LeaseStatus{Mode: m.opts.Lease.String()}
+	if at := m.opts.leaseClock(now); m.opts.Lease != LeaseNone {
+		if h := &m.holding; m.role == protocol.RoleLeader && h.some {
+			lease.Held, lease.HeldUntil = at < h.until, h.until
+		}
+		if m.grant.until > at {
+			lease.Granted, lease.GrantedUntil, lease.Silent = m.grant.ballot, m.grant.until, m.grant.silent
+		}
+	}
 	return protocol.Status{
 		Self:      m.opts.Self,
 		Role:      m.role,
@@ -25,5 +34,6 @@ func (m *Machine) Status(now clock.Reading) protocol.Status {
 		Hash:      m.store.Hash(),
 		Pending:   len(m.requests.live),
 		HeardFrom: heard,
+		Lease:     lease,
 	}
 }

@@ -3,6 +3,7 @@ package multipaxos
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"elenchus/node/protocol"
 	"elenchus/node/register"
@@ -65,6 +66,21 @@ func messageText(m *protocol.Message) string {
 			Outcome: m.Outcome, Result: m.Result, Reason: m.Reason, Slot: m.First, Ballot: m.Promised,
 		}))
 	}
+	if m.Lease != protocol.LeaseNothing {
+		fmt.Fprintf(&b, " %v", m.Lease)
+	}
+	if m.Term != 0 {
+		fmt.Fprintf(&b, " %v", time.Duration(m.Term))
+	}
+	if m.Expiry != 0 {
+		fmt.Fprintf(&b, " till %v", time.Duration(m.Expiry-wallEpoch))
+	}
+	if m.Kind == protocol.MsgLeaderAlive {
+		fmt.Fprintf(&b, ": %v leads %v", m.Promised.Node, m.Promised)
+	}
+	if m.Kind == protocol.MsgHeartbeatAck && m.Reason != "" {
+		fmt.Fprintf(&b, ": %s", m.Reason)
+	}
 	fmt.Fprintf(&b, " (committed %d)", m.Committed)
 	for _, e := range m.Entries {
 		fmt.Fprintf(&b, " [%s]", entryText(e))
@@ -98,7 +114,39 @@ func observationText(o protocol.Observation) string {
 		return fmt.Sprintf("learns slots %d…%d from %v", o.First, o.Slot, o.Peer)
 	case protocol.ObservedRecovered:
 		return fmt.Sprintf("recovers: promised %v, committed %d", o.Ballot, o.Slot)
-	default: // ballot, chosen, served
+	case protocol.ObservedLeaseHeld, protocol.ObservedLeaseRenewed, protocol.ObservedLeaseLost,
+		protocol.ObservedLeaseForsaken, protocol.ObservedLeaseFreed, protocol.ObservedLeaseSilence,
+		protocol.ObservedLeaseGranted:
+		until := time.Duration(o.Until)
+		if o.Until >= wallEpoch {
+			until -= time.Duration(wallEpoch)
+		}
+		return fmt.Sprintf("%v %v till %v", o.Kind, o.Ballot, until)
+	default: // ballot, chosen, served; what a lease was asked or refused for is in the messages
 		return ""
 	}
+}
+
+// leaseText says what a host holds and honours at a true time.
+func leaseText(h *host, now time.Duration) string {
+	l := h.machine.Status(h.reading(now)).Lease
+	at := time.Duration(h.opts.leaseClock(h.reading(now)))
+	show := func(until int64) string { return (time.Duration(until) - at).String() }
+	var parts []string
+	switch {
+	case l.Held:
+		parts = append(parts, "holds the lease for another "+show(l.HeldUntil))
+	case l.HeldUntil != 0:
+		parts = append(parts, "lost the lease "+(at-time.Duration(l.HeldUntil)).String()+" ago")
+	}
+	switch {
+	case l.Silent:
+		parts = append(parts, "is silent for another "+show(l.GrantedUntil))
+	case !l.Granted.IsZero():
+		parts = append(parts, fmt.Sprintf("honours %v for another %s", l.Granted, show(l.GrantedUntil)))
+	}
+	if len(parts) == 0 {
+		return "no lease"
+	}
+	return strings.Join(parts, ", ")
 }

@@ -18,6 +18,7 @@ func TestStepIsTotal(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		m, err := New(Options{
 			Self: 2, Members: []protocol.NodeID{1, 2, 3}, Reads: Reads(rng.IntN(3)), PendingMax: 5,
+			Lease: Lease(rng.IntN(3)), LeaseTerm: 400 * time.Millisecond,
 			Window: 1 + rng.IntN(4), CatchupChunk: 1 + rng.IntN(3), Seed: seed,
 		}, protocol.Recovered{})
 		if err != nil {
@@ -49,7 +50,7 @@ func TestStepIsTotal(t *testing.T) {
 
 func absurdInput(rng *rand.Rand) protocol.Input {
 	in := protocol.Input{
-		Kind: protocol.InputKind(rng.IntN(6)), Timer: protocol.TimerID(rng.IntN(10)),
+		Kind: protocol.InputKind(rng.IntN(7)), Timer: protocol.TimerID(rng.IntN(10)),
 		Durable: protocol.WriteSeq(rng.IntN(50)),
 		Request: protocol.Request{ID: protocol.RequestID(rng.IntN(9)), Command: absurdCommand(rng),
 			Deadline: time.Duration(rng.Int64N(int64(time.Minute)))},
@@ -78,11 +79,15 @@ func absurdMessage(rng *rand.Rand) *protocol.Message {
 		return protocol.Ballot{Round: uint64(rng.IntN(5)), Node: protocol.NodeID(rng.IntN(5))}
 	}
 	m := &protocol.Message{
-		Kind: protocol.MessageKind(rng.IntN(14)),
+		Kind: protocol.MessageKind(rng.IntN(16)),
 		From: protocol.NodeID(rng.IntN(5)), To: protocol.NodeID(2 - rng.IntN(10)/9),
 		Ballot: ballot(), Promised: ballot(), Committed: slot(), First: slot(), Last: slot(), Seq: uint64(rng.IntN(4)),
 		Request: protocol.RequestID(rng.IntN(9)), Command: absurdCommand(rng), Timeout: rng.Int64() - rng.Int64(),
-		Outcome: protocol.Outcome(rng.IntN(3)),
+		Outcome: protocol.Outcome(rng.IntN(3)), Lease: protocol.LeaseStep(rng.IntN(8)),
+		Term: rng.Int64() - rng.Int64(), Expiry: rng.Int64() >> rng.IntN(63),
+	}
+	if rng.IntN(2) == 0 {
+		m.Term = rng.Int64N(int64(500 * time.Millisecond))
 	}
 	if rng.IntN(2) == 0 {
 		m.Ballot.Node = m.From

@@ -20,9 +20,11 @@ import (
 //
 // The verbs (N is a node's number; FILTER is any of from=N to=N kind=NAME slot=S, lists in parentheses):
 //
-//	nodes N [reads=log|quorum|local] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
+//	nodes N [reads=log|quorum|local|lease] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
+//	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D]
 //	campaign N              its clock moves to the end of its election timeout or back-off
 //	tick N D                its clock moves on by a duration, and its timers fire
+//	sleep N D               its clock moves on by a duration, and no timer fires
 //	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D] [id=N]   a client asks a node
 //	deliver [FILTER]        every matching message in flight arrives, in order of sending
 //	stabilize [FILTER]      the same until no matching message is in flight
@@ -31,7 +33,9 @@ import (
 //	disk N manual|auto      whether writes wait for sync
 //	sync N                  its writes are durable
 //	crash N [keep=K]        it stops; of the writes that were not synced the first K are on disk
-//	restart N               it starts from its disk
+//	restart N [after=D]     it starts from its disk, a second later unless D says how much
+//	forsake N               it is asked to give up leading
+//	wall N D                its wall clock is set forward, or with a negative D back
 //	log N, status [N], read N KEY, flight   what a node has accepted, says, holds; what is in flight
 //	quiet|loud              whether the effects of what follows are shown
 func TestTranscripts(t *testing.T) {
@@ -93,7 +97,10 @@ func (e *script) run() {
 		"cut": func() { e.node().cut = true }, "heal": func() { e.node().cut = false },
 		"disk": func() { e.node().manual = e.word(1) == "manual" }, "sync": func() { e.sync(e.node()) },
 		"crash": e.crash, "restart": e.restart, "log": e.log, "status": e.status, "read": e.read, "flight": e.flight,
-		"quiet": func() { e.quiet = true }, "loud": func() { e.quiet = false },
+		"forsake": func() { e.step(e.node(), protocol.Input{Kind: protocol.InputForsake}) },
+		"sleep":   func() { e.node().now += e.duration(e.word(1)) },
+		"wall":    func() { e.node().clock.offset += e.duration(e.word(1)) },
+		"quiet":   func() { e.quiet = true }, "loud": func() { e.quiet = false },
 	}
 	verb := verbs[e.data.Cmd]
 	if verb == nil {
@@ -159,6 +166,12 @@ func (e *script) nodes() {
 		Reads: reads, Jitter: -1, PromiseGrace: e.duration(e.option("grace", "0s")),
 		Window: e.number(e.option("window", "0")), BatchMax: e.number(e.option("batch", "0")),
 		CatchupChunk: e.number(e.option("chunk", "0")), PendingMax: e.number(e.option("pending", "0")),
+		LeaseTerm: e.duration(e.option("term", "0s")), LeaseRenew: e.duration(e.option("renew", "0s")),
+		DriftBound: int64(e.number(e.option("drift", "0"))), MaxOffset: e.duration(e.option("offset", "0s")),
+		ElectionTimeout: e.duration(e.option("timeout", "0s")),
+	}
+	if opts.Lease, err = ParseLease(e.option("lease", "none")); err != nil {
+		e.data.Fatalf(e.t, "%v", err)
 	}
 	for i := range n {
 		opts.Members = append(opts.Members, protocol.NodeID(i+1))
@@ -234,7 +247,7 @@ func (e *script) sync(h *scriptHost) {
 
 func (e *script) campaign() {
 	h := e.node()
-	h.now = max(h.now, h.machine.timers[TimerElection].due+h.origin)
+	h.now = max(h.now, h.now+h.machine.timers[TimerElection].due-h.mono(h.now))
 	e.fire(h)
 }
 
@@ -366,7 +379,7 @@ func (e *script) crash() {
 
 func (e *script) restart() {
 	h := e.node()
-	h.now += time.Second
+	h.now += e.duration(e.option("after", "1s"))
 	e.boot(h)
 }
 
@@ -401,6 +414,9 @@ func (e *script) status() {
 		}
 		fmt.Fprintf(&e.out, "%v %v of %v, follows %s, promised %v, committed %d, last slot %d, pending %d\n", st.Self,
 			st.Role, st.Ballot, follows, st.Promised, st.Committed, st.LastSlot, st.Pending)
+		if h.opts.Lease != LeaseNone {
+			fmt.Fprintf(&e.out, "   %s\n", leaseText(&h.host, h.now))
+		}
 	}
 }
 

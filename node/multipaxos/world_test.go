@@ -35,6 +35,7 @@ type world struct {
 	stats   stats
 	trace   uint64
 
+	leases   leaseWatch
 	failures []register.Command // changes that are said to have failed, and were asked for only once
 
 	paused  [protocol.NodesMax]bool
@@ -54,10 +55,12 @@ type knobs struct {
 	disk        time.Duration
 	faultEvery  time.Duration
 	end         time.Duration
+	clocks      clockKnobs
 }
 
 type stats struct {
-	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried, pauses, replays int
+	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
+	leases, lost, forsaken, silences, pauses, isolated, replays                     int
 }
 
 type event struct {
@@ -86,7 +89,9 @@ type client struct {
 	id   register.ClientID
 	seq  uint64
 	home int
-	once bool // it asks nothing more
+
+	reader bool // only reads, only at home
+	once   bool // it asks nothing more
 }
 
 type callKey struct {
@@ -105,6 +110,7 @@ func newWorld(seed uint64, k knobs) *world {
 	w := &world{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), knobs: k, ghost: newGhost(k.nodes, k.opts),
 		calls: make(map[callKey]*call), life: make([]int, k.nodes), lastReq: make([]protocol.RequestID, k.nodes),
+		leases: newLeaseWatch(k.nodes),
 	}
 	ids := make([]protocol.NodeID, k.nodes)
 	for i := range ids {
@@ -113,7 +119,7 @@ func newWorld(seed uint64, k knobs) *world {
 	for i := range ids {
 		opts := k.opts
 		opts.Self, opts.Members = ids[i], ids
-		w.hosts = append(w.hosts, &host{opts: opts})
+		w.hosts = append(w.hosts, &host{opts: opts, clock: w.drawClock()})
 	}
 	for i := range ids {
 		w.boot(i)
@@ -124,6 +130,7 @@ func newWorld(seed uint64, k knobs) *world {
 		w.clients = append(w.clients, c)
 		w.later(w.between(0, 300*time.Millisecond), func() { w.call(c) })
 	}
+	w.pinReaders()
 	w.later(k.faultEvery, w.fault)
 	return w
 }
@@ -183,14 +190,14 @@ func (w *world) crash(i int) {
 }
 
 // pause stops a host for a while (SIGSTOP). The world goes on, and the host notices nothing of it.
-func (w *world) pause(i int) {
+func (w *world) pause(i int, d time.Duration) {
 	if !w.hosts[i].up() || w.paused[i] {
 		return
 	}
 	w.stats.pauses++
 	w.paused[i] = true
 	life := w.life[i]
-	w.later(w.between(0, 2500*time.Millisecond), func() {
+	w.later(d, func() {
 		if w.life[i] != life {
 			return
 		}
@@ -245,6 +252,7 @@ func (w *world) consume(i int, out outcome) {
 		case protocol.ObservedCaughtUp:
 			w.stats.caughtUp++
 		}
+		w.observeLease(i, o)
 	}
 	if l := &h.machine.leading; h.machine.role == protocol.RoleLeader &&
 		l.next != h.machine.committed+1+protocol.Slot(len(l.inflight)) {
@@ -255,12 +263,20 @@ func (w *world) consume(i int, out outcome) {
 	w.ghost.hash(st.Applied, st.Hash, w.incarnation(i))
 	for j := range out.sends {
 		w.ghost.sent(w.incarnation(i), &out.sends[j], h.onDisk)
+		w.checkGrant(i, &out.sends[j])
+		w.noteLease(i, &out.sends[j])
 		w.transmit(out.sends[j])
 	}
 	for _, r := range out.replies {
+		if w.knobs.opts.Lease != LeaseNone && w.chance(0.03) {
+			// The node is stopped between reading its clock and the answer's leaving.
+			w.later(w.between(0, 2*w.knobs.opts.LeaseTerm), func() { w.reply(i, life, r) })
+			continue
+		}
 		w.reply(i, life, r)
 	}
 	w.schedule(i, life)
+	w.checkLeases()
 }
 
 // schedule sets off what the host waits for: its disk, and its timers.
@@ -279,7 +295,7 @@ func (w *world) schedule(i, life int) {
 			continue
 		}
 		h.scheduled[id] = at
-		w.later(max(0, at-h.mono(w.now)), func() {
+		w.later(h.clock.until(w.now, at), func() {
 			if h.up() && w.life[i] == life && h.timers[id] == at {
 				h.timers[id], h.scheduled[id] = 0, 0
 				w.step(i, life, protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
@@ -369,6 +385,10 @@ func (w *world) fault() {
 		return
 	}
 	n := w.knobs.nodes
+	if w.knobs.opts.Lease != LeaseNone && w.chance(0.6) {
+		w.later(w.between(0, 2*w.knobs.faultEvery)+w.leaseFault(), w.fault)
+		return
+	}
 	switch w.rng.IntN(11) {
 	case 0, 1:
 		w.crash(w.rng.IntN(n))
@@ -390,9 +410,9 @@ func (w *world) fault() {
 			w.boot(i)
 		}
 	case 7:
-		w.pause(w.rng.IntN(n))
+		w.pause(w.rng.IntN(n), w.between(0, 2500*time.Millisecond))
 	case 8:
-		w.pause(w.leader())
+		w.pause(w.leader(), w.between(0, 2500*time.Millisecond))
 	case 9, 10:
 		w.replay()
 	}
@@ -422,6 +442,11 @@ func (w *world) call(c *client) {
 		return
 	}
 	command := register.Command{Key: worldKeys[w.rng.IntN(len(worldKeys))]}
+	if c.reader {
+		command.Op = register.OpRead
+		w.ask(&call{client: c, command: command}, c.home)
+		return
+	}
 	switch w.rng.IntN(5) {
 	case 0, 1:
 		command.Op = register.OpRead
@@ -451,7 +476,10 @@ func (w *world) ask(asked *call, i int) {
 	h := w.hosts[i]
 	if !h.up() {
 		w.later(w.between(20*time.Millisecond, 200*time.Millisecond), func() {
-			w.ask(asked, w.rng.IntN(w.knobs.nodes))
+			if !asked.client.reader {
+				i = w.rng.IntN(w.knobs.nodes)
+			}
+			w.ask(asked, i)
 		})
 		return
 	}
@@ -460,6 +488,9 @@ func (w *world) ask(asked *call, i int) {
 	key := callKey{i, w.life[i], w.lastReq[i]}
 	w.calls[key] = asked
 	patience := w.between(50*time.Millisecond, 3*time.Second)
+	if asked.client.reader {
+		patience = w.between(5*time.Millisecond, 100*time.Millisecond)
+	}
 	w.step(i, w.life[i], protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: key.id, Command: asked.command, Deadline: h.mono(w.now) + patience,
 	}})

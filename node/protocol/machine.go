@@ -32,6 +32,7 @@ const (
 	InputRequest                  // a client asked this node for something
 	InputTimer                    // Timer fired: the clock has reached the instant it was set to
 	InputDurable                  // every record up to Durable is on stable storage
+	InputForsake                  // an operator, or an orderly end, wants this node to give up leading
 )
 
 // Input is one thing that happened.

@@ -10,7 +10,7 @@ import (
 // ObservationKind says what a machine did that a checker or a reader of a report wants to know.
 type ObservationKind uint8
 
-// What is observed. Leases add granted, held, renewed, lost and forsaken.
+// What is observed.
 const (
 	ObservedBallot    ObservationKind = iota + 1 // Ballot is now the highest ballot this node has promised or accepted
 	ObservedCampaign                             // the node started phase 1 with Ballot
@@ -21,12 +21,26 @@ const (
 	ObservedCaughtUp                             // the node learned the chosen entries First…Slot from Peer
 	ObservedServed                               // the node answered a read from state applied up to Slot
 	ObservedRecovered                            // the node started from its log: Ballot promised, Slot committed
+
+	// Leases. Until is the deadline on the clock the node has its leases on.
+	ObservedLeaseAsked    // the leader of Ballot asked all for a lease that it may hold until Until
+	ObservedLeaseGranted  // this node takes part in no ballot but Ballot until Until
+	ObservedLeaseHeld     // the leader of Ballot holds a lease until Until, and held none just before
+	ObservedLeaseRenewed  // the leader of Ballot holds its lease until Until, longer than before
+	ObservedLeaseLost     // the lease of Ballot ended at Until without being renewed, which was noticed now
+	ObservedLeaseForsaken // the leader gave up the lease of Ballot for good; Until is when it would have ended
+	ObservedLeaseFreed    // Peer, the leader of Ballot, freed this node of its grant, which would have ended at Until
+	ObservedLeaseRefused  // this node took no part in Ballot of Peer, or granted it nothing; Reason says why
+	ObservedLeaseSilence  // a restart forgot what was granted: until Until no ballot but Ballot, and no grants
 )
 
 var observationNames = [...]string{
 	ObservedBallot: "ballot", ObservedCampaign: "campaign", ObservedElected: "elected", ObservedDeposed: "deposed",
 	ObservedChosen: "chosen", ObservedApplied: "applied", ObservedCaughtUp: "caught-up", ObservedServed: "served",
-	ObservedRecovered: "recovered",
+	ObservedRecovered: "recovered", ObservedLeaseAsked: "lease-asked", ObservedLeaseGranted: "lease-granted",
+	ObservedLeaseHeld: "lease-held", ObservedLeaseRenewed: "lease-renewed", ObservedLeaseLost: "lease-lost",
+	ObservedLeaseForsaken: "lease-forsaken", ObservedLeaseFreed: "lease-freed", ObservedLeaseRefused: "lease-refused",
+	ObservedLeaseSilence: "lease-silence",
 }
 
 // String is the kind's name in observation streams.
@@ -47,6 +61,7 @@ type Observation struct {
 	Peer   NodeID
 	Batch  []register.Command // ObservedApplied only
 	Reason string
+	Until  int64 // nanoseconds, leases only
 }
 
 // Role is what a node believes to be.
@@ -82,6 +97,19 @@ type Status struct {
 
 	Pending   int           // requests waiting for an answer
 	HeardFrom time.Duration // monotonic instant of the last sign of life of Leader
+	Lease     LeaseStatus
+}
+
+// LeaseStatus describes a node's leases at one moment. Deadlines are in nanoseconds on the clock of the mode.
+type LeaseStatus struct {
+	Mode string // "none", "rate" (deadlines on the monotonic clock) or "wall"; empty when the protocol has no leases
+
+	Held      bool  // this node leads and its lease is valid
+	HeldUntil int64 // when the lease this node holds, or held last in its ballot, ends; zero without one
+
+	Granted      Ballot // the ballot of the lease that this node honours as a granter; zero when it honours none
+	GrantedUntil int64
+	Silent       bool // a restart forgot what was granted: Granted is what may have been
 }
 
 // Recovered is what a node's log held when it started: the fold of its records. The zero value is a virgin node.

@@ -104,12 +104,17 @@ const (
 	// MsgForwardReply is the leader's answer to Request: Outcome, Result, Reason, with the Seq of the forward. First
 	// and Promised are the slot and the ballot the answer comes from. Ballot is the one the sender leads, if it does.
 	MsgForwardReply
+	// MsgLeaderAlive says that the sender takes no part in Ballot, because it honours the lease of Promised, whose node
+	// is the leader (000, "recovery").
+	MsgLeaderAlive
+	// MsgForsake says that the leader of Ballot, which is the sender, has given up its lease for good.
+	MsgForsake
 )
 
 var messageNames = [...]string{
 	MsgPrepare: "Prepare", MsgPromise: "Promise", MsgNack: "Nack", MsgAccept: "Accept", MsgAccepted: "Accepted",
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
-	MsgForward: "Forward", MsgForwardReply: "ForwardReply",
+	MsgForward: "Forward", MsgForwardReply: "ForwardReply", MsgLeaderAlive: "LeaderAlive", MsgForsake: "Forsake",
 }
 
 // Valid reports whether k is one of the known kinds.
@@ -121,6 +126,34 @@ func (k MessageKind) String() string {
 		return messageNames[k]
 	}
 	return fmt.Sprintf("message(%d)", uint8(k))
+}
+
+// LeaseStep says what a heartbeat asks about the leader's lease, or its answer says. A grant and an extension are told
+// apart, so that a node which has forgotten a lease cannot be taken to have extended it (002 §4.3.3).
+type LeaseStep uint8
+
+// Their numbers are part of the wire format; new ones go to the end.
+const (
+	LeaseNothing   LeaseStep = iota // no lease is asked for
+	LeaseAsk                        // grant a lease of Term
+	LeaseExtend                     // extend the lease that was granted before
+	LeaseGranted                    // granted: the sender takes part in no other ballot for longer than Term
+	LeaseExtended                   // extended in the same sense
+	LeaseForgotten                  // not extended: the sender remembers no such lease
+	LeaseRefused                    // not granted; Reason says why
+)
+
+var leaseStepNames = [...]string{"nothing", "ask", "extend", "granted", "extended", "forgotten", "refused"}
+
+// Valid reports whether s is one of the known steps.
+func (s LeaseStep) Valid() bool { return int(s) < len(leaseStepNames) }
+
+// String is the step's name in transcripts.
+func (s LeaseStep) String() string {
+	if s.Valid() {
+		return leaseStepNames[s]
+	}
+	return fmt.Sprintf("lease step(%d)", uint8(s))
 }
 
 // Message is what nodes send each other: one flat value, so that copying it is cheap and its encoding obvious. Which
@@ -136,6 +169,12 @@ type Message struct {
 	Last      Slot
 	Seq       uint64
 	Entries   []Entry
+
+	// Leases, on heartbeats and their answers. Term is the length of the lease asked for, in nanoseconds. Expiry is when
+	// it ends on the leader's wall clock, in nanoseconds; zero when leases are on monotonic clocks.
+	Lease  LeaseStep
+	Term   int64
+	Expiry int64
 
 	// Forwarding. Timeout is what is left of the client's patience, in nanoseconds when the message was sent.
 	Request RequestID

@@ -74,7 +74,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.serveStatus(w, r)
 	case path == "/healthz" && r.Method == http.MethodGet:
 		s.write(w, http.StatusOK, client.Answer{Outcome: client.OK, Node: s.opts.ID.String()})
-	case path == "/status" || path == "/healthz":
+	case path == "/v1/admin/forsake" && r.Method == http.MethodPost:
+		s.serveForsake(w, r)
+	case path == "/status" || path == "/healthz" || path == "/v1/admin/forsake":
 		s.fail(w, refuse(http.StatusMethodNotAllowed, "%s does not take %s", path, r.Method))
 	default:
 		s.fail(w, refuse(http.StatusNotFound, "no such path: %.100s", path))

@@ -24,14 +24,21 @@ type cluster struct {
 	peers map[protocol.NodeID]string
 	http  map[protocol.NodeID]string
 	data  map[protocol.NodeID]string
+	opts  func(*multipaxos.Options)
 	mu    sync.Mutex
 	nodes map[protocol.NodeID]*Server
 }
 
 func newCluster(t testing.TB, size int) *cluster {
 	t.Helper()
+	return newClusterWith(t, size, func(*multipaxos.Options) {})
+}
+
+// newClusterWith starts a cluster whose machines' options are changed.
+func newClusterWith(t testing.TB, size int, change func(*multipaxos.Options)) *cluster {
+	t.Helper()
 	c := &cluster{
-		t: t, peers: map[protocol.NodeID]string{}, http: map[protocol.NodeID]string{},
+		opts: change, t: t, peers: map[protocol.NodeID]string{}, http: map[protocol.NodeID]string{},
 		data: map[protocol.NodeID]string{}, nodes: map[protocol.NodeID]*Server{},
 	}
 	listeners := map[protocol.NodeID][2]net.Listener{}
@@ -70,11 +77,13 @@ func (c *cluster) startOn(id protocol.NodeID, listeners [2]net.Listener) {
 		ID: id, Cluster: "lab", Peers: c.peers, Data: c.data[id],
 		PeerListener: listeners[0], HTTPListener: listeners[1],
 		Machine: func(recovered protocol.Recovered, boot uint64) (protocol.Machine, error) {
-			return multipaxos.New(multipaxos.Options{
+			opts := multipaxos.Options{
 				Self: id, Members: c.ids(), Seed: boot*100 + uint64(id),
 				// A race detector on a busy machine is slow: be patient with leaders.
 				ElectionTimeout: 1500 * time.Millisecond,
-			}, recovered)
+			}
+			c.opts(&opts)
+			return multipaxos.New(opts, recovered)
 		},
 	})
 	if err != nil {

@@ -19,6 +19,7 @@
 //	PUT  /v1/registers/{key}          write the body
 //	POST /v1/registers/{key}/cas      {"expect": "1" or null, "value": "2"}; null expects an absent register
 //	POST /v1/registers/{key}/append   append the body as an element
+//	POST /v1/admin/forsake            give up leading, and the lease with it
 //	GET  /status                      the node and its view of the cluster
 //	GET  /healthz                     the process is there
 //
@@ -37,6 +38,7 @@
 //	400  fail     the request makes no sense
 //	404  fail     no such path
 //	405  fail     no such method there
+//	409  fail     a node that does not lead has nothing to forsake
 //	413  fail     the body is too large
 //	429  fail     too many requests are in flight at this node
 //	503  fail     not executed: no leader, no room, or the node is stopping

@@ -42,6 +42,7 @@ type synced struct {
 type event struct {
 	message    *protocol.Message
 	submission *submission
+	forsake    chan<- protocol.Status // has room for one: the status just before
 }
 
 // loop owns the machine.
@@ -102,6 +103,16 @@ func (l *loop) run(ctx context.Context) error {
 		return l.observer.flush()
 	}
 	return errors.Join(err, l.observer.flush())
+}
+
+// ended reports whether the loop has ended.
+func (l *loop) ended() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // errStopped ends the loop without an error.
@@ -168,6 +179,10 @@ func (l *loop) fire() error {
 func (l *loop) onEvent(e event) error {
 	if e.message != nil {
 		return l.step(protocol.Input{Kind: protocol.InputMessage, Message: e.message})
+	}
+	if e.forsake != nil {
+		e.forsake <- l.machine.Status(l.clock())
+		return l.step(protocol.Input{Kind: protocol.InputForsake})
 	}
 	l.waiting[e.submission.request.ID] = e.submission.reply
 	return l.step(protocol.Input{Kind: protocol.InputRequest, Request: e.submission.request})
@@ -309,6 +324,16 @@ func (l *loop) logObservation(o *protocol.Observation) {
 		l.logger.Warn("no longer leader", "ballot", ballot, "reason", o.Reason)
 	case protocol.ObservedBallot:
 		l.logger.Info("ballot adopted", "ballot", ballot, "candidate", o.Ballot.Node.String())
+	case protocol.ObservedLeaseHeld:
+		l.logger.Info("lease held", "ballot", ballot)
+	case protocol.ObservedLeaseLost:
+		l.logger.Warn("lease lost", "ballot", ballot)
+	case protocol.ObservedLeaseForsaken:
+		l.logger.Info("lease forsaken", "ballot", ballot, "reason", o.Reason)
+	case protocol.ObservedLeaseSilence:
+		l.logger.Info("silent for a lease term, because a restart forgets what was granted", "ballot", ballot)
+	case protocol.ObservedLeaseRefused:
+		l.logger.Debug("lease refused", "ballot", ballot, "peer", o.Peer.String(), "reason", o.Reason)
 	case protocol.ObservedCaughtUp:
 		l.logger.Debug("caught up", "first", o.First, "slot", o.Slot, "peer", o.Peer.String())
 	case protocol.ObservedRecovered:

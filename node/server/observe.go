@@ -29,6 +29,7 @@ type observation struct {
 	IDs    []string      `json:"ids,omitempty"` // of the batch: "client:seq"
 	Ops    []operation   `json:"ops,omitempty"` // the same commands
 	Reason string        `json:"reason,omitempty"`
+	Until  int64         `json:"until_ns,omitempty"` // of a lease, on the node's clock for leases: see /status
 }
 
 // operation is what a command does.
@@ -83,6 +84,7 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 	line := observation{
 		MonoNS: int64(now.Mono), WallNS: now.Wall, Boot: o.boot, Node: o.node, Kind: in.Kind.String(),
 		First: in.First, Slot: in.Slot, Reason: in.Reason,
+		Until: in.Until,
 	}
 	if !in.Ballot.IsZero() {
 		line.Ballot = in.Ballot.String()

@@ -236,7 +236,8 @@ func (s *Server) Wait() error {
 	return s.err
 }
 
-// Stop ends the node in good order: requests in flight are answered, as unknown if need be, and the log is synced.
+// Stop ends the node in good order: it gives up leading, requests in flight are answered, as unknown if need
+// be, and the log is synced.
 func (s *Server) Stop() error {
 	s.shutdown(true)
 	return s.Wait()
@@ -250,6 +251,9 @@ func (s *Server) Kill() {
 
 func (s *Server) shutdown(orderly bool) {
 	s.once.Do(func() {
+		if orderly {
+			s.handOver()
+		}
 		s.cancel()
 		if !orderly {
 			_ = s.http.Close()
@@ -261,6 +265,7 @@ func (s *Server) shutdown(orderly bool) {
 				_ = s.http.Close()
 			}
 			cancel()
+			s.drain()
 		}
 		var errs []error
 		errs = append(errs, s.transport.Close())

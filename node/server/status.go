@@ -38,6 +38,13 @@ func (s *Server) status(now clock.Reading, m protocol.Status) client.Status {
 		Committed: uint64(m.Committed), Applied: uint64(m.Applied), LastSlot: uint64(m.LastSlot),
 		Sessions: m.Sessions, Keys: m.Keys, Hash: fmt.Sprintf("%016x", m.Hash), Pending: m.Pending,
 		MonoNS: int64(now.Mono), WallNS: now.Wall,
+		Lease: client.LeaseStatus{
+			Mode: m.Lease.Mode, Held: m.Lease.Held, HeldUntilNS: m.Lease.HeldUntil,
+			GrantedUntilNS: m.Lease.GrantedUntil, Silent: m.Lease.Silent,
+		},
+	}
+	if granted := m.Lease.Granted; !granted.IsZero() {
+		status.Lease.Granted, status.Lease.Holder = granted.String(), granted.Node.String()
 	}
 	if m.Leader != 0 {
 		status.Leader = m.Leader.String()

@@ -22,7 +22,7 @@ type peer struct {
 	logger  hclog.Logger
 
 	queue      chan []byte
-	queueBytes atomic.Int64
+	queueBytes atomic.Int64 // of what is queued, or not yet handed to the operating system
 	connected  atomic.Bool
 
 	heard     atomic.Int64 // Transport.now of the last byte received, 0 for never
@@ -210,23 +210,32 @@ func (p *peer) serve(conn net.Conn) error {
 	return p.describe(err)
 }
 
+// writeBufferBytes is how much is written at once, if so much is queued.
+const writeBufferBytes = 64 << 10
+
 // write writes queued messages and heartbeats; nil means that the reader has ended, which leaves its error in ended.
 func (p *peer) write(conn net.Conn, ended chan error) error {
-	w := bufio.NewWriterSize(conn, 64<<10)
+	w := bufio.NewWriterSize(conn, writeBufferBytes)
 	ticker := time.NewTicker(p.t.opts.Heartbeat)
 	defer ticker.Stop()
+	unflushed := int64(0)
+	flushed := func() {
+		p.queueBytes.Add(-unflushed)
+		unflushed = 0
+	}
+	defer flushed()
 	for {
 		select {
 		case err := <-ended:
 			ended <- err
 			return nil
 		case payload := <-p.queue:
-			p.queueBytes.Add(-int64(len(payload)))
+			unflushed += int64(len(payload))
 			if err := writeFrame(w, frameMessage, payload); err != nil {
 				return err
 			}
 			p.sent.Add(1)
-			if len(p.queue) > 0 {
+			if len(p.queue) > 0 && unflushed < writeBufferBytes {
 				continue
 			}
 		case <-ticker.C:
@@ -237,6 +246,7 @@ func (p *peer) write(conn net.Conn, ended chan error) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
+		flushed()
 	}
 }
 

@@ -69,6 +69,22 @@ func (t *Transport) Send(to uint16, payload []byte) {
 	}
 }
 
+// Drain waits until everything queued so far has been handed to the operating system or lost, or ctx ends.
+func (t *Transport) Drain(ctx context.Context) error {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for _, p := range t.peers {
+		for p.queueBytes.Load() > 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-ticker.C:
+			}
+		}
+	}
+	return nil
+}
+
 // Close ends all connections and goroutines. Messages still queued are lost.
 func (t *Transport) Close() error {
 	t.cancel()

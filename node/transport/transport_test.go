@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -390,4 +391,26 @@ func FuzzHello(f *testing.F) {
 			t.Errorf("%q decodes to %+v, which encodes to %q", b, h, h.encode())
 		}
 	})
+}
+
+// What was sent before Drain arrives although the transport is closed right after it.
+func TestDrainLetsMessagesAway(t *testing.T) {
+	n1, n2, _ := pair(t, Options{})
+	const messages = 50
+	for i := range messages {
+		n1.Send(2, fmt.Appendf(nil, "%d", i))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := n1.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := n1.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range messages {
+		if got := n2.receive(t); got != fmt.Sprint(i) {
+			t.Fatalf("message %d is %q", i, got)
+		}
+	}
 }

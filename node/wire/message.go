@@ -22,11 +22,14 @@ const (
 	fieldOutcome
 	fieldResult
 	fieldReason
+	fieldLease
+	fieldTerm
+	fieldExpiry
 	fieldsAll = 1<<iota - 1
 )
 
 // AppendMessage appends the encoding of m to dst. The message must keep the limits of package protocol; a longer Reason
-// is cut, a negative Timeout counts as none.
+// is cut, a negative Timeout, Term or Expiry counts as none.
 func AppendMessage(dst []byte, m *protocol.Message) []byte {
 	fields := messageFields(m)
 	dst = append(dst, version, byte(m.Kind))
@@ -53,10 +56,10 @@ func AppendMessage(dst []byte, m *protocol.Message) []byte {
 	if fields&^(fieldRequest-1) == 0 {
 		return dst
 	}
-	return appendForwarding(dst, m, fields)
+	return appendRest(dst, m, fields)
 }
 
-func appendForwarding(dst []byte, m *protocol.Message, fields uint64) []byte {
+func appendRest(dst []byte, m *protocol.Message, fields uint64) []byte {
 	if fields&fieldRequest != 0 {
 		dst = binary.AppendUvarint(dst, uint64(m.Request))
 	}
@@ -74,6 +77,15 @@ func appendForwarding(dst []byte, m *protocol.Message, fields uint64) []byte {
 	}
 	if fields&fieldReason != 0 {
 		dst = appendString(dst, m.Reason[:min(len(m.Reason), protocol.ReasonBytesMax)])
+	}
+	if fields&fieldLease != 0 {
+		dst = append(dst, byte(m.Lease))
+	}
+	if fields&fieldTerm != 0 {
+		dst = binary.AppendUvarint(dst, uint64(m.Term))
+	}
+	if fields&fieldExpiry != 0 {
+		dst = binary.AppendUvarint(dst, uint64(m.Expiry))
 	}
 	return dst
 }
@@ -97,6 +109,9 @@ func messageFields(m *protocol.Message) (fields uint64) {
 	set(fieldOutcome, m.Outcome != 0)
 	set(fieldResult, m.Result.Code != 0 || len(m.Result.Values) != 0)
 	set(fieldReason, m.Reason != "")
+	set(fieldLease, m.Lease != 0)
+	set(fieldTerm, m.Term > 0)
+	set(fieldExpiry, m.Expiry > 0)
 	return fields
 }
 
@@ -134,6 +149,7 @@ func DecodeMessage(data []byte) (protocol.Message, error) {
 		m.Entries = r.entries()
 	}
 	r.forwarding(&m, fields)
+	r.lease(&m, fields)
 	if err := r.finish(); err != nil {
 		return protocol.Message{}, err
 	}
@@ -166,6 +182,21 @@ func (r *reader) forwarding(m *protocol.Message, fields uint64) {
 	}
 	if fields&fieldReason != 0 {
 		m.Reason = r.presentString(protocol.ReasonBytesMax)
+	}
+}
+
+func (r *reader) lease(m *protocol.Message, fields uint64) {
+	if fields&fieldLease != 0 {
+		m.Lease = protocol.LeaseStep(r.byte())
+		if m.Lease == 0 || !m.Lease.Valid() {
+			r.fail("lease step %d in a field that is present", uint8(m.Lease))
+		}
+	}
+	if fields&fieldTerm != 0 {
+		m.Term = int64(r.present(1<<63 - 1))
+	}
+	if fields&fieldExpiry != 0 {
+		m.Expiry = int64(r.present(1<<63 - 1))
 	}
 }
 

@@ -43,7 +43,7 @@ func entry(t *rapid.T) protocol.Entry {
 
 func message(t *rapid.T) protocol.Message {
 	return protocol.Message{
-		Kind: protocol.MessageKind(rapid.Uint8Range(1, uint8(protocol.MsgForwardReply)).Draw(t, "kind")),
+		Kind: protocol.MessageKind(rapid.Uint8Range(1, uint8(protocol.MsgForsake)).Draw(t, "kind")),
 		From: protocol.NodeID(rapid.Uint16().Draw(t, "from")), To: protocol.NodeID(rapid.Uint16().Draw(t, "to")),
 		Ballot: ballot(t), Promised: ballot(t), Committed: protocol.Slot(numbers.Draw(t, "committed")),
 		First: protocol.Slot(numbers.Draw(t, "first")), Last: protocol.Slot(numbers.Draw(t, "last")),
@@ -56,6 +56,9 @@ func message(t *rapid.T) protocol.Message {
 			Values: rapid.SliceOfN(strs, 0, 5).Draw(t, "values"),
 		},
 		Reason: strs.Draw(t, "reason"),
+		Lease:  protocol.LeaseStep(rapid.Uint8Range(0, uint8(protocol.LeaseRefused)).Draw(t, "lease")),
+		Term:   rapid.Int64Range(0, math.MaxInt64).Draw(t, "term"),
+		Expiry: rapid.Int64Range(0, math.MaxInt64).Draw(t, "expiry"),
 	}
 }
 
@@ -125,7 +128,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	bad := map[string][]byte{
 		"empty": nil, "version": patch(0, 2), "kind zero": patch(1, 0), "kind beyond": patch(1, 200),
 		"trailing": append(bytes.Clone(good), 0), "too long": make([]byte, protocol.EncodedBytesMax+1),
-		"unknown field":        {version, byte(protocol.MsgNack), 1, 2, 0x80, 0x80, 0x01},
+		"unknown field":        {version, byte(protocol.MsgNack), 1, 2, 0x80, 0x80, 0x04, 0},
 		"zero that is present": {version, byte(protocol.MsgNack), 1, 2, fieldCommitted, 0},
 		"long integer":         {version, byte(protocol.MsgNack), 0x81, 0x00, 2, 0},
 		"node beyond 16 bits":  {version, byte(protocol.MsgNack), 0x80, 0x80, 0x04, 2, 0},

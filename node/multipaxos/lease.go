@@ -1,0 +1,223 @@
+package multipaxos
+
+import (
+	"cmp"
+	"slices"
+
+	"elenchus/node/protocol"
+	"elenchus/node/register"
+)
+
+// asksMax is how many asks are remembered. Answers to earlier ones are ignored.
+const asksMax = 256
+
+// holding is a leader's side of its lease.
+type holding struct {
+	asks    []ask // in ascending order of their Seq
+	members [protocol.NodesMax]granted
+	until   int64 // on the lease clock; meaningful when some is true
+	some    bool  // a majority has granted
+	shown   bool  // the last observation says that the lease is held
+
+	executed []executed
+}
+
+// ask is one heartbeat that asked for the lease.
+type ask struct {
+	seq uint64
+	at  int64 // the reading of the lease clock in the step that made it: before it was sent
+}
+
+// granted is what one member has granted in this ballot.
+type granted struct {
+	remembers bool  // it has granted, and not said that it forgot
+	some      bool  // at means something
+	at        int64 // of all the asks that it granted, the latest
+}
+
+// executed is a command that waits for a valid lease to be acknowledged.
+type executed struct {
+	request *pending
+	result  register.Result
+	slot    protocol.Slot
+	ballot  protocol.Ballot
+}
+
+// holdsLease reports whether this node leads and its lease is valid at this step's reading of the clock. No timer and
+// no flag has a part in that: a node that was stopped for an hour finds out by looking.
+func (m *Machine) holdsLease() bool {
+	return m.role == protocol.RoleLeader && m.holding.some && m.leaseNow() < m.holding.until
+}
+
+// askLease is the leader's heartbeat when leases are on: it asks every member to grant a lease or to extend it.
+func (m *Machine) askLease() {
+	m.leading.beat++
+	m.leading.announced = m.committed
+	h, now := &m.holding, m.leaseNow()
+	if len(h.asks) == asksMax {
+		h.asks = slices.Delete(h.asks, 0, asksMax/2)
+	}
+	h.asks = append(h.asks, ask{m.leading.beat, now})
+	msg := protocol.Message{
+		Kind: protocol.MsgHeartbeat, Ballot: m.ballot, Seq: m.leading.beat, Term: int64(m.opts.LeaseTerm),
+	}
+	if m.opts.Lease == LeaseWall {
+		msg.Expiry = now + msg.Term
+	}
+	m.observe(protocol.Observation{
+		Kind: protocol.ObservedLeaseAsked, Ballot: m.ballot, Until: now + msg.Term,
+	})
+	for i, id := range m.members.ids {
+		if i == m.members.self {
+			continue
+		}
+		msg.To, msg.Lease = id, protocol.LeaseAsk
+		if h.members[i].remembers {
+			msg.Lease = protocol.LeaseExtend
+		}
+		m.send(msg, 0)
+	}
+	m.countGrants()
+}
+
+// onLeaseAnswer takes the answer to an ask of this ballot.
+func (m *Machine) onLeaseAnswer(msg *protocol.Message, from int) {
+	member := &m.holding.members[from]
+	switch msg.Lease {
+	case protocol.LeaseForgotten:
+		// What it granted before its restart it honours by being silent, so nothing is taken away.
+		member.remembers = false
+	case protocol.LeaseGranted, protocol.LeaseExtended:
+		i, ok := slices.BinarySearchFunc(m.holding.asks, msg.Seq, func(a ask, seq uint64) int {
+			return cmp.Compare(a.seq, seq)
+		})
+		if !ok {
+			return
+		}
+		at := m.holding.asks[i].at
+		if !member.some || member.at < at {
+			member.some, member.at = true, at
+		}
+		member.remembers = true
+		m.countGrants()
+	}
+}
+
+// countGrants finds how long the lease may be held: T from the latest ask that a majority has granted, or a later one.
+// The leader is one of its granters.
+func (m *Machine) countGrants() {
+	m.noticeLoss()
+	h := &m.holding
+	var list [protocol.NodesMax]int64
+	n := 0
+	for i := range m.members.ids {
+		if member := &h.members[i]; member.some {
+			list[n] = member.at
+			n++
+		}
+	}
+	at := h.asks[len(h.asks)-1].at // in a cluster of one
+	if others := m.members.quorum - 1; others > 0 {
+		if n < others {
+			return
+		}
+		slices.Sort(list[:n])
+		at = list[n-others]
+	}
+	until := at + int64(m.opts.LeaseTerm)
+	if h.some && until <= h.until {
+		return
+	}
+	h.some, h.until = true, until
+	if own, reason := m.opts.honourUntil(at, int64(m.opts.LeaseTerm), m.ownExpiry(until)); reason == "" {
+		m.oblige(m.ballot, own)
+	}
+	if !m.holdsLease() {
+		return
+	}
+	kind := protocol.ObservedLeaseHeld
+	if h.shown {
+		kind = protocol.ObservedLeaseRenewed
+	}
+	h.shown = true
+	m.observe(protocol.Observation{Kind: kind, Ballot: m.ballot, Until: until})
+}
+
+func (m *Machine) ownExpiry(until int64) int64 {
+	if m.opts.Lease == LeaseWall {
+		return until
+	}
+	return 0
+}
+
+// noticeLoss reports that the lease has ended. It decides nothing.
+func (m *Machine) noticeLoss() {
+	if h := &m.holding; h.shown && !m.holdsLease() {
+		h.shown = false
+		m.observe(protocol.Observation{Kind: protocol.ObservedLeaseLost, Ballot: m.ballot, Until: h.until})
+	}
+}
+
+// dropLease ends the lease of a leader that steps down, for good, and frees the others of their grants.
+func (m *Machine) dropLease(reason string) {
+	h := m.holding
+	m.holding = holding{}
+	if m.opts.Lease == LeaseNone {
+		return
+	}
+	if m.grant.ballot == m.ballot {
+		m.grant = grant{}
+	}
+	if h.some {
+		m.observe(protocol.Observation{
+			Kind: protocol.ObservedLeaseForsaken, Ballot: m.ballot, Until: h.until, Reason: reason,
+		})
+	}
+	m.broadcast(protocol.Message{Kind: protocol.MsgForsake, Ballot: m.ballot}, 0)
+	for _, x := range h.executed {
+		m.giveUp(x.request, "lost leadership before its lease was valid again: "+reason)
+	}
+}
+
+// forsake is wanted by an operator, or by the driver before an orderly end. The others get the time to elect one of
+// themselves.
+func (m *Machine) forsake() {
+	if m.role == protocol.RoleLeader {
+		m.stepDown("asked to give up leading")
+		m.after(TimerElection, m.stretched(2*m.opts.ElectionTimeout))
+	}
+}
+
+// acknowledge answers a command that was executed, when the lease is valid: this step's reading or a later one (002
+// §4.3.2).
+func (m *Machine) acknowledge(p *pending, result register.Result, slot protocol.Slot, ballot protocol.Ballot) {
+	if p == nil || p.done {
+		return
+	}
+	if m.opts.Lease == LeaseNone || m.holdsLease() {
+		m.answer(p, result, slot, ballot)
+		return
+	}
+	p.state = stateExecuted
+	m.holding.executed = append(m.holding.executed, executed{p, result, slot, ballot})
+}
+
+// acknowledgeExecuted answers what waited for the lease.
+func (m *Machine) acknowledgeExecuted() {
+	h := &m.holding
+	if len(h.executed) == 0 || !m.holdsLease() {
+		return
+	}
+	for _, x := range h.executed {
+		m.answer(x.request, x.result, x.slot, x.ballot)
+	}
+	clear(h.executed)
+	h.executed = h.executed[:0]
+}
+
+// dropLateExecuted forgets commands whose deadline has passed.
+func (m *Machine) dropLateExecuted(limit int) {
+	if len(m.holding.executed) > limit {
+		m.holding.executed = slices.DeleteFunc(m.holding.executed, func(x executed) bool { return x.request.done })
+	}
+}

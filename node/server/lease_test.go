@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"elenchus/node/client"
+	"elenchus/node/multipaxos"
+	"elenchus/node/protocol"
+)
+
+// leasedCluster is one whose leader answers reads under a lease.
+func leasedCluster(t testing.TB, size int) *cluster {
+	return newClusterWith(t, size, func(o *multipaxos.Options) {
+		o.Reads, o.Lease = multipaxos.ReadsLease, multipaxos.LeaseRate
+	})
+}
+
+// holder waits until a node other than not holds a lease, and returns it.
+func (c *cluster) holder(not protocol.NodeID) protocol.NodeID {
+	c.t.Helper()
+	var holder protocol.NodeID
+	eventually(c.t, "a lease", func() bool {
+		for _, id := range c.ids() {
+			if s, err := c.status(id); id != not && err == nil && s.Lease.Held {
+				holder = id
+				return true
+			}
+		}
+		return false
+	})
+	return holder
+}
+
+func TestLeaseIsHeldAndServes(t *testing.T) {
+	c := leasedCluster(t, 3)
+	leader := c.holder(0)
+	must(t, c.client(leader), client.Request{Op: client.OpWrite, Key: "x", Value: "1"})
+	for _, id := range c.ids() {
+		got := must(t, c.client(id), client.Request{Op: client.OpRead, Key: "x"})
+		if !slices.Equal(got.Values, []string{"1"}) {
+			t.Errorf("read at %v: %+v", id, got)
+		}
+		eventually(t, "everybody honours the lease", func() bool {
+			s, err := c.status(id)
+			l := s.Lease
+			return err == nil && l.Mode == "rate" && l.Holder != "" && l.Granted == s.Ballot && l.GrantedUntilNS > s.MonoNS &&
+				l.Held == (s.Role == "leader")
+		})
+	}
+}
+
+// TestForsake: the leader gives up leading when it is told to, and somebody leads afterwards. Others have nothing to
+// give up, and say who has.
+func TestForsake(t *testing.T) {
+	c := leasedCluster(t, 3)
+	leader := c.holder(0)
+	must(t, c.client(leader), client.Request{Op: client.OpWrite, Key: "x", Value: "1"})
+	for _, id := range c.ids() {
+		if id == leader {
+			continue
+		}
+		status, body := call(t, c.nodes[id], http.MethodPost, "/v1/admin/forsake", "")
+		if s, err := c.status(leader); err == nil && s.Role == "leader" && status != http.StatusConflict {
+			t.Errorf("forsake at %v, which does not lead: %d %s", id, status, body)
+		}
+	}
+	if status, body := call(t, c.nodes[leader], http.MethodGet, "/v1/admin/forsake", ""); status != 405 {
+		t.Errorf("GET: %d %s", status, body)
+	}
+	var answer client.Answer
+	eventually(t, "a leader that forsakes", func() bool {
+		leader = c.holder(0)
+		status, body := call(t, c.nodes[leader], http.MethodPost, "/v1/admin/forsake", "")
+		if err := json.Unmarshal([]byte(body), &answer); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		return status == http.StatusOK
+	})
+	if answer.Outcome != client.OK || answer.Ballot == "" {
+		t.Fatalf("forsake: %+v", answer)
+	}
+	eventually(t, "the ballot ends", func() bool {
+		s, err := c.status(leader)
+		return err == nil && s.Ballot != answer.Ballot
+	})
+	got := must(t, c.client(c.holder(0)), client.Request{Op: client.OpRead, Key: "x"})
+	if !slices.Equal(got.Values, []string{"1"}) {
+		t.Errorf("read after that: %+v", got)
+	}
+	for _, kind := range []string{`"lease-held"`, `"lease-asked"`, `"lease-forsaken"`} {
+		if lines := readFile(t, c.data[leader], ObservationsName); !strings.Contains(lines, `"kind":`+kind) {
+			t.Errorf("no observation %s", kind)
+		}
+	}
+}
+
+// TestStopHandsOver: an orderly end frees the others, which the observations of one of them tell.
+func TestStopHandsOver(t *testing.T) {
+	c := leasedCluster(t, 3)
+	var leader protocol.NodeID
+	eventually(t, "a leader that stops", func() bool {
+		leader = c.linkedHolder()
+		c.mu.Lock()
+		s := c.nodes[leader]
+		delete(c.nodes, leader)
+		c.mu.Unlock()
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(readFile(t, c.data[leader], ObservationsName), "asked to give up leading") {
+			return true
+		}
+		c.start(leader) // it was deposed just before
+		return false
+	})
+	c.holder(leader)
+	freed := false
+	for _, id := range c.ids() {
+		if id != leader && strings.Contains(readFile(t, c.data[id], ObservationsName), `"kind":"lease-freed"`) {
+			freed = true
+		}
+	}
+	if !freed {
+		t.Error("nobody was freed")
+	}
+}
+
+// linkedHolder waits for the holder of a lease that has connections to all others, and returns it.
+func (c *cluster) linkedHolder() protocol.NodeID {
+	c.t.Helper()
+	var holder protocol.NodeID
+	eventually(c.t, "all links of a holder are up", func() bool {
+		holder = c.holder(0)
+		s, err := c.status(holder)
+		linked := 0
+		for _, p := range s.Peers {
+			if p.Connected {
+				linked++
+			}
+		}
+		return err == nil && linked == len(c.ids())-1
+	})
+	return holder
+}
+
+// TestForsakeWhileStopping: there is an answer even when nobody can act on it.
+func TestForsakeWhileStopping(t *testing.T) {
+	c := leasedCluster(t, 1)
+	s := c.nodes[1]
+	s.Kill()
+	if _, err := s.forsake(context.Background()); err == nil {
+		t.Error("a node that has ended forsakes")
+	}
+}
