@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -133,8 +134,11 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"), Argv: commandLine(),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"), Argv: append(commandLine(), fromEnvironment(c)...),
 		BreakLock: c.Bool("break-lock"),
+	}
+	if opts.TimeLimit == 0 {
+		return opts, usageError("--time-limit must not be 0")
 	}
 	var err error
 	if opts.Nemesis, err = nemesis.ParseKinds(c.String("nemesis")); err != nil {
@@ -150,9 +154,10 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		if opts.Schedule, err = readSchedule(path, names); err != nil {
 			return opts, err
 		}
-		if !c.IsSet("time-limit") {
-			opts.TimeLimit = opts.Schedule.Length
+		if c.IsSet("time-limit") {
+			return opts, usageError("--schedule says how long the run is: leave --time-limit out")
 		}
+		opts.TimeLimit = opts.Schedule.Length
 	}
 	if err := opts.Validate(len(names)); err != nil {
 		return opts, usageError("%v", err)
@@ -198,8 +203,14 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	if c.Bool("json") {
 		return printJSON(c, schedule)
 	}
-	fmt.Fprintf(c.App.Writer, "%s\n", schedule.Format())
-	return schedule.Timeline(c.App.Writer, 100)
+	var timeline strings.Builder
+	if err := schedule.Timeline(&timeline, 98); err != nil {
+		return err
+	}
+	// The picture is a comment, so that all of the output is a schedule.
+	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
+	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
+	return nil
 }
 
 func printJSON(c *cli.Context, v any) error {

@@ -31,6 +31,30 @@ func commandLine() []string {
 	return argv
 }
 
+// fromEnvironment are the options that were given by the environment, as one would type them: without these the command
+// line alone does not repeat a run. The seed is not among them, as a command inside a lab always has it from there.
+func fromEnvironment(c *cli.Context) []string {
+	var options []string
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		typed := slices.ContainsFunc(os.Args, func(arg string) bool {
+			word, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			return strings.HasPrefix(arg, "-") && word == name
+		})
+		if typed || !c.IsSet(name) || name == "seed" {
+			continue
+		}
+		if many, ok := c.Value(name).(cli.StringSlice); ok {
+			for _, v := range many.Value() {
+				options = append(options, fmt.Sprintf("--%s=%s", name, v))
+			}
+			continue
+		}
+		options = append(options, fmt.Sprintf("--%s=%v", name, c.Value(name)))
+	}
+	return options
+}
+
 // labFlags choose a lab.
 func labFlags() []cli.Flag {
 	return []cli.Flag{

@@ -206,6 +206,7 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	}
 	var roles Roles
 	roles, event.Evidence = p.roles(ctx, fault)
+	event.Begin = p.options.Now() // nothing was done to anybody before
 	resolved, err := fault.Resolve(p.options.Schedule.Nodes, p.options.Schedule.Seed, roles)
 	switch {
 	case errors.Is(err, ErrNobody):

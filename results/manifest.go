@@ -56,6 +56,10 @@ type Manifest struct {
 	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
 
 	Recovery Recovery `json:"recovery"`
+
+	// Files are the SHA-256 of everything that the verdict is made from, by path in the run's directory, as it was when
+	// it had been collected.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // Host is a machine of the lab.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"elenchus/checker"
@@ -53,6 +54,7 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
 func checkInput(dir results.Run, m *results.Manifest) checker.Input {
 	in := checker.Input{Run: dir.Name(), Facts: facts(m)}
+	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
 	if m.Reached(results.StateRunning) {
 		in.History, in.HistoryErr = history.ReadFile(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())

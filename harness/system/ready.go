@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	askTimeout          = time.Second           // for one answer of one node; a paused one gives none
-	readyPoll           = 50 * time.Millisecond // between looks at all nodes
+	leaderTimeout       = 300 * time.Millisecond // for all to say who leads: a fault aimed at the leader waits for it
+	askTimeout          = time.Second            // for one answer of one node; a paused one gives none
+	readyPoll           = 50 * time.Millisecond  // between looks at all nodes
 	readyTimeoutDefault = time.Minute
 	diagnoseTimeout     = 10 * time.Second       // for finding out why nodes are not ready
 	readTimeout         = 2 * time.Second        // of the trial read
@@ -69,7 +70,9 @@ func (p *Paxos) ask(ctx context.Context) []answer {
 // Leader implements [System]: of the nodes that say they lead, the one with the highest ballot, because one that has
 // been deposed may not know it yet. Errors match [ErrNoLeader] and tell what every node said.
 func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
-	answers := p.ask(ctx)
+	soon, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	answers := p.ask(soon)
 	if leader := chooseLeader(answers); leader != nil {
 		return leader.node.host.Name, nil
 	}

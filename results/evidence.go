@@ -1,0 +1,65 @@
+package results
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Evidence hashes everything that a verdict is made from and that is there: the history, the faults, the schedules and
+// all that was collected from the nodes. The answer is for [Manifest].Files.
+func (r Run) Evidence() (map[string]string, error) {
+	files := make(map[string]string)
+	for _, name := range []string{HistoryFile, FaultsFile, SchedulePlannedFile, SchedulePlayedFile, NodesDir} {
+		err := filepath.WalkDir(r.Path(name), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			rel, err := filepath.Rel(r.Dir, path)
+			if err == nil {
+				files[filepath.ToSlash(rel)], err = hashFile(path)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("hash %s: %w", name, err)
+		}
+	}
+	return files, nil
+}
+
+// Tampered says which of the files are not what they were when they were collected, in order of their names.
+func (r Run) Tampered(m *Manifest) []string {
+	var changed []string
+	for name, want := range m.Files {
+		switch got, err := hashFile(r.Path(filepath.FromSlash(name))); {
+		case errors.Is(err, fs.ErrNotExist):
+			changed = append(changed, name+" is gone since it was collected")
+		case err != nil:
+			changed = append(changed, fmt.Sprintf("%s cannot be read: %v", name, err))
+		case got != want:
+			changed = append(changed, name+" was changed since it was collected")
+		}
+	}
+	slices.Sort(changed)
+	return changed
+}
+
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
