@@ -134,8 +134,8 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"), Argv: append(commandLine(), fromEnvironment(c)...),
-		BreakLock: c.Bool("break-lock"),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
