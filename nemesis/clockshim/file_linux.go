@@ -143,7 +143,8 @@ func mapControl(f *os.File, flag int) (*mapped, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() != Size {
-		return nil, fmt.Errorf("%w: %d bytes (%v), want a regular file of %d", ErrControlFile, info.Size(), info.Mode(), Size)
+		return nil, fmt.Errorf("%w: %d bytes (%v), want a regular file of %d",
+			ErrControlFile, info.Size(), info.Mode(), Size)
 	}
 	prot := unix.PROT_READ
 	if flag&os.O_RDWR != 0 {

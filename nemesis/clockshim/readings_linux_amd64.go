@@ -32,16 +32,19 @@ func Readings() ([]Reading, error) {
 	function := v.base + uintptr(v.symbols["__vdso_clock_gettime"].offset)
 	readings := []Reading{
 		{Name: "CLOCK_REALTIME"}, {Name: "CLOCK_MONOTONIC"}, {Name: "CLOCK_MONOTONIC_RAW"},
-		{Name: "CLOCK_REALTIME_COARSE"}, {Name: "CLOCK_MONOTONIC_COARSE"}, {Name: "CLOCK_BOOTTIME"}, {Name: "CLOCK_TAI"},
+		{Name: "CLOCK_REALTIME_COARSE"}, {Name: "CLOCK_MONOTONIC_COARSE"},
+		{Name: "CLOCK_BOOTTIME"}, {Name: "CLOCK_TAI"},
 	}
 	ids := []int32{unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_REALTIME_COARSE,
 		unix.CLOCK_MONOTONIC_COARSE, unix.CLOCK_BOOTTIME, unix.CLOCK_TAI}
 	for i, id := range ids {
 		ts := new(unix.Timespec)
+		before := readClock(id)
 		if code := int32(callVDSO(function, int64(id), ts)); code != 0 {
 			return nil, fmt.Errorf("read %s: %w", readings[i].Name, unix.Errno(-code))
 		}
-		readings[i].Seen, readings[i].Real = ts.Nano(), readClock(id)
+		half := (readClock(id) - before + 1) / 2
+		readings[i].Seen, readings[i].Real, readings[i].Error = ts.Nano(), before+half, half
 	}
 	return readings, nil
 }

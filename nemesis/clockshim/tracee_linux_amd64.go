@@ -19,11 +19,10 @@ const userCode = 0x33
 
 // tracee is a stopped process that can be made to run things.
 type tracee struct {
-	pid     int
-	mask    uint64          // its blocked signals
-	regs    unix.PtraceRegs // as it will go on
-	stopped bool            // by a signal, while it was busy for us
-	insn    uintptr         // of a system call instruction; 0 if not yet known
+	pid  int
+	mask uint64          // its blocked signals
+	regs unix.PtraceRegs // as it will go on
+	insn uintptr         // of a system call instruction; 0 if not yet known
 }
 
 // ptrace is the bare system call.
@@ -67,23 +66,21 @@ func (t *tracee) leave() error {
 	if err := ptrace(ptraceSetSigmask, t.pid, 8, uintptr(unsafe.Pointer(&t.mask))); err != nil {
 		return fmt.Errorf("restore signal mask: %w", err)
 	}
-	if t.stopped {
-		if err := unix.Kill(t.pid, unix.SIGSTOP); err != nil {
-			return fmt.Errorf("stop again: %w", err)
-		}
-	}
 	if err := unix.PtraceDetach(t.pid); err != nil {
 		return fmt.Errorf("detach: %w", err)
 	}
 	return nil
 }
 
-// resume lets the process run until its next stop: at a system call, or by a trap.
+// resume lets the process run until its next stop: at a system call, or by a trap. Of signals, only SIGSTOP cannot be
+// blocked: the process takes it, runs on for the tracer, and stops when that lets go, unless SIGCONT came meanwhile.
 func (t *tracee) resume(request int, syscall bool) error {
+	signal := uintptr(0)
 	for {
-		if err := ptrace(request, t.pid, 0, 0); err != nil {
+		if err := ptrace(request, t.pid, 0, signal); err != nil {
 			return err
 		}
+		signal = 0
 		var ws unix.WaitStatus
 		_, err := unix.Wait4(t.pid, &ws, unix.WALL, nil)
 		for errors.Is(err, unix.EINTR) {
@@ -94,10 +91,13 @@ func (t *tracee) resume(request int, syscall bool) error {
 			return err
 		case !ws.Stopped():
 			return errors.New("it died")
-		case ws.StopSignal() == unix.SIGTRAP|0x80 && syscall, ws.StopSignal() == unix.SIGTRAP && !syscall && ws>>16 == 0:
+		case syscall && ws.StopSignal() == unix.SIGTRAP|0x80:
 			return nil
-		case ws.StopSignal() == unix.SIGSTOP: // cannot be blocked
-			t.stopped = true
+		case !syscall && ws.StopSignal() == unix.SIGTRAP && ws>>16 == 0:
+			return nil
+		case ws>>16 == unix.PTRACE_EVENT_STOP: // it stopped or was continued
+		case ws.StopSignal() == unix.SIGSTOP:
+			signal = uintptr(unix.SIGSTOP)
 		default:
 			return fmt.Errorf("stopped by %v (status %#x)", ws.StopSignal(), uint32(ws))
 		}

@@ -47,7 +47,8 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 		if err := p.pokeWords(p.scratch, 0, 0); err != nil {
 			return err
 		}
-		if _, err := p.call(function, p.code+redirected[name], p.code+blobTrap, p.scratch+Size-64, args...); err != nil {
+		via, trap, stack := p.code+redirected[name], p.code+blobTrap, p.scratch+Size-64
+		if _, err := p.call(function, via, trap, stack, args...); err != nil {
 			return err
 		}
 		latest := page.reading(clock)

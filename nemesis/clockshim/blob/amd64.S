@@ -173,7 +173,7 @@ lines:
 	.byte	16			# CLOCK_REALTIME_COARSE
 	.byte	32			# CLOCK_MONOTONIC_COARSE
 	.byte	48			# CLOCK_BOOTTIME
-	.byte	16			# CLOCK_REALTIME_ALARM
-	.byte	48			# CLOCK_BOOTTIME_ALARM
+	.byte	0			# CLOCK_REALTIME_ALARM
+	.byte	0			# CLOCK_BOOTTIME_ALARM
 	.byte	0			# unused
 	.byte	64			# CLOCK_TAI

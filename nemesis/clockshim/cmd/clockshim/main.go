@@ -31,7 +31,7 @@ const (
 	exitOK    = 0
 	exitUsage = 64 // EX_USAGE of sysexits.h
 
-	usage = "usage: clockshim create|exec|set|get|now [-f FILE] ..."
+	usage = "usage: clockshim create|exec|set|get|now [-f FILE] [argument ...]"
 )
 
 // errUsage marks an error of the command line.
@@ -182,7 +182,8 @@ func now(args []string, stdout io.Writer) error {
 		return err
 	}
 	for _, r := range readings {
-		fmt.Fprintf(stdout, "%-23s seen %20d real %20d off %v\n", r.Name, r.Seen, r.Real, time.Duration(r.Seen-r.Real))
+		fmt.Fprintf(stdout, "%-23s seen %20d real %20d off %v ± %v\n",
+			r.Name, r.Seen, r.Real, time.Duration(r.Seen-r.Real), time.Duration(r.Error))
 	}
 	return nil
 }
