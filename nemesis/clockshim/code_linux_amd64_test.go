@@ -3,6 +3,7 @@ package clockshim
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,8 @@ func loadShim(t testing.TB) (function uintptr, control *words) {
 
 // The machine code computes what the Go code does, for every clock, in any state.
 func TestCodeComputesTheSame(t *testing.T) {
+	runtime.LockOSThread() // some clocks are those of a thread
+	defer runtime.UnlockOSThread()
 	function, control := loadShim(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	ts := new(unix.Timespec)

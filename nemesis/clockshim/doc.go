@@ -43,7 +43,10 @@
 //   - CLOCK_MONOTONIC_RAW, the alarm clocks, and the CPU time of processes and threads.
 //   - System calls made without the vDSO: [golang.org/x/sys/unix.ClockGettime], or a C library without it. [Readings]
 //     uses that to compare.
-//   - All waiting: sleeps, timers, and time limits of futex, epoll, poll, sockets. The kernel counts those.
+//   - All waiting: sleeps, timers, and time limits of futex, epoll, poll, sockets. The kernel counts those. An absolute
+//     limit, computed from the moved clock, is met when the machine's clock gets there: a program that waits so, such
+//     as pthread_cond_timedwait and with it a Java machine, waits too long by what its clock is ahead, and not at all
+//     while it is behind. Go programs wait for intervals.
 //   - Times of files and of network packets, and what the kernel logs.
 //   - Children that execute a program. A fork alone keeps the clocks; exec makes a new vDSO. So a script that starts
 //     the target, or a target that executes itself again, ends up with real clocks: put the shim last in the chain,

@@ -105,7 +105,7 @@ func self(t testing.TB) string {
 func under(t testing.TB, control, role string, target ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(self(t), append([]string{control}, target...)...)
-	c.Env = append(os.Environ(), roleVariable+"=launch "+role)
+	c.Env = append(os.Environ(), roleVariable+"=launch "+role, "GORACE=atexit_sleep_ms=0")
 	return c
 }
 

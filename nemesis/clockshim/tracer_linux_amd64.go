@@ -47,7 +47,7 @@ func tracerCommand(stage string, pid, tid, controlFD int) *exec.Cmd {
 	return &exec.Cmd{
 		Path:   "/proc/self/exe",
 		Args:   []string{tracerName, stage, strconv.Itoa(pid), strconv.Itoa(tid), strconv.Itoa(controlFD)},
-		Env:    []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
+		Env:    []string{"GOMAXPROCS=1", "GORACE=atexit_sleep_ms=0"}, // the race detector would linger for a second
 		Dir:    "/",
 		Stderr: os.Stderr,
 	}
