@@ -107,7 +107,8 @@ func Attached(pid int, path string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read mappings: %w", err)
 	}
-	want := fmt.Sprintf(" %02x:%02x %d ", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	dev := uint64(st.Dev) //nolint:unconvert // narrower on mips
+	want := fmt.Sprintf(" %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), st.Ino)
 	for lines := bufio.NewScanner(bytes.NewReader(maps)); lines.Scan(); {
 		if bytes.Contains(append(lines.Bytes(), ' '), []byte(want)) {
 			return true, nil
