@@ -1,0 +1,189 @@
+// Command clockshim starts programs under a clock of their own and changes it while they run.
+//
+//	clockshim create -f FILE
+//	clockshim exec -f FILE -- COMMAND [ARGUMENT...]
+//	clockshim set -f FILE [-reset] [-mono-rate R] [-wall-rate R] [-rate R] [-mono-step D] [-wall-step D] [-force]
+//	clockshim get -f FILE [-json]
+//	clockshim now
+//
+// Exec makes the file if there is none, and becomes the command: the same process, with the clocks that the file says.
+// A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set and get
+// print the clocks as the file makes them; now prints those of this very program. See package clockshim.
+//
+// The exit status is 0, 64 when the command line is wrong, and 125 when something failed. Once exec has succeeded it is
+// the command's.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"elenchus/nemesis/clockshim"
+)
+
+const (
+	exitOK    = 0
+	exitUsage = 64 // EX_USAGE of sysexits.h
+
+	usage = "usage: clockshim create|exec|set|get|now [-f FILE] [argument ...]"
+)
+
+// errUsage marks an error of the command line.
+var errUsage = errors.New(usage)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	commands := map[string]func([]string, io.Writer) error{
+		"create": create, "exec": execute, "set": set, "get": get, "now": now,
+	}
+	err := errUsage
+	if len(args) > 0 && commands[args[0]] != nil {
+		err = commands[args[0]](args[1:], stdout)
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(stderr, "clockshim:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(stderr, "clockshim:", err)
+	return clockshim.ExitFailed
+}
+
+// parse reads the flags of a command; those with a file need it. It returns the words after them.
+func parse(flags *flag.FlagSet, args []string, file *string) ([]string, error) {
+	if file != nil {
+		flags.StringVar(file, "f", "", "control `file`")
+	}
+	help := flags.Output()
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(help)
+		flags.Usage()
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w (%w)", flags.Name(), err, errUsage)
+	case file != nil && *file == "":
+		return nil, fmt.Errorf("%s: no control file: -f FILE (%w)", flags.Name(), errUsage)
+	}
+	return flags.Args(), nil
+}
+
+// noWords refuses words after the flags.
+func noWords(words []string, err error) error {
+	if err == nil && len(words) > 0 {
+		return fmt.Errorf("unexpected %q (%w)", words[0], errUsage)
+	}
+	return err
+}
+
+func create(args []string, _ io.Writer) error {
+	var file string
+	if err := noWords(parse(flag.NewFlagSet("create", flag.ContinueOnError), args, &file)); err != nil {
+		return err
+	}
+	return clockshim.Create(file)
+}
+
+func execute(args []string, _ io.Writer) error {
+	var file string
+	words, err := parse(flag.NewFlagSet("exec", flag.ContinueOnError), args, &file)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("exec: no command (%w)", errUsage)
+	}
+	if err := clockshim.Create(file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return clockshim.Exec(file, words, os.Environ())
+}
+
+func set(args []string, stdout io.Writer) error {
+	var file string
+	var c clockshim.Change
+	flags := flag.NewFlagSet("set", flag.ContinueOnError)
+	rate := func(to ...*clockshim.Rate) func(string) error {
+		return func(s string) error {
+			r, err := clockshim.ParseRate(s)
+			for _, t := range to {
+				*t = r
+			}
+			return err
+		}
+	}
+	flags.Func("mono-rate", "`rate` of the monotonic clock", rate(&c.MonoRate))
+	flags.Func("wall-rate", "`rate` of the wall clock", rate(&c.WallRate))
+	flags.Func("rate", "`rate` of both", rate(&c.MonoRate, &c.WallRate))
+	flags.DurationVar(&c.MonoStep, "mono-step", 0, "step of the monotonic clock")
+	flags.DurationVar(&c.WallStep, "wall-step", 0, "step of the wall clock")
+	flags.BoolVar(&c.Reset, "reset", false, "nominal rates, the real wall clock; before anything else")
+	flags.BoolVar(&c.Force, "force", false, "let the monotonic clock go backward")
+	if err := noWords(parse(flags, args, &file)); err != nil {
+		return err
+	}
+	state, err := clockshim.Set(file, c)
+	if err != nil {
+		return err
+	}
+	printState(stdout, state)
+	return nil
+}
+
+func get(args []string, stdout io.Writer) error {
+	var file string
+	flags := flag.NewFlagSet("get", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON; offsets in nanoseconds, rates in parts per billion")
+	if err := noWords(parse(flags, args, &file)); err != nil {
+		return err
+	}
+	state, err := clockshim.Get(file)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return json.NewEncoder(stdout).Encode(state)
+	}
+	printState(stdout, state)
+	return nil
+}
+
+func printState(w io.Writer, s clockshim.State) {
+	fmt.Fprintf(w, "changes %d\n", s.Changes)
+	for _, c := range []struct {
+		name string
+		clockshim.Skew
+	}{{"mono", s.Mono}, {"wall", s.Wall}} {
+		if c.Real {
+			fmt.Fprintf(w, "%s real\n", c.name)
+		} else {
+			fmt.Fprintf(w, "%s rate %v offset %v\n", c.name, c.Rate, c.Offset)
+		}
+	}
+}
+
+func now(args []string, stdout io.Writer) error {
+	if err := noWords(parse(flag.NewFlagSet("now", flag.ContinueOnError), args, nil)); err != nil {
+		return err
+	}
+	readings, err := clockshim.Readings()
+	if err != nil {
+		return err
+	}
+	for _, r := range readings {
+		fmt.Fprintf(stdout, "%-23s seen %20d real %20d off %v ± %v\n",
+			r.Name, r.Seen, r.Real, time.Duration(r.Seen-r.Real), time.Duration(r.Error))
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build !(linux && amd64)
+
+package clockshim
+
+// Readings is refused with [ErrUnsupported].
+func Readings() ([]Reading, error) { return nil, ErrUnsupported }
