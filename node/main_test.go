@@ -213,8 +213,8 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(log, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("flipped bit", "log is corrupt: "+log+" at offset", single(dir)...)
-	refused("dump of a flipped bit", "log is corrupt: "+log+" at offset", "dump", dir)
+	refused("flipped bit", "data is corrupt: "+log+" at offset", single(dir)...)
+	refused("dump of a flipped bit", "data is corrupt: "+log+" at offset", "dump", dir)
 	if err := os.Remove(log); err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (m *Machine) elect() {
 	}
 	m.reading = reading{}
 	m.queueReads()
-	m.catchup.outstanding = false
+	m.catchup.outstanding, m.catchup.transfer = false, nil
 	for _, id := range []protocol.TimerID{TimerRetry, TimerGrace, TimerCatchup, TimerElection} {
 		m.cancel(id)
 	}

@@ -189,6 +189,14 @@ func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk prot
 		if onDisk.Less(o.Ballot) {
 			g.violated("%s is elected with %v, its own disk has promised %v", incarnation, o.Ballot, onDisk)
 		}
+	case protocol.ObservedSnapshotInstalled, protocol.ObservedSnapshotRestored:
+		if o.Slot > g.folded {
+			g.violated("%s has a snapshot of slot %d, chosen is everything up to %d", incarnation, o.Slot, g.folded)
+		}
+		if o.Kind == protocol.ObservedSnapshotInstalled && o.First != g.applied[incarnation]+1 {
+			g.violated("%s installed a snapshot from slot %d on after slot %d", incarnation, o.First, g.applied[incarnation])
+		}
+		g.applied[incarnation] = max(o.Slot, g.applied[incarnation])
 	case protocol.ObservedChosen:
 		if _, ok := g.chosen[o.Slot]; !ok {
 			g.violated("%s takes slot %d for chosen, and it is not", incarnation, o.Slot)

@@ -116,6 +116,16 @@ type Options struct {
 	// MaxOffset is the bound of the wall mode: by how much any two wall clocks may differ (100 ms).
 	MaxOffset time.Duration
 
+	// A snapshot is taken after SnapshotEntries slots were applied since the last one (10,000), or when the entries that
+	// were recorded since have SnapshotBytes (64 MiB); SnapshotOff turns either off. Then the log drops what the snapshot
+	// covers, but for the last SnapshotKeep entries, which spare a peer that lags a little the whole snapshot (a tenth of
+	// SnapshotEntries; SnapshotOff keeps none). Of those no more are kept than half of SnapshotBytes. SnapshotChunk is
+	// how many bytes of a snapshot go into one message (1 MiB).
+	SnapshotEntries int
+	SnapshotBytes   int
+	SnapshotKeep    int
+	SnapshotChunk   int
+
 	// Seed is where the machine's random choices come from. A driver passes a different one to every incarnation; equal
 	// options, inputs and readings give equal effects.
 	Seed uint64
@@ -154,6 +164,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	o.leaseDefaults()
+	o.snapshotDefaults()
 	switch {
 	case o.Jitter == 0:
 		o.Jitter = 1
@@ -187,6 +198,7 @@ func (o Options) Validate() error {
 	check(o.PromiseGrace >= 0, "promise grace: %v is negative", o.PromiseGrace)
 	check(o.RetryInterval > 0, "retry interval: %v is negative", o.RetryInterval)
 	o.checkLease(check)
+	o.checkSnapshots(check)
 	within := func(name string, v, limit int) {
 		check(v >= 1 && v <= limit, "%s: %d; want 1 to %d", name, v, limit)
 	}

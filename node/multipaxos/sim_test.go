@@ -30,7 +30,22 @@ func randomKnobs(seed uint64) knobs {
 		delay: ms(2, 10, 40), slow: ms(100, 500, 2000), disk: ms(1, 10, 60),
 		faultEvery: ms(100, 300, 800), end: ms(4000, 6000, 6000, 15000),
 	}
+	drawSnapshots(&k.opts, rng)
 	return k
+}
+
+// drawSnapshots makes most worlds take snapshots all the time, and many of them keep nothing for who lags.
+func drawSnapshots(o *Options, rng *rand.Rand) {
+	pick := func(choices ...int) int { return choices[rng.IntN(len(choices))] }
+	o.SnapshotEntries = pick(SnapshotOff, 1, 4, 10, 30)
+	o.SnapshotBytes = pick(SnapshotOff, SnapshotOff, 500, 5000)
+	switch {
+	case o.SnapshotEntries > 0:
+		o.SnapshotKeep = pick(SnapshotOff, SnapshotOff, 1, o.SnapshotEntries/2, o.SnapshotEntries)
+	case o.SnapshotBytes > 0:
+		o.SnapshotKeep = pick(SnapshotOff, 3, 20)
+	}
+	o.SnapshotChunk = pick(300, 1000, 1<<20)
 }
 
 // play runs a world through its faults, heals it, and requires it to come back.
@@ -96,7 +111,8 @@ func TestRandomWorlds(t *testing.T) {
 	for name, n := range map[string]int{
 		"answers": total.ok, "failures": total.failed, "unknowns": total.unknown, "elections": total.elections,
 		"crashes": total.crashes, "catch-ups": total.caughtUp, "retries": total.retried,
-		"pauses": total.pauses, "replays": total.replays,
+		"pauses": total.pauses, "replays": total.replays, "snapshots": total.snapshots,
+		"installed snapshots": total.installed, "restored snapshots": total.restored,
 	} {
 		if n < *worldsCount {
 			t.Errorf("only %d %s in %d worlds", n, name, *worldsCount)
@@ -122,6 +138,10 @@ func (s *stats) add(o stats) {
 	s.pauses += o.pauses
 	s.isolated += o.isolated
 	s.replays += o.replays
+	s.snapshots += o.snapshots
+	s.installed += o.installed
+	s.restored += o.restored
+	s.sent += o.sent
 }
 
 // Local reads are stale by design; the check that finds no stale read elsewhere must find these.

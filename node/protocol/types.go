@@ -109,12 +109,20 @@ const (
 	MsgLeaderAlive
 	// MsgForsake says that the leader of Ballot, which is the sender, has given up its lease for good.
 	MsgForsake
+	// MsgSnapshot answers MsgCatchup when the entries asked for are no longer in the sender's log, and MsgFetch: Chunk is
+	// a piece of the snapshot of the slots up to Last. Ballot is that of the snapshot.
+	MsgSnapshot
+	// MsgFetch asks for the piece of a snapshot that begins at Chunk.Offset: the snapshot of the slots up to Last that
+	// has Chunk.Checksum, whoever took it. First is the first slot that the sender lacks. Whoever does not have this
+	// snapshot answers as to MsgCatchup for First…Last.
+	MsgFetch
 )
 
 var messageNames = [...]string{
 	MsgPrepare: "Prepare", MsgPromise: "Promise", MsgNack: "Nack", MsgAccept: "Accept", MsgAccepted: "Accepted",
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
 	MsgForward: "Forward", MsgForwardReply: "ForwardReply", MsgLeaderAlive: "LeaderAlive", MsgForsake: "Forsake",
+	MsgSnapshot: "Snapshot", MsgFetch: "Fetch",
 }
 
 // Valid reports whether k is one of the known kinds.
@@ -183,4 +191,7 @@ type Message struct {
 	Outcome Outcome
 	Result  register.Result
 	Reason  string
+
+	// Snapshots: MsgSnapshot and MsgFetch.
+	Chunk Chunk
 }
