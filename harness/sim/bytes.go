@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,6 @@ type byteDisk struct {
 	rng     rng
 	node    int
 	log     *wal.Log
-	doubt   []protocol.Record // the group that was being written in the last crash
 	ops     int
 	crashAt int // the operation that fails, and all after it; zero for none
 	reboots uint64
@@ -37,7 +37,7 @@ type dirEntry struct {
 	file *byteFile
 }
 
-// dirChange puts a file under a name; from, when not empty, is the name it had before.
+// dirChange takes a file's name away, gives it one, or both.
 type dirChange struct {
 	from, to string
 	file     *byteFile
@@ -120,6 +120,20 @@ func (d *byteDisk) Rename(from, to string) error {
 	return nil
 }
 
+// Remove implements wal.FS.
+func (d *byteDisk) Remove(name string) error {
+	if err := d.tick(); err != nil {
+		return err
+	}
+	i := find(d.entries, name)
+	if i < 0 {
+		return &os.PathError{Op: "remove", Path: name, Err: os.ErrNotExist}
+	}
+	d.changes = append(d.changes, dirChange{from: name, file: d.entries[i].file})
+	d.entries = drop(d.entries, name)
+	return nil
+}
+
 // SyncDir implements wal.FS.
 func (d *byteDisk) SyncDir(string) error {
 	if err := d.tick(); err != nil {
@@ -135,7 +149,9 @@ func (d *byteDisk) settle(count int) {
 		if c.from != "" {
 			d.durable = drop(d.durable, c.from)
 		}
-		d.durable = put(d.durable, c.to, c.file)
+		if c.to != "" {
+			d.durable = put(d.durable, c.to, c.file)
+		}
 	}
 	d.changes = slices.Delete(d.changes, 0, count)
 }
@@ -272,30 +288,73 @@ func (o openFile) Close() error { return nil }
 // dataDir is where a node keeps its log.
 const dataDir = "data"
 
-// persistBytes writes a group of records and syncs it.
-func (w *World) persistBytes(n *node, group []protocol.Record) error {
+// identity is whose disk it is.
+func (d *byteDisk) identity() wal.Identity {
+	return wal.Identity{Cluster: "sim", Node: uint16(d.node + 1)}
+}
+
+// persistBytes writes what is being synced.
+func (w *World) persistBytes(n *node) error {
 	d := n.disk.bytes
 	if d == nil {
 		return nil
 	}
-	for i := range group {
-		w.frame = wire.AppendRecord(w.frame[:0], &group[i])
-		if _, err := d.log.Append(w.frame); err != nil {
+	appended := 0
+	appendTo := func(end int) error {
+		for ; appended < end; appended++ {
+			w.frame = wire.AppendRecord(w.frame[:0], &n.disk.pending[appended])
+			if _, err := d.log.Append(w.frame); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, t := range n.disk.turns[:n.disk.groupTurns] {
+		if err := appendTo(t.behind); err != nil {
 			return err
 		}
+		payloads := make([][]byte, len(t.to.Records))
+		for i := range t.to.Records {
+			payloads[i] = wire.AppendRecord(nil, &t.to.Records[i])
+		}
+		if err := d.log.Rotate(uint64(t.to.Slot), payloads); err != nil {
+			return err
+		}
+	}
+	if err := appendTo(n.disk.group); err != nil {
+		return err
 	}
 	_, err := d.log.Sync()
 	return err
 }
 
-// crashBytes has the process die while it writes a group: at any operation, or behind the last. With the power gone, so
-// is the page cache. What is left is found out when the node starts again.
+// saveBytes writes the snapshot that is being saved.
+func (w *World) saveBytes(n *node) error {
+	d, s := n.disk.bytes, n.disk.saving
+	if d == nil {
+		return nil
+	}
+	return wal.WriteSnapshot(d, dataDir, d.identity(), uint64(s.Slot), wire.AppendSnapshotHead(nil, s), s.State)
+}
+
+// crashBytes has the process die while it writes: at any operation, or behind the last. With the power gone, so is the
+// page cache. What was under way stays in the node's disk until it starts again.
 func (w *World) crashBytes(n *node) {
 	d := n.disk.bytes
-	group := n.disk.pending[:n.disk.group]
-	d.crashAt = d.ops + 1 + int(below(w.rng.at(forGroup, uint64(n.index), n.disk.syncs), 3))
-	_ = w.persistBytes(n, group) // that it fails is the point
-	d.doubt = append(d.doubt[:0], group...)
+	if d.log == nil {
+		return // it died before its log was open
+	}
+	crash := func(id, number uint64) {
+		d.crashAt = d.ops + 1 + int(below(w.rng.at(forGroup, id, number), crashOps))
+	}
+	if n.disk.saving != nil {
+		crash(snapshotID|uint64(n.index), uint64(n.disk.saving.Slot))
+		_ = w.saveBytes(n) // that it fails is the point
+	}
+	if n.disk.syncing {
+		crash(uint64(n.index), n.disk.syncs)
+		_ = w.persistBytes(n)
+	}
 	d.crashAt = 0
 	if n.powerless > 0 || w.rng.at(forTorn, uint64(n.index), n.disk.syncs)&1 == 0 {
 		d.reboot()
@@ -304,41 +363,87 @@ func (w *World) crashBytes(n *node) {
 	d.log = nil
 }
 
-// recoverBytes opens the log and compares it with what must be in it.
-func (w *World) recoverBytes(n *node) (protocol.Recovered, error) {
-	d := n.disk.bytes
-	var recovered protocol.Recovered
+// crashOps is within how many operations of the file system a crash happens: a sync needs two or three, a new log some
+// more.
+const crashOps = 8
+
+// recoverBytes opens log and snapshot, compares them with what must be in them, and finds out how far the disk had come.
+func (w *World) recoverBytes(n *node) error {
+	b, d := n.disk.bytes, &n.disk
 	count := 0
-	log, _, err := wal.Open(d, dataDir, wal.Identity{Cluster: "sim", Node: uint16(n.index + 1)}, wal.Options{},
+	nonce := uint32(w.rng.at(forTorn, uint64(n.index)<<32|uint64(n.life), 1))
+	log, info, err := wal.Open(b, dataDir, b.identity(), wal.Options{Nonce: func() uint32 { nonce++; return nonce }},
 		func(_ wal.Position, payload []byte) error {
-			rec, err := wire.DecodeRecord(payload)
-			if err == nil {
-				count++
-				recovered.Apply(rec)
-			}
+			_, err := wire.DecodeRecord(payload)
+			count++
 			return err
 		})
 	if err != nil {
-		return recovered, err
+		return err
 	}
-	d.log = log
-	switch known := len(n.disk.records); count {
-	case known + len(d.doubt):
-		for i := range d.doubt {
-			w.ghost.synced(n, &d.doubt[i])
+	b.log = log
+	if err := w.recoverSnapshot(n); err != nil {
+		return err
+	}
+	for done, parts := 0, d.parts(); done <= parts; done++ {
+		if base, records := d.after(done); uint64(base) == info.Base && records == count {
+			if done < parts {
+				w.stats.TornGroups++
+			}
+			w.persist(n, done)
+			d.abandon()
+			return nil
 		}
-		n.disk.records = append(n.disk.records, d.doubt...)
-	case known:
-		w.stats.TornGroups++
-	default:
-		return recovered, fmt.Errorf("log has %d records, and %d were synced (and %d more may be there)", count, known,
-			len(d.doubt))
 	}
-	d.doubt = d.doubt[:0]
-	return recovered, nil
+	return fmt.Errorf("log rests on slot %d and has %d records; on slot %d there were %d, and %d more being written",
+		info.Base, count, d.base, len(d.records), d.group)
 }
 
-// rotBytes flips a bit of the log.
+// after is what the log rests on, and how many records it has, when the first of the parts are done.
+func (d *disk) after(parts int) (base protocol.Slot, records int) {
+	base, records = d.base, len(d.records)
+	taken, turned := 0, 0
+	for range parts {
+		next := d.group
+		if turned < d.groupTurns {
+			next = d.turns[turned].behind
+		}
+		if taken == next {
+			to := d.turns[turned].to
+			base, records = to.Slot, len(to.Records)
+			turned++
+			continue
+		}
+		records += next - taken
+		taken = next
+	}
+	return base, records
+}
+
+// recoverSnapshot reads the snapshot: the last one, or the one that was being written.
+func (w *World) recoverSnapshot(n *node) error {
+	b, d := n.disk.bytes, &n.disk
+	number, payload, err := wal.ReadSnapshot(b, dataDir, b.identity())
+	if errors.Is(err, os.ErrNotExist) && d.snapshot == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, err := wire.DecodeSnapshot(payload)
+	if err != nil {
+		return err
+	}
+	for _, known := range []*protocol.Snapshot{d.snapshot, d.saving} {
+		if known != nil && uint64(known.Slot) == number && known.Slot == s.Slot && bytes.Equal(known.State, s.State) {
+			d.snapshot = s
+			return nil
+		}
+	}
+	return fmt.Errorf("snapshot %d is neither the last that was written nor the one that was being written", number)
+}
+
+// rotBytes flips a bit in every file.
 func (w *World) rotBytes(n *node) {
 	d := n.disk.bytes
 	if d == nil {

@@ -259,6 +259,11 @@ func (p *Plan) drawNode(d *dice, s style) {
 	o.Window = pick(d, 1, 2, 8, 64)
 	o.BatchMax = pick(d, 1, 2, 128)
 	o.CatchupChunk = pick(d, 2, 16, 256)
+	if d.chance(70) {
+		o.SnapshotEntries = pick(d, 5, 20, 60)
+		o.SnapshotKeep = pick(d, multipaxos.SnapshotOff, 2, 5)
+		o.SnapshotChunk = pick(d, 200, 1<<20)
+	}
 	if d.chance(25) {
 		o.PromiseGrace = min(o.ElectionTimeout/4, 10*ms)
 	}

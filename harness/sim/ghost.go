@@ -54,6 +54,7 @@ type nodeGhost struct {
 	promised protocol.Ballot // the highest that ever left the node
 	accepted []protocol.Ballot
 	applied  protocol.Slot // of this incarnation
+	first    protocol.Slot // what is below is in a snapshot; zero when there is none
 }
 
 // slotsMax is where a slot's number is taken for a defect. Runs are shorter.
@@ -255,6 +256,11 @@ func (g *ghost) observed(n *node, fx *protocol.Effects) {
 		case protocol.ObservedApplied:
 			applied = true
 			g.applied(n, o)
+		case protocol.ObservedSnapshotInstalled, protocol.ObservedSnapshotRestored:
+			applied = true
+			g.skipped(n, o)
+		case protocol.ObservedSnapshotTaken:
+			g.nodes[n.index].first = o.First
 		case protocol.ObservedRecovered:
 			g.recovered(n, o)
 		case protocol.ObservedCaughtUp:
@@ -303,6 +309,24 @@ func (g *ghost) applied(n *node, o *protocol.Observation) {
 	me.applied = o.Slot
 }
 
+// skipped checks that a snapshot which takes the place of a node's state covers only what is chosen, and more than what
+// the node has applied.
+func (g *ghost) skipped(n *node, o *protocol.Observation) {
+	me := &g.nodes[n.index]
+	v := Violation{Invariant: invariantPrefix, Node: n.index + 1, Slot: o.Slot, Ballot: o.Ballot}
+	switch {
+	case o.Slot > g.model.folded:
+		v.Invariant, v.Message = invariantJustified, "a snapshot covers slots that are not chosen"
+		g.violated(v)
+	case o.Slot <= me.applied:
+		v.Message = "the node goes back to a snapshot from slot " + decimal(uint64(me.applied))
+		g.violated(v)
+	}
+	if me.applied, me.first = o.Slot, o.Slot+1; o.Kind == protocol.ObservedSnapshotInstalled {
+		g.w.stats.Installed++
+	}
+}
+
 // hashes checks that nodes which have applied the same are in the same state.
 func (g *ghost) hashes(n *node) {
 	status := n.machine.Status(n.clock.reading(g.w.now))
@@ -321,7 +345,9 @@ func (g *ghost) hashes(n *node) {
 }
 
 // booted is told of an incarnation and of what it finds in its log.
-func (g *ghost) booted(n *node, _ protocol.Recovered) { g.nodes[n.index].applied = 0 }
+func (g *ghost) booted(n *node, _ protocol.Recovered) {
+	g.nodes[n.index].applied, g.nodes[n.index].first = 0, 0
+}
 
 // recovered checks that a restarted node knows what it has promised.
 func (g *ghost) recovered(n *node, o *protocol.Observation) {

@@ -120,6 +120,9 @@ func (g *ghost) promises(n *node, me *nodeGhost, msg *protocol.Message) {
 // accepts checks that what a node says it has accepted is on its disk.
 func (g *ghost) accepts(n *node, me *nodeGhost, msg *protocol.Message) {
 	for slot := msg.First; slot <= msg.Last && slot <= slotsMax; slot++ {
+		if slot < me.first {
+			continue // a value is chosen there, so that the vote decides nothing
+		}
 		if slot == 0 || int(slot) > len(me.accepted) || me.accepted[slot-1].Less(msg.Ballot) {
 			g.violated(Violation{
 				Invariant: invariantDurable, Node: n.index + 1, Slot: slot, Ballot: msg.Ballot,

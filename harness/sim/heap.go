@@ -7,17 +7,18 @@ type eventKind uint8
 
 // What can happen in a world.
 const (
-	eventMessage  eventKind = iota + 1 // a message arrives: sub is the sender, gen the connection, arg its place
-	eventTimer                         // a machine's timer is due: sub is which, gen its setting
-	eventSync                          // a disk has done a sync: gen is the incarnation
-	eventSynced                        // the process is told of it: arg is the last record
-	eventRequest                       // a client's request arrives at its node: arg is the call
-	eventAnswer                        // an answer arrives at its client: arg is the call
-	eventTimeout                       // a client may have lost patience
-	eventThink                         // a client has thought of something: gen is its phase
-	eventFault                         // a fault begins: arg is its place in the plan
-	eventHeal                          // a fault ends
-	eventRestart                       // a node is started: gen is the incarnation that ended
+	eventMessage eventKind = iota + 1 // a message arrives: sub is the sender, gen the connection, arg its place
+	eventTimer                        // a machine's timer is due: sub is which, gen its setting
+	eventSync                         // a disk has done a sync: gen is the incarnation
+	eventSynced                       // the process is told of it: arg is the last record
+	eventSaved                        // a disk has written a snapshot: gen is the incarnation, arg the slot
+	eventRequest                      // a client's request arrives at its node: arg is the call
+	eventAnswer                       // an answer arrives at its client: arg is the call
+	eventTimeout                      // a client may have lost patience
+	eventThink                        // a client has thought of something: gen is its phase
+	eventFault                        // a fault begins: arg is its place in the plan
+	eventHeal                         // a fault ends
+	eventRestart                      // a node is started: gen is the incarnation that ended
 )
 
 // event is one thing that happens. It is a plain value, so that the heap of them is one piece of memory.

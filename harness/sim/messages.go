@@ -19,7 +19,9 @@ const poolBlock = 64
 
 func (p *messagePool) reset() { p.idle, p.used = p.idle[:0], 0 }
 
-func (p *messagePool) at(slot uint32) *protocol.Message { return &p.blocks[slot/poolBlock][slot%poolBlock] }
+func (p *messagePool) at(slot uint32) *protocol.Message {
+	return &p.blocks[slot/poolBlock][slot%poolBlock]
+}
 
 // take returns a place for a message.
 func (p *messagePool) take() uint32 {

@@ -292,9 +292,8 @@ func (w *World) execute(n *node, fx *protocol.Effects) {
 		return
 	}
 	left := w.crashPoint(n, fx)
-	if len(fx.Records) > 0 {
-		n.written += protocol.WriteSeq(len(fx.Records))
-		w.append(n, fx.Records)
+	if len(fx.Records) > 0 || fx.Snapshot != nil || fx.Compaction != nil {
+		w.write(n, fx)
 		if !n.up { // the disk is full
 			return
 		}

@@ -25,6 +25,10 @@ type Stats struct {
 	TornGroups uint64 `json:"torn_groups"` // lost in a crash, as they were being written
 	DiskErrors uint64 `json:"disk_errors"`
 
+	Snapshots   uint64 `json:"snapshots"`   // written
+	Installed   uint64 `json:"installed"`   // that came from a peer
+	Compactions uint64 `json:"compactions"` // of logs
+
 	Crashes  uint64 `json:"crashes"`
 	Restarts uint64 `json:"restarts"`
 	Refused  uint64 `json:"refused"` // starts that failed because of the disk
@@ -51,12 +55,12 @@ func (s *Stats) Add(o *Stats) {
 	}
 }
 
-func (s *Stats) fields() [29]*uint64 {
+func (s *Stats) fields() [31]*uint64 {
 	return [...]*uint64{
 		&s.Events, &s.Steps, &s.Sent, &s.Delivered, &s.Lost, &s.Cut, &s.Duplicated, &s.Corrupted, &s.Encoded, &s.Released,
 		&s.Resets, &s.Syncs, &s.TornGroups, &s.DiskErrors, &s.Crashes, &s.Restarts, &s.Refused, &s.Faults, &s.Elections,
 		&s.Deposed, &s.CaughtUp, &s.Leases, &s.LeasesLost, &s.OK, &s.Failed, &s.Unknown, &s.Reads, &s.Retries,
-		new(uint64),
+		&s.Snapshots, &s.Installed, &s.Compactions,
 	}
 }
 

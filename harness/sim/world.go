@@ -254,6 +254,8 @@ func (w *World) happen(e *event) {
 		w.syncDone(n, e)
 	case eventSynced:
 		w.synced(n, e)
+	case eventSaved:
+		w.saveDone(n, e)
 	case eventRequest:
 		w.requested(n, e)
 	case eventAnswer:
