@@ -277,11 +277,6 @@ func (w *World) judge(n *node, asked *request, r *protocol.Reply) {
 		w.ghost.served(n, asked, r, reads == multipaxos.ReadsLog, reads == multipaxos.ReadsLocal)
 	case r.Outcome == protocol.OutcomeOK:
 		w.ghost.acknowledged(n, asked, r)
-	case r.Outcome == protocol.OutcomeFail && !read:
-		// An earlier attempt may have been executed, and this one still have failed.
-		if c := &w.clients[asked.client]; c.call == asked.call && c.attempt == 1 {
-			w.ghost.model.tellFailed(&asked.command, n.index+1)
-		}
 	}
 }
 
@@ -431,6 +426,9 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 		}
 	case history.Fail:
 		w.stats.Failed++
+		if op.Op.Func.Mutates() {
+			w.ghost.model.tellFailed(&c.command, c.node+1)
+		}
 		pause = failPause
 	default:
 		w.stats.Unknown++

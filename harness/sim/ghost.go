@@ -268,7 +268,7 @@ func (g *ghost) observed(n *node, fx *protocol.Effects) {
 		case protocol.ObservedDeposed:
 			g.w.stats.Deposed++
 		default:
-			g.observedLease(n, o)
+			g.observedLease(n, o, fx.Sends)
 		}
 	}
 	if applied && g.w.violation == nil {
@@ -344,9 +344,16 @@ func (g *ghost) hashes(n *node) {
 	}
 }
 
-// booted is told of an incarnation and of what it finds in its log.
-func (g *ghost) booted(n *node, _ protocol.Recovered) {
-	g.nodes[n.index].applied, g.nodes[n.index].first = 0, 0
+// booted is told of a new incarnation.
+//
+// A grant outlives the crash of its granter, unless the granter has learned meanwhile of values chosen in a higher
+// ballot: that this one was elected proves the lease to be over, and the promise of it is what the restart finds.
+func (g *ghost) booted(n *node) {
+	me := &g.nodes[n.index]
+	me.applied, me.first = 0, 0
+	if g.lease.grants[n.index].ballot.Less(me.onDisk) {
+		g.lease.grants[n.index] = grantGhost{}
+	}
 }
 
 // recovered checks that a restarted node knows what it has promised.

@@ -12,7 +12,9 @@ import (
 type leaseGhost struct {
 	elected  protocol.Ballot // the highest ballot that a majority has promised to its candidate
 	believes [nodesMax]belief
-	grants   [nodesMax]grantGhost
+	grants   [nodesMax]grantGhost          // that have left their node
+	made     map[grantKey]grantGhost       // those that wait for the disk, too
+	freed    [nodesMax]protocol.Ballot     // nothing is owed in this ballot or below, however late a grant leaves
 	asking   [nodesMax]int64               // until when the node's latest ask would have the lease last
 	asked    map[protocol.Ballot]int64     // the latest that any ask would
 	asks     map[ask]int64                 // the same as asking, by the heartbeat that asked
@@ -22,6 +24,12 @@ type leaseGhost struct {
 type ask struct {
 	ballot protocol.Ballot
 	seq    uint64
+}
+
+// grantKey is a grant as the answer to a heartbeat.
+type grantKey struct {
+	node int
+	ask  ask
 }
 
 // belief is a lease that a node takes for its own.
@@ -39,12 +47,13 @@ type grantGhost struct {
 func (l *leaseGhost) reset() {
 	if l.asked == nil {
 		l.asked, l.asks = make(map[protocol.Ballot]int64), make(map[ask]int64)
-		l.granted = make(map[protocol.Ballot]*[9]int64)
+		l.granted, l.made = make(map[protocol.Ballot]*[9]int64), make(map[grantKey]grantGhost)
 	}
+	clear(l.made)
 	clear(l.asked)
 	clear(l.asks)
 	clear(l.granted)
-	*l = leaseGhost{asked: l.asked, asks: l.asks, granted: l.granted}
+	*l = leaseGhost{asked: l.asked, asks: l.asks, granted: l.granted, made: l.made}
 }
 
 // leaseClock is what the node's clock for leases shows.
@@ -55,8 +64,8 @@ func (w *World) leaseClock(n *node) int64 {
 	return int64(n.clock.monoAt(w.now))
 }
 
-// observedLease is told what a node says about leases.
-func (g *ghost) observedLease(n *node, o *protocol.Observation) {
+// observedLease is told what a node says about leases, and what it is about to send.
+func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol.Send) {
 	l := &g.lease
 	switch o.Kind {
 	case protocol.ObservedLeaseAsked:
@@ -64,10 +73,15 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation) {
 		l.asked[o.Ballot] = max(l.asked[o.Ballot], o.Until) // a wall clock may have gone back since
 	case protocol.ObservedLeaseGranted:
 		if g.w.plan.Node.Lease == multipaxos.LeaseRate {
-			l.grants[n.index] = grantGhost{o.Ballot, g.w.now + g.fastest(o.Until-int64(n.clock.monoAt(g.w.now)))}
+			owed := grantGhost{o.Ballot, g.w.now + g.fastest(o.Until-int64(n.clock.monoAt(g.w.now)))}
+			for i := range sends {
+				if m := &sends[i].Message; m.Kind == protocol.MsgHeartbeatAck && m.Ballot == o.Ballot {
+					l.made[grantKey{n.index, ask{m.Ballot, m.Seq}}] = owed
+				}
+			}
 		}
 	case protocol.ObservedLeaseFreed:
-		l.grants[n.index] = grantGhost{}
+		l.grants[n.index], l.freed[n.index] = grantGhost{}, o.Ballot
 	case protocol.ObservedLeaseHeld, protocol.ObservedLeaseRenewed:
 		g.w.stats.Leases++
 		l.believes[n.index] = belief{o.Ballot, o.Until}
@@ -143,12 +157,16 @@ func (g *ghost) noteLease(n *node, msg *protocol.Message) {
 	case protocol.LeaseAsk, protocol.LeaseExtend:
 		l.asks[ask{msg.Ballot, msg.Seq}] = l.asking[n.index]
 	case protocol.LeaseGranted, protocol.LeaseExtended:
+		at := ask{msg.Ballot, msg.Seq}
+		if owed, ok := l.made[grantKey{n.index, at}]; ok && l.freed[n.index].Less(msg.Ballot) {
+			l.grants[n.index] = owed // nobody was owed anything before this has left
+		}
 		members := l.granted[msg.Ballot]
 		if members == nil {
 			members = new([9]int64)
 			l.granted[msg.Ballot] = members
 		}
-		members[n.index] = max(members[n.index], l.asks[ask{msg.Ballot, msg.Seq}])
+		members[n.index] = max(members[n.index], l.asks[at])
 	}
 }
 

@@ -96,7 +96,7 @@ func (w *World) boot(n *node) {
 		return
 	}
 	w.reconnect(n)
-	w.ghost.booted(n, recovered)
+	w.ghost.booted(n)
 	w.trace.started(w.now, n)
 	if n.life > 1 {
 		w.stats.Restarts++
