@@ -36,7 +36,7 @@ func (o DrawOptions) withDefaults() DrawOptions {
 		}
 	}
 	if o.Kinds == nil {
-		o.Kinds = Kinds()
+		o.Kinds = allKinds
 	}
 	if o.Length == 0 {
 		o.Length = 2 * time.Second
@@ -64,7 +64,9 @@ func (o DrawOptions) Validate() error {
 		}
 	}
 	for _, kind := range o.Kinds {
-		check(slices.Contains(Kinds(), kind), "unknown kind of fault %q (there are %s)", kind, strings.Join(Kinds(), ", "))
+		if !slices.Contains(allKinds, kind) {
+			check(false, "unknown kind of fault %q (there are %s)", kind, strings.Join(allKinds, ", "))
+		}
 	}
 	check(o.Length >= time.Second && o.Length <= lengthMax, "length: %v; want 1s to %v", o.Length, lengthMax)
 	if o.Style != "" {
@@ -83,8 +85,9 @@ func (o DrawOptions) Validate() error {
 }
 
 // Kinds lists the kinds of faults that plans are made of: those of the schedule file, then those of this package.
-func Kinds() []string {
-	var kinds []string
+func Kinds() []string { return slices.Clone(allKinds) }
+
+var allKinds = func() (kinds []string) {
 	for _, k := range nemesis.Kinds() {
 		kinds = append(kinds, k.Name)
 	}
@@ -92,7 +95,10 @@ func Kinds() []string {
 		kinds = append(kinds, string(k))
 	}
 	return kinds
-}
+}()
+
+// scheduleKinds are those of the schedule file alone.
+var scheduleKinds = allKinds[:len(allKinds)-len(FaultKinds())]
 
 // style is a way to draw plans.
 type style struct {
@@ -327,9 +333,9 @@ func (p *Plan) drawKinds(d *dice, s style, wanted []string) []string {
 // drawSchedule plans the faults that a lab can play too.
 func (p *Plan) drawSchedule(n int, kinds []string) error {
 	wanted := []string{}
-	for _, k := range nemesis.Kinds() {
-		if slices.Contains(kinds, k.Name) {
-			wanted = append(wanted, k.Name)
+	for _, k := range scheduleKinds {
+		if slices.Contains(kinds, k) {
+			wanted = append(wanted, k)
 		}
 	}
 	schedule, err := nemesis.Plan(nemesis.PlanOptions{
