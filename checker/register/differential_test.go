@@ -13,7 +13,7 @@ import (
 
 // differentialHistories is how many random histories the deciders are compared on; REGISTER_HISTORIES sets another
 // number, and REGISTER_SEED another seed than the time of day.
-const differentialHistories = 40_000
+const differentialHistories = 20_000
 
 func fromEnvironment(t *testing.T, name string, otherwise uint64) uint64 {
 	t.Helper()
