@@ -93,11 +93,16 @@ func (m *Monitor) Decision() Decision {
 // Reason says why the Monitor abstained or objected, in terms of values.
 func (m *Monitor) Reason() string { return m.reason }
 
-// Invoke begins an operation. Of op only Kind (Read, Write or CAS), Call, Writes, and for a CAS Sees and Absent matter.
-func (m *Monitor) Invoke(op *Op) Ticket {
+// begun makes a zero Monitor usable.
+func (m *Monitor) begun() {
 	if m.segs.items == nil {
 		m.Reset()
 	}
+}
+
+// Invoke begins an operation. Of op only Kind (Read, Write or CAS), Call, Writes, and for a CAS Sees and Absent matter.
+func (m *Monitor) Invoke(op *Op) Ticket {
+	m.begun()
 	if m.decision != Valid {
 		return none
 	}
@@ -138,13 +143,13 @@ func (m *Monitor) Done(t Ticket, at int64) bool {
 func (m *Monitor) Found(t Ticket, at, value int64) bool {
 	if m.decision == Valid {
 		m.now = at
-		v := m.values.find(value)
 		if o := &m.ops.items[t]; o.kind == CAS {
 			if s := &m.segs.items[o.segment]; !s.absent && s.expect == value {
 				m.object("a CAS found %d, which it expected, and did not match", value)
 			}
 		}
-		m.saw(t, v, value)
+		m.withdraw(t) // before the value is looked up: nobody sees what an operation did not write, not even itself
+		m.saw(t, m.values.find(value), value)
 	}
 	return m.decision == Valid
 }
@@ -156,9 +161,28 @@ func (m *Monitor) FoundNothing(t Ticket, at int64) bool {
 		if o := &m.ops.items[t]; o.kind == CAS && m.segs.items[o.segment].absent {
 			m.object("a CAS found nothing, as it expected, and did not match")
 		}
+		m.withdraw(t)
+		if m.absent == none {
+			m.object("the register was seen absent, but had certainly been written long ago")
+		}
 		m.saw(t, m.absent, 0)
 	}
 	return m.decision == Valid
+}
+
+// Impossible completes an operation with an answer that no register ever gives.
+func (m *Monitor) Impossible(_ Ticket, at int64) bool {
+	m.now = at
+	m.object("an answer is impossible")
+	return m.decision == Valid
+}
+
+// Abstain makes the Monitor decide nothing more, because something happened that it does not cover.
+func (m *Monitor) Abstain(reason string) {
+	if m.Decision() == Valid {
+		m.begun()
+		m.decision, m.reason = Abstained, reason
+	}
 }
 
 // Fail completes an operation that certainly had no effect, or a Read without an answer.
@@ -187,7 +211,6 @@ func (m *Monitor) object(format string, args ...any) {
 
 // saw completes an operation that saw segment v.
 func (m *Monitor) saw(t Ticket, v int32, value int64) {
-	m.withdraw(t)
 	if v == none {
 		m.object("%d was seen, which was never written or certainly replaced long ago", value)
 	}
