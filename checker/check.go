@@ -102,13 +102,16 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		results[r.Key] = r
 	}
 	var findings []verdict.Finding
-	operations, longest, unknown := 0, 0, 0
+	operations, longest, unknown, proven := 0, 0, 0, 0
 	for _, k := range keys {
 		operations += len(k.Ops)
 		longest = max(longest, len(k.Ops))
 		r, ok := results[k.Key]
 		if !ok {
 			r = KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+		}
+		if r.By == ByOrder && r.Status != verdict.Unknown {
+			proven++
 		}
 		switch r.Status {
 		case verdict.Violated:
@@ -133,7 +136,8 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	case operations == 0:
 		c.Status = verdict.None
 	}
-	c.Detail = fmt.Sprintf("%s, %s, longest key %d", count(len(keys), "key"), count(operations, "operation"), longest)
+	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d decided by order, with proof, the others by search",
+		count(len(keys), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))

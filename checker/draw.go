@@ -19,9 +19,9 @@ const (
 	pictureOpsWanted = 60
 )
 
-// draw makes an HTML page of the operations around a violation: up to the one that no order can explain, with the
-// faults that were in effect. It returns nil if there is nothing to draw or the deadline does not allow it.
-func draw(model porcupine.Model, key KeyHistory, e *Explanation, windows []history.FaultWindow,
+// draw makes an HTML page of the operations around a violation, which [pictureOps] chose, with the faults that were in
+// effect. It returns nil if there is nothing to draw or the deadline does not allow it.
+func draw(model porcupine.Model, ops []history.Operation, e *Explanation, windows []history.FaultWindow,
 	deadline time.Time,
 ) (page []byte) {
 	if e == nil {
@@ -33,7 +33,6 @@ func draw(model porcupine.Model, key KeyHistory, e *Explanation, windows []histo
 			page = nil
 		}
 	}()
-	ops := pictureOps(key.Ops, e)
 	left := time.Until(deadline)
 	if len(ops) == 0 || left <= 0 {
 		return nil
@@ -79,6 +78,9 @@ func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
 		}
 	}
 	old := slices.DeleteFunc(values(prefix), func(v int64) bool { return core[v] })
+	if n := len(old) - pictureOpsWanted; n > 0 { // every value has an operation
+		prefix, old = withoutValues(prefix, old[:n]), old[n:]
+	}
 	for n := 1; len(prefix) > pictureOpsWanted && n <= len(old); n++ {
 		if n == len(old) || n%4 == 0 {
 			prefix = withoutValues(prefix, old[:n])

@@ -35,6 +35,11 @@ func SplitByKey(ops []history.Operation) []KeyHistory {
 // cost estimates how long a search takes: proportional to the operations, and 1.8 times as long for each further one
 // that overlaps (measured with Porcupine on registers with unique values). Only its order matters.
 func (k KeyHistory) cost() float64 {
+	return float64(len(k.Ops)) * math.Pow(1.8, float64(min(k.overlap(), 200)))
+}
+
+// overlap is the greatest number of operations that may be under way at once, updates of unknown outcome forever.
+func (k KeyHistory) overlap() int {
 	type edge struct {
 		at   int64
 		call bool
@@ -56,5 +61,5 @@ func (k KeyHistory) cost() float64 {
 			open--
 		}
 	}
-	return float64(len(k.Ops)) * math.Pow(1.8, float64(min(most, 200)))
+	return most
 }
