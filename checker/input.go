@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // Input is all that a verdict is made from.
@@ -15,6 +16,12 @@ type Input struct {
 	FaultsErr  error // why the fault log could not be read, if it could not
 	Nodes      []NodeObservations
 	Facts      Facts
+
+	// Watched says that somebody saw the state of every node in true time, and Broken which rules were seen broken. The
+	// error says why that cannot be read.
+	Watched    bool
+	Broken     []verdict.Finding
+	WatchedErr error
 
 	// Linearizability is what [RunWorker] or [Linearize] decided on the keys of History.
 	Linearizability Linearizability

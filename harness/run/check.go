@@ -55,6 +55,10 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 func checkInput(dir results.Run, m *results.Manifest) checker.Input {
 	in := checker.Input{Run: dir.Name(), Facts: facts(m)}
 	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
+	watched, err := dir.LoadInvariants()
+	if in.WatchedErr = err; watched != nil {
+		in.Watched, in.Broken = true, watched.Findings
+	}
 	if m.Reached(results.StateRunning) {
 		in.History, in.HistoryErr = history.ReadFile(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())

@@ -426,3 +426,24 @@ func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
 	}
 	return true
 }
+
+// ParseKinds reads a list of kinds as the command line has it: names of [Kinds], or all, or none.
+func ParseKinds(list string) ([]string, error) {
+	switch strings.TrimSpace(list) {
+	case "all":
+		return nil, nil
+	case "none":
+		return []string{}, nil
+	}
+	var kinds []string
+	var problems []error
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		if !slices.Contains(allKinds, word) {
+			problems = append(problems, fmt.Errorf("unknown kind of fault %q (there are %s, all, none)", word,
+				strings.Join(allKinds, ", ")))
+		}
+		kinds = append(kinds, word)
+	}
+	return kinds, errors.Join(problems...)
+}

@@ -87,6 +87,13 @@ type Result struct {
 
 // finish judges what the clients saw, and puts the result together.
 func (w *World) finish() Result {
+	if w.opts.Record { // what stopped the run has ended its faults, too
+		for i := range w.faults {
+			if w.faults[i].on {
+				w.recordHeal(i)
+			}
+		}
+	}
 	r := Result{
 		Seed: w.plan.Seed, Hash: w.hash, Simulated: w.now, Stats: w.stats, History: w.ops, Faults: w.faultLog,
 		Trace: w.trace,

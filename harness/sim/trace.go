@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"elenchus/node/clock"
 	"elenchus/node/protocol"
 	"elenchus/results/history"
 )
@@ -44,7 +45,9 @@ type Moment struct {
 	Op      history.Op
 	Result  history.Result
 	Outcome history.Type
-	Why     string // of a loss, a crash, or an outcome
+	Life    int           // of a node: which incarnation
+	Clock   clock.Reading // of an observation: what the node's clocks showed
+	Why     string        // of a loss, a crash, or an outcome
 }
 
 func (t *Trace) add(m Moment) { t.Moments = append(t.Moments, m) }
@@ -70,14 +73,16 @@ func (t *Trace) observed(at time.Duration, n *node, o *protocol.Observation) {
 	if t == nil {
 		return
 	}
-	t.add(Moment{At: at, Kind: MomentObserved, Node: n.index + 1, Seen: *o})
+	t.add(Moment{
+		At: at, Kind: MomentObserved, Node: n.index + 1, Seen: *o, Life: int(n.life), Clock: n.clock.reading(at),
+	})
 }
 
 func (t *Trace) process(at time.Duration, kind MomentKind, n *node, why string) {
 	if t == nil {
 		return
 	}
-	t.add(Moment{At: at, Kind: kind, Node: n.index + 1, Why: why})
+	t.add(Moment{At: at, Kind: kind, Node: n.index + 1, Life: int(n.life), Why: why})
 }
 
 func (t *Trace) started(at time.Duration, n *node) { t.process(at, MomentStarted, n, "") }
