@@ -3,20 +3,9 @@ package sim
 import (
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"testing"
 	"time"
 )
-
-// cpuTime is the processor time that this process has used: what others do on the machine does not count.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // benchmark plays runs of the options, one after the other, and reports what a campaign is measured by.
 func benchmark(b *testing.B, o DrawOptions, c Checker) {
@@ -27,7 +16,7 @@ func benchmark(b *testing.B, o DrawOptions, c Checker) {
 	b.ReportAllocs()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	begun := cpuTime(b)
+	begun := processTime(b)
 	for i := 0; b.Loop(); i++ {
 		p, err := Draw(uint64(i+1), o)
 		if err != nil {
@@ -41,7 +30,7 @@ func benchmark(b *testing.B, o DrawOptions, c Checker) {
 		simulated += r.Simulated
 	}
 	runtime.ReadMemStats(&after)
-	seconds := (cpuTime(b) - begun).Seconds()
+	seconds := (processTime(b) - begun).Seconds()
 	b.ReportMetric(float64(total.Events)/seconds/1e6, "Mevents/s")
 	b.ReportMetric(seconds/float64(total.Events)*1e9, "ns/event")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(total.Events), "allocs/event")

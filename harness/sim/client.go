@@ -21,6 +21,8 @@ type client struct {
 	seq     uint64
 	nth     uint64 // operations so far, over all processes
 
+	fails int // in a row
+
 	busy     bool
 	op       int // the operation's place in the history
 	command  register.Command
@@ -55,8 +57,12 @@ type request struct {
 // clientBits is how many bits of a call's number say which client it is.
 const clientBits = 8
 
-// failPause is how long a client rests after a definite failure, besides thinking.
-const failPause = 10 * time.Millisecond
+// A client rests after a definite failure, besides thinking: a node that is down refuses at once, and its client must
+// not do most of what happens in a run. The pause doubles with every failure in a row.
+const (
+	failPause    = 5 * time.Millisecond
+	failPauseMax = 160 * time.Millisecond
+)
 
 // addClient makes a client of the node.
 func (w *World) addClient(worker, node int) *client {
@@ -421,6 +427,7 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 	switch outcome {
 	case history.OK:
 		w.stats.OK++
+		c.fails = 0
 		if op.Op.Func == history.Read {
 			w.stats.Reads++
 		}
@@ -429,7 +436,8 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 		if op.Op.Func.Mutates() {
 			w.ghost.model.tellFailed(&c.command, c.node+1)
 		}
-		pause = failPause
+		pause = min(failPause<<min(c.fails, 8), failPauseMax)
+		c.fails++
 	default:
 		w.stats.Unknown++
 		w.newProcess(c)

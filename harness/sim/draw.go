@@ -242,9 +242,9 @@ func (p *Plan) drawDisk(d *dice, s style) {
 func (p *Plan) drawNode(d *dice, s style) {
 	o := &p.Node
 	round := 2*(p.Network.Delay+p.Network.Jitter+p.Network.Skew) + 2*(p.Disk.Sync+p.Disk.Jitter)
-	o.LeaseTerm = pick(d, 200*ms, 400*ms, 800*ms)
+	o.LeaseTerm = pick(d, 100*ms, 200*ms, 400*ms, 800*ms)
 	o.LeaseRenew = o.LeaseTerm / time.Duration(2+d.below(4))
-	o.ElectionTimeout = max(o.LeaseRenew+pick(d, 10*ms, 50*ms, 200*ms), 3*round)
+	o.ElectionTimeout = max(o.LeaseRenew+pick(d, 10*ms, 30*ms, 100*ms), 3*round)
 	o.HeartbeatInterval = min(o.ElectionTimeout/3, 60*ms)
 	o.BackoffMin = max(pick(d, 5*ms, 20*ms, 100*ms), round)
 	o.BackoffMax = 8 * o.BackoffMin
@@ -348,31 +348,45 @@ func (p *Plan) drawSchedule(n int, kinds []string) error {
 	return nil
 }
 
-// drawFaults plans the others.
+// drawFaults plans the others: some, of the kinds that were taken in. Too many at once would hide one another, and leave
+// nobody who answers.
 func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
-	n := p.Nodes()
-	minority := (n - 1) / 2
-	lost := 0 // disks
+	var own []FaultKind
 	for _, kind := range FaultKinds() {
-		if !slices.Contains(kinds, string(kind)) {
-			continue
-		}
-		for range 1 + d.below(2) {
-			f := Fault{ID: fmt.Sprintf("s%d", len(p.Faults)+1), Kind: kind}
-			f.At = d.within(p.Length/20, p.Length*9/10).Round(us)
-			f.For = min(d.within(p.Node.ElectionTimeout/8, 2*p.Node.ElectionTimeout), p.Length-f.At).Round(us)
-			f.Targets = p.drawTargets(d, kind)
-			if !p.drawAmount(d, &f, outside) {
-				continue
-			}
-			if kind == FaultDiskRot || kind == FaultDiskWipe {
-				if lost++; lost > minority && !outside {
-					continue
-				}
-			}
-			p.Faults = append(p.Faults, f)
+		if slices.Contains(kinds, string(kind)) {
+			own = append(own, kind)
 		}
 	}
+	if len(own) == 0 {
+		return
+	}
+	lost, minority := 0, (p.Nodes()-1)/2 // disks
+	for range pick(d, 1, 2, 2, 4, 4, 8) {
+		f := Fault{ID: fmt.Sprintf("s%d", len(p.Faults)+1), Kind: pick(d, own...)}
+		f.At = d.within(p.Length/20, p.Length*9/10).Round(us)
+		f.For = min(d.within(p.Node.ElectionTimeout/8, f.longest(p)), p.Length-f.At).Round(us)
+		f.Targets = p.drawTargets(d, f.Kind)
+		if !p.drawAmount(d, &f, outside) {
+			continue
+		}
+		if f.Kind == FaultDiskRot || f.Kind == FaultDiskWipe {
+			if lost++; lost > minority && !outside {
+				continue
+			}
+		}
+		p.Faults = append(p.Faults, f)
+	}
+}
+
+// longest is how long a fault of the kind may last: not so long that the run is about nothing else.
+func (f *Fault) longest(p *Plan) time.Duration {
+	switch f.Kind {
+	case FaultCrash, FaultDiskFull:
+		return p.Node.ElectionTimeout
+	case FaultClockRate, FaultDuplicate, FaultCorrupt, FaultDelay:
+		return p.Length
+	}
+	return 2 * p.Node.ElectionTimeout
 }
 
 func (p *Plan) drawTargets(d *dice, kind FaultKind) []string {
