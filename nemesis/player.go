@@ -66,6 +66,7 @@ type activity struct {
 	deed  deed
 
 	mu       sync.Mutex // held while it is being reverted
+	checked  bool       // whether it lasted: once, as a revert that fails leaves nobody knows what
 	reverted bool
 }
 
@@ -287,10 +288,31 @@ func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration)
 	defer cancel()
 	event := a.event
 	event.Step, event.Planned, event.Begin = history.FaultRevert, planned, p.options.Now()
-	var err error
-	event.Status, event.Evidence, err = a.deed.revert(ctx).sum(history.FaultReverted)
+	seen, lapse := p.lasted(ctx, a)
+	status, evidence, err := a.deed.revert(ctx).sum(history.FaultReverted)
 	a.reverted = err == nil
-	return p.emit(event, err)
+	if lapse != nil {
+		status = history.FaultFailed
+	}
+	event.Status, event.Evidence = status, slices.Concat(seen, evidence)
+	return p.emit(event, errors.Join(lapse, err))
+}
+
+// lasted says whether a fault that was seen to take effect is still seen to be there, now that it is to be reverted. It
+// is looked at after the moment at which the revert begins, so that what was in effect then was so until that moment.
+func (p *Player) lasted(ctx context.Context, a *activity) (seen []string, err error) {
+	if a.event.Status != history.FaultInstalled || a.checked {
+		return nil, nil
+	}
+	a.checked = true
+	_, evidence, err := a.deed.remains(ctx).sum(history.FaultInstalled)
+	for _, text := range evidence {
+		seen = append(seen, "before: "+text)
+	}
+	if err != nil {
+		return seen, fmt.Errorf("did not last: %w", err)
+	}
+	return seen, nil
 }
 
 // emit records a step that has just ended, with what went wrong.
