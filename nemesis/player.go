@@ -57,6 +57,9 @@ type Player struct {
 	played  chan struct{}           // closed when Play is over
 	healing bool
 	active  []*activity // in the order in which they were applied
+
+	until func() time.Duration // when Play found its context done: the same to everybody who asks
+	cut   bool                 // it did, before everything was over
 }
 
 // activity is a fault that has been applied, or may have been.
@@ -149,6 +152,7 @@ func (p *Player) Play(ctx context.Context) error {
 		began := time.Now()
 		p.options.Now = func() time.Duration { return time.Since(began) }
 	}
+	p.until = sync.OnceValue(p.options.Now)
 	p.mu.Unlock()
 	defer close(p.played)
 
@@ -159,6 +163,7 @@ func (p *Player) Play(ctx context.Context) error {
 	}
 	group.Wait()
 	if ctx.Err() != nil {
+		p.cut = true
 		errs = append(errs, p.revertAll(context.WithoutCancel(ctx)), context.Cause(ctx))
 	}
 	return errors.Join(errs...)
@@ -167,7 +172,7 @@ func (p *Player) Play(ctx context.Context) error {
 // playOne plays one fault from its beginning to its end.
 func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if p.sleepUntil(ctx, fault.At) != nil {
-		return nil
+		return p.miss(fault)
 	}
 	a, err := p.fire(ctx, fault)
 	if a == nil {
@@ -185,6 +190,37 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	}
 	// It is reverted even if the run is over: a fault in place does not end by itself.
 	return p.revert(context.WithoutCancel(ctx), a, end)
+}
+
+// miss records a fault that was due when its turn came, but found the run over. Of those that lie further ahead nothing is
+// said: see [Player.Until].
+func (p *Player) miss(fault Fault) error {
+	at := p.until()
+	if fault.At > at {
+		return nil
+	}
+	return p.emit(history.FaultEvent{
+		ID: fault.ID, Kind: fault.Kind, Detail: fault.Detail(), Step: history.FaultApply, Status: history.FaultSkipped,
+		Planned: fault.At, Begin: at, Evidence: []string{"skipped: the run was over"},
+	}, nil)
+}
+
+// Until is up to when the schedule was played, once Play has returned: every fault with a time no later than that has
+// been reported, as installed, skipped or failed. It is the schedule's length if all of it was played, and 0 if Play was
+// not called.
+func (p *Player) Until() time.Duration {
+	p.mu.Lock()
+	stopped := p.until
+	p.mu.Unlock()
+	select {
+	case <-p.played:
+	default:
+		return 0
+	}
+	if p.cut {
+		return stopped()
+	}
+	return p.options.Schedule.Length
 }
 
 func (p *Player) sleepUntil(ctx context.Context, at time.Duration) error {

@@ -138,6 +138,9 @@ func TestPlay(t *testing.T) {
 		if err := p.player.Play(background); !errors.Is(err, errPlayedTwice) {
 			t.Errorf("played twice: %v", err)
 		}
+		if until := p.player.Until(); until != time.Minute {
+			t.Errorf("played until %v", until)
+		}
 		again, err := Parse("played", Played(p.player.options.Schedule, p.events))
 		if err != nil {
 			t.Fatal(err)
@@ -457,8 +460,16 @@ func TestCancelReverts(t *testing.T) {
 				if e.Begin > at*time.Millisecond && e.Step == history.FaultApply {
 					t.Errorf("cancelled at %v: %s fired at %v", at, e.ID, e.Begin)
 				}
+				if e.Step == history.FaultApply && e.Planned > p.player.Until() {
+					t.Errorf("cancelled at %v: %s is reported, though Until is %v", at, e.ID, p.player.Until())
+				}
 				if e.Status == history.FaultFailed { // one that was begun is seen through
 					t.Errorf("cancelled at %v: %s of %s failed: %s", at, e.Step, e.ID, e.Error)
+				}
+			}
+			for _, f := range p.player.options.Schedule.Faults {
+				if apply, _ := steps(f.ID, p.events); apply == nil && f.At <= p.player.Until() {
+					t.Errorf("cancelled at %v: nothing is said of %s, though Until is %v", at, f.ID, p.player.Until())
 				}
 			}
 			p.wantWell()
