@@ -67,7 +67,7 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 			Usage: "the linearizability check may take `TIME`"},
 		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
-		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
 	}
@@ -201,7 +201,7 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c, schedule)
+		return printJSON(c, scheduleJSON(schedule))
 	}
 	var timeline strings.Builder
 	if err := schedule.Timeline(&timeline, 98); err != nil {
@@ -211,6 +211,34 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
 	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
 	return nil
+}
+
+// plannedJSON is a schedule for scripts.
+type plannedJSON struct {
+	Seed   uint64        `json:"seed,string"`
+	Nodes  []string      `json:"nodes"`
+	Length time.Duration `json:"length_ns"`
+	Faults []faultJSON   `json:"faults"`
+}
+
+// faultJSON is a fault of a schedule for scripts.
+type faultJSON struct {
+	ID     string        `json:"id"`
+	At     time.Duration `json:"at_ns"`
+	For    time.Duration `json:"for_ns,omitempty"` // without it the fault lasts until everything is healed
+	Kind   string        `json:"kind"`
+	Shape  string        `json:"shape,omitempty"`
+	Groups [][]string    `json:"groups,omitempty"`
+	Detail string        `json:"detail,omitempty"` // in the words of the schedule file
+}
+
+func scheduleJSON(s *nemesis.Schedule) plannedJSON {
+	planned := plannedJSON{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length, Faults: []faultJSON{}}
+	for _, f := range s.Faults {
+		planned.Faults = append(planned.Faults, faultJSON{ID: f.ID, At: f.At, For: f.For, Kind: f.Kind, Shape: f.Shape,
+			Groups: f.Groups, Detail: f.Detail()})
+	}
+	return planned
 }
 
 func printJSON(c *cli.Context, v any) error {

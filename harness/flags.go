@@ -54,6 +54,11 @@ func resultsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "keep runs in `DIR`"}
 }
 
+// breakLockFlag takes a lab that is in use.
+func breakLockFlag() *cli.BoolFlag {
+	return &cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"}
+}
+
 // jsonFlag asks for output that scripts can read.
 func jsonFlag() *cli.BoolFlag {
 	return &cli.BoolFlag{Name: "json", Category: catOutput, Usage: "print JSON on standard output"}

@@ -91,7 +91,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(), helpCommand(),
 		},
 	}
 	for _, c := range app.Commands {
@@ -112,7 +112,7 @@ func strict(c *cli.Command) {
 	if c.Action == nil {
 		c.Action = func(ctx *cli.Context) error {
 			if name := ctx.Args().First(); name != "" {
-				return usageError("unknown command %q (see %s --help)", name, ctx.Command.HelpName)
+				return unknownCommand(ctx.Command.HelpName, name, c.Subcommands)
 			}
 			return cli.ShowSubcommandHelp(ctx)
 		}
@@ -136,16 +136,19 @@ func strict(c *cli.Command) {
 }
 
 func onUsageError(ctx *cli.Context, err error, _ bool) error {
-	name := "elenchus"
+	name, flags := "elenchus", ctx.App.Flags
 	if ctx.Command != nil && ctx.Command.HelpName != "" {
-		name = ctx.Command.HelpName
+		name, flags = ctx.Command.HelpName, ctx.Command.Flags
+	}
+	if unknown := unknownOption(err, flags, name); unknown != nil {
+		return unknown
 	}
 	return usageError("%v (see %s --help)", err, name)
 }
 
 func rootAction(ctx *cli.Context) error {
 	if name := ctx.Args().First(); name != "" {
-		return usageError("unknown command %q (see elenchus --help)", name)
+		return unknownCommand(ctx.App.Name, name, ctx.App.Commands)
 	}
 	return cli.ShowAppHelp(ctx)
 }
