@@ -64,6 +64,8 @@ func brokenRecords(in Input) []string {
 	var out []string
 	broken := func(what, file string, err error, truncated, complete bool) {
 		switch {
+		case err != nil && file == historyFile: // what can be done about it stands under safety
+			out = append(out, fmt.Sprintf("%s cannot be read: %v", what, err))
 		case err != nil:
 			out = append(out, unread(what, err))
 		case slices.ContainsFunc(in.Prefix, func(d *history.Damage) bool { return d.File == file }):

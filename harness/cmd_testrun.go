@@ -48,7 +48,8 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "a client waits `TIME` for an answer"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+			Usage: "all random choices come from `SEED` (default: drawn, and printed), but for those that a --schedule file " +
+				"has a seed of its own for: who is meant by its roles", DefaultText: "random"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "partition,kill,pause",
 			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,

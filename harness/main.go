@@ -83,7 +83,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			"4 the harness failed or was interrupted, 64 wrong usage.",
 		Version:              version(),
 		HideHelpCommand:      true,
-		Suggest:              true,
+		Flags:                []cli.Flag{cli.HelpFlag}, // which cli leaves out where there is a help command
 		EnableBashCompletion: true,
 		Writer:               stdout,
 		ErrWriter:            stderr,

@@ -61,7 +61,7 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
 	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))
-	return v, writeVerdict(dir, manifest, v, in)
+	return v, fullDisk(writeVerdict(dir, manifest, v, in), filepath.Dir(dir.Dir))
 }
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.

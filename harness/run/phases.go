@@ -109,7 +109,7 @@ func (t *test) showStatus(ctx context.Context) {
 			rate = float64(counts.OK-before.OK) / since.Seconds()
 			before, last = counts, now
 		}
-		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   %d faults active",
+		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   faults in effect: %d",
 			remaining(t.opts.TimeLimit-now), counts.OK, rate, counts.Fail, counts.Unknown, counts.Outstanding,
 			t.active.Load())
 	}

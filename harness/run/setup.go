@@ -203,7 +203,7 @@ func (t *test) deploy(ctx context.Context) error {
 	if err := t.system.Deploy(ctx); err != nil {
 		return err
 	}
-	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash()}
+	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash(), Version: results.VersionOf(t.opts.NodeBinary)}
 	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
 	return nil
 }

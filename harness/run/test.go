@@ -70,15 +70,19 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 		installed: make(map[string]bool)}
 	closeLog, err := t.open()
 	if err != nil {
+		if t.dir.Dir != "" { // a directory without a manifest is no run, and would only be in the way
+			err = errors.Join(fullDisk(err, opts.Results), t.dir.Discard())
+		}
 		return Outcome{}, err
 	}
 	defer closeLog()
+	ui.Step("%s", opts.seeds())
 	if err := t.live(ctx); err != nil {
 		return Outcome{}, err
 	}
 	v, err := Check(context.WithoutCancel(ctx), t.dir, opts.CheckTime, opts.CheckMemory, ui)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, fmt.Errorf("there is no verdict on run %s: %w", t.dir.Name(), err)
 	}
 	manifest, err := t.dir.LoadManifest()
 	return Outcome{Run: t.dir, Manifest: manifest, Verdict: v}, err
@@ -170,6 +174,7 @@ func (t *test) blame(err error) {
 		return
 	}
 	t.log.Error("harness failure", "error", err)
+	err = fullDisk(err, t.opts.Results)
 	known := func(before string) bool { return strings.Contains(before, err.Error()) }
 	if slices.ContainsFunc(t.manifest.HarnessErrors, known) {
 		return
