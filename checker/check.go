@@ -49,12 +49,13 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 	}
 	underWhich(s.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
-	if in.HistoryErr != nil {
+	switch {
+	case in.HistoryErr != nil:
 		s.Reasons = append(s.Reasons, unread("the history", in.HistoryErr))
-	} else if prefix >= 0 {
-		s.Reasons = append(s.Reasons, fmt.Sprintf("only the lines before line %d of the history, which is damaged, were judged",
-			in.Prefix[prefix].Line))
-	} else if !in.History.Complete {
+	case prefix >= 0:
+		s.Reasons = append(s.Reasons, fmt.Sprintf(
+			"only the lines before line %d of the history, which is damaged, were judged", in.Prefix[prefix].Line))
+	case !in.History.Complete:
 		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
 	}
 	has := func(status verdict.Status) bool {

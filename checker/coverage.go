@@ -175,8 +175,8 @@ func demanded(kind string, facts Facts, t Thresholds) time.Duration {
 	return min(t.InEffectPerKind, planned/2)
 }
 
-// inEffect is for how long at least one fault of the kind was in effect. Only those count that were found in effect when
-// they were to be reverted: of the others it is not known how long they lasted.
+// inEffect is for how long at least one fault of the kind was in effect. Only those count that were found in effect
+// when they were to be reverted: of the others it is not known how long they lasted.
 func inEffect(kind string, windows []history.FaultWindow) time.Duration {
 	var sum time.Duration
 	for _, s := range union(windows, func(w history.FaultWindow) bool {

@@ -76,7 +76,8 @@ func brokenRecords(in Input) []string {
 		}
 	}
 	for _, d := range in.Prefix {
-		out = append(out, fmt.Sprintf("line %d of %s is damaged (%v): nothing from there on was judged", d.Line, d.File, d.Err))
+		out = append(out, fmt.Sprintf("line %d of %s is damaged (%v): nothing from there on was judged",
+			d.Line, d.File, d.Err))
 	}
 	broken("the history", historyFile, in.HistoryErr, in.History.Truncated, in.History.Complete)
 	broken("the fault log", faultsFile, in.FaultsErr, in.Faults.Truncated, in.Faults.Complete)
@@ -102,12 +103,12 @@ func unread(what string, err error) string {
 	case 2:
 		before = "the line before it is whole"
 	}
-	return fmt.Sprintf("line %d of %s is damaged (%v), and %s: put an undamaged copy of the file back, or have what stands "+
-		"before that line judged alone with elenchus check --prefix", damage.Line, damage.File, damage.Err, before)
+	return fmt.Sprintf("line %d of %s is damaged (%v), and %s: put an undamaged copy of the file back, or have what "+
+		"stands before that line judged alone with elenchus check --prefix", damage.Line, damage.File, damage.Err, before)
 }
 
-// unplayed compares the faults that were planned with those on record: a nemesis that died, or forgot one, must not look
-// like one that had nothing to do.
+// unplayed compares the faults that were planned with those on record: a nemesis that died, or forgot one, must not
+// look like one that had nothing to do.
 func unplayed(in Input) []string {
 	if in.Facts.PlanErr != nil {
 		return []string{fmt.Sprintf("the planned schedule cannot be read: %v", in.Facts.PlanErr)}

@@ -53,8 +53,8 @@ func checkLiveness(in Input, ops []history.Operation, harness verdict.Status) ve
 	return l
 }
 
-// unserved says of each node that answered no final read, or no update after the heal, why that is so. That updates were
-// tried is not demanded: who records a run may leave them to the reads.
+// unserved says of each node that answered no final read, or no update after the heal, why that is so. That updates
+// were tried is not demanded: who records a run may leave them to the reads.
 func unserved(nodes []string, ops []history.Operation) []string {
 	type tally struct {
 		ok, tried int

@@ -38,8 +38,9 @@ func labCommand() *cli.Command {
 					"hosts can be reached; that is for local labs only.",
 				Flags: withEnv(labFlags()), Action: labExec},
 			{Name: "heal", Usage: "undo the faults that a harness left behind, and say what that was",
-				Description: "A test heals the lab before it begins; this does so without a test. Nodes are neither started nor ended.",
-				Flags:       withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
+				Description: "A test heals the lab before it begins; this does so without a test. Nodes are neither started\n" +
+					"nor ended.",
+				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
 			{Name: "doctor", Usage: "prove, host by host, that everything a test needs works here",
 				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
 					Value: "all", Usage: "prove these `KINDS` of faults"})), Action: labDoctor},

@@ -63,8 +63,8 @@ func (k *kill) remains(ctx context.Context) outcome {
 	return k.each(names, func(host Host) result { return k.goneStill(ctx, host, k.victims[host.Name]) })
 }
 
-// goneStill looks at what is recorded now, and at the victim if that is not it. Only the revert of this very kill starts
-// something in the victim's place, so that any other process there is somebody else's doing.
+// goneStill looks at what is recorded now, and at the victim if that is not it. Only the revert of this very kill
+// starts something in the victim's place, so that any other process there is somebody else's doing.
 func (k *kill) goneStill(ctx context.Context, host Host, victim Process) result {
 	var there, s sighting
 	err := poll(ctx, k.proof, func(ctx context.Context) (err error) {

@@ -192,8 +192,8 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	return p.revert(context.WithoutCancel(ctx), a, end)
 }
 
-// miss records a fault that was due when its turn came, but found the run over. Of those that lie further ahead nothing is
-// said: see [Player.Until].
+// miss records a fault that was due when its turn came, but found the run over. Of those that lie further ahead nothing
+// is said: see [Player.Until].
 func (p *Player) miss(fault Fault) error {
 	at := p.until()
 	if fault.At > at {
@@ -206,8 +206,8 @@ func (p *Player) miss(fault Fault) error {
 }
 
 // Until is up to when the schedule was played, once Play has returned: every fault with a time no later than that has
-// been reported, as installed, skipped or failed. It is the schedule's length if all of it was played, and 0 if Play was
-// not called.
+// been reported, as installed, skipped or failed. It is the schedule's length if all of it was played, and 0 if Play
+// was not called.
 func (p *Player) Until() time.Duration {
 	p.mu.Lock()
 	stopped := p.until

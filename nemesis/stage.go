@@ -240,8 +240,8 @@ func newBoard() *board {
 		turns: map[Process]chan struct{}{}}
 }
 
-// turn waits for the right to stop a process or to have it go on, which one fault at a time has: else one that ends, and
-// has seen that nobody holds the process, could undo what another has just proven.
+// turn waits for the right to stop a process or to have it go on, which one fault at a time has: else one that ends,
+// and has seen that nobody holds the process, could undo what another has just proven.
 func (b *board) turn(ctx context.Context, p Process) (over func(), err error) {
 	b.mu.Lock()
 	turn := b.turns[p]

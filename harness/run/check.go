@@ -33,8 +33,8 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	return judge(ctx, dir, budget, memory, false, ui)
 }
 
-// CheckPrefix is Check, but of a history or a fault log with a damaged line it judges what stands before that. The verdict
-// says so.
+// CheckPrefix is Check, but of a history or a fault log with a damaged line it judges what stands before that. The
+// verdict says so.
 func CheckPrefix(ctx context.Context, dir results.Run, budget time.Duration, memory int64, ui *UI) (
 	verdict.Verdict, error) {
 	return judge(ctx, dir, budget, memory, true, ui)
@@ -124,8 +124,8 @@ func facts(m *results.Manifest) checker.Facts {
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
 		UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
-			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered, Took: m.Recovery.Took,
-			Deadline: m.Recovery.Deadline,
+			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
+			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,
 		},
 		Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted, HarnessErrors: m.HarnessErrors,
 	}

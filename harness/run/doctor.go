@@ -47,8 +47,8 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Finding
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of their
-// own.
+// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
+// their own.
 type bareHosts struct{ pidFile string }
 
 var errNoSystem = errors.New("no system is deployed")

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// fullDisk is err as a person can use it when it comes down to a full disk under dir, which shows in a different message
-// for every file that does not fit.
+// fullDisk is err as a person can use it when it comes down to a full disk under dir, which shows in a different
+// message for every file that does not fit.
 func fullDisk(err error, dir string) error {
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err

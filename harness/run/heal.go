@@ -25,8 +25,8 @@ type Healed struct {
 const nodePIDFile = "/run/elenchus/node.pid"
 
 // Heal undoes every fault that a harness left behind on a lab's hosts, by what they show and by the ledger, as the next
-// test would before it begins. Nodes that run are left running, and none is started. The error is a [*lab.InUseError] when
-// a test is going on there.
+// test would before it begins. Nodes that run are left running, and none is started. The error is a [*lab.InUseError]
+// when a test is going on there.
 func Heal(ctx context.Context, inv lab.Inventory, resultsDir string, breakLock bool) (healed Healed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
@@ -66,8 +66,8 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir string, breakLock b
 	return healed, errors.Join(err, ledger.Close())
 }
 
-// ledgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not survive,
-// and for any other where the next run on it looks.
+// ledgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
+// survive, and for any other where the next run on it looks.
 func ledgerPath(inv lab.Inventory, resultsDir string) (string, error) {
 	if inv.Kind == lab.Local {
 		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil

@@ -153,8 +153,8 @@ func (l *load) finalReads(ctx context.Context, keys []string) error {
 	})
 }
 
-// updateEverywhere has every node answer an update, or ctx end: a system that has lost the ability to agree on something
-// new may well go on serving reads.
+// updateEverywhere has every node answer an update, or ctx end: a system that has lost the ability to agree on
+// something new may well go on serving reads.
 func (l *load) updateEverywhere(ctx context.Context) error {
 	return l.everywhere(func(node int, s *session) (missed string, err error) {
 		ok, err := s.untilOK(ctx, history.PhaseRecovery, func() history.Op { return l.nextUpdate(node % l.workers) })

@@ -69,8 +69,8 @@ func (t *test) recordFault(e history.FaultEvent) {
 	t.ui.Step("%s", stepLine(e))
 }
 
-// stepLine tells a person what became of a step of a fault: "installed f3 pause n3". The status alone would leave open what
-// was skipped, its beginning or its end.
+// stepLine tells a person what became of a step of a fault: "installed f3 pause n3". The status alone would leave open
+// what was skipped, its beginning or its end.
 func stepLine(e history.FaultEvent) string {
 	what := strings.TrimSpace(fmt.Sprintf("%s %s %s", e.ID, e.Kind, orElse(e.Played, e.Detail)))
 	why := ""

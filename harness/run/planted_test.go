@@ -231,8 +231,8 @@ func TestInterruptedCheckLeavesTheVerdictAlone(t *testing.T) {
 	}
 }
 
-// TestNemesisThatDiedIsNoticed: the record of a nemesis that did nothing, and ended in good order, is no record of a run in
-// which there was nothing to do.
+// TestNemesisThatDiedIsNoticed: the record of a nemesis that did nothing, and ended in good order, is no record of a
+// run in which there was nothing to do.
 func TestNemesisThatDiedIsNoticed(t *testing.T) {
 	dir := planted(t, "register", false)
 	if err := os.Remove(dir.Faults()); err != nil {

@@ -190,8 +190,8 @@ func (t *test) enter(state results.State) {
 	t.blame(t.save())
 }
 
-// live is the run from the first connection to the last file. Its failures are in the manifest. The error is for a run that
-// was turned away because somebody else has the lab: it leaves nothing behind.
+// live is the run from the first connection to the last file. Its failures are in the manifest. The error is for a run
+// that was turned away because somebody else has the lab: it leaves nothing behind.
 func (t *test) live(ctx context.Context) error {
 	rest := context.WithoutCancel(ctx)
 	defer t.disconnect()

@@ -132,8 +132,8 @@ type Liveness struct {
 
 	// Recovery is the time from the end of the last heal to the moment when every node answered.
 	Recovery time.Duration `json:"recovery_ns"`
-	// FirstUpdate is the time from the end of the last heal to the first ok update that was invoked after it; nil when there
-	// was none.
+	// FirstUpdate is the time from the end of the last heal to the first ok update that was invoked after it; nil when
+	// there was none.
 	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
 	// Faults says for every fault how long the longest stretch without an ok operation was while it lasted.
 	Faults []FaultLiveness `json:"faults,omitempty"`
@@ -149,8 +149,8 @@ type FaultLiveness struct {
 	OKs            int           `json:"oks"`
 	LongestSilence time.Duration `json:"longest_silence_ns"` // without an ok operation of any kind …
 
-	// … and without one that only reads, and one that may change a register: a system that cannot agree on anything new may
-	// well go on serving reads.
+	// … and without one that only reads, and one that may change a register: a system that cannot agree on anything new
+	// may well go on serving reads.
 	ReadSilence   time.Duration `json:"read_silence_ns"`
 	UpdateSilence time.Duration `json:"update_silence_ns"`
 
@@ -198,8 +198,8 @@ type FaultCount struct {
 	Skipped   int    `json:"skipped"`
 	Failed    int    `json:"failed"`
 
-	// InEffect is for how long at least one fault of the kind was seen to be in effect: from the proof of its effect to the
-	// beginning of a revert that found it still there. Faults that overlap count once.
+	// InEffect is for how long at least one fault of the kind was seen to be in effect: from the proof of its effect to
+	// the beginning of a revert that found it still there. Faults that overlap count once.
 	InEffect time.Duration `json:"in_effect_ns"`
 }
 
