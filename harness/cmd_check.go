@@ -23,7 +23,8 @@ func checkCommand() *cli.Command {
 		Flags: withEnv([]cli.Flag{
 			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 				Usage: "the linearizability check may take `TIME`"},
-			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+				Usage: "the linearizability check may use `MIB` of memory"},
 			&cli.BoolFlag{Name: "prefix", Category: catChecking,
 				Usage: "of a damaged history or fault log, judge what stands before the damage"},
 			resultsFlag(),

@@ -21,7 +21,7 @@ import (
 
 func labCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "lab",
+		Name: "lab", ArgsUsage: "COMMAND",
 		Usage: "bring a lab up, look at it, run commands in it, take it down",
 		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab\n" +
 			"that was brought up stays, and tests use it until it is taken down.",

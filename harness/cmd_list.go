@@ -14,7 +14,7 @@ import (
 
 func listCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "list",
+		Name: "list", ArgsUsage: "WHAT",
 		Usage: "list workloads, nemeses or runs",
 		Subcommands: []*cli.Command{
 			{Name: "workloads", Usage: "what clients can do",

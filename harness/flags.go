@@ -41,7 +41,7 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 		case *cli.DurationFlag:
 			f.EnvVars = env(f.Name)
 		case *cli.BoolFlag:
-			f.EnvVars = env(f.Name)
+			f.EnvVars, f.DisableDefaultText = env(f.Name), true // it is false, always
 		default:
 			panic(fmt.Sprintf("option of type %T has no environment variable", f))
 		}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -59,23 +61,62 @@ func unknownCommand(parent, name string, commands []*cli.Command) error {
 	return usageError("unknown command %q: %s has %s (see %s --help)", name, parent, strings.Join(known, ", "), parent)
 }
 
-// notDefined is how the flag package says that it knows no such option.
-var notDefined = regexp.MustCompile(`^flag provided but not defined: -+(.+)$`)
+// What the flag package says of options, none of which it writes as they are typed here.
+var (
+	notDefined = regexp.MustCompile(`^flag provided but not defined: -+(.+)$`)
+	badValue   = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-+(\S+): `)
+	badEnv     = regexp.MustCompile(`(?s)^could not parse (".*") as .* value from environment variable "(\S+)" for flag (\S+?): `)
+	noValue    = regexp.MustCompile(`^flag needs an argument: -+(.+)$`)
+)
 
-// unknownOption says that there is no such option, and which may have been meant; nil when err is about something else.
-func unknownOption(err error, flags []cli.Flag, help string) error {
-	found := notDefined.FindStringSubmatch(err.Error())
-	if found == nil {
-		return nil
+// explained is an error of the flag package in our words: with two dashes, and with what could have been meant.
+func explained(err error, flags []cli.Flag, help string) error {
+	text := err.Error()
+	if found := notDefined.FindStringSubmatch(text); found != nil {
+		return unknownOption(found[1], flags, help)
 	}
+	if found := badValue.FindStringSubmatch(text); found != nil {
+		return usageError("--%s: %s is not %s (see %s --help)", found[2], found[1], wanted(flags, found[2]), help)
+	}
+	if found := badEnv.FindStringSubmatch(text); found != nil {
+		return usageError("%s: %s is not %s, which --%s takes (see %s --help)", found[2], found[1],
+			wanted(flags, found[3]), found[3], help)
+	}
+	if found := noValue.FindStringSubmatch(text); found != nil {
+		return usageError("--%s needs %s (see %s --help)", found[1], wanted(flags, found[1]), help)
+	}
+	return usageError("%v (see %s --help)", err, help)
+}
+
+// wanted is what an option takes.
+func wanted(flags []cli.Flag, name string) string {
+	for _, f := range flags {
+		if !slices.Contains(f.Names(), name) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.IntFlag, *cli.Float64Flag:
+			return "a number"
+		case *cli.Uint64Flag:
+			return "a whole number from 0 to 18446744073709551615"
+		case *cli.DurationFlag:
+			return "a length of time such as 500ms, 30s or 1m30s"
+		case *cli.BoolFlag:
+			return "true or false"
+		}
+	}
+	return "a value"
+}
+
+func unknownOption(name string, flags []cli.Flag, help string) error {
 	var known []string
 	for _, f := range flags {
 		known = append(known, f.Names()...)
 	}
-	if near := nemesis.Nearest(found[1], known); near != "" {
-		return usageError("unknown option --%s: did you mean --%s? (see %s --help)", found[1], near, help)
+	if near := nemesis.Nearest(name, known); near != "" {
+		return usageError("unknown option --%s: did you mean --%s? (see %s --help)", name, near, help)
 	}
-	return usageError("unknown option --%s (see %s --help)", found[1], help)
+	return usageError("unknown option --%s (see %s --help)", name, help)
 }
 
 // nearRuns is how many runs are named when one was asked for that is not there.
@@ -83,6 +124,14 @@ const nearRuns = 3
 
 // noRun explains why a run could not be opened: which there are, when it is just not there.
 func noRun(root, ref string, err error) error {
+	if info, statErr := os.Stat(ref); statErr == nil && filepath.Base(ref) != ref {
+		if !info.IsDir() {
+			return usageError("%s is a file: name the directory of a run", ref)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return usageError("%s is not the directory of a run: there is no %s in it", ref, results.ManifestFile)
+		}
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return usageError("%v", err)
 	}

@@ -79,6 +79,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Usage: "cross-examine a replicated register",
 		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts, kills and pauses\n" +
 			"them, records what the clients saw, and says whether a correct register could have behaved so.\n\n" +
+			"Every option can also come from the environment: --time-limit from ELENCHUS_TIME_LIMIT.\n\n" +
 			"Exit codes: 0 all good, 1 violation, 2 could not be decided, 3 vacuous (too little was tested),\n" +
 			"4 the harness failed or was interrupted, 64 wrong usage.",
 		Version:              version(),
@@ -140,10 +141,7 @@ func onUsageError(ctx *cli.Context, err error, _ bool) error {
 	if ctx.Command != nil && ctx.Command.HelpName != "" {
 		name, flags = ctx.Command.HelpName, ctx.Command.Flags
 	}
-	if unknown := unknownOption(err, flags, name); unknown != nil {
-		return unknown
-	}
-	return usageError("%v (see %s --help)", err, name)
+	return explained(err, flags, name)
 }
 
 func rootAction(ctx *cli.Context) error {

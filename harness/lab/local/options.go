@@ -85,7 +85,8 @@ func (o Options) validate() error {
 // labName is what a named lab may be called. Ephemeral labs have names with a dot, so the two never meet.
 var labName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
-func validateName(name string) error {
+// ValidateName says what is wrong with the name of a lab.
+func ValidateName(name string) error {
 	if !labName.MatchString(name) {
 		return fmt.Errorf("lab name %q: use at most 31 of a-z, 0-9 and -", name)
 	}
