@@ -65,8 +65,9 @@ func unknownCommand(parent, name string, commands []*cli.Command) error {
 var (
 	notDefined = regexp.MustCompile(`^flag provided but not defined: -+(.+)$`)
 	badValue   = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-+(\S+): `)
-	badEnv     = regexp.MustCompile(`(?s)^could not parse (".*") as .* value from environment variable "(\S+)" for flag (\S+?): `)
-	noValue    = regexp.MustCompile(`^flag needs an argument: -+(.+)$`)
+	badEnv     = regexp.MustCompile(`(?s)^could not parse (".*") as .* value from environment variable "(\S+)" ` +
+		`for flag (\S+?): `)
+	noValue = regexp.MustCompile(`^flag needs an argument: -+(.+)$`)
 )
 
 // explained is an error of the flag package in our words: with two dashes, and with what could have been meant.

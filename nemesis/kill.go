@@ -79,9 +79,9 @@ func (k *kill) goneStill(ctx context.Context, host Host, victim Process) result 
 	case err != nil:
 		return failed(err)
 	case s.alive:
-		return failed(fmt.Errorf("%s: %v is there again", host.Name, victim))
+		return gone("%s: %v is there again", host.Name, victim)
 	case there.recorded && there.Process != victim:
-		return failed(fmt.Errorf("%s: somebody has started %v", host.Name, there.Process))
+		return gone("%s: somebody has started %v", host.Name, there.Process)
 	}
 	return done(history.FaultInstalled, "%v is gone", victim)
 }

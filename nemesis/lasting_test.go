@@ -82,3 +82,20 @@ func TestPausesTakeTurns(t *testing.T) {
 		})
 	}
 }
+
+// TestHostThatCannotBeAsked whether a fault has lasted is no witness that it has not.
+func TestHostThatCannotBeAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("n1", "n2", "n3")
+		p := newPlay(t, w, "at 1s for 4s pause n1")
+		time.AfterFunc(3*time.Second, func() { w.setSlow("n1 watch", time.Hour) })
+		if err := p.player.Play(background); err == nil || !strings.Contains(err.Error(), "is not known to have lasted") {
+			t.Errorf("play: %v\n%s", err, transcript(p.events))
+		}
+		w.setSlow("n1 watch", 0)
+		if _, err := p.player.HealAll(background); err != nil {
+			t.Error(err)
+		}
+		p.wantWell()
+	})
+}

@@ -86,8 +86,7 @@ func (p *partition) remains(ctx context.Context) outcome {
 		for _, e := range wanted[host.Name] {
 			own := counter{p.chain(), rule{p.host(e.From).Peer, e.drop}}
 			if _, ok := count[own]; !ok {
-				return failed(fmt.Errorf("%s has no rule for packets from %s (%v) in %s", host.Name, e.From, own.source,
-					p.chain()))
+				return gone("%s has no rule for packets from %s (%v) in %s", host.Name, e.From, own.source, p.chain())
 			}
 		}
 		mu.Lock()
@@ -131,7 +130,7 @@ func (p *partition) prove(ctx context.Context, receivers []string, before map[st
 				}
 			}
 			if missing != nil {
-				return failed(errors.New(strings.Join(missing, "; ")))
+				return gone("%s", strings.Join(missing, "; "))
 			}
 			return result{}
 		}).err()

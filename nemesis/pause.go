@@ -123,10 +123,9 @@ func (p *pause) stoppedStill(ctx context.Context, host Host, process Process) re
 	case last.stoppedWhole():
 		return done(history.FaultInstalled, "%v is stopped, all %d threads", process, last.threads)
 	case last.alive:
-		return failed(fmt.Errorf("%s: %v: only %d of %d threads are stopped", host.Name, process, last.stopped,
-			last.threads))
+		return gone("%s: %v: only %d of %d threads are stopped", host.Name, process, last.stopped, last.threads)
 	case p.by(process) == "":
-		return failed(fmt.Errorf("%s: %v died while it was stopped, and no fault killed it", host.Name, process))
+		return gone("%s: %v died while it was stopped, and no fault killed it", host.Name, process)
 	}
 	return result{} // the revert tells of it
 }

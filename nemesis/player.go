@@ -17,6 +17,9 @@ const defaultProbePort = 9
 // stepTimeouts is how many times as long as the proof of it a whole step may take.
 const stepTimeouts = 4
 
+// lookTimeouts is how many times as long it may take to see whether a fault has lasted.
+const lookTimeouts = 2
+
 // PlayerOptions say what a [Player] plays, on what. Schedule and Cluster are needed.
 type PlayerOptions struct {
 	Schedule *Schedule
@@ -341,14 +344,19 @@ func (p *Player) lasted(ctx context.Context, a *activity) (seen []string, err er
 		return nil, nil
 	}
 	a.checked = true
+	ctx, cancel := context.WithTimeout(ctx, lookTimeouts*p.options.ProofTimeout) // the revert needs time, too
+	defer cancel()
 	_, evidence, err := a.deed.remains(ctx).sum(history.FaultInstalled)
 	for _, text := range evidence {
 		seen = append(seen, "before: "+text)
 	}
-	if err != nil {
+	switch gone := (*goneError)(nil); {
+	case err == nil:
+		return seen, nil
+	case errors.As(err, &gone):
 		return seen, fmt.Errorf("did not last: %w", err)
 	}
-	return seen, nil
+	return seen, fmt.Errorf("is not known to have lasted: %w", err) // a host could not be asked
 }
 
 // emit records a step that has just ended, with what went wrong.

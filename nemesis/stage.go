@@ -159,6 +159,13 @@ func skipped(why string) result { return result{status: history.FaultSkipped, se
 
 func failed(err error) result { return result{status: history.FaultFailed, err: err} }
 
+// goneError says that an effect was looked for and is not there, as opposed to one that could not be looked for.
+type goneError struct{ text string }
+
+func (e *goneError) Error() string { return e.text }
+
+func gone(format string, args ...any) result { return failed(&goneError{fmt.Sprintf(format, args...)}) }
+
 // outcome is what came of a step, node by node.
 type outcome []result
 
