@@ -58,6 +58,20 @@ func (w *world) setSlow(key string, by time.Duration) {
 	w.slow[key] = by
 }
 
+// lie makes something do nothing from now on.
+func (w *world) lie(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lies[key] = true
+}
+
+// current is the process recorded on a host.
+func (w *world) current(host string) Process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state[host].process
+}
+
 // act is called at the beginning of everything: time passes, and it may fail.
 func (w *world) act(ctx context.Context, host, op string) error {
 	key := host + " " + op

@@ -23,19 +23,19 @@ func TestFaultsThatDoNotLast(t *testing.T) {
 		{"rules that were flushed", "partition isolate n1", func(w *world) {
 			_, _ = w.sweep(background, w.hosts[1])
 		}, "did not last: n2 has no rule for packets from n1 (10.0.0.1) in ELENCHUS-f1"},
-		{"rules that drop nothing any more", "partition split n1 | n2", func(w *world) { w.lies["n2 drop"] = true },
+		{"rules that drop nothing any more", "partition split n1 | n2", func(w *world) { w.lie("n2 drop") },
 			"did not last: prove the cuts with N rounds of probes: given up after 2s: n2 dropped nothing from n1 (10.0.0.1)"},
 		{"a process that was started", "kill n1,n2", func(w *world) { _ = w.start(background, w.hosts[0]) },
 			"did not last: n1: somebody has started process 4 (start 400)"},
 		{"a process that was started and is dead", "kill n1", func(w *world) {
 			_ = w.start(background, w.hosts[0])
-			_, _ = w.signal(background, w.hosts[0], w.state["n1"].process, "KILL")
+			_, _ = w.signal(background, w.hosts[0], w.current("n1"), "KILL")
 		}, "did not last: n1: somebody has started process 4 (start 400)"},
 		{"a process that went on", "pause n1,n2", func(w *world) {
-			_, _ = w.signal(background, w.hosts[1], w.state["n2"].process, "CONT")
+			_, _ = w.signal(background, w.hosts[1], w.current("n2"), "CONT")
 		}, "did not last: n2: process 2 (start 200): only 0 of 4 threads are stopped"},
 		{"a process that was killed by nobody of ours", "pause n1", func(w *world) {
-			_, _ = w.signal(background, w.hosts[0], w.state["n1"].process, "KILL")
+			_, _ = w.signal(background, w.hosts[0], w.current("n1"), "KILL")
 			_ = w.start(background, w.hosts[0])
 		}, "did not last: n1: process 1 (start 100) died while it was stopped, and no fault killed it"},
 	} {
@@ -61,7 +61,6 @@ func TestFaultsThatDoNotLast(t *testing.T) {
 				if p.events[1].Begin != 5*time.Second {
 					t.Errorf("it was in effect until %v, they say", p.events[1].Begin)
 				}
-				clear(w.lies)
 				p.wantWell() // the revert itself went well, and no heal was needed
 			})
 		})
