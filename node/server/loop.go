@@ -67,6 +67,7 @@ type loop struct {
 	synced   chan synced
 	saves    chan *protocol.Snapshot // to be written
 	saved    chan saved
+	saving   bool          // a snapshot is being written
 	done     chan struct{} // closed when the loop has ended
 
 	timers   timers
@@ -220,6 +221,7 @@ func (l *loop) onSynced(s synced) error {
 
 // onSaved tells the machine that its snapshot is durable.
 func (l *loop) onSaved(s saved) error {
+	l.saving = false
 	if s.err != nil {
 		return s.err
 	}
@@ -289,11 +291,11 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 // write hands over what is to become durable, and starts the sync.
 func (l *loop) write(fx *protocol.Effects) error {
 	if fx.Snapshot != nil {
-		select {
-		case l.saves <- fx.Snapshot:
-		default:
+		if l.saving {
 			return fmt.Errorf("%w: snapshot of slot %d is wanted while another is written", ErrHalted, fx.Snapshot.Slot)
 		}
+		l.saving = true
+		l.saves <- fx.Snapshot // has room: the writer has taken the one before
 	}
 	if fx.Compaction != nil {
 		if err := l.store.Compact(fx.Compaction); err != nil {
