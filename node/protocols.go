@@ -72,6 +72,8 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
 		Window: c.window, BatchMax: c.batch, Seed: seed,
-		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
+		SnapshotEntries: c.snapshotEntries, SnapshotBytes: c.snapshotBytes, SnapshotKeep: c.snapshotKeep,
+		SnapshotChunk: c.snapshotChunk,
+		Lease:         lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
 	}, errors.Join(err, leaseErr, driftErr)
 }

@@ -170,6 +170,10 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 			g.violated("%v sends %v of %v after a promise of %v", msg.From, msg.Kind, msg.Ballot, g.promised[msg.From])
 		}
 		g.promised[msg.From] = msg.Ballot
+	case protocol.MsgChosen:
+		for _, e := range msg.Entries {
+			g.holds(incarnation, e)
+		}
 	case protocol.MsgAccept:
 		for _, e := range msg.Entries {
 			at, value := ballotSlot{e.Ballot, e.Slot}, batchText(e.Batch)
@@ -179,6 +183,25 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 			g.proposed[at] = value
 			g.safe(msg.From, e)
 		}
+	}
+}
+
+// holds checks an entry that a node takes for chosen.
+func (g *ghost) holds(incarnation string, e protocol.Entry) {
+	if value, ok := g.chosen[e.Slot]; !ok || value != batchText(e.Batch) {
+		g.violated("%s takes %q for chosen in slot %d, chosen is %q", incarnation, batchText(e.Batch), e.Slot, value)
+	}
+}
+
+// booted looks at what a node has made of its disk: all of its log that it takes for chosen.
+func (g *ghost) booted(incarnation string, m *Machine) {
+	for slot := m.log.first; slot <= m.committed; slot++ {
+		e := m.log.get(slot)
+		if e == nil {
+			g.violated("%s starts without slot %d of its log, which has committed %d", incarnation, slot, m.committed)
+			return
+		}
+		g.holds(incarnation, e.Entry)
 	}
 }
 

@@ -198,6 +198,7 @@ func (e *script) boot(h *scriptHost) {
 	if err != nil {
 		e.data.Fatalf(e.t, "%v", err)
 	}
+	e.ghost.booted(fmt.Sprintf("%v/%d", h.opts.Self, h.life), h.machine)
 	e.consume(h, out)
 }
 

@@ -173,6 +173,7 @@ func (w *world) boot(i int) {
 		w.ghost.violated("%s cannot start: %v", w.incarnation(i), err)
 		return
 	}
+	w.ghost.booted(w.incarnation(i), w.hosts[i].machine)
 	w.consume(i, out)
 }
 

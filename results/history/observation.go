@@ -17,6 +17,12 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+
+	ObservedSnapshotTaken     = "snapshot-taken"     // a snapshot of the slots up to Slot is on the node's disk
+	ObservedSnapshotSent      = "snapshot-sent"      // all of it was sent to Peer
+	ObservedSnapshotInstalled = "snapshot-installed" // the node learned First…Slot from a snapshot of Peer
+	ObservedSnapshotRestored  = "snapshot-restored"  // the node started from the one on its disk
+	ObservedSnapshotRefused   = "snapshot-refused"   // one was not used; Reason says why
 )
 
 // Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
