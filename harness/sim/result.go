@@ -83,6 +83,8 @@ type Result struct {
 	History []history.Operation  `json:"-"`
 	Faults  []history.FaultEvent `json:"-"` // with Options.Record
 	Trace   *Trace               `json:"-"` // with Options.Trace
+
+	clients []extra // who did what of History
 }
 
 // finish judges what the clients saw, and puts the result together.
@@ -96,7 +98,7 @@ func (w *World) finish() Result {
 	}
 	r := Result{
 		Seed: w.plan.Seed, Hash: w.hash, Simulated: w.now, Stats: w.stats, History: w.ops, Faults: w.faultLog,
-		Trace: w.trace,
+		Trace: w.trace, clients: w.extras,
 	}
 	if w.violation == nil {
 		r.Recovered = w.now - w.plan.Length
@@ -111,4 +113,15 @@ func (w *World) finish() Result {
 	}
 	r.Violation = w.violation
 	return r
+}
+
+// Script is what the clients did before everything was healed, as a script that does it again.
+func (r *Result) Script() []Call {
+	calls := []Call{}
+	for i := range r.History {
+		if op := &r.History[i]; op.Phase == history.PhaseMain {
+			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op})
+		}
+	}
+	return calls
 }
