@@ -51,7 +51,9 @@ func (s Search) Check(ops []history.Operation) (f Finding) {
 // NewChecker is the usual checker: registers with unique values are decided by their order (package checker/register),
 // lists by comparing their versions, and whatever is neither of the two is searched, with a budget that suits short
 // runs. It keeps its memory for the next history.
-func NewChecker() Checker {
+func NewChecker() Checker { return newQuick() }
+
+func newQuick() *quick {
 	return &quick{
 		index:  make(map[string]int),
 		search: Search{checker.Budget{Key: 2 * time.Second, Total: 10 * time.Second, Explained: -1}},

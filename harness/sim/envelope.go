@@ -26,10 +26,9 @@ func (p *Plan) Outside() []string {
 		out("reads are served from any replica's state, which may be stale")
 	}
 	lost := 0
-	low, high := int64(ppb), int64(-ppb)
+	low, high := p.rates()
 	offset := time.Duration(0)
 	for _, c := range p.Clocks {
-		low, high = min(low, c.Rate), max(high, c.Rate)
 		offset = max(offset, c.Offset.Abs())
 	}
 	for i := range p.Faults {
@@ -40,8 +39,6 @@ func (p *Plan) Outside() []string {
 			if f.Kind == FaultDiskWipe && f.Amount == 1 {
 				out("%s: a node comes back without its disk, and has forgotten its promises", f.ID)
 			}
-		case FaultClockRate:
-			low, high = min(low, f.Amount), max(high, f.Amount)
 		case FaultClockStep:
 			offset = max(offset, time.Duration(f.Amount).Abs())
 		case FaultSuspend:
@@ -74,4 +71,18 @@ func (p *Plan) atMost(f *Fault) int {
 		count++
 	}
 	return count
+}
+
+// rates are those of the slowest and of the fastest clock, at any time in the run.
+func (p *Plan) rates() (low, high int64) {
+	low, high = ppb, -ppb
+	for _, c := range p.Clocks {
+		low, high = min(low, c.Rate), max(high, c.Rate)
+	}
+	for i := range p.Faults {
+		if f := &p.Faults[i]; f.Kind == FaultClockRate {
+			low, high = min(low, f.Amount), max(high, f.Amount)
+		}
+	}
+	return low, high
 }

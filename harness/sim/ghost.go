@@ -77,7 +77,7 @@ func (g *ghost) reset(w *World) {
 	}
 	clear(g.ballots)
 	g.model.reset(w)
-	g.lease.reset()
+	g.lease.reset(w.plan)
 }
 
 // slot is the position's place, which is made if need be; nil for a number that cannot be.

@@ -15,6 +15,7 @@ type leaseGhost struct {
 	grants   [nodesMax]grantGhost          // that have left their node
 	made     map[grantKey]grantGhost       // those that wait for the disk, too
 	freed    [nodesMax]protocol.Ballot     // nothing is owed in this ballot or below, however late a grant leaves
+	fastest  int64                         // rate of any clock in the run
 	asking   [nodesMax]int64               // until when the node's latest ask would have the lease last
 	asked    map[protocol.Ballot]int64     // the latest that any ask would
 	asks     map[ask]int64                 // the same as asking, by the heartbeat that asked
@@ -44,7 +45,7 @@ type grantGhost struct {
 	until  time.Duration
 }
 
-func (l *leaseGhost) reset() {
+func (l *leaseGhost) reset(p *Plan) {
 	if l.asked == nil {
 		l.asked, l.asks = make(map[protocol.Ballot]int64), make(map[ask]int64)
 		l.granted, l.made = make(map[protocol.Ballot]*[9]int64), make(map[grantKey]grantGhost)
@@ -54,6 +55,7 @@ func (l *leaseGhost) reset() {
 	clear(l.asks)
 	clear(l.granted)
 	*l = leaseGhost{asked: l.asked, asks: l.asks, granted: l.granted, made: l.made}
+	_, l.fastest = p.rates()
 }
 
 // leaseClock is what the node's clock for leases shows.
@@ -95,14 +97,14 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	}
 }
 
-// fastest is how long a span of the granter's clock lasts at least in true time, if it runs as fast as it may.
+// fastest is how long a span of the granter's clock lasts at least in true time: if it runs as fast as the fastest clock
+// of the run ever does.
 func (g *ghost) fastest(span int64) time.Duration {
 	if span <= 0 {
 		return 0
 	}
-	drift := driftBound(&g.w.plan.Node)
 	high, low := bits.Mul64(uint64(span), ppb)
-	quotient, _ := bits.Div64(high, low, uint64(ppb+drift))
+	quotient, _ := bits.Div64(high, low, uint64(ppb+g.lease.fastest))
 	return time.Duration(quotient)
 }
 

@@ -166,7 +166,10 @@ func (p *Plan) Validate() error {
 	check(p.Network.Bandwidth >= 0, "network: the bandwidth is negative")
 	check(p.Disk.Sync >= 0 && p.Disk.Jitter >= 0 && p.Disk.Tail >= 0, "disk: a delay is negative")
 	problems = append(problems, p.Load.problems()...)
+	seen := make(map[string]bool)
 	for i := range p.Faults {
+		check(!seen[p.Faults[i].ID], "fault %d: another is called %q", i+1, p.Faults[i].ID)
+		seen[p.Faults[i].ID] = true
 		if err := p.Faults[i].validate(p.Schedule.Nodes, p.Length); err != nil {
 			problems = append(problems, fmt.Errorf("fault %d (%s): %w", i+1, p.Faults[i].ID, err))
 		}
