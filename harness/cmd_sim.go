@@ -84,6 +84,9 @@ func simAction(c *cli.Context) error {
 			ui.Say("going on at seed %d", campaign.Resume.Next)
 		}
 	}
+	if err := campaign.Validate(); err != nil {
+		return usageError("%v", err)
+	}
 	saved := time.Now()
 	campaign.Progress = func(s *sim.Summary) {
 		ui.Status("%s", simStatus(s))
@@ -131,6 +134,7 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	add("nemesis", err)
 	if c.Int("workers") < 1 {
 		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
+		campaign.Workers = 1
 	}
 	if c.Int("keep") < 0 {
 		add("keep", fmt.Errorf("%d is negative", c.Int("keep")))

@@ -72,9 +72,10 @@ type Summary struct {
 // Run plays the campaign until it is done, or ctx ends. The error says that it could not be begun; failures of runs are
 // in the summary.
 func (c Campaign) Run(ctx context.Context) (*Summary, error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	c = c.withDefaults()
 	defer debug.SetGCPercent(debug.SetGCPercent(campaignGC))
 	r := c.begin()
 	ctx, stop := context.WithCancel(ctx)
@@ -91,7 +92,18 @@ func (c Campaign) Run(ctx context.Context) (*Summary, error) {
 	return r.summary, r.err
 }
 
-func (c *Campaign) validate() error {
+func (c Campaign) withDefaults() Campaign {
+	if c.Workers == 0 {
+		c.Workers = 1
+	}
+	if c.FailuresMax == 0 {
+		c.FailuresMax = 1000
+	}
+	return c
+}
+
+// Validate lists everything that is wrong with the campaign.
+func (c Campaign) Validate() error {
 	var problems []error
 	if c.To < c.From || c.To == ^uint64(0) {
 		problems = append(problems, fmt.Errorf("seeds: %d to %d is no range", c.From, c.To))
@@ -99,18 +111,14 @@ func (c *Campaign) validate() error {
 	if c.Workers < 0 || c.Workers > workersMax {
 		problems = append(problems, fmt.Errorf("workers: %d; want 1 to %d", c.Workers, workersMax))
 	}
-	if c.Workers == 0 {
-		c.Workers = 1
-	}
-	if c.FailuresMax == 0 {
-		c.FailuresMax = 1000
+	if c.FailuresMax < 0 {
+		problems = append(problems, fmt.Errorf("failures max: %d is negative", c.FailuresMax))
 	}
 	if s := c.Resume; s != nil && (s.From != c.From || s.To != c.To || s.Next < s.From || s.Next > s.To+1) {
 		problems = append(problems, fmt.Errorf("resume: that campaign has the seeds %d to %d, and this one %d to %d", s.From,
 			s.To, c.From, c.To))
 	}
-	problems = append(problems, c.Draw.Validate())
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.Draw.Validate())...)
 }
 
 // workersMax is more than any machine has processors to play runs on.
