@@ -25,9 +25,9 @@ func simCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sim",
 		Usage: "play many runs in the simulator, each from its seed",
-		Description: "Every seed draws a whole run: the size of the cluster, clocks, disks, network, clients, faults. It is played\n" +
-			"in virtual time with the same machines that the nodes run, and judged by what the clients saw and by what an\n" +
-			"observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
+		Description: "Every seed draws a whole run: the size of the cluster, clocks, disks, network, clients, faults.\n" +
+			"It is played in virtual time with the same machines that the nodes run, and judged by what the clients saw\n" +
+			"and by what an observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
 			"The same seed gives the same run, event for event: the hash says so.",
 		Flags:  withEnv(simFlags()),
 		Action: simAction,
@@ -37,7 +37,8 @@ func simCommand() *cli.Command {
 func simFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
-		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5", Usage: "sizes of the cluster to draw from: `LIST`"},
+		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
+			Usage: "sizes of the cluster to draw from: `LIST`"},
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
 			Usage: "what the clients do: `NAMES` from elenchus list workloads, or all"},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
@@ -291,9 +292,10 @@ func printSummary(c *cli.Context, s *sim.Summary) {
 	fmt.Fprintf(out, "%d runs, %v of virtual time in %v: %.0f runs a minute, %.0f× real time, %.1f M events a second\n",
 		s.Runs, s.Simulated.Round(time.Second), s.Elapsed.Round(time.Millisecond), float64(s.Runs)/seconds*60,
 		s.Simulated.Seconds()/seconds, float64(s.Stats.Events)/seconds/1e6)
-	fmt.Fprintf(out, "%d operations ok, %d failed, %d unknown; %d faults, %d crashes, %d elections, %d leases, %d snapshots\n",
-		s.Stats.OK, s.Stats.Failed, s.Stats.Unknown, s.Stats.Faults, s.Stats.Crashes, s.Stats.Elections, s.Stats.Leases,
-		s.Stats.Snapshots)
+	n := &s.Stats
+	fmt.Fprintf(out, "%d operations ok, %d failed, %d unknown\n", n.OK, n.Failed, n.Unknown)
+	fmt.Fprintf(out, "%d faults, %d crashes, %d elections, %d leases, %d snapshots\n", n.Faults, n.Crashes, n.Elections,
+		n.Leases, n.Snapshots)
 	fmt.Fprintf(out, "fingerprint %016x\n", s.Fingerprint)
 	if len(s.Undecided) > 0 {
 		fmt.Fprintf(out, "not decided: seeds %v\n", s.Undecided)

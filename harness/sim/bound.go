@@ -10,11 +10,11 @@ import (
 // that double, the chance of so many is below one in a million.
 const recoveryRounds = 12
 
-// RecoveryBound is how long a cluster may need, after the last heal, until it has answered every client's last requests,
-// for so many keys. It follows from the configuration:
+// RecoveryBound is how long a cluster may need, after the last heal, until it has answered every client's last
+// requests, for so many keys. It follows from the configuration:
 //
-//   - What restarted nodes and granters owe must run out: a lease, or the silence after a restart, on the slowest clock.
-//     That may happen twice, when a leader is elected just before the heal and lost in it.
+//   - What restarted nodes and granters owe must run out: a lease, or the silence after a restart, on the slowest
+//     clock. That may happen twice, when a leader is elected just before the heal and lost in it.
 //   - Then elections, each with the longest timeout and the longest back-off, and a round trip for each phase.
 //   - Requests may have been handed to somebody who does not lead: each client may wait out its patience, thrice.
 //   - And every key is read over a round trip, and by way of the disk where reads go through the log.

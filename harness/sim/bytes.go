@@ -16,9 +16,9 @@ import (
 // sectorBytes is what a disk writes whole or not at all.
 const sectorBytes = 512
 
-// byteDisk is a node's disk byte by byte, with the real write-ahead log on it. It is a wal.FS that is as mean as POSIX
-// allows: after a crash each unsynced sector is there or not, each by itself, and unsynced changes to the directory are
-// there up to some point. What it decides is keyed by what is decided, so that runs can be repeated.
+// byteDisk is a node's disk byte by byte, with the real write-ahead log on it. It is a wal.FS that is as mean as
+// POSIX allows: after a crash each unsynced sector is there or not, each by itself, and unsynced changes to the
+// directory are there up to some point. What it decides is keyed by what is decided, so that runs can be repeated.
 type byteDisk struct {
 	rng     rng
 	node    int
@@ -367,7 +367,8 @@ func (w *World) crashBytes(n *node) {
 // more.
 const crashOps = 8
 
-// recoverBytes opens log and snapshot, compares them with what must be in them, and finds out how far the disk had come.
+// recoverBytes opens log and snapshot, compares them with what must be in them, and finds out how far the disk had
+// come.
 func (w *World) recoverBytes(n *node) error {
 	b, d := n.disk.bytes, &n.disk
 	count := 0

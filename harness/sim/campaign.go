@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// campaignGC is the percentage by which the heap grows between collections while a campaign goes on: its live memory is
-// a few megabytes, so that collecting half as often costs nothing.
+// campaignGC is the percentage by which the heap grows between collections while a campaign goes on: its live memory
+// is a few megabytes, so that collecting half as often costs nothing.
 const campaignGC = 800
 
 // Campaign plays the plans of many seeds.
@@ -69,8 +69,8 @@ type Summary struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Run plays the campaign until it is done, or ctx ends. The error says that it could not be begun; failures of runs are
-// in the summary.
+// Run plays the campaign until it is done, or ctx ends. The error says that it could not be begun; failures of runs
+// are in the summary.
 func (c Campaign) Run(ctx context.Context) (*Summary, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -88,7 +88,8 @@ func (c Campaign) Run(ctx context.Context) (*Summary, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.settle()
-	r.summary.Interrupted = r.summary.Next <= c.To && !(c.UntilFailure && r.summary.Failed > 0)
+	satisfied := c.UntilFailure && r.summary.Failed > 0
+	r.summary.Interrupted = r.summary.Next <= c.To && !satisfied
 	return r.summary, r.err
 }
 

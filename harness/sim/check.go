@@ -142,9 +142,9 @@ func (q *quick) split(ops []history.Operation) {
 
 // listChecker decides histories of one list to which unique elements are appended, and which is read.
 //
-// Every answer is the whole list, so the longest one tells in which order the appends took effect, and every answer which
-// version it saw. A legal order is then one in which versions rise; within a version the append comes first. There is
-// one if nothing returned before something was called that must come earlier.
+// Every answer is the whole list, so the longest one tells in which order the appends took effect, and every answer
+// which version it saw. A legal order is then one in which versions rise; within a version the append comes first.
+// There is one if nothing returned before something was called that must come earlier.
 type listChecker struct {
 	position map[int64]int // of each element in the longest list, from 1
 	versions []listVersion

@@ -133,11 +133,6 @@ func (w *World) invoke(c *client, phase history.Phase, op history.Op) {
 	w.ask(c, c.node)
 }
 
-var registerOps = map[history.Func]register.Op{
-	history.Read: register.OpRead, history.Write: register.OpWrite, history.CAS: register.OpCAS,
-	history.Append: register.OpAppend,
-}
-
 // command is the operation as nodes know it.
 func (w *World) command(c *client, op history.Op) register.Command {
 	cmd := register.Command{Client: c.session, Seq: c.seq, Key: op.Key}

@@ -6,7 +6,8 @@ import (
 	"elenchus/node/clock"
 )
 
-// ppb is the unit of clock rates: parts per billion. They are integers, because floats may round differently elsewhere.
+// ppb is the unit of clock rates: parts per billion. They are integers, because floats may round differently
+// elsewhere.
 const ppb = 1_000_000_000
 
 const (

@@ -11,10 +11,10 @@ import (
 // disk is what a node has on stable storage, and what is on its way there.
 //
 // The write-ahead log writes its records in groups, one at a time, each of which survives a crash whole or not at all
-// (package wal); what is not in a group yet is in the memory of the process. A new log takes the place of the old one in
-// the stream of these writes, and a snapshot is written beside it, both whole or not at all. So a log can be a list of
-// records, and a crash a draw of how far the disk has come. A run with Disk.Bytes has the real log and real sectors
-// instead.
+// (package wal); what is not in a group yet is in the memory of the process. A new log takes the place of the old one
+// in the stream of these writes, and a snapshot is written beside it, both whole or not at all. So a log can be a
+// list of records, and a crash a draw of how far the disk has come. A run with Disk.Bytes has the real log and real
+// sectors instead.
 type disk struct {
 	records []protocol.Record // durable, over all incarnations
 	base    protocol.Slot     // of the snapshot that the log rests on
@@ -124,8 +124,8 @@ func (w *World) startSave(n *node, s *protocol.Snapshot) {
 // snapshotID keeps draws about snapshots apart from those about logs.
 const snapshotID = 1 << 32
 
-// failing draws whether what the disk was asked to do fails. The process stops, as it must: the kernel may have dropped
-// what it could not write, and would report success next time.
+// failing draws whether what the disk was asked to do fails. The process stops, as it must: the kernel may have
+// dropped what it could not write, and would report success next time.
 func (w *World) failing(n *node, id, number uint64) bool {
 	ppm := w.disk.ErrorPPM + n.disk.errors
 	if ppm == 0 || !chance(w.rng.at(forSyncError, id, number), ppm) {
@@ -161,8 +161,8 @@ func (w *World) syncDone(n *node, e *event) {
 	})
 }
 
-// parts is in how many pieces, each whole or not at all, the disk does what it is doing: groups of records, and new logs
-// between them.
+// parts is in how many pieces, each whole or not at all, the disk does what it is doing: groups of records, and new
+// logs between them.
 func (d *disk) parts() int {
 	count, taken := 0, 0
 	for i := range d.turns[:d.groupTurns] {

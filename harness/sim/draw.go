@@ -17,7 +17,7 @@ import (
 type DrawOptions struct {
 	Nodes     []int         // sizes of the cluster (3, 4, 5)
 	Workloads []string      // names of workloads (all)
-	Kinds     []string      // kinds of faults, of the schedule file and of this package, see [Kinds]; nil means all, empty none
+	Kinds     []string      // of faults, see [Kinds]; nil means all, empty none
 	Length    time.Duration // before everything is healed (2 s)
 	Style     string        // see [Styles]; empty means that it is drawn, too
 	Reads     string        // how nodes serve reads; empty means that it is drawn
@@ -109,8 +109,9 @@ type style struct {
 	faults  bool
 }
 
-// styles are the ways in which plans are drawn, and how often. No one of them finds everything: what a crash hides shows
-// only where nothing crashes (Groce and others 2012), and what needs two kinds of faults only where both are on.
+// styles are the ways in which plans are drawn, and how often. No one of them finds everything: what a crash hides
+// shows only where nothing crashes (Groce and others 2012), and what needs two kinds of faults only where both are
+// on.
 var styles = []style{
 	{"uniform", 25, "all kinds of faults at once, and the system as it comes", false, true},
 	{"swarm", 70, "some kinds of faults, and the system's own knobs turned at random", true, true},
@@ -348,8 +349,8 @@ func (p *Plan) drawSchedule(n int, kinds []string) error {
 	return nil
 }
 
-// drawFaults plans the others: some, of the kinds that were taken in. Too many at once would hide one another, and leave
-// nobody who answers.
+// drawFaults plans the others: some, of the kinds that were taken in. Too many at once would hide one another, and
+// leave nobody who answers.
 func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 	var own []FaultKind
 	for _, kind := range FaultKinds() {

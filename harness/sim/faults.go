@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"time"
 
 	"elenchus/nemesis"
@@ -361,7 +360,9 @@ func (w *World) healAll() {
 }
 
 // recordFault and recordHeal write down what became of a fault, when the run is to leave a directory.
-func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []string, status history.FaultStatus, err error) {
+func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []string, status history.FaultStatus,
+	err error,
+) {
 	if !w.opts.Record {
 		return
 	}
@@ -377,7 +378,7 @@ func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []strin
 		e.Detail = w.plan.Schedule.Faults[i].Detail()
 	}
 	switch {
-	case errors.Is(err, nemesis.ErrNobody), err != nil:
+	case err != nil:
 		e.Error = err.Error()
 	case status == history.FaultInstalled:
 		e.Evidence = []string{"the simulator did it"}

@@ -81,7 +81,8 @@ const finalPause = 20 * time.Millisecond
 
 // stuck says what everybody waits for.
 func (w *World) stuck(bound time.Duration) {
-	v := Violation{Invariant: checkStuck, Message: fmt.Sprintf("not everybody was answered within %v of the last heal", bound)}
+	v := Violation{Invariant: checkStuck}
+	v.Message = fmt.Sprintf("not everybody was answered within %v of the last heal", bound)
 	for i := range w.clients {
 		c := &w.clients[i]
 		if c.worker >= 0 || c.done {

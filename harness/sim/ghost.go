@@ -18,14 +18,13 @@ type ghost struct {
 	w      *World
 	quorum int
 
-	slots    []slotGhost
-	highest  protocol.Ballot // of those in which something was chosen
-	nodes    [nodesMax]nodeGhost
-	ballots  map[protocol.Ballot]*ballotGhost
-	spare    []*ballotGhost // for the next run
-	model    model
-	lease    leaseGhost
-	reported int // failures of operations that must not take effect any more
+	slots   []slotGhost
+	highest protocol.Ballot // of those in which something was chosen
+	nodes   [nodesMax]nodeGhost
+	ballots map[protocol.Ballot]*ballotGhost
+	spare   []*ballotGhost // for the next run
+	model   model
+	lease   leaseGhost
 }
 
 // slotGhost is one position of the log.
@@ -309,8 +308,8 @@ func (g *ghost) applied(n *node, o *protocol.Observation) {
 	me.applied = o.Slot
 }
 
-// skipped checks that a snapshot which takes the place of a node's state covers only what is chosen, and more than what
-// the node has applied.
+// skipped checks that a snapshot which takes the place of a node's state covers only what is chosen, and more than
+// what the node has applied.
 func (g *ghost) skipped(n *node, o *protocol.Observation) {
 	me := &g.nodes[n.index]
 	v := Violation{Invariant: invariantPrefix, Node: n.index + 1, Slot: o.Slot, Ballot: o.Ballot}

@@ -97,8 +97,8 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	}
 }
 
-// fastest is how long a span of the granter's clock lasts at least in true time: if it runs as fast as the fastest clock
-// of the run ever does.
+// fastest is how long a span of the granter's clock lasts at least in true time: if it runs as fast as the fastest
+// clock of the run ever does.
 func (g *ghost) fastest(span int64) time.Duration {
 	if span <= 0 {
 		return 0

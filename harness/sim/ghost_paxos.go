@@ -147,8 +147,8 @@ func (g *ghost) report(n *node, msg *protocol.Message) {
 	}
 }
 
-// complete checks that a page of a promise leaves out nothing that the node's disk has accepted. It is checked when the
-// page is made: what the node learns while the page waits for the disk is in no promise, and need not be.
+// complete checks that a page of a promise leaves out nothing that the node's disk has accepted. It is checked when
+// the page is made: what the node learns while the page waits for the disk is in no promise, and need not be.
 func (g *ghost) complete(n *node, msg *protocol.Message) {
 	me := &g.nodes[n.index]
 	last := min(msg.Last, protocol.Slot(len(me.accepted)))
@@ -201,9 +201,9 @@ func (g *ghost) elected(n *node, o *protocol.Observation) {
 }
 
 // proposed checks the rule that carries Paxos (P2c, Lamport 2001): among some majority that promised exactly this
-// ballot, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a ballot,
-// by anybody, that none of theirs exceeds. It is checked when the Accept first leaves, not when a violation has led to a
-// second chosen value.
+// ballot, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a
+// ballot, by anybody, that none of theirs exceeds. It is checked when the Accept first leaves, not when a violation
+// has led to a second chosen value.
 func (g *ghost) proposed(n *node, e *protocol.Entry) {
 	s, p := g.note(n.index+1, e)
 	if s == nil || p.safe {

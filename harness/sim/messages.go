@@ -98,8 +98,8 @@ func (a *attempts) next(id uint64) uint64 {
 	return uint64(a.counts[i])
 }
 
-// identify says by which identity draws about a message are made: what it is and means, and how often the same was sent
-// before.
+// identify says by which identity draws about a message are made: what it is and means, and how often the same was
+// sent before.
 func (w *World) identify(msg *protocol.Message) (id, attempt uint64) {
 	slot := uint64(msg.First)<<32 ^ uint64(msg.Last)
 	if len(msg.Entries) > 0 {

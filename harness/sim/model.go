@@ -237,8 +237,8 @@ func (g *ghost) acknowledged(n *node, asked *request, r *protocol.Reply) {
 	g.violated(v)
 }
 
-// served is told of every answer to a read, as it leaves the node: it is the register's content after a prefix that has
-// in it everything that anybody had been told about when it was asked for.
+// served is told of every answer to a read, as it leaves the node: it is the register's content after a prefix that
+// has in it everything that anybody had been told about when it was asked for.
 func (g *ghost) served(n *node, asked *request, r *protocol.Reply, fromLog, stale bool) {
 	c := &asked.command
 	v := Violation{Node: n.index + 1, Slot: r.Slot, Ballot: r.Ballot, Key: c.Key}

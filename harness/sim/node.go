@@ -280,8 +280,8 @@ func (w *World) step(n *node, in protocol.Input) {
 	w.execute(n, &effects)
 }
 
-// execute does the duties of a driver, in the order of the contract of protocol.Effects. The observers come first: they
-// hear what a node says of itself before they judge what leaves it.
+// execute does the duties of a driver, in the order of the contract of protocol.Effects. The observers come first:
+// they hear what a node says of itself before they judge what leaves it.
 func (w *World) execute(n *node, fx *protocol.Effects) {
 	w.ghost.observed(n, fx)
 	if fx.Halt != nil {

@@ -70,8 +70,10 @@ type Result struct {
 	Hash uint64 `json:"hash"` // of every event: equal for equal plans and programs
 
 	Simulated time.Duration `json:"simulated_ns"` // true time from beginning to end
-	Recovered time.Duration `json:"recovered_ns"` // from the last heal until everybody was answered; zero if it did not come to that
 	Stats     Stats         `json:"stats"`
+
+	// Recovered is the time from the last heal until everybody was answered; zero if it did not come to that.
+	Recovered time.Duration `json:"recovered_ns"`
 
 	// Violation is the first rule that was broken, if one was. What broke only in the clients' history is found at the
 	// end of a run, so whatever an invariant sees comes before it.

@@ -25,8 +25,8 @@ type Directory struct {
 	Now    time.Time // the beginning of the run, for people
 }
 
-// Write plays a plan and leaves a run directory like any other run: history, schedules, faults, what the nodes observed,
-// and beside these the plan and what the invariants found. A verdict is for the caller to have made.
+// Write plays a plan and leaves a run directory like any other run: history, schedules, faults, what the nodes
+// observed, and beside these the plan and what the invariants found. A verdict is for the caller to have made.
 func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) {
 	opts.Record, opts.Trace = true, true
 	w := New(opts)

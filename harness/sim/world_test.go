@@ -115,8 +115,8 @@ func TestFingerprintIsThatOfEveryProcess(t *testing.T) {
 	}
 }
 
-// Messages that are handed over as values share memory with their senders. If anybody could see that, the same run with
-// every message encoded and decoded would be another one.
+// Messages that are handed over as values share memory with their senders. If anybody could see that, the same run
+// with every message encoded and decoded would be another one.
 func TestSharedMemoryIsNotObservable(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	for seed := uint64(1); seed <= 80; seed++ {
