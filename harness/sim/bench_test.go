@@ -14,15 +14,16 @@ func benchmark(b *testing.B, o DrawOptions, c Checker) {
 	var total Stats
 	var simulated time.Duration
 	b.ReportAllocs()
+	o = o.withDefaults()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begun := processTime(b)
 	for i := 0; b.Loop(); i++ {
-		p, err := Draw(uint64(i+1), o)
+		p, err := o.draw(uint64(i + 1))
 		if err != nil {
 			b.Fatal(err)
 		}
-		r, err := w.Run(p)
+		r, err := w.runValid(p)
 		if err != nil || r.Violation != nil {
 			b.Fatal(i+1, err, r.Violation)
 		}
@@ -54,9 +55,10 @@ func BenchmarkChecked3(b *testing.B) {
 }
 
 func BenchmarkDraw(b *testing.B) {
+	o := DrawOptions{}.withDefaults()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, err := Draw(uint64(i), DrawOptions{}); err != nil {
+		if _, err := o.draw(uint64(i)); err != nil {
 			b.Fatal(err)
 		}
 	}

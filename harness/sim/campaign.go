@@ -100,6 +100,7 @@ func (c Campaign) withDefaults() Campaign {
 	if c.FailuresMax == 0 {
 		c.FailuresMax = 1000
 	}
+	c.Draw = c.Draw.withDefaults()
 	return c
 }
 
@@ -206,17 +207,17 @@ type played struct {
 }
 
 func (r *running) play(w *World, seed uint64) (played, error) {
-	plan, err := Draw(seed, r.campaign.Draw)
+	plan, err := r.campaign.Draw.draw(seed)
 	if err != nil {
 		return played{}, err
 	}
 	one := played{style: plan.Style}
-	if one.result, err = w.Run(plan); err != nil {
+	if one.result, err = w.runValid(plan); err != nil {
 		return one, fmt.Errorf("seed %d: %w", seed, err)
 	}
 	if r.campaign.Twice {
 		first := one.result.Hash
-		if one.result, err = w.Run(plan); err != nil {
+		if one.result, err = w.runValid(plan); err != nil {
 			return one, err
 		}
 		one.unequal = one.result.Hash != first

@@ -157,7 +157,11 @@ func Draw(seed uint64, o DrawOptions) (*Plan, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("draw plan: %w", err)
 	}
-	o = o.withDefaults()
+	return o.withDefaults().draw(seed)
+}
+
+// draw is Draw with options that are valid and have their defaults.
+func (o DrawOptions) draw(seed uint64) (*Plan, error) {
 	d := &dice{rng: rng{seed}}
 	s := drawStyle(d, o.Style)
 	p := &Plan{Seed: seed, Style: s.name, Length: o.Length}
@@ -335,7 +339,7 @@ func (p *Plan) drawKinds(d *dice, s style, wanted []string) []string {
 func (p *Plan) drawSchedule(n int, kinds []string) error {
 	wanted := []string{}
 	for _, k := range scheduleKinds {
-		if slices.Contains(kinds, k) {
+		if slices.Contains(kinds, k) && (n > 1 || k != nemesis.Partition) {
 			wanted = append(wanted, k)
 		}
 	}

@@ -82,6 +82,21 @@ func TestOutsideFails(t *testing.T) {
 	t.Log(found)
 }
 
+// What is drawn is valid, so that a campaign need not look; outside the envelope only when that is wanted.
+func TestDrawnPlansAreValid(t *testing.T) {
+	for seed := uint64(1); seed <= 500; seed++ {
+		for _, outside := range []bool{false, true} {
+			p := draw(t, seed, DrawOptions{Outside: outside, Nodes: []int{1, 2, 3, 4, 5, 7, 9}})
+			if err := p.Validate(); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if out := p.Outside(); out != nil && !outside {
+				t.Fatalf("seed %d leaves the envelope: %q", seed, out)
+			}
+		}
+	}
+}
+
 func TestPlansAreValidated(t *testing.T) {
 	tests := map[string]func(p *Plan){
 		"nodes":              func(p *Plan) { p.Clocks = nil },

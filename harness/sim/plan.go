@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/nemesis"
@@ -127,14 +128,15 @@ type Call struct {
 // Nodes is the size of the cluster.
 func (p *Plan) Nodes() int { return len(p.Clocks) }
 
-// NodeNames are the names of n nodes: n1, n2, …
-func NodeNames(n int) []string {
-	names := make([]string, n)
+// NodeNames are the names of n nodes, up to the most that are supported: n1, n2, …
+func NodeNames(n int) []string { return slices.Clone(nodeNames[:n]) }
+
+var nodeNames = func() (names [protocol.NodesMax]string) {
 	for i := range names {
 		names[i] = protocol.NodeID(i + 1).String()
 	}
 	return names
-}
+}()
 
 // Validate lists everything that is wrong with the plan. Whether a correct system must survive it is another question,
 // see [Plan.Outside].
