@@ -121,6 +121,10 @@ type Options struct {
 	// covers, but for the last SnapshotKeep entries, which spare a peer that lags a little the whole snapshot (a tenth of
 	// SnapshotEntries; SnapshotOff keeps none). Of those no more are kept than half of SnapshotBytes. SnapshotChunk is
 	// how many bytes of a snapshot go into one message (1 MiB).
+	//
+	// Making a snapshot stops the machine for about half a microsecond per register and session, installing one for about
+	// a microsecond: with a million of them take snapshots rarely, or be patient with leaders. A node holds the bytes of
+	// its latest snapshot in memory, beside the state itself, and those of an older one while a peer fetches it.
 	SnapshotEntries int
 	SnapshotBytes   int
 	SnapshotKeep    int
