@@ -22,7 +22,7 @@ type recorder struct {
 
 func (r *recorder) invoke(process int, op history.Op) {
 	e := history.Event{Seq: int64(len(r.events)), Time: time.Duration(len(r.events)+1) * time.Millisecond,
-		Type: history.Invoke, Process: process, Node: Node, Phase: history.PhaseMain, Op: op}
+		Type: history.Invoke, Process: process, Node: history.NodeUnknown, Phase: history.PhaseMain, Op: op}
 	r.events, r.open[process] = append(r.events, e), e
 }
 
@@ -135,7 +135,7 @@ func TestPorcupineThereAndBack(t *testing.T) {
 			if err := WritePorcupine(&file, events); err != nil {
 				t.Fatal(err)
 			}
-			got, err := ReadPorcupine(&file, "history.txt", Options{})
+			got, err := ReadPorcupine(&file, "history.txt")
 			if err != nil {
 				t.Fatalf("%s, seed %d: %v", name, seed, err)
 			}
@@ -259,6 +259,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// The format is seen from how a file begins.
+func TestGuess(t *testing.T) {
+	for head, want := range map[string]string{
+		`{"seq":0,"t":1}`: FormatJSONL,
+		"\n  {:process 0, :type :invoke, :f :read}": FormatJepsen,
+		"[{:index 0":              FormatJepsen,
+		"; Knossos\n{:process 0}": FormatJepsen,
+		`{:process 2, :f :put, :key "4", :value "x"}`: FormatPorcupine,
+		"INFO  jepsen.util - 4\t:invoke\t:read\tnil":  FormatPorcupine,
+	} {
+		if got := guess(head); got != want {
+			t.Errorf("%q looks like %s, want %s", head, got, want)
+		}
+	}
+}
+
 // No input makes a reader panic, and what it accepts is a history by the rules of the project's own reader.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("{:process 0, :type :invoke, :f :read, :value nil}"))
@@ -268,7 +284,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, read := range []func([]byte) (History, error){
 			func(b []byte) (History, error) { return ReadJepsen(bytes.NewReader(b), "h", Options{}) },
-			func(b []byte) (History, error) { return ReadPorcupine(bytes.NewReader(b), "h", Options{}) },
+			func(b []byte) (History, error) { return ReadPorcupine(bytes.NewReader(b), "h") },
 		} {
 			h, err := read(data)
 			if err != nil {

@@ -37,9 +37,6 @@ const (
 	KeysPair             // every value is a pair of a key and a value
 )
 
-// Node is where processes are pinned whose node is not known: other tools do not record it.
-const Node = "unknown"
-
 // onlyKey names the register of a history that has only one.
 const onlyKey = "x"
 
@@ -102,7 +99,8 @@ func (b *builder) add(l line) error {
 	}
 	open := b.open[process]
 	e := history.Event{
-		Seq: int64(len(b.history.Events)), Type: l.typ, Process: process, Node: Node, Phase: history.PhaseMain, Op: l.op,
+		Seq: int64(len(b.history.Events)), Type: l.typ, Process: process, Node: history.NodeUnknown,
+		Phase: history.PhaseMain, Op: l.op,
 	}
 	switch {
 	case l.process < 0:

@@ -17,7 +17,7 @@ import (
 
 // ReadPorcupine reads the formats of the histories that Porcupine is tested with, see the package's comment. Errors
 // begin with name and line.
-func ReadPorcupine(r io.Reader, name string, _ Options) (History, error) {
+func ReadPorcupine(r io.Reader, name string) (History, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	for {
 		first, err := in.Peek(1)
