@@ -19,6 +19,9 @@
 //   - A new leader proposes, in every slot that somebody of its majority has accepted something in, the value of the
 //     highest such ballot. Where a ballot below its own had a majority, one of that majority is in its own.
 //
+// With the shortcut on, the initial leader skips phase 1 of the first ballot (first_ballot.go): the third rule holds of
+// the lowest ballot there is, whoever has promised it.
+//
 // # What is known to be chosen
 //
 // A leader knows from counting. Everybody else is told: a commit notice of ballot b covers a slot only if this node has
@@ -52,6 +55,9 @@
 //   - Learning a chosen entry of a higher ballot raises the promise. But that ballot must have been elected: the first
 //     such ballot got its majority of promises without that, against one of the other rules.
 //   - Forsake frees only of a ballot whose leader has stepped down, however late it comes.
+//
+// Nothing of this rests on how b came to be led: whoever accepts or grants in the first ballot has promised it in the
+// same step, and writes that down before it says so.
 //
 // Every other majority has one of these granters in it, so no higher ballot has a majority, whatever its messages do. A
 // lower ballot cannot get one either, as they accept nothing below b. So whatever was chosen before a moment at which

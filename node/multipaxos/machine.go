@@ -24,6 +24,7 @@ type Machine struct {
 
 	// This incarnation.
 	started     bool
+	virgin      bool // it began with an empty log
 	halted      error
 	incarnation uint64            // tells this incarnation's forwards from those of earlier ones
 	written     protocol.WriteSeq // the last record handed to the driver
@@ -89,6 +90,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		store:        store,
 		committedRec: rec.Committed,
 		highest:      rec.Round,
+		virgin:       rec.Virgin(),
 	}
 	m.noteBallot(rec.Promised)
 	m.requests.init()
@@ -144,6 +146,7 @@ func (m *Machine) start() {
 	m.recallGrant()
 	m.advance()
 	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
+	m.takeFirstBallot()
 }
 
 func (m *Machine) onMessage(msg *protocol.Message) {

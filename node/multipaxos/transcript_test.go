@@ -21,7 +21,8 @@ import (
 // The verbs (N is a node's number; FILTER is any of from=N to=N kind=NAME slot=S, lists in parentheses):
 //
 //	nodes N [reads=log|quorum|local|lease] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
-//	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D]
+//	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D] [shortcut=on] [late=N]
+//	                        with late=N that node is down
 //	campaign N              its clock moves to the end of its election timeout or back-off
 //	tick N D                its clock moves on by a duration, and its timers fire
 //	sleep N D               its clock moves on by a duration, and no timer fires
@@ -168,7 +169,7 @@ func (e *script) nodes() {
 		CatchupChunk: e.number(e.option("chunk", "0")), PendingMax: e.number(e.option("pending", "0")),
 		LeaseTerm: e.duration(e.option("term", "0s")), LeaseRenew: e.duration(e.option("renew", "0s")),
 		DriftBound: int64(e.number(e.option("drift", "0"))), MaxOffset: e.duration(e.option("offset", "0s")),
-		ElectionTimeout: e.duration(e.option("timeout", "0s")),
+		ElectionTimeout: e.duration(e.option("timeout", "0s")), FirstBallotShortcut: e.option("shortcut", "") == "on",
 	}
 	if opts.Lease, err = ParseLease(e.option("lease", "none")); err != nil {
 		e.data.Fatalf(e.t, "%v", err)
@@ -180,9 +181,15 @@ func (e *script) nodes() {
 	for i := range n {
 		opts.Self = protocol.NodeID(i + 1)
 		e.hosts = append(e.hosts, &scriptHost{host: host{opts: opts}})
-		e.boot(e.hosts[i])
 	}
-	e.out.Reset()
+	for _, h := range e.hosts {
+		if e.option("late", "") != fmt.Sprint(uint16(h.opts.Self)) {
+			e.boot(h)
+		}
+	}
+	if !opts.FirstBallotShortcut {
+		e.out.Reset() // nothing happens at a start but a line that says so
+	}
 }
 
 func (e *script) boot(h *scriptHost) {
