@@ -39,6 +39,7 @@ type config struct {
 	promiseGrace    time.Duration
 	ballot          string
 	firstBallot     bool
+	preVote         bool
 	window          int
 	batch           int
 	seed            uint64
@@ -80,6 +81,8 @@ func (c *config) flags() *flag.FlagSet {
 		"seen, on disk before it is used)")
 	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
 		"starts for the first time, without asking for promises")
+	f.BoolVar(&c.preVote, "pre-vote", true, "ask whether a majority would take part before campaigning, so that a node "+
+		"which comes back does not depose a leader that the others hear")
 	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
 	f.IntVar(&c.batch, "batch", 128, "commands in one slot")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 picks one")

@@ -5,9 +5,14 @@
 // Every node is an acceptor (acceptor.go), a learner (learner.go, catchup.go) and a possible proposer (election.go,
 // proposer.go). One of them leads:
 //
+//	Poll     → Willing   before a campaign: would a majority take part? (poll.go)
 //	Prepare  → Promise   once per leadership, for every slot above the proposer's committed prefix
 //	Accept   → Accepted  once per slot, many slots at a time
 //	Heartbeat → HeartbeatAck  the leader is alive; the commit notice rides on it and on Accept
+//
+// A node that hears of no leader for the election timeout asks the others, and campaigns if a majority hears of none
+// either. A leader that no majority answers steps down (contact.go), so that nobody hears of a leader which can get
+// nothing chosen. Both serve progress alone: neither changes what anybody has promised.
 //
 // # Why it is safe
 //

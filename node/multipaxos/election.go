@@ -35,7 +35,11 @@ func (m *Machine) onElectionTimeout() {
 		m.after(TimerElection, owed+m.stretched(m.opts.BackoffMin)-m.opts.BackoffMin)
 		return
 	}
-	m.campaign()
+	if m.opts.NoPreVote {
+		m.campaign()
+		return
+	}
+	m.openPoll()
 }
 
 // campaign starts phase 1 with a ballot above all that was seen.

@@ -86,9 +86,10 @@ type Options struct {
 	// Reads is how reads are answered; the zero value is ReadsQuorum.
 	Reads Reads
 
-	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms), and
-	// HeartbeatInterval how often a leader makes itself heard (100 ms). The interval must be the shorter one; with less
-	// than a factor of three every lost message costs an election.
+	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms); a leader that no
+	// majority answers for twice as long steps down, unless its lease is valid. HeartbeatInterval is how often a leader
+	// makes itself heard (100 ms). It must be the shorter one; with less than a factor of three every lost message costs
+	// an election.
 	ElectionTimeout   time.Duration
 	HeartbeatInterval time.Duration
 
@@ -100,6 +101,10 @@ type Options struct {
 	// loss (150 ms … 2.4 s).
 	BackoffMin time.Duration
 	BackoffMax time.Duration
+
+	// NoPreVote makes a node campaign without asking first whether a majority would take part. It then deposes a leader
+	// that it alone does not hear.
+	NoPreVote bool
 
 	// Ballots is where the rounds of ballots come from; the zero value is BallotsCounter.
 	Ballots Ballots

@@ -34,6 +34,7 @@ func randomKnobs(seed uint64) knobs {
 	if k.opts.FirstBallotShortcut = rng.IntN(2) == 0; rng.IntN(2) == 0 {
 		k.late = ms(1, 300, 2000)
 	}
+	k.opts.NoPreVote = rng.IntN(3) == 0
 	return k
 }
 
