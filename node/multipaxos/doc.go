@@ -70,8 +70,14 @@
 // the latter, and no client was told about anything in b that the leader has not applied. Its state is the latest.
 //
 // The bound is on what the clocks do between s and the serving of a read, nothing else: not on delays, pauses or
-// offsets. Monotonic clocks that stand still while a machine is suspended break it. In wall mode the leader uses the
-// lease until s+T on its wall clock, and granters honour it until MaxOffset after that on theirs.
+// offsets. In wall mode the leader uses the lease until s+T on its wall clock, and granters honour it until MaxOffset
+// after that on theirs.
+//
+// Outside of the bound is a machine that is suspended, or a virtual one that is paused or moved, while its node leads in
+// rate mode: the monotonic clock stands still and those of the granters do not, so when it wakes up it answers with what
+// was true when it fell asleep, until its next heartbeat is answered or its lease is over
+// (testdata/73_suspended_machine_reads_stale.txt). Nothing in the node can notice that in time. A process that is stopped
+// is within the bound, as its machine's clock goes on, and so is a suspended granter, which only honours for longer.
 //
 // # Requests
 //
