@@ -76,7 +76,8 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	return multipaxos.Options{
 		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
-		Ballots: ballots, FirstBallotShortcut: c.firstBallot, NoPreVote: !c.preVote, Window: c.window, BatchMax: c.batch, Seed: seed,
+		Ballots: ballots, FirstBallotShortcut: c.firstBallot, NoPreVote: !c.preVote,
+		Window: c.window, BatchMax: c.batch, Seed: seed,
 		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
 	}, errors.Join(err, leaseErr, driftErr, ballotsErr)
 }

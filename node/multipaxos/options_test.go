@@ -25,8 +25,8 @@ func TestOptionsListAllProblems(t *testing.T) {
 	}
 	for _, problem := range []string{
 		"duplicates", "nobody", "not among", "reads", "election timeout", "heartbeat interval", "jitter", "back-off",
-		"promise grace", "ballots", "retry interval", "window", "batch max", "batch bytes", "catch-up chunk", "catch-up bytes",
-		"pending max", "sessions max",
+		"promise grace", "ballots", "retry interval", "window", "batch max", "batch bytes", "catch-up chunk",
+		"catch-up bytes", "pending max", "sessions max",
 	} {
 		if !strings.Contains(err.Error(), problem) {
 			t.Errorf("%q is not among the problems:\n%v", problem, err)
