@@ -73,11 +73,12 @@
 // offsets. In wall mode the leader uses the lease until s+T on its wall clock, and granters honour it until MaxOffset
 // after that on theirs.
 //
-// Outside of the bound is a machine that is suspended, or a virtual one that is paused or moved, while its node leads in
-// rate mode: the monotonic clock stands still and those of the granters do not, so when it wakes up it answers with what
-// was true when it fell asleep, until its next heartbeat is answered or its lease is over
-// (testdata/73_suspended_machine_reads_stale.txt). Nothing in the node can notice that in time. A process that is stopped
-// is within the bound, as its machine's clock goes on, and so is a suspended granter, which only honours for longer.
+// Outside of the bound is a machine that is suspended, or a virtual one that is paused or moved, while its node
+// leads in rate mode: the monotonic clock stands still and those of the granters do not, so when it wakes up it
+// answers with what was true when it fell asleep, until its next heartbeat is answered or its lease is over
+// (testdata/73_suspended_machine_reads_stale.txt). Nothing in the node can notice that in time. A process that is
+// stopped is within the bound, as its machine's clock goes on, and so is a suspended granter, which only honours for
+// longer.
 //
 // # Requests
 //
