@@ -33,7 +33,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Finding
 	if err != nil {
 		return found, err
 	}
-	proofs, err := nemesis.Prove(ctx, newCluster(clients, bareHosts{}), kinds)
+	proofs, err := nemesis.Prove(ctx, newCluster(clients, bareHosts{pidFile: "/run/elenchus/none.pid"}), kinds)
 	for _, p := range proofs {
 		f := lab.Finding{Host: p.Host, Check: p.Kind, OK: p.OK, Detail: strings.Join(p.Evidence, "; ")}
 		if !p.OK {
@@ -47,11 +47,12 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Finding
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// bareHosts is a system that is not there: faults are proven on processes of their own.
-type bareHosts struct{}
+// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
+// their own.
+type bareHosts struct{ pidFile string }
 
 var errNoSystem = errors.New("no system is deployed")
 
-func (bareHosts) PIDFile(string) string                  { return "/run/elenchus/none.pid" }
+func (b bareHosts) PIDFile(string) string                { return b.pidFile }
 func (bareHosts) Start(context.Context, string) error    { return errNoSystem }
 func (bareHosts) Leader(context.Context) (string, error) { return "", errNoSystem }

@@ -123,6 +123,15 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 	return n, nil
 }
 
+// seeds says which random choices come from which seed. A schedule that was given brings a seed of its own.
+func (o *Options) seeds() string {
+	if o.Schedule == nil {
+		return fmt.Sprintf("seed %d: workload, nodes and faults", o.Seed)
+	}
+	return fmt.Sprintf("seed %d: workload and nodes; the schedule's own seed %d: who is meant by its roles", o.Seed,
+		o.Schedule.Seed)
+}
+
 // nodeFlags are the further options of the node. Reads under a lease get one, with the node's own term and bounds; what
 // was asked for wins, since it comes later.
 func (o *Options) nodeFlags() []string {
