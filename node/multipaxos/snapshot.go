@@ -32,6 +32,10 @@ type heldSnapshot struct {
 	fetched  time.Duration // when a piece of it was last asked for; zero is never
 }
 
+// snapshotSlotMax is beyond what any log reaches, and leaves room for slots behind it. A snapshot of a later slot comes
+// from a defect.
+const snapshotSlotMax = protocol.SlotLast / 2
+
 // lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent.
 const lendPatience = 10
 
@@ -40,6 +44,9 @@ func (m *Machine) restore(rec protocol.Recovered) error {
 	s := rec.Snapshot
 	if s == nil {
 		return nil
+	}
+	if s.Slot == 0 || s.Slot > snapshotSlotMax {
+		return fmt.Errorf("restore snapshot: it is of slot %d", s.Slot)
 	}
 	if err := m.store.Restore(s.State); err != nil {
 		return fmt.Errorf("restore snapshot of slot %d: %w", s.Slot, err)

@@ -67,7 +67,7 @@ func (m *Machine) sendChunk(to protocol.NodeID, s *heldSnapshot, offset uint64) 
 func (m *Machine) onSnapshot(msg *protocol.Message, from int) {
 	c := &msg.Chunk
 	n := uint64(len(c.Data))
-	if m.role == protocol.RoleLeader || msg.Last <= m.committed || msg.Last > msg.Committed ||
+	if m.role == protocol.RoleLeader || msg.Last <= m.committed || msg.Last > min(msg.Committed, snapshotSlotMax) ||
 		n == 0 || c.Total > protocol.SnapshotBytesMax || c.Offset > c.Total || n > c.Total-c.Offset {
 		return
 	}

@@ -14,6 +14,11 @@ type Recovered struct {
 	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
 }
 
+// Virgin reports whether the disk was empty: no incarnation of the node has promised, accepted, proposed or learned.
+func (r *Recovered) Virgin() bool {
+	return r.Snapshot == nil && r.Round.IsZero() && r.Promised.IsZero() && r.Committed == 0 && len(r.Entries) == 0
+}
+
 // Apply folds one record into the recovered state.
 func (r *Recovered) Apply(rec Record) {
 	raise := func(b *Ballot, to Ballot) {

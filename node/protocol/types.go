@@ -109,6 +109,12 @@ const (
 	MsgLeaderAlive
 	// MsgForsake says that the leader of Ballot, which is the sender, has given up its lease for good.
 	MsgForsake
+	// MsgPoll asks whether the receiver would promise Ballot. Nothing is promised, and Ballot is not used yet.
+	MsgPoll
+	// MsgWilling answers MsgPoll: it would, having promised Promised.
+	MsgWilling
+	// MsgUnwilling answers MsgPoll: it would not, for that Reason. It has promised Promised, or honours its lease.
+	MsgUnwilling
 	// MsgSnapshot answers MsgCatchup when the entries asked for are no longer in the sender's log, and MsgFetch: Chunk is
 	// a piece of the snapshot of the slots up to Last. Ballot is that of the snapshot.
 	MsgSnapshot
@@ -122,6 +128,7 @@ var messageNames = [...]string{
 	MsgPrepare: "Prepare", MsgPromise: "Promise", MsgNack: "Nack", MsgAccept: "Accept", MsgAccepted: "Accepted",
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
 	MsgForward: "Forward", MsgForwardReply: "ForwardReply", MsgLeaderAlive: "LeaderAlive", MsgForsake: "Forsake",
+	MsgPoll: "Poll", MsgWilling: "Willing", MsgUnwilling: "Unwilling",
 	MsgSnapshot: "Snapshot", MsgFetch: "Fetch",
 }
 
