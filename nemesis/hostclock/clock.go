@@ -3,7 +3,6 @@
 package hostclock
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -48,9 +47,6 @@ type Clock struct {
 	sleep    func(time.Duration)
 }
 
-// ErrStrobed means that a strobe moves the clocks already: a second one would make nonsense of both.
-var ErrStrobed = errors.New("another fault strobes these clocks")
-
 // Close ends what was needed to read the clocks. The clocks stay as they are.
 func (c *Clock) Close() { c.driver.close() }
 
@@ -82,6 +78,10 @@ func (c *Clock) Apply(fault string, m Move, pid int) (Report, error) {
 		if err := c.before(b, &r, pid); err != nil {
 			return err
 		}
+		if m.Strobe != 0 && b.index(fault) < 0 && b.strobing() {
+			r.Skipped = "another fault strobes these clocks"
+			return nil
+		}
 		if b.index(fault) >= 0 {
 			r.Done = append(r.Done, "was moved already")
 		} else if err := c.apply(b, &r, entry{Fault: fault, Move: m}); err != nil {
@@ -96,9 +96,6 @@ func (c *Clock) Apply(fault string, m Move, pid int) (Report, error) {
 }
 
 func (c *Clock) apply(b *book, r *Report, e entry) error {
-	if e.Strobe != 0 && b.strobing() {
-		return ErrStrobed
-	}
 	rate, step := b.rate(), b.step()
 	b.Moves = append(b.Moves, e)
 	save := func() error { return c.shelf.save(*b) }
@@ -248,17 +245,27 @@ func (l leftAt) gained(m clockshim.Moment) int64 {
 func (c *Clock) before(b *book, r *Report, pid int) error {
 	var err error
 	if pid > 0 {
-		yes, err := c.driver.attached(pid)
-		if err != nil {
+		if r.Attached, err = c.attached(pid); err != nil {
 			return err
 		}
-		r.Attached = &yes
 	}
 	if r.Before, err = look(c.driver, c.sleep, bar(Move{}), Move{}); err != nil {
 		return err
 	}
 	r.Fight = b.fight(r.Before.From)
 	return nil
+}
+
+// attached says whether a process has these clocks; nothing, if it is gone by now.
+func (c *Clock) attached(pid int) (*bool, error) {
+	yes, err := c.driver.attached(pid)
+	if err == nil && yes {
+		return &yes, nil
+	}
+	if _, gone := startTime(pid); gone != nil {
+		return nil, nil //nolint:nilerr,nilnil // there is nothing to be said of it
+	}
+	return &yes, err
 }
 
 // fight says how the clocks are not where they should be by now.

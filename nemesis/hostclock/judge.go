@@ -41,10 +41,15 @@ func (r Report) Sound() error {
 	if r.Fight != "" {
 		problems = append(problems, errors.New(r.Fight))
 	}
+	return errors.Join(append(problems, r.Mapped())...)
+}
+
+// Mapped fails if the process that was asked about has other clocks.
+func (r Report) Mapped() error {
 	if r.Attached != nil && !*r.Attached {
-		problems = append(problems, errNotAttached)
+		return errNotAttached
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
 // is says whether a measured rate is a wanted one, and not the nominal one instead.

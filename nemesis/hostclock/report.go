@@ -19,6 +19,9 @@ type Report struct {
 	// none was asked about. The clocks of a kernel are those of all its processes.
 	Attached *bool `json:"attached,omitempty"`
 
+	// Skipped says why nothing was done, if it could not be.
+	Skipped string `json:"skipped,omitempty"`
+
 	// Fight says how the clocks were found elsewhere than they had been left, if they were.
 	Fight string `json:"fight,omitempty"`
 
