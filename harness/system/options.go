@@ -41,7 +41,10 @@ type Options struct {
 
 	Protocol        string        // "multipaxos" when empty
 	Reads           string        // how reads are answered; the node's default when empty
+	Lease           Lease         // leader leases; the node's default with an empty mode
 	ElectionTimeout time.Duration // the node's default when zero
+	PromiseGrace    time.Duration // the node's default when zero
+	Window          int           // slots that may be outstanding; the node's default when zero
 	LogLevel        string        // "info" when empty
 	Flags           []string      // more flags for the node; they win over those above
 
@@ -111,6 +114,8 @@ func (o Options) validate(clients []*control.Client) error {
 	check(o.Binary != "", "the node's program is not given")
 	check(len(clients) >= 1 && len(clients) <= hostsMax, "a cluster has 1 to %d hosts, not %d", hostsMax, len(clients))
 	check(o.ElectionTimeout >= 0, "election timeout %v is negative", o.ElectionTimeout)
+	check(o.PromiseGrace >= 0, "promise grace %v is negative", o.PromiseGrace)
+	check(o.Window >= 0, "a window of %d slots is negative", o.Window)
 	check(o.StopGrace >= 0, "stop grace %v is negative", o.StopGrace)
 	check(o.FreeBytes >= 0 && o.CollectBytes >= 0, "limits must not be negative")
 	for _, port := range []int{o.PeerPort, o.HTTPPort} {

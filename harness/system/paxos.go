@@ -167,6 +167,13 @@ func (p *Paxos) flags(n *node) []string {
 	if p.options.Reads != "" {
 		flags = append(flags, "--reads="+p.options.Reads)
 	}
+	flags = append(flags, p.options.Lease.Flags()...)
+	if p.options.PromiseGrace > 0 {
+		flags = append(flags, "--promise-grace="+p.options.PromiseGrace.String())
+	}
+	if p.options.Window > 0 {
+		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
+	}
 	if p.options.ElectionTimeout > 0 {
 		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String())
 	}
