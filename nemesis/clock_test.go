@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,26 +44,33 @@ func TestClocks(t *testing.T) {
   n3: wall jumped by 2s ± 2µs, mono runs at 1.000000; process 3 (start 300) has it mapped
 2.1s..2.103s apply f3 pause n2: installed
   n2: process 2 (start 200) is stopped, all 4 threads
-3s..3.001s revert f2 clock step n2,n3 +2s: reverted
+3s..3.003s revert f2 clock step n2,n3 +2s: reverted
+  before: n2: mono runs at 0.900000, wall is 2s off; process 2 (start 200) has it mapped
+  before: n3: mono runs at 1.000000, wall is 2s off; process 3 (start 300) has it mapped
   n2: mono runs at 0.900000, was 0.900000; 1 other faults move these clocks
   n3: mono runs at 1.000000, was 1.000000, wall is 0s off
 3.5s..3.502s apply f4 clock strobe n3 200ms every 50ms: installed
   n3: wall flips by 200ms, 4 times seen in 100ms; process 3 (start 300) has it mapped
 3.6s..3.602s apply f5 clock strobe n3 300ms every 50ms: skipped
   n3: skipped: another fault strobes these clocks
-4s..4.001s revert f4 clock strobe n3 200ms every 50ms: reverted
+4s..4.003s revert f4 clock strobe n3 200ms every 50ms: reverted
+  before: n3: mono runs at 1.000000, wall is 0s off; process 3 (start 300) has it mapped
   n3: mono runs at 1.000000, was 1.000000, wall is 0s off
-4.1s..4.102s revert f3 pause n2: reverted
+4.1s..4.103s revert f3 pause n2: reverted
+  before: n2: process 2 (start 200) is stopped, all 4 threads
   n2: process 2 (start 200) runs
-5s..5.001s revert f1 clock rate leader 0.9 (rate n2 0.9): reverted
+5s..5.003s revert f1 clock rate leader 0.9 (rate n2 0.9): reverted
+  before: n2: mono runs at 0.900000, wall is 0s off; process 2 (start 200) has it mapped
   n2: mono runs at 1.000000, was 0.900000, wall is 0s off
 6s..6.003s apply f6 kill n1: installed
   n1: process 1 (start 100) is gone
 6.1s..6.102s apply f7 clock rate n1 1.5: installed
   n1: mono runs at 1.500000, was 1.000000, wall at 1.500000; no process runs that could see it
-6.5s..6.503s revert f6 kill n1: reverted
+6.5s..6.504s revert f6 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
-7.1s..7.101s revert f7 clock rate n1 1.5: reverted
+7.1s..7.103s revert f7 clock rate n1 1.5: reverted
+  before: n1: mono runs at 1.500000, wall is 0s off; process 4 (start 400) has it mapped
   n1: mono runs at 1.000000, was 1.500000, wall is 0s off
 `
 		if diff := cmp.Diff(want, plain(p.events)); diff != "" {
@@ -97,6 +105,13 @@ func TestClockFailures(t *testing.T) {
 		{"a time daemon", func(w *world) { w.lies["n3 fight"] = true }, "clock step n3 10s",
 			[]string{"apply failed: n3: somebody else moves the clocks",
 				"revert failed: n3: somebody else moves the clocks"}},
+		{"a time daemon that comes later", func(w *world) { w.later = func() { w.lies["n3 fight"] = true } }, "clock step n3 10s",
+			[]string{"apply installed: ", "revert failed: did not last: n3: somebody else moves the clocks"}},
+		{"clocks that somebody has put right", func(w *world) { w.later = func() { w.state["n1"].clocks = nil } },
+			"clock rate n1 0.9", []string{"apply installed: ", "revert failed: did not last: n1: the host knows nothing"}},
+		{"a node that somebody has restarted without the shim", func(w *world) {
+			w.later = func() { w.lies["n1 attached"] = true }
+		}, "clock rate n1 0.9", []string{"apply installed: ", "revert failed: did not last: n1: process 1 (start 100)"}},
 		{"a host that cannot be asked", func(w *world) { w.broken["n1 moveClock"] = errors.New("lost") },
 			"clock step all 10s", []string{"apply failed: lost", "revert reverted"}},
 		{"clocks that stay crooked", func(w *world) { w.broken["n1 restoreClock"] = errors.New("lost") },
@@ -107,6 +122,13 @@ func TestClockFailures(t *testing.T) {
 				w := newWorld("n1", "n2", "n3")
 				p := newPlay(t, w, "at 1s for 10s "+test.line)
 				test.world(w)
+				if w.later != nil {
+					time.AfterFunc(5*time.Second, func() {
+						w.mu.Lock()
+						defer w.mu.Unlock()
+						w.later()
+					})
+				}
 				if err := p.player.Play(background); err == nil {
 					t.Error("nothing failed")
 				}
@@ -134,7 +156,7 @@ func TestClockOfAProcessBeingStarted(t *testing.T) {
 		p := newPlay(t, w, "at 1s for 1s clock rate n1 2")
 		w.lies["n1 attached"] = true
 		go func() {
-			_ = sleep(background, 1500*1e6)
+			_ = sleep(background, 1500*time.Millisecond)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			delete(w.lies, "n1 attached")

@@ -45,7 +45,7 @@ func TestPlannedClocksKeepTheirBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		drift := 1 + float64(o.Clocks.Drift)/float64(clockshim.Nominal)
+		const n = clockshim.Nominal
 		var before Fault
 		for _, f := range s.Faults {
 			if f.Kind != Clock {
@@ -56,11 +56,10 @@ func TestPlannedClocksKeepTheirBounds(t *testing.T) {
 			}
 			before = f
 			if f.Move.Rate != 0 {
-				rate := float64(f.Move.Rate) / float64(clockshim.Nominal)
-				if max(rate, 1/rate) > drift {
-					t.Errorf("%s: %v apart, the bound is %v", f, max(rate, 1/rate), drift)
+				if f.Move.Rate > n+o.Clocks.Drift || f.Move.Rate*(n+o.Clocks.Drift) < n*n {
+					t.Errorf("%s: the bound is %d ppb", f, o.Clocks.Drift)
 				}
-				if off := math.Abs(rate-1) * float64(f.For); o.Clocks.Wall && off > float64(o.Clocks.MaxStep)+1 {
+				if off := math.Abs(float64(f.Move.Rate-n)) / float64(n) * float64(f.For); o.Clocks.Wall && off > float64(o.Clocks.MaxStep)+1 {
 					t.Errorf("%s moves wall clocks by %v, the bound is %v", f, off, o.Clocks.MaxStep)
 				}
 			}

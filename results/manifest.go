@@ -52,10 +52,18 @@ type Manifest struct {
 	// and for placing what nodes wrote by their own clocks.
 	Started time.Time `json:"started"`
 
+	// PlayedUntil is up to when the schedule of faults was played: each that was planned for a time up to that is on
+	// record.
+	PlayedUntil time.Duration `json:"played_until_ns,omitempty"`
+
 	Interrupted   bool     `json:"interrupted"`              // ended early by a signal
 	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
 
 	Recovery Recovery `json:"recovery"`
+
+	// Imported is the format of the history if another tool has recorded it ("jepsen"): there were no lab and no nodes,
+	// and nothing is known of recovery.
+	Imported string `json:"imported,omitempty"`
 
 	// Files are the SHA-256 of everything that the verdict is made from, by path in the run's directory, as it was when
 	// it had been collected.

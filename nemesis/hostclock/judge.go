@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"elenchus/nemesis/clockshim"
@@ -110,17 +111,39 @@ func (r Report) strobed(m Move) (string, error) {
 	return text, nil
 }
 
+// Remains says in words how the clocks run while a move is in effect, or why it is not any more.
+func (r Report) Remains(m Move) (string, error) {
+	if err := r.Sound(); err != nil {
+		return "", err
+	}
+	if !slices.Contains(r.Left, m) {
+		return "", fmt.Errorf("the host knows nothing of it any more, but of %d other moves", len(r.Left))
+	}
+	rate, bar := r.After.Mono()
+	text := fmt.Sprintf("mono runs at %.6f ± %.6f of raw, wall is %v off", rate, bar, r.Off.Round(time.Microsecond))
+	if wanted := r.rate(); !is(rate, bar, factor(wanted)) {
+		return "", fmt.Errorf("the clocks do not run at rate %v any more: %s", wanted, text)
+	}
+	return text, nil
+}
+
+// rate is the one that counts of those in effect.
+func (r Report) rate() clockshim.Rate {
+	rate := clockshim.Nominal
+	for _, m := range r.Left {
+		if m.Rate != 0 {
+			rate = m.Rate
+		}
+	}
+	return rate
+}
+
 // Restored says in words how the clocks run after a fault was reverted, or why that is not as it should be.
 func (r Report) Restored() (string, error) {
 	if err := r.Sound(); err != nil {
 		return "", err
 	}
-	wanted := clockshim.Nominal
-	for _, m := range r.Left {
-		if m.Rate != 0 {
-			wanted = m.Rate
-		}
-	}
+	wanted := r.rate()
 	during, duringBar := r.Before.Mono()
 	rate, bar := r.After.Mono()
 	text := fmt.Sprintf("mono runs at %.6f ± %.6f of raw, was %.6f ± %.6f", rate, bar, during, duringBar)
