@@ -23,6 +23,9 @@ type ImportOptions struct {
 	Now     time.Time
 }
 
+// slowFile is the size in bytes from which reading a file takes so long that it is worth a word.
+const slowFile = 8 << 20
+
 // Import makes a run directory of a history that another tool has recorded, which [Check] can judge. Nothing is left
 // behind of a file that cannot be read.
 func Import(o ImportOptions, ui *UI) (results.Run, error) {
@@ -31,7 +34,9 @@ func Import(o ImportOptions, ui *UI) (results.Run, error) {
 		return results.Run{}, err
 	}
 	defer func() { _ = file.Close() }() // was only read
-	ui.Status("reading %s …", o.File)
+	if info, err := file.Stat(); err == nil && info.Size() > slowFile {
+		ui.Status("reading %s …", o.File)
+	}
 	h, format, err := foreign.Read(file, filepath.Base(o.File), o.Format, foreign.Options{Keys: o.Keys})
 	if err != nil {
 		return results.Run{}, err
