@@ -86,7 +86,7 @@ func TestSimLeavesRunsThatFail(t *testing.T) {
 func TestSimBrokenInvariantIsInTheVerdict(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "runs")
-	s := simulate(t, verdict.ExitViolated, "--outside", "--nemesis", "partition,kill,disk-wipe,clock-rate", "--seeds",
+	s := simulate(t, verdict.ExitViolated, "--outside", "--nemesis", "partition,kill,disk-wipe,clock", "--seeds",
 		"1-3000", "--until-failure", "--results", dir)
 	f := s.Failures[0]
 	run := results.Run{Dir: f.Directory}

@@ -39,7 +39,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "harness/control", []string{}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/sim", []string{
-			mod + "nemesis", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
+			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
 			mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire",
 			mod + "node/wal",
 		}},
