@@ -267,6 +267,7 @@ func (p *Plan) drawNode(d *dice, s style) {
 	if !s.swarm {
 		return
 	}
+	o.NoPreVote, o.FirstBallotShortcut = d.chance(30), d.chance(20)
 	o.Window = pick(d, 1, 2, 8, 64)
 	o.BatchMax = pick(d, 1, 2, 128)
 	o.CatchupChunk = pick(d, 2, 16, 256)
