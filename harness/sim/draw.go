@@ -361,7 +361,9 @@ func (p *Plan) drawSchedule(n int, kinds []string, outside bool) error {
 	}
 	p.Schedule = *schedule
 	if !outside && len(p.Outside()) > 0 { // two moves that overlap can come to more than either
-		p.Schedule.Faults = slices.DeleteFunc(p.Schedule.Faults, func(f nemesis.Fault) bool { return f.Kind == nemesis.Clock })
+		p.Schedule.Faults = slices.DeleteFunc(p.Schedule.Faults, func(f nemesis.Fault) bool {
+			return f.Kind == nemesis.Clock
+		})
 	}
 	return nil
 }
