@@ -17,6 +17,15 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+
+	// Leases. Until is when they end, on the clock of the node that its leases are on.
+	ObservedLeaseGranted  = "lease-granted"  // the node takes part in no ballot but Ballot until Until
+	ObservedLeaseHeld     = "lease-held"     // the node, leader of Ballot, holds a lease until Until
+	ObservedLeaseRenewed  = "lease-renewed"  // it holds it for longer than it did before
+	ObservedLeaseLost     = "lease-lost"     // it ended at Until, which was noticed now
+	ObservedLeaseForsaken = "lease-forsaken" // the leader gave it up
+	ObservedLeaseFreed    = "lease-freed"    // the node no longer owes what it granted
+	ObservedLeaseSilence  = "lease-silence"  // a restart forgot what was granted: until Until it grants nothing
 )
 
 // Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
@@ -32,6 +41,7 @@ type Observation struct {
 	Peer   string
 	IDs    []string // "client:seq" of each command, "-" for one without a session
 	Reason string
+	Until  int64 // of a lease: its end in nanoseconds on the clock that leases are on, Mono's or Wall's
 }
 
 type observationLine struct {
@@ -46,6 +56,7 @@ type observationLine struct {
 	Peer   label    `json:"peer"`
 	IDs    []string `json:"ids"`
 	Reason string   `json:"reason"`
+	Until  int64    `json:"until_ns"`
 }
 
 // label is a name that a node may also write as a number.
@@ -124,6 +135,6 @@ func parseObservation(line []byte) (Observation, error) {
 	return Observation{
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
-		IDs: l.IDs, Reason: l.Reason,
+		IDs: l.IDs, Reason: l.Reason, Until: l.Until,
 	}, nil
 }
