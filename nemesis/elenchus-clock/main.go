@@ -1,14 +1,19 @@
-// Command clockshim starts programs under a clock of their own and changes it while they run.
+// Command elenchus-clock is what the harness has on every host to move and read clocks.
 //
-//	clockshim create -f FILE
-//	clockshim exec -f FILE -- COMMAND [ARGUMENT...]
-//	clockshim set -f FILE [-reset] [-mono-rate R] [-wall-rate R] [-rate R] [-mono-step D] [-wall-step D] [-force]
-//	clockshim get -f FILE [-json]
-//	clockshim now
+//	elenchus-clock create -f FILE
+//	elenchus-clock exec -f FILE -- COMMAND [ARGUMENT...]
+//	elenchus-clock set -f FILE [-reset] [-mono-rate R] [-wall-rate R] [-rate R] [-mono-step D] [-wall-step D] [-force]
+//	elenchus-clock get -f FILE [-json]
+//	elenchus-clock now
+//	elenchus-clock probe [-f FILE]
 //
 // Exec makes the file if there is none, and becomes the command: the same process, with the clocks that the file says.
 // A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set and get
 // print the clocks as the file makes them; now prints those of this very program. See package clockshim.
+//
+// Probe answers every line of its input, a word without spaces, with one line at once: the word, and behind it
+// CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW in nanoseconds, as processes under the control file see them,
+// or without one as the host's. It ends with its input.
 //
 // The exit status is 0, 64 when the command line is wrong, and 125 when something failed. Once exec has succeeded it is
 // the command's.
@@ -31,7 +36,7 @@ const (
 	exitOK    = 0
 	exitUsage = 64 // EX_USAGE of sysexits.h
 
-	usage = "usage: clockshim create|exec|set|get|now [-f FILE] [argument ...]"
+	usage = "usage: elenchus-clock create|exec|set|get|now|probe [-f FILE] [argument ...]"
 )
 
 // errUsage marks an error of the command line.
@@ -41,7 +46,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func([]string, io.Writer) error{
-		"create": create, "exec": execute, "set": set, "get": get, "now": now,
+		"create": create, "exec": execute, "set": set, "get": get, "now": now, "probe": probe,
 	}
 	err := errUsage
 	if len(args) > 0 && commands[args[0]] != nil {
@@ -51,10 +56,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(stderr, "clockshim:", err)
+		fmt.Fprintln(stderr, "elenchus-clock:", err)
 		return exitUsage
 	}
-	fmt.Fprintln(stderr, "clockshim:", err)
+	fmt.Fprintln(stderr, "elenchus-clock:", err)
 	return clockshim.ExitFailed
 }
 
