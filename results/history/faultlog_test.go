@@ -135,6 +135,23 @@ func TestReadObservations(t *testing.T) {
 			t.Errorf("second observation: %+v", o)
 		}
 	}
+	for text, want := range map[string][2]Moment{
+		`"lease":"rate","since_ns":400,"until_ns":1500`: {{400, time.Unix(8, 900)}, {1500, time.Unix(8, 2000)}},
+		`"lease":"wall","since_ns":8000000900,"until_ns":8000002000`: {{400, time.Unix(8, 900)},
+			{1500, time.Unix(8, 2000)}},
+		`"lease":"rate"`: {},
+	} {
+		log, err := read(`{"mono_ns":500,"wall_ns":8000001000,"boot":1,"node":"n1","kind":"lease-held",` + text + "}\n")
+		if err != nil || len(log.Observations) != 1 {
+			t.Fatalf("%s: %+v, %v", text, log, err)
+		}
+		o := log.Observations[0]
+		for i, got := range []Moment{o.Since, o.Until} {
+			if got.Mono != want[i].Mono || !got.Wall.Equal(want[i].Wall) || got.IsZero() != want[i].Wall.IsZero() {
+				t.Errorf("%s: moment %d is %+v, want %+v", text, i, got, want[i])
+			}
+		}
+	}
 	for text, want := range map[string]string{
 		applied + "\ngarbage\n" + applied + "\n":               "observations.jsonl:3: the same incarnation goes on",
 		applied + "\n" + `{"kind":""}` + "\n" + applied + "\n": "observations.jsonl:2: observation has no kind",
