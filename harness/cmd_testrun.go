@@ -167,6 +167,7 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 			return opts, err
 		}
 	}
+	opts.ClockBinary = clockBinary()
 	if _, err := run.Plan(opts, names); err != nil {
 		return opts, usageError("%v", err)
 	}

@@ -28,6 +28,7 @@ type Options struct {
 	Reads           string        // how the node serves reads: "quorum" (default), "log", "local" or "lease"
 	ElectionTimeout time.Duration // of the node (default: the node's own)
 	NodeBinary      string        // the program to deploy
+	ClockBinary     string        // the program that reads the hosts' clocks; without it they are not measured
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
 
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)

@@ -37,6 +37,7 @@ func (t *test) setup(ctx context.Context) error {
 		{"prove the faults", t.proveFaults},
 		{"deploy the node", t.deploy},
 		{"start the nodes", t.startNodes},
+		{"find the clocks", t.findClocks},
 	}
 	for _, step := range steps {
 		t.ui.Status("%s …", step.doing)
@@ -225,7 +226,7 @@ func (t *test) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// startRecords opens the history and the fault log: time zero of the run.
+// startRecords opens the history and the fault log, and begins to measure clocks: time zero of the run.
 func (t *test) startRecords() error {
 	var err error
 	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
@@ -240,7 +241,7 @@ func (t *test) startRecords() error {
 		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
-	return nil
+	return t.startClocks()
 }
 
 func (t *test) dial(node string, process int) workloads.Client {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"elenchus/harness/clockprobe"
 	"elenchus/harness/control"
 	"elenchus/harness/lab"
 	"elenchus/harness/system"
@@ -49,6 +50,8 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	measured []clockprobe.Target
+	clocks   *clocks   // nil while they are not measured
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
@@ -197,6 +200,7 @@ func (t *test) live(ctx context.Context) {
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
 	}
 	t.recoverAndRead(rest)
+	t.stopClocks()
 	t.closeRecords()
 	t.cleanUp(rest)
 }
