@@ -106,7 +106,7 @@ func (t Track) Overall(c Clock) (Rate, bool) {
 // crystals and time daemons do in the minutes that a run takes.
 const MovedMin = 10 * time.Millisecond
 
-// Deviation is the offset of a clock that is furthest from the one it began with, and when that was.
+// Deviation is the offset of a clock that is most certainly the furthest from the one it began with, and when that was.
 func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
 	best := t.Best(250 * time.Millisecond)
 	if len(best) == 0 {
@@ -114,7 +114,7 @@ func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
 	}
 	zero := Value{Value: time.Duration(best[0].Read(c)) - best[0].At, Error: best[0].Error}
 	for _, p := range best {
-		if o := p.Offset(c, zero); o.Least() > v.Least() || v == (Value{}) {
+		if o := p.Offset(c, zero); o.Exceeds(v) {
 			v, at = o, p.At
 		}
 	}

@@ -141,6 +141,14 @@ type Value struct{ Value, Error time.Duration }
 // Least is how far from zero the truth is at least.
 func (v Value) Least() time.Duration { return max(0, max(v.Value, -v.Value)-v.Error) }
 
+// Exceeds reports whether v is further from zero than w, for certain if one of them is away from it for certain.
+func (v Value) Exceeds(w Value) bool {
+	if v.Least() != w.Least() {
+		return v.Least() > w.Least()
+	}
+	return max(v.Value, -v.Value) > max(w.Value, -w.Value)
+}
+
 // Zero is what a clock counts from: a reading of zero offset at the instant zero of the run.
 //
 // For the wall clock it is the harness's wall clock when the run began. A monotonic clock has no meaning but its

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"elenchus/results"
+	"elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
@@ -21,6 +22,7 @@ type Input struct {
 	Operations []history.Operation
 	Faults     []history.FaultEvent
 	Nodes      []Node
+	Clocks     []clocks.Track
 	Files      []File
 
 	Problems []string // what could not be read
@@ -55,6 +57,16 @@ func Load(run results.Run) (Input, error) {
 		in.Faults = log.Events
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		problem(err)
+	}
+	// Runs from before clocks were measured have no file. One that is damaged is used as far as it goes.
+	if log, err := history.ReadClocks(run.Clocks()); !errors.Is(err, fs.ErrNotExist) {
+		in.Clocks = clocks.Tracks(log.Lines)
+		switch {
+		case err != nil:
+			problem(err)
+		case log.Truncated:
+			problem(fmt.Errorf("%s ends in the middle of a line", results.ClocksFile))
+		}
 	}
 	for _, h := range m.Hosts {
 		n := Node{Name: h.Name}
