@@ -52,8 +52,8 @@ type panel struct {
 const (
 	offsetHeight = 78.0
 	ratePanel    = 46.0
-	panelGap     = 14.0
-	plotGap      = 34.0
+	panelGap     = 24.0
+	plotGap      = 42.0
 	plotsMax     = 9
 	pointsMax    = 400 // of a line
 	evidenceMax  = 6
@@ -73,7 +73,7 @@ func newClockReport(in Input, st stories) *clockReport {
 		return r
 	}
 	sc := wholeRun(st.end)
-	y := 22.0
+	y := 30.0
 	for _, t := range in.Clocks {
 		if len(t.Points) == 0 || len(r.Plots) == plotsMax {
 			continue
@@ -131,12 +131,7 @@ func newClockPlot(t clocks.Track, m *results.Manifest, st stories, sc scale, y f
 		if isClockFault(w) && w.Status == history.FaultInstalled && slices.Contains(w.Targets, t.Node) {
 			b := sc.stretch(w.From, w.To, y-2, height+4, faultClass(w.Kind))
 			b.Title = fmt.Sprintf("%s %s, in effect from %s to %s", w.ID, w.Played, seconds(w.From), seconds(w.To))
-			if b.LabelY = y + height; fits(w.ID, b.W+4) {
-				b.Label = w.ID
-			}
-			if fits(w.ID+" "+w.Played, b.W) {
-				b.Label = w.ID + " " + w.Played
-			}
+			b.Label, b.LabelY = w.ID+" "+w.Played, y-6
 			p.Faults = append(p.Faults, b)
 		}
 	}
@@ -204,10 +199,10 @@ func thin(points []clocks.Point) []clocks.Point {
 	return out
 }
 
-// rateOfClocks draws how fast each clock ran, in stretches of a second or more, each with its error.
+// rateOfClocks draws how fast each clock ran, in stretches of half a second or more, each with its error.
 func rateOfClocks(t clocks.Track, sc scale, y float64) panel {
 	p := panel{Y: y, H: ratePanel, Name: "rate"}
-	stretch := max(time.Second, sc.to/120)
+	stretch := max(500*time.Millisecond, sc.to/120)
 	lo, hi := 1.0, 1.0
 	rates := make(map[clocks.Clock][]clocks.Rate)
 	for _, c := range []clocks.Clock{clocks.Mono, clocks.Wall} {
@@ -220,7 +215,10 @@ func rateOfClocks(t clocks.Track, sc scale, y float64) panel {
 	p.Grid, p.Zero = grid, at(0)
 	for _, c := range []clocks.Clock{clocks.Wall, clocks.Mono} {
 		var l, errs strings.Builder
-		for _, r := range rates[c] {
+		for i, r := range rates[c] {
+			if i+1 < len(rates[c]) && rates[c][i+1].From < r.To+stretch/2 { // they were measured without a break
+				r.To = rates[c][i+1].From
+			}
 			x1, x2, v := sc.x(r.From), sc.x(r.To), at(r.Rate-1)
 			fmt.Fprintf(&l, "M%.1f %.1fH%.1f", x1, v, x2)
 			top, bottom := at(r.Rate-1+r.Error), at(r.Rate-1-r.Error)

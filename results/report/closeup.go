@@ -83,6 +83,7 @@ const (
 const (
 	lookBackMax = 5 * time.Second        // further back an operation is told of in words
 	closePad    = 120 * time.Millisecond // before and after, at least
+	leasedPad   = 400 * time.Millisecond // the same where leases are part of the story
 )
 
 // newCloseup draws a finding. It is nil when the finding names no operations.
@@ -97,7 +98,11 @@ func newCloseup(in Input, st stories, f verdict.Finding) *closeup {
 		ops = ops[spare:]
 	}
 	before := superseder(ops, culprit)
-	sc := window(ops, culprit, before, st.end)
+	least := closePad
+	if st.leased {
+		least = leasedPad
+	}
+	sc := window(ops, culprit, before, st.end, least)
 	c := &closeup{Width: drawWidth, Left: sc.left, Right: sc.right, Top: closeTop, Key: f.Key, Leased: st.leased}
 	y := closeTop + 6
 	for _, op := range ops {
@@ -148,7 +153,7 @@ func superseder(ops []history.Operation, culprit history.Operation) *history.Ope
 
 // window is the part of the run that a violation is shown in: from the first of its operations, unless that was long
 // before it mattered, to the answer of the last.
-func window(ops []history.Operation, culprit history.Operation, before *history.Operation, end time.Duration) scale {
+func window(ops []history.Operation, culprit history.Operation, before *history.Operation, end, least time.Duration) scale {
 	to := culprit.Call
 	if culprit.Completed() {
 		to = culprit.Return
@@ -163,7 +168,7 @@ func window(ops []history.Operation, culprit history.Operation, before *history.
 			from = op.Call
 		}
 	}
-	pad := max(closePad, (to-from)/8)
+	pad := max(least, (to-from)/8)
 	return scale{from: max(0, from-pad), to: min(to+pad*3/2, max(end, to+pad)), left: closeGutter,
 		right: drawWidth - rightEdge}
 }

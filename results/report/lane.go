@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,35 +107,29 @@ func (l lanes) fault(w history.FaultWindow, y float64) band {
 	b.W = max(2, b.W)
 	b.Title = fmt.Sprintf("%s %s %s, in effect from %s to %s", w.ID, w.Kind, w.Played, seconds(w.From), seconds(w.To))
 	b.LabelY = round(y + l.height() - 5)
-	switch {
-	case fits(w.ID+" "+w.Kind, b.W):
-		b.Label = w.ID + " " + w.Kind
-	case fits(w.ID, b.W+4):
-		b.Label = w.ID
-	}
+	b.Label = w.ID + " " + w.Kind
 	return b
 }
 
-// labelFaults takes away labels that would be written over another one.
+// labelFaults places labels so that none is written over another: one whose place is taken moves to the right, or goes.
 func labelFaults(faults []band) {
 	order := make([]*band, len(faults))
 	for i := range faults {
 		order[i] = &faults[i]
 	}
-	slices.SortFunc(order, func(a, b *band) int { return int(10 * (a.X - b.X)) })
+	slices.SortStableFunc(order, func(a, b *band) int { return cmp.Compare(a.X, b.X) })
 	free := 0.0
 	for _, b := range order {
-		if b.Label == "" {
+		b.LabelX = max(b.X+4, free)
+		room := b.X + b.W + 4 - b.LabelX
+		if !fits(b.Label, room) {
+			b.Label, _, _ = strings.Cut(b.Label, " ")
+		}
+		if b.Label == "" || !fits(b.Label, room) {
+			b.Label = ""
 			continue
 		}
-		if b.X < free {
-			b.Label, _, _ = strings.Cut(b.Label, " ")
-			if b.X+charWidth < free {
-				b.Label = ""
-				continue
-			}
-		}
-		free = b.X + 8 + charWidth*float64(len(b.Label))
+		free = b.LabelX + 8 + charWidth*float64(len([]rune(b.Label)))
 	}
 }
 

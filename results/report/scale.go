@@ -57,6 +57,7 @@ type band struct {
 	X, Y, W, H float64
 	Class      string
 	Label      string // empty when there is no room for it
+	LabelX     float64
 	LabelY     float64
 	Title      string // tooltip
 }
@@ -83,7 +84,7 @@ func (s scale) bands(spans []span, y, h float64, class string, title func(span) 
 		b := s.stretch(p.from, p.to, y, h, class)
 		b.Title = title(p)
 		if class == "holds" && fits(p.ballot, b.W) {
-			b.Label, b.LabelY = p.ballot, round(y+11.5)
+			b.Label, b.LabelX, b.LabelY = p.ballot, b.X+5, round(y+11.5)
 		}
 		if n := len(out); n > 0 && len(spans) > bandsMax && b.X <= out[n-1].X+out[n-1].W+1 {
 			out[n-1].W = max(out[n-1].W, round(b.X+b.W-out[n-1].X))
