@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ func testCommand() *cli.Command {
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
 			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(append(labFlags(), testFlags()...)),
+		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -54,10 +56,7 @@ func testFlags() []cli.Flag {
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
-		&cli.StringFlag{Name: "reads", Category: catSystem, Value: "quorum",
-			Usage: "how nodes serve reads: `KIND` is quorum, log, lease (of the leader), or local (knowingly stale)"},
-		&cli.DurationFlag{Name: "election-timeout", Category: catSystem,
-			Usage: "of the nodes (default: their own)", DefaultText: "the node's"},
+		readsFlag(),
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
@@ -132,11 +131,11 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 	opts := run.Options{
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
-		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
 		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
+	zeros := leaseOptions(c, &opts)
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
 	}
@@ -159,7 +158,7 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		}
 		opts.TimeLimit = opts.Schedule.Length
 	}
-	if err := opts.Validate(len(names)); err != nil {
+	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") {

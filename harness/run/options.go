@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/workloads"
 )
@@ -25,8 +26,11 @@ type Options struct {
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
 	SetupTimeout    time.Duration // for everything before the first operation (default 90 s)
 
-	Reads           string        // how the node serves reads: "quorum" (default), "log", "local" or "lease"
+	Reads           string        // how the node serves reads: "lease" (default), "quorum", "log" or "local"
+	Lease           system.Lease  // leader leases (default: by rate)
 	ElectionTimeout time.Duration // of the node (default: the node's own)
+	PromiseGrace    time.Duration // of the node (default: the node's own)
+	Window          int           // of the node: slots that may be outstanding (default: the node's own)
 	NodeBinary      string        // the program to deploy
 	ClockBinary     string        // the program that reads the hosts' clocks; without it they are not measured
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
@@ -45,6 +49,7 @@ const (
 	timeLimitMax = 24 * time.Hour
 	rateMax      = 1e6
 	nodesMax     = 9 // of the node itself
+	windowMax    = 1 << 16
 	clientsMax   = 1000
 )
 
@@ -59,8 +64,9 @@ func (o *Options) Validate(nodes int) error {
 		o.Workload = "register"
 	}
 	if o.Reads == "" {
-		o.Reads = "quorum"
+		o.Reads = "lease"
 	}
+	o.Lease = o.Lease.WithDefaults()
 	if o.Results == "" {
 		o.Results = "results/runs"
 	}
@@ -100,12 +106,14 @@ func (o *Options) problems(nodes int) []error {
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)
 	check(o.ElectionTimeout >= 0, "the election timeout must not be negative, is %v", o.ElectionTimeout)
+	check(o.PromiseGrace >= 0, "the promise grace must not be negative, is %v", o.PromiseGrace)
+	check(o.Window >= 0 && o.Window <= windowMax, "the window must be from 1 to %d slots, not %d", windowMax, o.Window)
 	switch o.Reads {
-	case "quorum", "log", "local", "lease":
+	case "lease", "quorum", "log", "local":
 	default:
-		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are quorum, log, local, lease", o.Reads))
+		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are lease, quorum, log, local", o.Reads))
 	}
-	return errs
+	return append(errs, o.Lease.Problems(o.Reads, o.ElectionTimeout)...)
 }
 
 // ParseConcurrency reads a number of clients, "10", or of clients for each node, "2n".
@@ -124,11 +132,21 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 	return n, nil
 }
 
-// nodeFlags are the further options of the node. Reads under a lease get one, with the node's own term and bounds; what
-// was asked for wins, since it comes later.
-func (o *Options) nodeFlags() []string {
-	if o.Reads != "lease" {
-		return o.NodeFlags
+// nodeSettings are those options of the node that were given, as one would type them.
+func (o *Options) nodeSettings() map[string]string {
+	settings := make(map[string]string)
+	for name, d := range map[string]time.Duration{
+		"election-timeout": o.ElectionTimeout, "promise-grace": o.PromiseGrace,
+	} {
+		if d != 0 {
+			settings[name] = d.String()
+		}
 	}
-	return append([]string{"--lease=rate"}, o.NodeFlags...)
+	if o.Window != 0 {
+		settings["window"] = strconv.Itoa(o.Window)
+	}
+	if len(o.NodeFlags) > 0 {
+		settings["node-flags"] = strings.Join(o.NodeFlags, " ")
+	}
+	return settings
 }

@@ -68,7 +68,8 @@ func (t *test) connect(ctx context.Context) error {
 	}
 	t.system, err = system.New(system.Options{
 		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
-		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.nodeFlags(),
+		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
+		Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
 		return err

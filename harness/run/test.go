@@ -136,9 +136,11 @@ func (t *test) newManifest() *results.Manifest {
 		},
 		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},
 	}
-	if len(t.opts.NodeFlags) > 0 {
-		m.Config.Options = map[string]string{"node-flags": strings.Join(t.opts.NodeFlags, " ")}
+	l := t.opts.Lease
+	m.Config.Lease = &results.Lease{
+		Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound, MaxOffset: l.MaxOffset,
 	}
+	m.Config.Options = t.opts.nodeSettings()
 	for _, h := range t.inv.Hosts {
 		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -16,8 +18,10 @@ import (
 // readings are those of the node that runs under the same file.
 func probe(args []string, stdout io.Writer) error {
 	var file string
+	var bars bool
 	flags := flag.NewFlagSet("probe", flag.ContinueOnError)
 	flags.StringVar(&file, "f", "", "control `file`")
+	flags.BoolVar(&bars, "bars", false, "tell the error of the readings, too")
 	if err := noWords(parse(flags, args, nil)); err != nil {
 		return err
 	}
@@ -26,13 +30,13 @@ func probe(args []string, stdout io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("probe: find this program: %w", err)
 		}
-		return clockshim.Exec(file, []string{self, "probe"}, os.Environ())
+		return clockshim.Exec(file, []string{self, "probe", fmt.Sprintf("-bars=%t", bars)}, os.Environ())
 	}
-	return answer(os.Stdin, stdout)
+	return answer(os.Stdin, stdout, bars)
 }
 
-// answer writes, for every line "TOKEN", at once the line "TOKEN MONO WALL RAW".
-func answer(in io.Reader, out io.Writer) error {
+// answer writes, for every line "TOKEN", at once the line "TOKEN MONO WALL RAW", with bars also the error.
+func answer(in io.Reader, out io.Writer, bars bool) error {
 	watch, err := clockshim.NewWatch()
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
@@ -53,7 +57,11 @@ func answer(in io.Reader, out io.Writer) error {
 		if token == "" || strings.ContainsAny(token, " \t\r") {
 			return fmt.Errorf("probe: %q is no token: a word without spaces (%w)", token, errUsage)
 		}
-		if _, err := fmt.Fprintf(out, "%s %d %d %d\n", token, now.Mono, now.Wall, now.Raw); err != nil {
+		bar := ""
+		if bars {
+			bar = fmt.Sprintf(" %d", now.Error)
+		}
+		if _, err := fmt.Fprintf(out, "%s %d %d %d%s\n", token, now.Mono, now.Wall, now.Raw, bar); err != nil {
 			return fmt.Errorf("probe: %w", err)
 		}
 	}

@@ -387,6 +387,7 @@ func facts(m *results.Manifest) []fact {
 		{"Started", m.Started.UTC().Format("2006-01-02 15:04:05.000 MST")},
 		{"System", strings.TrimSpace(c.System + " " + c.Protocol)},
 		{"Reads", c.Reads},
+		{"Leases", c.Lease.String()},
 		{"Workload", c.Workload},
 		{"Clients", fmt.Sprint(c.Concurrency)},
 		{"Operations", rate},
