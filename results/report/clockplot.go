@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -247,10 +246,13 @@ func vertical(lo, hi, least, y, h float64, text func(float64) string) (at func(f
 		share := (min(max(v, -bottom), top) + bottom) / (top + bottom)
 		return round(y + h*(1-share))
 	}
-	for _, v := range []float64{top, 0, -bottom} {
-		if mark := at(v); v == 0 || math.Abs(mark-at(0)) > 11 {
-			grid = append(grid, tick{X: gutter, Y: mark, Label: text(v)})
-		}
+	const apart = 11 // of two labels
+	if at(0)-at(top) > apart {
+		grid = append(grid, tick{X: gutter, Y: at(top), Label: text(top)})
+	}
+	grid = append(grid, tick{X: gutter, Y: at(0), Label: text(0)})
+	if at(-bottom)-at(0) > apart {
+		grid = append(grid, tick{X: gutter, Y: at(-bottom), Label: text(-bottom)})
 	}
 	return at, grid
 }

@@ -414,8 +414,6 @@ func (s sample) manifest() *results.Manifest {
 		name := fmt.Sprintf("n%d", n)
 		m.Hosts = append(m.Hosts, results.Host{Name: name, Address: fmt.Sprintf("10.99.0.%d", 10+n),
 			Kernel: "Linux 6.12", Arch: "amd64"})
-		m.Recovery.Nodes = append(m.Recovery.Nodes,
-			results.NodeReady{Node: name, Ready: true, Took: time.Duration(n*240) * time.Millisecond})
 	}
 	for i, state := range []results.State{results.StateCreated, results.StateRunning, results.StateHealed,
 		results.StateCollected} {
