@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
+	"strings"
 
 	"elenchus/harness/clockprobe"
-	"elenchus/harness/control"
 	"elenchus/results/history"
 )
-
-// clockBinDir is where the program that reads clocks is put on hosts.
-const clockBinDir = "/opt/elenchus/bin"
 
 // clocks is the measuring of the hosts' clocks that goes on beside a run.
 type clocks struct {
@@ -21,30 +16,23 @@ type clocks struct {
 	record *history.ClockWriter
 }
 
-// findClocks puts the program that reads clocks on all hosts. A host whose clocks cannot be measured will be recorded as
-// such, and is no reason not to run.
-func (t *test) findClocks(ctx context.Context) error {
-	t.measured = make([]clockprobe.Target, len(t.clients))
-	index := make(map[string]int)
+// clockTargets are the clocks of all hosts, as their nodes see them: under a shim, its clocks.
+func (t *test) clockTargets() []clockprobe.Target {
+	targets := make([]clockprobe.Target, len(t.clients))
 	for i, c := range t.clients {
-		index[c.Host().Name] = i
-		t.measured[i] = clockprobe.Target{Node: c.Host().Name}
+		at := t.system.HostClock(c.Host().Name)
+		targets[i] = clockprobe.Target{Node: c.Host().Name, How: "there is no elenchus-clock beside this program"}
+		if at.Helper == "" {
+			continue
+		}
+		argv := []string{at.Helper, "probe"}
+		if at.Control != "" {
+			argv = append(argv, "-f", at.Control)
+		}
+		targets[i].How = strings.Join(append([]string{"elenchus-clock"}, argv[1:]...), " ")
+		targets[i].Answer = clockprobe.OnHost(c.Host(), argv)
 	}
-	return control.Each(ctx, t.clients, func(ctx context.Context, c *control.Client) error {
-		target := &t.measured[index[c.Host().Name]]
-		if t.opts.ClockBinary == "" {
-			target.How = "this program has no elenchus-clock beside it"
-			return nil
-		}
-		path, _, err := c.UploadFile(ctx, t.opts.ClockBinary, clockBinDir, 0o755)
-		if err != nil {
-			target.How = fmt.Sprintf("the program that reads clocks could not be put there: %v", err)
-			return nil
-		}
-		target.How = filepath.Base(t.opts.ClockBinary) + " probe"
-		target.Answer = clockprobe.OnHost(c.Host(), []string{path, "probe"})
-		return nil
-	})
+	return targets
 }
 
 // startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter for
@@ -54,7 +42,7 @@ func (t *test) startClocks() error {
 	if err != nil {
 		return err
 	}
-	prober, err := clockprobe.Start(context.Background(), t.measured,
+	prober, err := clockprobe.Start(context.Background(), t.clockTargets(),
 		clockprobe.Options{Now: t.now, Record: record.Append})
 	if err != nil {
 		return errors.Join(err, record.Close())
@@ -63,21 +51,23 @@ func (t *test) startClocks() error {
 	return nil
 }
 
-// stopClocks ends the measuring. Where clocks were to be moved and nobody could see it, the run cannot be trusted.
+// stopClocks ends the measuring. Where clocks were to be moved and nobody could see it, the run cannot be trusted. Any
+// other run is as good without.
 func (t *test) stopClocks() {
 	if t.clocks == nil {
 		return
 	}
 	found, err := t.clocks.prober.Stop()
-	t.blame(errors.Join(err, t.clocks.record.Close()))
+	err = errors.Join(err, t.clocks.record.Close())
 	t.clocks = nil
+	t.log.Info("clocks measured", "error", err)
+	if t.movesClocks() {
+		t.blame(err)
+	}
 	for _, r := range found {
 		t.log.Info("clocks", "node", r.Node, "samples", r.Samples, "lost", r.Lost, "reason", r.Reason)
-		if r.Samples == 0 && slices.Contains(t.wantedKinds(), clockKind) {
+		if r.Samples == 0 && t.movesClocks() {
 			t.blame(fmt.Errorf("the clocks of %s could not be measured: %s", r.Node, r.Reason))
 		}
 	}
 }
-
-// clockKind is the kind of faults that cannot be believed without measurements.
-const clockKind = "clock"

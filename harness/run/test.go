@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"elenchus/harness/clockprobe"
 	"elenchus/harness/control"
 	"elenchus/harness/lab"
 	"elenchus/harness/system"
@@ -50,7 +49,6 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
-	measured []clockprobe.Target
 	clocks   *clocks   // nil while they are not measured
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
