@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type Target struct {
 
 // Options say how to measure. Now and Record are required.
 type Options struct {
-	Every    time.Duration // between two questions to a host; 100 ms when zero
+	Every    time.Duration // between two questions to a host, on average; 100 ms when zero
 	Patience time.Duration // with an answer; 5 s when zero
 	Again    time.Duration // until a connection that was lost is made again; 1 s when zero
 
@@ -147,7 +148,7 @@ func (p *Prober) session(ctx context.Context, t Target) error {
 		return cause
 	case <-time.After(endPatience):
 		kill()
-		<-ended
+		<-ended //nolint:errcheck // it was killed
 		return err
 	}
 }
@@ -157,8 +158,6 @@ const endPatience = 200 * time.Millisecond
 
 // questions asks one question after the other. It returns when one is not answered as it should be.
 func (p *Prober) questions(ctx context.Context, t Target, ask io.Writer, answers *answers) error {
-	ticker := time.NewTicker(p.options.Every)
-	defer ticker.Stop()
 	for n := 0; ; n++ {
 		token := fmt.Sprint(n)
 		sent := p.options.Now()
@@ -175,13 +174,15 @@ func (p *Prober) questions(ctx context.Context, t Target, ask io.Writer, answers
 			a.Node, a.Sent = t.Node, sent
 			p.sample(a)
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
+		if !pause(ctx, jittered(p.options.Every)) {
 			return ctx.Err()
 		}
 	}
 }
+
+// jittered is between a half and three halves of d. Samples at regular intervals would show a clock that is moved at
+// regular intervals always in the same place, or never (RFC 2330 §11.1.1).
+func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 func (p *Prober) sample(l history.ClockLine) {
 	p.keep(l, func(r *Result) { r.Samples++ })

@@ -40,17 +40,10 @@ func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 // Measured reports whether instants come from samples rather than from believing the node.
 func (a *Axis) Measured() bool { return len(a.points) > 0 }
 
-// outlierFactor is how much larger than the median error that of a point may be that places are computed from.
-const outlierFactor = 4
-
-// steady are the points of a track without those that say little, and in strict order of time and monotonic clock.
+// steady are the points of a track that say something, in strict order of time and monotonic clock.
 func steady(t Track) []Point {
-	limit := outlierFactor*t.MedianError() + time.Millisecond
 	var out []Point
-	for _, p := range t.Points {
-		if p.Error > limit {
-			continue
-		}
+	for _, p := range t.Sharp() {
 		if n := len(out); n > 0 && (p.At <= out[n-1].At || p.Mono <= out[n-1].Mono) {
 			continue
 		}
@@ -67,8 +60,8 @@ func (a *Axis) At(o history.Observation) time.Duration {
 	return o.Wall.Sub(a.started)
 }
 
-// Moment is when a moment of the lease that o tells of was, or will be: when the clock that the lease is on first showed
-// it, at or after the observation for a wall clock, which can show a time more than once.
+// Moment is when a moment of the lease that o tells of was, or will be: when the clock that the lease is on first
+// showed it, at or after the observation for a wall clock, which can show a time more than once.
 func (a *Axis) Moment(o history.Observation, m history.Moment) time.Duration {
 	origin, ok := a.origins[o.Boot]
 	switch {

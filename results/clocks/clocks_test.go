@@ -182,7 +182,8 @@ func TestAxis(t *testing.T) {
 	track, _ := measured(t, h)
 	var obs []history.Observation
 	var truth []time.Duration
-	for boot, part := range [][2]time.Duration{{-3e9, 5e9}, {5500 * time.Millisecond, 9e9}, {9500 * time.Millisecond, 14e9}} {
+	lives := [][2]time.Duration{{-3e9, 5e9}, {5.5e9, 9e9}, {9.5e9, 14e9}}
+	for boot, part := range lives {
 		start, _ := h.read(part[0])
 		for at := part[0]; at < part[1]; at += 90 * time.Millisecond {
 			mono, wall := h.read(at)
@@ -227,7 +228,8 @@ func TestAxisOfWallLeases(t *testing.T) {
 	axis := NewAxis(began, track, []history.Observation{o})
 	end := axis.Moment(o, history.Moment{Wall: o.Wall.Add(time.Second)})
 	// Half a second until 6 s, then two seconds again and the other half, at a rate of 1.5.
-	if want := 6*time.Second + 2500*time.Millisecond*2/3; end < want-100*time.Millisecond || end > want+100*time.Millisecond {
+	want := 6*time.Second + 2500*time.Millisecond*2/3
+	if slack := 100 * time.Millisecond; end < want-slack || end > want+slack {
 		t.Errorf("ends at %v, want %v", end, want)
 	}
 }

@@ -3,14 +3,14 @@
 //
 // # The estimator
 //
-// The harness notes its clock when it sends a question and when the answer arrives; the host reads its clocks in between.
-// The reading is taken to belong to the middle, and is wrong by half of the round trip at most, however unequal the two
-// ways are: it is the estimator of Cristian ("Probabilistic Clock Synchronization", Distributed Computing 3, 1989, §3)
-// and of NTP (RFC 5905 §8), whose four timestamps are three here because the host answers at once. As the harness's clock
-// counts from the beginning of the run, only the bound on the round trip enters, and no assumption on the network.
+// The harness notes its clock when it sends a question and when the answer arrives; the host reads its clocks in
+// between. The reading is taken to belong to the middle, and is wrong by half of the round trip at most, whatever the
+// two ways are like: it is the estimator of Cristian ("Probabilistic Clock Synchronization", Distributed Computing 3,
+// 1989, §3) and of NTP (RFC 5905 §8). Of NTP's four timestamps the two in the middle are one here, because the host
+// answers at once. No assumption on the network enters.
 //
-// A rate is the slope between two samples and is wrong by the sum of their errors over the time between them. So samples
-// with short round trips are chosen as ends, which is the filter that NTP has (RFC 5905 §10) and Paxson's ("On Calibrating
+// A rate is the slope between two samples, and is wrong by the sum of their errors over the time between them. Samples
+// with short round trips are chosen as ends, as in NTP's filter (RFC 5905 §10) and in Paxson's ("On Calibrating
 // Measurements of Packet Transit Times", SIGMETRICS 1998).
 //
 // What all this cannot see: that the harness's own clock runs badly. It is the measure of everything here.

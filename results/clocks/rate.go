@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Rate is how fast a clock ran in a stretch of time, in seconds of the clock for each of the harness's: 1 is right. That
-// the clock was set meanwhile does not count.
+// Rate is how fast a clock ran in a stretch of time, in seconds of the clock for each of the harness's: 1 is right.
+// Whether the clock was set meanwhile does not count.
 type Rate struct {
 	From, To    time.Duration
 	Rate, Error float64
@@ -22,17 +22,18 @@ func slope(c Clock, a, b Point) Rate {
 	return Rate{From: a.At, To: b.At, Rate: float64(b.Read(c)-a.Read(c)) / d, Error: float64(a.Error+b.Error) / d}
 }
 
-// Rates are the rates of a clock in stretches of time of that length, as far as there are samples. A stretch is measured
-// from the best sample of its first third to the best one of its last. If that contradicts the median of what neighbouring
-// samples show, the clock was set meanwhile, and the median is the rate.
+// Rates are the rates of a clock in stretches of time of that length, as far as there are samples. Each is measured
+// from the best sample of its first third to the best one of its last. If that contradicts the median of what
+// neighbouring samples show, the clock was set meanwhile, and the median is the rate.
 func (t Track) Rates(c Clock, stretch time.Duration) []Rate {
 	var out []Rate
-	for i := 0; i < len(t.Points); {
+	points := t.Sharp()
+	for i := 0; i < len(points); {
 		j := i
-		for j < len(t.Points) && t.Points[j].At/stretch == t.Points[i].At/stretch {
+		for j < len(points) && points[j].At/stretch == points[i].At/stretch {
 			j++
 		}
-		if r, ok := rateOf(c, t.Points[i:j], stretch); ok {
+		if r, ok := rateOf(c, points[i:j], stretch); ok {
 			out = append(out, r)
 		}
 		i = j

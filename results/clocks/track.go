@@ -122,6 +122,15 @@ func (t Track) Best(stretch time.Duration) []Point {
 	return best
 }
 
+// outlierFactor is how much larger than the median error that of a sharp point may be.
+const outlierFactor = 4
+
+// Sharp are the points without those whose questions took far longer than most: what they say is true, and little.
+func (t Track) Sharp() []Point {
+	limit := outlierFactor*t.MedianError() + 100*time.Microsecond
+	return slices.DeleteFunc(slices.Clone(t.Points), func(p Point) bool { return p.Error > limit })
+}
+
 // MedianError is the median of the errors of all points; zero without points.
 func (t Track) MedianError() time.Duration {
 	if len(t.Points) == 0 {

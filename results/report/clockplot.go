@@ -42,7 +42,6 @@ type panel struct {
 	Y, H  float64
 	Name  string
 	Grid  []tick
-	Zero  float64 // where the clock would be if nothing moved it
 	Bands []curve // of errors, below the lines
 	Lines []curve
 }
@@ -122,7 +121,7 @@ func howMoved(events []history.FaultEvent) []string {
 
 // newClockPlot draws one node.
 func newClockPlot(t clocks.Track, m *results.Manifest, st stories, sc scale, y float64) clockPlot {
-	p := clockPlot{Node: t.Node, TextY: y + 10}
+	p := clockPlot{Node: t.Node, TextY: y - 8}
 	p.Offset = offsetPanel(t, m.Started, sc, y)
 	p.Rate = rateOfClocks(t, sc, y+offsetHeight+panelGap)
 	height := offsetHeight + panelGap + ratePanel
@@ -134,7 +133,7 @@ func newClockPlot(t clocks.Track, m *results.Manifest, st stories, sc scale, y f
 			p.Faults = append(p.Faults, b)
 		}
 	}
-	labelFaults(p.Faults)
+	labelAbove(p.Faults, sc.right)
 	for _, g := range t.Gaps {
 		b := sc.stretch(g.From, g.To, y, height, "gap")
 		b.Title = fmt.Sprintf("not measured from %s to %s: %s", seconds(g.From), seconds(g.To), g.Reason)
@@ -149,7 +148,7 @@ var clockClasses = map[clocks.Clock]string{clocks.Mono: "c-mono", clocks.Wall: "
 // offsetPanel draws by how much each clock was ahead of the harness's, counted from where it was at the beginning.
 func offsetPanel(t clocks.Track, started time.Time, sc scale, y float64) panel {
 	p := panel{Y: y, H: offsetHeight, Name: "ahead by"}
-	points := thin(t.Best(sc.to/pointsMax + 1))
+	points := thin(t.Sharp())
 	lo, hi := 0.0, 0.0
 	values := make(map[clocks.Clock][]clocks.Value)
 	for _, c := range []clocks.Clock{clocks.Mono, clocks.Wall} {
@@ -163,7 +162,7 @@ func offsetPanel(t clocks.Track, started time.Time, sc scale, y float64) panel {
 	at, grid := vertical(lo, hi, float64(clocks.MovedMin), y, offsetHeight, func(v float64) string {
 		return signed(time.Duration(v))
 	})
-	p.Grid, p.Zero = grid, at(0)
+	p.Grid = grid
 	for _, c := range []clocks.Clock{clocks.Wall, clocks.Mono} {
 		var l, area line
 		var back []string
@@ -198,10 +197,10 @@ func thin(points []clocks.Point) []clocks.Point {
 	return out
 }
 
-// rateOfClocks draws how fast each clock ran, in stretches of half a second or more, each with its error.
+// rateOfClocks draws how fast each clock ran, in stretches of a second or more, each with its error.
 func rateOfClocks(t clocks.Track, sc scale, y float64) panel {
 	p := panel{Y: y, H: ratePanel, Name: "rate"}
-	stretch := max(500*time.Millisecond, sc.to/120)
+	stretch := max(time.Second, sc.to/120)
 	lo, hi := 1.0, 1.0
 	rates := make(map[clocks.Clock][]clocks.Rate)
 	for _, c := range []clocks.Clock{clocks.Mono, clocks.Wall} {
@@ -211,7 +210,7 @@ func rateOfClocks(t clocks.Track, sc scale, y float64) panel {
 		}
 	}
 	at, grid := vertical(lo-1, hi-1, .002, y, ratePanel, func(v float64) string { return fmt.Sprintf("%.4g×", 1+v) })
-	p.Grid, p.Zero = grid, at(0)
+	p.Grid = grid
 	for _, c := range []clocks.Clock{clocks.Wall, clocks.Mono} {
 		var l, errs strings.Builder
 		for i, r := range rates[c] {
@@ -246,7 +245,7 @@ func vertical(lo, hi, least, y, h float64, text func(float64) string) (at func(f
 		share := (min(max(v, -bottom), top) + bottom) / (top + bottom)
 		return round(y + h*(1-share))
 	}
-	const apart = 11 // of two labels
+	const apart = 13 // of two labels
 	if at(0)-at(top) > apart {
 		grid = append(grid, tick{X: gutter, Y: at(top), Label: text(top)})
 	}
@@ -310,7 +309,8 @@ func clockSentences(in Input, moved bool) []string {
 		out = append(out, fmt.Sprintf("%s (%s).", s, sampled(in.Clocks, samples)))
 	}
 	if moved && len(still) > 0 {
-		out = append(out, fmt.Sprintf("Those of %s did not move.", strings.Join(still, ", ")))
+		out = append(out, fmt.Sprintf("Those of %s did not go astray by more than %s.", strings.Join(still, ", "),
+			compact(clocks.MovedMin)))
 	}
 	if len(missing) > 0 {
 		out = append(out, "Not measured: "+strings.Join(missing, "; ")+".")

@@ -153,7 +153,8 @@ func superseder(ops []history.Operation, culprit history.Operation) *history.Ope
 
 // window is the part of the run that a violation is shown in: from the first of its operations, unless that was long
 // before it mattered, to the answer of the last.
-func window(ops []history.Operation, culprit history.Operation, before *history.Operation, end, least time.Duration) scale {
+func window(ops []history.Operation, culprit history.Operation, before *history.Operation, end, least time.Duration,
+) scale {
 	to := culprit.Call
 	if culprit.Completed() {
 		to = culprit.Return
@@ -298,7 +299,8 @@ func saw(op history.Operation, value int64) bool {
 		op.Op.Func == history.CAS && op.Result.Matched && op.Op.Expect != nil && *op.Op.Expect == value
 }
 
-// rules mark when the update before was acknowledged, and when the culprit began. Their labels lean away from each other.
+// rules mark when the update before was acknowledged, and when the culprit began. Their labels lean away from each
+// other.
 func rules(culprit history.Operation, before *history.Operation, sc scale) []rule {
 	out := []rule{{X: sc.x(culprit.Call), Class: "rule-bad", Label: "began " + seconds(culprit.Call), Anchor: "start"}}
 	if before != nil {
@@ -345,11 +347,10 @@ func (c *closeup) drawLanes(st stories, ops []history.Operation, sc scale, y flo
 
 func involved(s story, st stories, ops []history.Operation, sc scale) bool {
 	asked := func(op history.Operation) bool { return op.Node == s.node }
-	led := func(l leadership) bool { return sc.shows(l.from, l.to) }
-	held := func(p span) bool { return sc.shows(p.from, p.to) }
+	during := func(p span) bool { return sc.shows(p.from, p.to) }
 	hit := func(w history.FaultWindow) bool {
 		return slices.Contains(w.Targets, s.node) && sc.shows(w.From, w.To)
 	}
-	return slices.ContainsFunc(ops, asked) || slices.ContainsFunc(s.leads, led) || slices.ContainsFunc(s.holds, held) ||
-		slices.ContainsFunc(st.windows, hit)
+	return slices.ContainsFunc(ops, asked) || slices.ContainsFunc(s.leads, during) ||
+		slices.ContainsFunc(s.holds, during) || slices.ContainsFunc(st.windows, hit)
 }

@@ -87,16 +87,12 @@ func (l lanes) leadership(s story, y float64) []band {
 			return fmt.Sprintf("%s %s of %s from %s to %s (%s)", s.node, what, p.ballot, seconds(p.from), seconds(p.to), p.end)
 		}
 	}
-	leads := make([]span, len(s.leads))
-	for i, p := range s.leads {
-		leads[i] = span{from: p.from, to: p.to, ballot: p.ballot, end: p.end}
-	}
 	top, low := y+lanePad, y+lanePad+barHeight+3
 	if !l.leased {
-		return l.sc.bands(leads, top, barHeight, "holds", about("leads with the ballot"))
+		return l.sc.bands(s.leads, top, barHeight, "holds", about("leads with the ballot"))
 	}
 	return slices.Concat(
-		l.sc.bands(leads, top, barHeight, "leads", about("leads with the ballot")),
+		l.sc.bands(s.leads, top, barHeight, "leads", about("leads with the ballot")),
 		l.sc.bands(s.holds, top, barHeight, "holds", about("holds the lease")),
 		l.sc.bands(s.honours, low, grantHeight, "honours", about("honours the lease")),
 		l.sc.bands(s.silent, low, grantHeight, "silent", about("is silent after a restart for the lease")))
@@ -130,6 +126,22 @@ func labelFaults(faults []band) {
 			continue
 		}
 		free = b.LabelX + 8 + charWidth*float64(len([]rune(b.Label)))
+	}
+}
+
+// labelAbove labels bands above their upper edges, where there is room up to the next one.
+func labelAbove(faults []band, end float64) {
+	for i := range faults {
+		b, right := &faults[i], end
+		b.LabelX = b.X
+		for _, o := range faults {
+			if o.X > b.X {
+				right = min(right, o.X)
+			}
+		}
+		if !fits(b.Label, right-b.X) {
+			b.Label, _, _ = strings.Cut(b.Label, " ")
+		}
 	}
 }
 

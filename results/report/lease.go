@@ -9,7 +9,7 @@ import (
 	"elenchus/results/history"
 )
 
-// span is a stretch of the run in which a node held or honoured a lease.
+// span is a stretch of the run in which a node led, or held or honoured a lease.
 type span struct {
 	from, to time.Duration
 	ballot   string
@@ -21,7 +21,7 @@ func (s span) empty() bool { return s.to <= s.from }
 // story is what a node wrote of its leaderships and leases, on the run's axis.
 type story struct {
 	node    string
-	leads   []leadership
+	leads   []span
 	holds   []span // believed to hold the lease
 	honours []span // took part in nobody else's ballot, because it had granted a lease
 	silent  []span // the same after a restart, without knowing to whom
@@ -196,15 +196,9 @@ func clashes(stories []story, err time.Duration) []clash {
 	return out
 }
 
-// leadership is a time in which a node believed to lead.
-type leadership struct {
-	from, to    time.Duration
-	ballot, end string
-}
-
 // leaderships finds the times in which a node led: from its election to its deposition, or to the end of its process.
-func leaderships(lives []incarnation, end time.Duration) []leadership {
-	var out []leadership
+func leaderships(lives []incarnation, end time.Duration) []span {
+	var out []span
 	for _, life := range lives {
 		leading := false
 		stop := func(at time.Duration, why string) {
@@ -217,7 +211,7 @@ func leaderships(lives []incarnation, end time.Duration) []leadership {
 			switch o.Kind {
 			case history.ObservedElected:
 				stop(life.at[i], "elected again")
-				out = append(out, leadership{from: life.at[i], to: end, ballot: o.Ballot, end: "the end of the run"})
+				out = append(out, span{from: life.at[i], to: end, ballot: o.Ballot, end: "the end of the run"})
 				leading = true
 			case history.ObservedDeposed:
 				stop(life.at[i], cmp.Or(o.Reason, "deposed"))
@@ -227,5 +221,5 @@ func leaderships(lives []incarnation, end time.Duration) []leadership {
 			stop(life.ends, endOfProcess)
 		}
 	}
-	return slices.DeleteFunc(out, func(l leadership) bool { return l.to < 0 || l.from > end })
+	return slices.DeleteFunc(out, func(l span) bool { return l.to < 0 || l.from > end })
 }

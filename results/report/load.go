@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"elenchus/results"
 	"elenchus/results/clocks"
@@ -60,7 +61,7 @@ func Load(run results.Run) (Input, error) {
 	}
 	// Runs from before clocks were measured have no file. One that is damaged is used as far as it goes.
 	if log, err := history.ReadClocks(run.Clocks()); !errors.Is(err, fs.ErrNotExist) {
-		in.Clocks = clocks.Tracks(log.Lines)
+		in.Clocks = inOrder(clocks.Tracks(log.Lines), m.Hosts)
 		switch {
 		case err != nil:
 			problem(err)
@@ -81,6 +82,15 @@ func Load(run results.Run) (Input, error) {
 		problem(err)
 	}
 	return in, nil
+}
+
+// inOrder puts tracks into the order of the hosts.
+func inOrder(tracks []clocks.Track, hosts []results.Host) []clocks.Track {
+	place := func(t clocks.Track) int {
+		return slices.IndexFunc(hosts, func(h results.Host) bool { return h.Name == t.Node })
+	}
+	slices.SortStableFunc(tracks, func(a, b clocks.Track) int { return place(a) - place(b) })
+	return tracks
 }
 
 // Write makes the page of the run in dir and puts it there.

@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func wellDrawn(t *testing.T, page string) int {
 		dec := xml.NewDecoder(strings.NewReader(svg))
 		for {
 			token, err := dec.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
@@ -235,7 +236,8 @@ func TestHostileText(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := page.String()
-	for _, part := range []string{`class="two"`, `class="closeup"`, `class="honours"`, `class="other"`, "Not measured", `class="gap"`} {
+	for _, part := range []string{`class="two"`, `class="closeup"`, `class="honours"`, `class="other"`,
+		"Not measured", `class="gap"`} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the page has no %s to be poisoned", part)
 		}
