@@ -16,6 +16,7 @@ import (
 type Axis struct {
 	started time.Time
 	points  []Point
+	ahead   [][]Point        // the points, in pieces in which the wall clock is never behind where it was
 	origins map[string]int64 // by incarnation: what to add to its monotonic readings to have the host's
 }
 
@@ -24,6 +25,14 @@ func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 	a := &Axis{started: started, points: steady(t), origins: make(map[string]int64)}
 	if len(a.points) == 0 {
 		return a
+	}
+	for i := range a.points {
+		if n := len(a.ahead); n == 0 || a.points[i].Wall < a.points[i-1].Wall {
+			a.ahead = append(a.ahead, a.points[i:i+1])
+		} else {
+			piece := a.ahead[n-1]
+			a.ahead[n-1] = piece[:len(piece)+1]
+		}
 	}
 	boots := make(map[string][]history.Observation)
 	for _, o := range obs {
@@ -116,9 +125,11 @@ func (a *Axis) wallTimes(w int64) []time.Duration {
 	if first := p[0]; w < first.Wall {
 		out = append(out, first.At-time.Duration(first.Wall-w))
 	}
-	for i := 1; i < len(p); i++ {
-		if lo, hi := p[i-1].Wall, p[i].Wall; lo <= w && w < hi {
-			out = append(out, between(p[i-1], p[i], float64(w-lo)/float64(hi-lo)))
+	for _, piece := range a.ahead {
+		i := sort.Search(len(piece), func(i int) bool { return piece[i].Wall > w })
+		if i > 0 && i < len(piece) {
+			lo, hi := piece[i-1], piece[i]
+			out = append(out, between(lo, hi, float64(w-lo.Wall)/float64(hi.Wall-lo.Wall)))
 		}
 	}
 	if last := p[len(p)-1]; w >= last.Wall {

@@ -53,7 +53,7 @@ const (
 	panelGap     = 24.0
 	plotGap      = 42.0
 	plotsMax     = 9
-	pointsMax    = 400 // of a line
+	pointsMax    = 200 // of a line
 	evidenceMax  = 6
 )
 
@@ -189,7 +189,7 @@ func inGap(t clocks.Track, from, to time.Duration) bool {
 
 // thin keeps what is drawn small. There are no more points than pixels worth looking at.
 func thin(points []clocks.Point) []clocks.Point {
-	step := len(points)/(2*pointsMax) + 1
+	step := len(points)/pointsMax + 1
 	out := make([]clocks.Point, 0, len(points)/step+1)
 	for i := 0; i < len(points); i += step {
 		out = append(out, points[i])

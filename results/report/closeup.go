@@ -11,7 +11,7 @@ import (
 	"elenchus/results/verdict"
 )
 
-// closeup is the picture of one violation: the operations that cannot be, and below them, on the same axis, who led, who
+// closeup is the picture of one violation: the operations that cannot be, and below them, on the same axis, who led and
 // held a lease, and what was done to whom.
 type closeup struct {
 	Width, Height float64
@@ -188,8 +188,8 @@ func newOpRow(op history.Operation, culprit bool, sc scale, y float64) opRow {
 	case op.Op.Func.Mutates():
 		class = "op-write"
 	}
-	r := opRow{Who: fmt.Sprintf("process %d at %s", op.Process, op.Node), Y: round(y + opRowHeight/2 + 4), Culprit: culprit,
-		Bar: sc.stretch(op.Call, to, y+(opRowHeight-opBarHeight)/2, opBarHeight, class)}
+	r := opRow{Who: fmt.Sprintf("process %d at %s", op.Process, op.Node), Y: round(y + opRowHeight/2 + 4),
+		Culprit: culprit, Bar: sc.stretch(op.Call, to, y+(opRowHeight-opBarHeight)/2, opBarHeight, class)}
 	r.Bar.W = max(opWidthMin, r.Bar.W)
 	r.Bar.Title = fmt.Sprintf("%s by %s, %s", outcome(op), r.Who, when(op))
 	r.Label = outcome(op)

@@ -159,7 +159,7 @@ func faultClass(kind string) string {
 func (l lanes) red(clashes []clash, top float64, rows map[string]float64, bottom float64) []band {
 	var out []band
 	for _, c := range clashes {
-		if !l.sc.shows(c.from, c.to) || len(out) >= 3*bandsMax {
+		if !l.sc.shows(c.from, c.to) || len(out) >= bandsMax {
 			continue
 		}
 		title := c.String()

@@ -110,7 +110,7 @@ func (l incarnation) clip(spans []span) []span {
 	return slices.DeleteFunc(spans, span.empty)
 }
 
-// holds finds when a leader could believe to hold its lease: until the deadline it told last, whatever else it was doing
+// holds finds when a leader could believe to hold its lease: until the deadline it told last, whatever else it did
 // then. A node that is paused holds on to its lease, and finds out when it wakes.
 func holds(life incarnation, axis *clocks.Axis) []span {
 	var out []span
@@ -182,12 +182,15 @@ func clashes(stories []story, err time.Duration) []clash {
 	var out []clash
 	for i, a := range stories {
 		for _, b := range stories[i+1:] {
-			for _, x := range a.holds {
-				for _, y := range b.holds {
-					c := clash{a.node, b.node, x.ballot, y.ballot, max(x.from, y.from), min(x.to, y.to)}
-					if c.to-c.from > clashMin+err {
-						out = append(out, c)
-					}
+			for x, y := a.holds, b.holds; len(x) > 0 && len(y) > 0; {
+				c := clash{a.node, b.node, x[0].ballot, y[0].ballot, max(x[0].from, y[0].from), min(x[0].to, y[0].to)}
+				if c.to-c.from > clashMin+err {
+					out = append(out, c)
+				}
+				if x[0].to < y[0].to { // what ends first can meet nothing that comes later
+					x = x[1:]
+				} else {
+					y = y[1:]
 				}
 			}
 		}

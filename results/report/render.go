@@ -344,8 +344,8 @@ func (r *hostRow) observed(obs []history.Observation) {
 	r.Boots = len(boots)
 }
 
-// afterTheHeal is how long after the last heal a node first answered a client, or that it never did. Neither when nobody
-// waited for it.
+// afterTheHeal is how long after the last heal a node first answered a client, or that it never did. It is neither when
+// nobody waited for it.
 func afterTheHeal(in Input, node string) (answered time.Duration, silent bool) {
 	r := in.Manifest.Recovery
 	if !r.Attempted {

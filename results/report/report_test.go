@@ -266,13 +266,39 @@ func TestPageIsBounded(t *testing.T) {
 	for i := range 10_000 {
 		in.Files = append(in.Files, report.File{Path: fmt.Sprintf("nodes/n1/wal/%06d.wal", i)})
 	}
+	busy(&in)
 	var page bytes.Buffer
 	if err := report.Render(&page, in); err != nil {
 		t.Fatal(err)
 	}
 	harmless(t, page.String())
+	if wellDrawn(t, page.String()) != 2 {
+		t.Error("timeline and clocks are not drawn")
+	}
 	if !strings.Contains(page.String(), "NOT CHECKED") || !strings.Contains(page.String(), "see the directory") {
 		t.Error("a run without a verdict, or files that are not listed, are not said to be")
+	}
+}
+
+// busy has nine nodes pass a lease round ten thousand times, all with clocks that go astray.
+func busy(in *report.Input) {
+	for n := range 9 {
+		node := report.Node{Name: fmt.Sprintf("n%d", n+1)}
+		track := clocks.Track{Node: node.Name}
+		for i := range 6000 {
+			at := time.Duration(i) * 100 * time.Millisecond
+			mono := at + time.Duration(n*i)*time.Millisecond
+			wall := in.Manifest.Started.Add(mono)
+			track.Points = append(track.Points, clocks.Point{At: at, Error: time.Millisecond, Mono: int64(1 + mono),
+				Wall: wall.UnixNano()})
+			kind := history.ObservedLeaseGranted
+			if i%9 == n {
+				kind = history.ObservedLeaseHeld
+			}
+			node.Observations = append(node.Observations, history.Observation{Boot: "1", Kind: kind, Lease: "rate",
+				Ballot: fmt.Sprint(i), Mono: mono, Wall: wall, Until: history.Moment{Mono: mono + 150*time.Millisecond}})
+		}
+		in.Nodes, in.Clocks = append(in.Nodes, node), append(in.Clocks, track)
 	}
 }
 

@@ -71,8 +71,8 @@ func (s scale) stretch(from, to time.Duration, y, h float64, class string) band 
 // fits reports whether a text of that many letters has room in the width.
 func fits(text string, width float64) bool { return width > 10+charWidth*float64(len([]rune(text))) }
 
-// bandsMax is how many bands of one kind a lane may have. Beyond it those that touch on the screen become one.
-const bandsMax = 200
+// bandsMax is how many bands of one kind a lane may have. Beyond it those that are near each other become one.
+const bandsMax = 80
 
 // bands draws spans. Those of who holds the lease, or leads, have the ballot on them where there is room.
 func (s scale) bands(spans []span, y, h float64, class string, title func(span) string) []band {
@@ -86,11 +86,25 @@ func (s scale) bands(spans []span, y, h float64, class string, title func(span) 
 		if class == "holds" && fits(p.ballot, b.W) {
 			b.Label, b.LabelX, b.LabelY = p.ballot, b.X+5, round(y+11.5)
 		}
-		if n := len(out); n > 0 && len(spans) > bandsMax && b.X <= out[n-1].X+out[n-1].W+1 {
-			out[n-1].W = max(out[n-1].W, round(b.X+b.W-out[n-1].X))
+		out = append(out, b)
+	}
+	for near := 0.5; len(out) > bandsMax; near *= 2 {
+		out = joined(out, near)
+	}
+	return out
+}
+
+// joined makes one band of those that are no further apart than that.
+func joined(bands []band, near float64) []band {
+	out := bands[:1]
+	for _, b := range bands[1:] {
+		last := &out[len(out)-1]
+		if b.X > last.X+last.W+near {
+			out = append(out, b)
 			continue
 		}
-		out = append(out, b)
+		last.W = max(last.W, round(b.X+b.W-last.X))
+		last.Label, last.Title = "", "and more, too close together to be told apart"
 	}
 	return out
 }
