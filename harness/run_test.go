@@ -176,3 +176,26 @@ func TestTwoLabsAtOnceDoNotDisturbEachOther(t *testing.T) {
 		}
 	}
 }
+
+func TestFaultsThatSomebodyEndsAreNoticed(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := newRig(t)
+	name := r.labUp(3)
+	schedule := r.schedule(3, "8s", "at 200ms for 7s partition isolate n1", "at 400ms for 7s pause n3")
+	p := r.start("test", "--lab-name", name, "--nodes", "3", "--schedule", schedule)
+	p.until("installed f1 partition")
+	p.until("installed f2 pause")
+	r.on(name, "n2", "iptables", "-w", "-F", "ELENCHUS-f1")
+	r.on(name, "n3", "sh", "-c", "read -r pid rest </run/elenchus/node.pid; kill -CONT $pid")
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("HARNESS FAILED", "failed    f1 partition isolate n1, revert: did not last: n2 has no rule for packets from n1",
+		"failed    f2 pause n3, revert: did not last: n3: ")
+	_, _, v := r.outcome()
+	if v.Harness.Status != verdict.Failed || len(v.Harness.Reasons) != 2 {
+		t.Errorf("harness: %+v", v.Harness)
+	}
+	r.checkAgrees(v)
+}

@@ -74,12 +74,12 @@ type phaseRows struct {
 
 type faultRow struct {
 	history.FaultWindow
-	Class    string
-	Planned  time.Duration
-	Silence  time.Duration
-	OKs      int
-	Measured bool // Silence and OKs are known
-	Evidence []string
+	Class                      string
+	Planned                    time.Duration
+	ReadSilence, UpdateSilence time.Duration
+	OKs                        int
+	Measured                   bool // the silences and OKs are known
+	Evidence                   []string
 }
 
 type hostRow struct {
@@ -210,18 +210,25 @@ func livenessSummary(l verdict.Liveness) string {
 	var s string
 	if l.Recovery > 0 && l.Status == verdict.Valid {
 		s = "recovered in " + compact(l.Recovery)
-	}
-	var longest verdict.FaultLiveness
-	for _, f := range l.Faults {
-		if f.LongestSilence > longest.LongestSilence {
-			longest = f
+		if l.FirstUpdate != nil {
+			s += ", first update after " + compact(*l.FirstUpdate)
 		}
 	}
-	if longest.LongestSilence > 0 {
+	var reads, updates verdict.FaultLiveness
+	for _, f := range l.Faults {
+		if f.ReadSilence > reads.ReadSilence {
+			reads = f
+		}
+		if f.UpdateSilence > updates.UpdateSilence {
+			updates = f
+		}
+	}
+	if reads.ReadSilence > 0 || updates.UpdateSilence > 0 {
 		if s != "" {
 			s += "; "
 		}
-		s += fmt.Sprintf("longest silence under a fault %s (%s)", compact(longest.LongestSilence), longest.ID)
+		s += fmt.Sprintf("longest under a fault without a read %s (%s), without an update %s (%s)",
+			compact(reads.ReadSilence), reads.ID, compact(updates.UpdateSilence), updates.ID)
 	}
 	return s
 }
@@ -230,11 +237,19 @@ func coverageSummary(c verdict.Coverage) string {
 	_, t := phases(c.Operations)
 	s := fmt.Sprintf("%s ok, %s fail, %s unknown", grouped(t.OK), grouped(t.Fail), grouped(t.Unknown))
 	installed := 0
+	var kinds []string
 	for _, f := range c.Faults {
 		installed += f.Installed
+		if f.InEffect > 0 {
+			kinds = append(kinds, fmt.Sprintf("%s %s", f.Kind, compact(f.InEffect)))
+		}
 	}
 	if len(c.Faults) > 0 {
-		s += fmt.Sprintf("; %s, %s ok under them", plural(installed, "fault"), grouped(c.UnderFault))
+		s += "; " + plural(installed, "fault")
+		if len(kinds) > 0 {
+			s += fmt.Sprintf(" (%s)", strings.Join(kinds, ", "))
+		}
+		s += fmt.Sprintf(", %s ok under them", grouped(c.UnderFault))
 	}
 	if c.Leaders > 0 {
 		s += "; " + plural(c.Leaders, "leadership")
@@ -280,7 +295,7 @@ func faultRows(in Input) []faultRow {
 	for _, w := range history.Windows(in.Faults) {
 		r := faultRow{FaultWindow: w, Class: faultClass(w.Kind)}
 		if f, ok := measured[w.ID]; ok {
-			r.Silence, r.OKs, r.Measured = f.LongestSilence, f.OKs, true
+			r.ReadSilence, r.UpdateSilence, r.OKs, r.Measured = f.ReadSilence, f.UpdateSilence, f.OKs, true
 		}
 		for _, e := range in.Faults {
 			if e.ID != w.ID {

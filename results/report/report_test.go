@@ -362,13 +362,13 @@ func TestSummary(t *testing.T) {
 		},
 		Liveness: verdict.Liveness{
 			Status: verdict.Valid, Recovery: 1234 * time.Millisecond,
-			Faults: []verdict.FaultLiveness{{ID: "f1", LongestSilence: time.Second},
-				{ID: "f2", LongestSilence: 2100 * time.Millisecond}},
+			Faults: []verdict.FaultLiveness{{ID: "f1", ReadSilence: time.Second, UpdateSilence: time.Millisecond},
+				{ID: "f2", UpdateSilence: 2100 * time.Millisecond}},
 		},
 		Coverage: verdict.Coverage{
 			Status: verdict.Sufficient, UnderFault: 812, Leaders: 1,
 			Operations: []verdict.OperationCount{{OK: 5120, Fail: 12, Unknown: 3}},
-			Faults:     []verdict.FaultCount{{Kind: "kill", Installed: 3}},
+			Faults:     []verdict.FaultCount{{Kind: "kill", Installed: 3, InEffect: 7250 * time.Millisecond}},
 		},
 		Harness: verdict.Harness{Status: verdict.Failed,
 			Reasons: []string{"first", "second", "third", "fourth", "fifth", "sixth"}},
@@ -376,8 +376,8 @@ func TestSummary(t *testing.T) {
 	const want = `VIOLATED  20261121T032217.512Z-register-seed42
 
   safety    violated     linearizability violated, agreement valid, 5 findings
-  liveness  valid        recovered in 1.23 s; longest silence under a fault 2.1 s (f2)
-  coverage  sufficient   5,120 ok, 12 fail, 3 unknown; 3 faults, 812 ok under them; 1 leadership
+  liveness  valid        recovered in 1.23 s; longest under a fault without a read 1 s (f1), without an update 2.1 s (f2)
+  coverage  sufficient   5,120 ok, 12 fail, 3 unknown; 3 faults (kill 7.25 s), 812 ok under them; 1 leadership
   harness   failed       first
                          second
                          third
