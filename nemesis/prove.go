@@ -54,7 +54,7 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	for _, host := range hosts {
 		names = append(names, host.Name)
 	}
-	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8]}
+	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8], shimmed: slices.Contains(kinds, Clock)}
 	trial := trial{names: names, seen: map[[2]string]*Proof{}}
 	for _, host := range names {
 		for _, kind := range kinds {
@@ -227,6 +227,7 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 type sleepers struct {
 	cluster Cluster
 	nonce   string // so that nobody else's file is taken for ours
+	shimmed bool   // they run under a clock shim, where nodes would
 }
 
 // pidFile names the host, too: hosts of a lab on one machine may share a file system.
@@ -237,6 +238,9 @@ func (s *sleepers) pidFile(host string) string {
 // clockFile is the control file of the sleep's clocks: the node's own are left alone. It lies beside the node's, where
 // the file system is in memory.
 func (s *sleepers) clockFile(host string) string {
+	if !s.shimmed {
+		return ""
+	}
 	for _, h := range s.cluster.Hosts() {
 		if h.Name == host && h.Clock.Control != "" {
 			return h.Clock.Control + "-doctor-" + s.nonce
@@ -250,7 +254,7 @@ func (s *sleepers) Hosts() []Host {
 	hosts := slices.Clone(s.cluster.Hosts())
 	for i := range hosts {
 		hosts[i].PIDFile = s.pidFile(hosts[i].Name)
-		if hosts[i].Clock.Control != "" {
+		if s.shimmed && hosts[i].Clock.Control != "" {
 			hosts[i].Clock.Control = s.clockFile(hosts[i].Name)
 		}
 	}
@@ -267,18 +271,21 @@ func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 
 // Start starts a sleep on a host and records it.
 func (s *sleepers) Start(ctx context.Context, host string) error {
-	shim := ""
+	shim, create := "", ":"
 	if file := s.clockFile(host); file != "" {
+		// It is made before the sleep begins to become one, so that whoever moves its clocks finds it.
+		create = fmt.Sprintf("[ -e '%[2]s' ] || '%[1]s' create -f '%[2]s'", s.helper(host), file)
 		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
 	}
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(
+{ %s; } || exit 1
 setsid %s sleep 60 </dev/null >/dev/null 2>&1 &
 pid=$!
 read -r line </proc/$pid/stat || exit 1
 set -f; set -- ${line##*) }; set +f
 shift 19
 echo "$pid $1" >'%s'
-)`, shim, s.pidFile(host)))
+)`, create, shim, s.pidFile(host)))
 	return err
 }
 
