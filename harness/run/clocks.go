@@ -35,8 +35,8 @@ func (t *test) clockTargets() []clockprobe.Target {
 	return targets
 }
 
-// startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter for
-// as long as the nodes live.
+// startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter as
+// long as the nodes live.
 func (t *test) startClocks() error {
 	record, err := history.CreateClocks(t.dir.Clocks())
 	if err != nil {
