@@ -30,6 +30,7 @@ type world struct {
 	slow   map[string]time.Duration // "n1 install": how much longer it takes
 	lies   map[string]bool          // "n1 counters": it does as if, but nothing happens
 
+	later func()            // called by tests when a fault has been there for some time
 	touch func(host string) // called before anything is done to a host
 }
 
@@ -273,8 +274,8 @@ func (w *world) start(ctx context.Context, host Host) error {
 	return nil
 }
 
-// going is what clocks with these moves do in a tenth of a second.
-func going(moves []fakeMove) hostclock.Span {
+// going is what clocks with these moves do in the tenth of a second before something is done, or after it.
+func going(moves []fakeMove, before bool) hostclock.Span {
 	const took = int64(100 * time.Millisecond)
 	rate, wall := clockshim.Nominal, int64(time.Hour)
 	s := hostclock.Span{}
@@ -290,19 +291,24 @@ func going(moves []fakeMove) hostclock.Span {
 	gone := took * int64(rate) / int64(clockshim.Nominal)
 	s.From = clockshim.Moment{Wall: wall, Error: 500}
 	s.To = clockshim.Moment{Mono: gone, Wall: wall + gone, Raw: took, Error: 500}
+	if before {
+		for _, m := range []*clockshim.Moment{&s.From, &s.To} {
+			m.Mono, m.Wall, m.Raw = m.Mono-gone, m.Wall-gone, m.Raw-took
+		}
+	}
 	return s
 }
 
 // clockReport changes the moves of a host and tells of it; a host that lies leaves its clocks as they are.
 func (w *world) clockReport(host Host, pid int, change func([]fakeMove) []fakeMove) hostclock.Report {
 	h := w.state[host.Name]
-	r := hostclock.Report{Way: hostclock.Shim, Before: going(h.clocks)}
+	r := hostclock.Report{Way: hostclock.Shim, Before: going(h.clocks, true)}
 	if !w.lies[host.Name+" clock"] {
 		h.clocks = change(slices.Clone(h.clocks))
 	}
-	r.After = going(h.clocks)
+	r.After = going(h.clocks, false)
 	for _, m := range h.clocks {
-		r.Left = append(r.Left, m.Move)
+		r.Left, r.Off = append(r.Left, m.Move), r.Off+m.Step
 	}
 	if h.alive && h.process.PID == pid {
 		attached := !w.lies[host.Name+" attached"]
@@ -322,6 +328,9 @@ func (w *world) moveClock(ctx context.Context, host Host, fault string, m hostcl
 	w.touch(host.Name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if m.Strobe != 0 && slices.ContainsFunc(w.state[host.Name].clocks, func(m fakeMove) bool { return m.Strobe != 0 }) {
+		return hostclock.Report{Skipped: "another fault strobes these clocks"}, nil
+	}
 	return w.clockReport(host, pid, func(moves []fakeMove) []fakeMove { return append(moves, fakeMove{fault, m}) }), nil
 }
 

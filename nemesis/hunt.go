@@ -64,7 +64,7 @@ func (o PlanOptions) hunts() []Hunt {
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
 		case moves && h.wall != o.Clocks.Wall:
-		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall]):
+		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:
 			possible = append(possible, h)
 		}
@@ -113,24 +113,31 @@ func (h *hunter) plan() []Fault {
 
 // one plans one hunt that ends in time, and says when that is; the second result is false if none fits.
 func (h *hunter) one(possible []Hunt, at, end time.Duration) (time.Duration, bool) {
-	if len(possible) == 0 || len(h.faults) > MaxFaults/2 {
-		return 0, false
+	possible = slices.Clone(possible)
+	for len(possible) > 0 && len(h.faults) < MaxFaults/2 {
+		i := h.draw(possible)
+		c := &chase{options: h.options, random: h.random, at: at, name: fmt.Sprintf("h%d", h.count+1)}
+		possible[i].plan(c)
+		if c.end() <= end {
+			h.count++
+			h.faults = append(h.faults, c.faults...)
+			return c.end(), true
+		}
+		possible = slices.Delete(possible, i, i+1)
 	}
+	return 0, false
+}
+
+// draw picks one of the hunts, by their weights.
+func (h *hunter) draw(possible []Hunt) int {
 	total := 0
 	for _, hunt := range possible {
 		total += hunt.Weight
 	}
-	pick := h.random.IntN(total)
-	for _, hunt := range possible {
-		if pick -= hunt.Weight; pick < 0 {
-			c := &chase{options: h.options, random: h.random, at: at, name: fmt.Sprintf("h%d", h.count+1)}
-			hunt.plan(c)
-			if c.end() > end {
-				return 0, false
-			}
-			h.count++
-			h.faults = append(h.faults, c.faults...)
-			return c.end(), true
+	at := h.random.IntN(total)
+	for i, hunt := range possible {
+		if at -= hunt.Weight; at < 0 {
+			return i
 		}
 	}
 	panic("nemesis: the weights do not add up")

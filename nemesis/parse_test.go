@@ -167,6 +167,9 @@ func TestSyntaxErrors(t *testing.T) {
 		{"at 5s clock rate n1 slow",
 			`4:21: "slow" is no rate: write a factor, like 0.9, or a difference, like -10% or +500ppm`},
 		{"at 5s clock rate n1 1", `4:21: rate 1 is how clocks run anyway: it moves nothing`},
+		{"at 5s clock rate n1 +10ppm",
+			`4:21: rate 1.000010000: less than 50 ppm off cannot be told from what clocks do by themselves`},
+		{"at 5s clock step n1 -10us", `4:21: step -10µs: less than 1ms cannot be told from what clocks do by themselves`},
 		{"at 5s clock rate n1 0.9 n2", `4:25: expected the end of the line, but found "n2"`},
 		{"at 5s clock rate n1 | n2 0.9", `4:21: "|" is no rate: write a factor, like 0.9, or a difference, like -10% or +500ppm`},
 		{"at 5s clock step n1 2", `4:21: expected a duration with its unit, like 5s or 250ms, but found "2"`},
@@ -281,7 +284,7 @@ func TestValidateListsAllProblems(t *testing.T) {
 			Move: hostclock.Move{Rate: 2 * clockshim.Nominal}},
 		{ID: "j", At: 2 * time.Second, Kind: Clock, Shape: ClockRate, Groups: [][]string{{"a"}},
 			Move: hostclock.Move{Rate: 2 * clockshim.Nominal, Step: time.Second}},
-		{ID: "k", At: 2 * time.Second, Kind: Kill, Groups: [][]string{{"a"}}, Move: hostclock.Move{Step: 1}},
+		{ID: "k", At: 2 * time.Second, Kind: Kill, Groups: [][]string{{"a"}}, Move: hostclock.Move{Step: 1e9}},
 	}}
 	want := `"rest" is no name for a node: the word means something in schedules
 fault 1 (f1): unknown node "x" (there are a, b, rest)
@@ -344,12 +347,14 @@ func drawSchedule(t *rapid.T) *Schedule {
 
 // drawMove makes any valid move.
 func drawMove(t *rapid.T, way string) hostclock.Move {
-	far := rapid.Int64Range(-int64(clockshim.MaxStep), int64(clockshim.MaxStep)).Filter(func(d int64) bool { return d != 0 })
+	far := rapid.Int64Range(-int64(clockshim.MaxStep), int64(clockshim.MaxStep)).Filter(func(d int64) bool {
+		return time.Duration(d).Abs() >= hostclock.MinStep
+	})
 	switch way {
 	case ClockRate:
 		rate := rapid.Int64Range(int64(clockshim.MinRate), int64(clockshim.MaxRate))
 		return hostclock.Move{Rate: clockshim.Rate(rate.Filter(func(r int64) bool {
-			return r != int64(clockshim.Nominal)
+			return hostclock.Move{Rate: clockshim.Rate(r)}.Validate() == nil
 		}).Draw(t, "rate"))}
 	case ClockStep:
 		return hostclock.Move{Step: time.Duration(far.Draw(t, "step"))}

@@ -45,7 +45,9 @@ func (b ClockBounds) withDefaults() (ClockBounds, error) {
 		b.Way = hostclock.Shim
 	}
 	var problems []error
-	if b.Drift > 0 {
+	if b.Drift > 0 && b.Drift < leastDrift {
+		problems = append(problems, fmt.Errorf("clocks that run %s apart: that is too little to be seen", percent(b.Drift)))
+	} else if b.Drift > 0 {
 		for _, r := range []clockshim.Rate{b.slowest(), b.fastest()} {
 			if err := (hostclock.Move{Rate: r}).Validate(); err != nil {
 				problems = append(problems, fmt.Errorf("clocks that run %s apart: %w", percent(b.Drift), err))
@@ -73,12 +75,27 @@ func (b ClockBounds) slowest() clockshim.Rate {
 
 func (b ClockBounds) fastest() clockshim.Rate { return clockshim.Nominal + b.Drift }
 
-// allows says whether a way of moving clocks may be planned.
-func (b ClockBounds) allows(shape string) bool {
-	if shape == ClockRate {
-		return b.Drift > 0
+// allows says whether a way of moving clocks may be planned where faults last a few terms at most: whether what it may
+// do is enough to be seen.
+func (b ClockBounds) allows(shape string, term time.Duration) bool {
+	if shape != ClockRate {
+		return b.MaxStep >= hostclock.MinStep
 	}
-	return b.MaxStep > 0
+	return b.Drift >= leastDrift && (!b.Wall || b.most(longestFault*term) >= leastDrift)
+}
+
+const (
+	// leastDrift is the least that planned clocks are off: enough to be seen within a tenth of a second.
+	leastDrift = 2 * hostclock.MinDrift
+
+	// longestFault is how many terms a fault lasts at most.
+	longestFault = 6
+)
+
+// most is how far off a rate may be if no wall clock is to be moved further than MaxStep. A fault may last a little
+// longer than planned.
+func (b ClockBounds) most(lasts time.Duration) clockshim.Rate {
+	return clockshim.Rate(float64(b.MaxStep) / float64(lasts+time.Second) * float64(clockshim.Nominal))
 }
 
 // rate draws a rate, slow or fast: half of the time as far off as the bounds allow, else less.
@@ -87,33 +104,22 @@ func (b ClockBounds) rate(random *rand.Rand, slow bool, lasts time.Duration) clo
 	if slow {
 		edge = b.slowest()
 	}
-	off := float64(edge - clockshim.Nominal)
+	off := edge - clockshim.Nominal
 	if random.IntN(2) == 0 {
-		off *= 0.05 + 0.95*random.Float64()
+		off = clockshim.Rate(float64(off) * random.Float64())
 	}
-	if b.Wall && b.MaxStep > 0 {
-		// A fault may last a little longer than planned.
-		most := float64(b.MaxStep) / float64(lasts+time.Second) * float64(clockshim.Nominal)
-		off = max(-most, min(off, most))
+	if b.Wall {
+		off = max(-b.most(lasts), min(off, b.most(lasts)))
 	}
-	return clockshim.Nominal + towardsZero(off)
-}
-
-// towardsZero rounds, but never to nothing.
-func towardsZero(off float64) clockshim.Rate {
-	r := clockshim.Rate(off)
-	switch {
-	case r == 0 && off < 0:
-		return -1
-	case r == 0:
-		return 1
+	if slow {
+		return clockshim.Nominal + max(min(off, -leastDrift), b.slowest()-clockshim.Nominal)
 	}
-	return r
+	return clockshim.Nominal + max(off, leastDrift)
 }
 
 // step draws a distance, forward or back, of all sizes up to the bound: each power of two is as likely.
 func (b ClockBounds) step(random *rand.Rand) time.Duration {
-	const least = time.Millisecond
+	const least = hostclock.MinStep
 	most := max(b.MaxStep, least)
 	d := most
 	for d > 2*least && random.IntN(3) > 0 {

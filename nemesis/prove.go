@@ -227,7 +227,7 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 type sleepers struct {
 	cluster Cluster
 	nonce   string // so that nobody else's file is taken for ours
-	shimmed bool   // they run under a clock shim, where nodes would
+	shimmed bool   // they run under a clock shim, where nodes would; else there may be no place for its file
 }
 
 // pidFile names the host, too: hosts of a lab on one machine may share a file system.
@@ -271,14 +271,13 @@ func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 
 // Start starts a sleep on a host and records it.
 func (s *sleepers) Start(ctx context.Context, host string) error {
-	shim, create := "", ":"
+	create, shim := "", ""
 	if file := s.clockFile(host); file != "" {
-		// It is made before the sleep begins to become one, so that whoever moves its clocks finds it.
-		create = fmt.Sprintf("[ -e '%[2]s' ] || '%[1]s' create -f '%[2]s'", s.helper(host), file)
+		create = fmt.Sprintf("[ -e '%s' ] || '%s' create -f '%[1]s' || exit 1", file, s.helper(host))
 		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
 	}
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(
-{ %s; } || exit 1
+%s
 setsid %s sleep 60 </dev/null >/dev/null 2>&1 &
 pid=$!
 read -r line </proc/$pid/stat || exit 1

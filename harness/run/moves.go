@@ -49,6 +49,13 @@ func ClockWay(h control.Host) hostclock.Way {
 	return ""
 }
 
+// inside is how much of a lease's bounds is used up when faults are to stay inside, in percent: the clocks of real hosts
+// are never quite right before anybody moves them.
+const inside = 98
+
+// leastDrift is how far apart clocks run at least when they do: 0.01 %.
+const leastDrift clockshim.Rate = 100_000
+
 // clockBounds say how far planned faults of clocks go: as far as the leases allow, unless something else is asked for.
 func (o *Options) clockBounds() (nemesis.ClockBounds, error) {
 	b := nemesis.ClockBounds{Wall: o.Lease.Mode == system.LeaseWall, MaxStep: o.ClockStep}
@@ -67,13 +74,13 @@ func (o *Options) clockBounds() (nemesis.ClockBounds, error) {
 		if err != nil {
 			return b, err
 		}
-		b.Drift = clockshim.Rate(ppb)
-		if ppb == 0 {
-			b.Drift = -1 // no two clocks may run apart
+		b.Drift = clockshim.Rate(ppb) * inside / 100
+		if b.Drift < leastDrift {
+			b.Drift = -1 // clocks that may run no further apart cannot be seen to
 		}
 	}
 	if b.MaxStep == 0 && b.Wall {
-		b.MaxStep = o.Lease.MaxOffset
+		b.MaxStep = o.Lease.MaxOffset * inside / 100
 	}
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"elenchus/nemesis/clockshim"
@@ -13,8 +14,9 @@ const (
 	// discipline is how far the kernel's clocks may run off the raw one because a time daemon slews them.
 	discipline = 600e-6
 
-	// slack is what a wall clock may be off its place besides errors of reading.
-	slack = 2 * time.Millisecond
+	// slack is what a wall clock may be off its place besides errors of reading, and jumpSlack what a jump may be off.
+	slack     = 2 * time.Millisecond
+	jumpSlack = 200 * time.Microsecond
 )
 
 // errNotAttached says that the process does not see the clocks that were moved.
@@ -92,30 +94,48 @@ func (r Report) strobing() time.Duration {
 func (r Report) stepped(step time.Duration) (string, error) {
 	jump, bar := Jump(r.Before, r.After)
 	text := fmt.Sprintf("wall jumped by %v ± %v", jump.Round(time.Microsecond), bar.Round(100*time.Nanosecond))
-	if (jump - step).Abs() > bar+r.drifted()+r.strobing() {
+	if (jump-step).Abs() > bar+jumpSlack+r.strobing() || jump.Abs() < MinStep/2 {
 		return "", fmt.Errorf("the wall clock did not jump by %v: %s", step, text)
 	}
 	rate, rateBar := r.After.Mono()
 	return text + fmt.Sprintf(", mono runs at %.6f ± %.6f of raw", rate, rateBar), nil
 }
 
-// drifted is what the wall clock may have gained or lost, besides a jump, between the two spans.
-func (r Report) drifted() time.Duration {
-	rate, _ := r.After.Mono()
-	gap := float64(r.After.From.Raw - r.Before.To.Raw)
-	return slack + time.Duration(gap*(math.Abs(rate-1)+discipline))
-}
-
 func (r Report) strobed(m Move) (string, error) {
 	swing := r.After.High - r.After.Low
 	text := fmt.Sprintf("wall flips by %v, %d times seen in %v", swing.Round(time.Microsecond), r.After.Flips,
 		short(r.After.Took()))
-	rate, _ := r.After.Mono()
-	drift := slack + time.Duration(float64(r.After.Took())*(math.Abs(rate-1)+discipline))
-	if r.After.Flips < 2 || (swing-m.Strobe.Abs()).Abs() > drift {
+	if r.After.Flips < 2 || (swing-m.Strobe.Abs()).Abs() > jumpSlack {
 		return "", fmt.Errorf("the wall clock does not flip by %v: %s", m.Strobe, text)
 	}
 	return text, nil
+}
+
+// Remains says in words how the clocks run while a move is in effect, or why it is not any more.
+func (r Report) Remains(m Move) (string, error) {
+	if err := r.Sound(); err != nil {
+		return "", err
+	}
+	if !slices.Contains(r.Left, m) {
+		return "", fmt.Errorf("the host knows nothing of it any more, but of %d other moves", len(r.Left))
+	}
+	rate, bar := r.After.Mono()
+	text := fmt.Sprintf("mono runs at %.6f ± %.6f of raw, wall is %v off", rate, bar, r.Off.Round(time.Microsecond))
+	if wanted := r.rate(); !is(rate, bar, factor(wanted)) {
+		return "", fmt.Errorf("the clocks do not run at rate %v any more: %s", wanted, text)
+	}
+	return text, nil
+}
+
+// rate is the one that counts of those in effect.
+func (r Report) rate() clockshim.Rate {
+	rate := clockshim.Nominal
+	for _, m := range r.Left {
+		if m.Rate != 0 {
+			rate = m.Rate
+		}
+	}
+	return rate
 }
 
 // Restored says in words how the clocks run after a fault was reverted, or why that is not as it should be.
@@ -123,12 +143,7 @@ func (r Report) Restored() (string, error) {
 	if err := r.Sound(); err != nil {
 		return "", err
 	}
-	wanted := clockshim.Nominal
-	for _, m := range r.Left {
-		if m.Rate != 0 {
-			wanted = m.Rate
-		}
-	}
+	wanted := r.rate()
 	during, duringBar := r.Before.Mono()
 	rate, bar := r.After.Mono()
 	text := fmt.Sprintf("mono runs at %.6f ± %.6f of raw, was %.6f ± %.6f", rate, bar, during, duringBar)

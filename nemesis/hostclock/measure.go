@@ -17,8 +17,8 @@ type Span struct {
 	From clockshim.Moment `json:"from"`
 	To   clockshim.Moment `json:"to"`
 
-	// Low and High are the extremes of how far Wall was ahead of Raw at any time, against the beginning, and Flips how
-	// often it jumped by more than half of what was looked for.
+	// Low and High are the extremes of how far Wall was ahead of Mono at any time, against the beginning, and Flips how
+	// often it jumped by more than half of what was looked for. Rates move both clocks alike, and so do not matter.
 	Low   time.Duration `json:"low_ns"`
 	High  time.Duration `json:"high_ns"`
 	Flips int           `json:"flips,omitempty"`
@@ -45,10 +45,13 @@ func (s Span) rate(went int64) (rate, bar float64) {
 // ahead is how far the wall clock is ahead of the raw one.
 func ahead(m clockshim.Moment) int64 { return m.Wall - m.Raw }
 
-// Jump is by how much the wall clock is further ahead of the raw one at the beginning of a span than at the end of an
-// earlier one, with a bound of the error.
+// apart is how far the wall clock is ahead of the monotonic one.
+func apart(m clockshim.Moment) int64 { return m.Wall - m.Mono }
+
+// Jump is by how much the wall clock is further ahead of the monotonic one at the beginning of a span than at the end
+// of an earlier one, with a bound of the error. It does not matter how fast both run.
 func Jump(before, after Span) (jump, bar time.Duration) {
-	return time.Duration(ahead(after.From) - ahead(before.To)), time.Duration(before.To.Error + after.From.Error)
+	return time.Duration(apart(after.From) - apart(before.To)), 2 * time.Duration(before.To.Error+after.From.Error)
 }
 
 // How long clocks are looked at.
@@ -93,7 +96,7 @@ func look(e eye, sleep func(time.Duration), wanted float64, strobe Move) (Span, 
 			return Span{}, err
 		}
 		s.To = m
-		now := ahead(m) - ahead(from)
+		now := apart(m) - apart(from)
 		s.Low, s.High = min(s.Low, time.Duration(now)), max(s.High, time.Duration(now))
 		if strobe.Strobe != 0 && time.Duration(now-last).Abs() > strobe.Strobe.Abs()/2 {
 			s.Flips++

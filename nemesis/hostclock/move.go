@@ -61,6 +61,13 @@ func (w Way) Limits() Limits {
 	}
 }
 
+// MinStep is the least that a wall clock is moved by. Less cannot be told from what clocks do by themselves.
+const MinStep = time.Millisecond
+
+// MinDrift is the least that a rate is off the nominal one, for the same reason: time daemons slew clocks by some
+// millionths all the time.
+const MinDrift clockshim.Rate = 50_000
+
 // maxEvery keeps a strobe from being a step that is never undone.
 const maxEvery = time.Hour
 
@@ -71,9 +78,11 @@ func (m Move) Validate() error {
 	kinds := 0
 	if m.Rate != 0 {
 		kinds++
-		switch {
-		case m.Rate == clockshim.Nominal:
+		switch off := m.Rate - clockshim.Nominal; {
+		case off == 0:
 			add("rate 1 is how clocks run anyway: it moves nothing")
+		case off > -MinDrift && off < MinDrift:
+			add("rate %v: less than %d ppm off cannot be told from what clocks do by themselves", m.Rate, MinDrift/1000)
 		case m.Rate < clockshim.MinRate:
 			add("rate %v: a clock that does not go forward is none", m.Rate)
 		case m.Rate > clockshim.MaxRate:
@@ -84,12 +93,14 @@ func (m Move) Validate() error {
 		kinds++
 		if m.Step.Abs() > clockshim.MaxStep {
 			add("step %v: the limit is %v", m.Step, clockshim.MaxStep)
+		} else if m.Step.Abs() < MinStep {
+			add("step %v: less than %v cannot be told from what clocks do by themselves", m.Step, MinStep)
 		}
 	}
 	if m.Strobe != 0 || m.Every != 0 {
 		kinds++
-		if m.Strobe == 0 || m.Strobe.Abs() > clockshim.MaxStep {
-			add("strobe by %v: it must be something, and at most %v", m.Strobe, clockshim.MaxStep)
+		if m.Strobe.Abs() < MinStep || m.Strobe.Abs() > clockshim.MaxStep {
+			add("strobe by %v: it must be at least %v, and at most %v", m.Strobe, MinStep, clockshim.MaxStep)
 		}
 		if m.Every <= 0 || m.Every > maxEvery {
 			add("strobe every %v: it must be more than nothing, and at most %v", m.Every, maxEvery)
