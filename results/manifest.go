@@ -96,6 +96,10 @@ type Config struct {
 	Observations bool `json:"observations"`  // the system writes observations: a node without is a failure to collect
 	SharedClock  bool `json:"shared_clock"`  // all hosts have the wall clock of the harness's host
 
+	// DeposedReads is how many reads must be attempted at deposed leaders for the run to have tested something, as in
+	// checker.Thresholds: zero is the checker's default, a negative number demands none.
+	DeposedReads int `json:"deposed_reads,omitempty"`
+
 	// Options are further settings by name, such as node flags, as the user would type them.
 	Options map[string]string `json:"options,omitempty"`
 }

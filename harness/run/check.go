@@ -53,7 +53,8 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
 func checkInput(dir results.Run, m *results.Manifest) checker.Input {
-	in := checker.Input{Run: dir.Name(), Facts: facts(m)}
+	in := checker.Input{Run: dir.Name(), Facts: facts(m),
+		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
 	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
 	if m.Reached(results.StateRunning) {
 		in.History, in.HistoryErr = history.ReadFile(dir.History())
@@ -65,16 +66,30 @@ func checkInput(dir results.Run, m *results.Manifest) checker.Input {
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
+			n.When = placed(n.Log, m)
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
 	return in
 }
 
+// placed says when, since the run began, each observation was made. It is nil when nobody knows: a node's own clock
+// tells only in a lab whose hosts share the harness's.
+func placed(log history.ObservationLog, m *results.Manifest) []time.Duration {
+	if !m.Config.SharedClock {
+		return nil
+	}
+	when := make([]time.Duration, len(log.Observations))
+	for i, o := range log.Observations {
+		when[i] = o.Wall.Sub(m.Started)
+	}
+	return when
+}
+
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
+		Reads: m.Config.Reads, UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, Recovered: m.Recovery.Recovered, Took: m.Recovery.Took,
 			Deadline: m.Recovery.Deadline,

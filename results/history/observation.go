@@ -17,6 +17,12 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+
+	ObservedLeaseRenewed  = "lease-renewed"  // the leader of Ballot holds its lease for longer than before
+	ObservedLeaseLost     = "lease-lost"     // the lease of Ballot ended without being renewed
+	ObservedLeaseForsaken = "lease-forsaken" // the leader gave up the lease of Ballot for good
+
+	ObservedSnapshotInstalled = "snapshot-installed" // the node took the state up to Slot from Peer
 )
 
 // Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
