@@ -79,7 +79,8 @@ func (l Lease) Problems(reads string, election time.Duration) (problems []error)
 		return problems
 	}
 	election = cmp.Or(election, ElectionTimeoutDefault)
-	check(l.Term > 0 && l.Term <= leaseTermMax, "the lease term must be more than 0, up to %v, not %v", leaseTermMax, l.Term)
+	check(l.Term > 0 && l.Term <= leaseTermMax, "the lease term must be more than 0, up to %v, not %v", leaseTermMax,
+		l.Term)
 	check(l.Renew > 0, "the time between renewals of a lease must be positive, not %v", l.Renew)
 	check(l.Renew < l.Term, "a lease that is renewed every %v, and lasts %v, always ends before it is renewed",
 		l.Renew, l.Term)
