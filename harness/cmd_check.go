@@ -46,13 +46,19 @@ func checkAction(c *cli.Context) error {
 	if err != nil {
 		return usageError("%v", err)
 	}
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	if manifest.Kind == results.KindBench {
+		return usageError("%s is a benchmark: there is nothing to judge (%s has its figures)", dir.Name(), benchSummary)
+	}
 	ui := run.NewUI(c.App.ErrWriter)
 	v, err := run.Check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
 	if err != nil {
 		return err
 	}
-	manifest, err := dir.LoadManifest()
-	if err != nil {
+	if manifest, err = dir.LoadManifest(); err != nil {
 		return err
 	}
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})

@@ -91,7 +91,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+			testCommand(), checkCommand(), checkWorkerCommand(), benchCommand(), labCommand(), listCommand(),
 		},
 	}
 	for _, c := range app.Commands {

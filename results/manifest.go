@@ -31,9 +31,19 @@ type Instant struct {
 	At    time.Duration `json:"at_ns"`
 }
 
+// Kind is what a run was for.
+type Kind string
+
+// The kinds of runs.
+const (
+	KindTest  Kind = ""      // to test a system; also of runs that were made before there were others
+	KindBench Kind = "bench" // to measure: there is nothing to judge
+)
+
 // Manifest says what was run, on what, and how far it came. It is saved again at every step.
 type Manifest struct {
 	Schema int  `json:"schema"`
+	Kind   Kind `json:"kind,omitempty"`
 	Tool   Tool `json:"tool"`
 
 	Argv   []string `json:"argv"`

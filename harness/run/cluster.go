@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"elenchus/harness/control"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 )
 
@@ -23,6 +24,14 @@ type onHosts interface {
 }
 
 var _ nemesis.Cluster = (*cluster)(nil)
+
+// Hosts shows the nemesis the hosts that clients are connected to, and the system on them.
+func Hosts(clients []*control.Client, sys system.System) nemesis.Cluster {
+	return newCluster(clients, sys)
+}
+
+// Bare shows the nemesis hosts on which no system is deployed, such as those that it heals.
+func Bare(clients []*control.Client) nemesis.Cluster { return newCluster(clients, bareHosts{}) }
 
 func newCluster(clients []*control.Client, sys onHosts) *cluster {
 	c := &cluster{clients: clients, byName: make(map[string]*control.Client), system: sys}

@@ -154,7 +154,7 @@ func (t *test) meetHosts(ctx context.Context) error {
 
 // healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
 func (t *test) healLeftovers(ctx context.Context) error {
-	path, err := t.ledgerPath()
+	path, err := LedgerPath(t.inv, t.opts.Results)
 	if err != nil {
 		return err
 	}
@@ -168,17 +168,17 @@ func (t *test) healLeftovers(ctx context.Context) error {
 	return err
 }
 
-// ledgerPath is where the outstanding faults of the lab are written down: beside a local lab, whose end they do not
-// survive, and for any other where the next run on it looks.
-func (t *test) ledgerPath() (string, error) {
-	if t.inv.Kind == lab.Local {
-		return filepath.Join(filepath.Dir(t.inv.Path), "ledger"), nil
+// LedgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
+// survive, and for any other where the next run on it looks, by the directory of results.
+func LedgerPath(inv lab.Inventory, dir string) (string, error) {
+	if inv.Kind == lab.Local {
+		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil
 	}
-	dir := filepath.Join(t.opts.Results, ".labs")
+	dir = filepath.Join(dir, ".labs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make directory for ledgers: %w", err)
 	}
-	return filepath.Join(dir, url.PathEscape(t.inv.Name)+".ledger"), nil
+	return filepath.Join(dir, url.PathEscape(inv.Name)+".ledger"), nil
 }
 
 // proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.
