@@ -38,6 +38,9 @@ type Kind string
 const (
 	KindTest  Kind = ""      // to test a system; also of runs that were made before there were others
 	KindBench Kind = "bench" // to measure: there is nothing to judge
+
+	// KindEnvelope: to find out where leases break. The verdict says whether that is where it should be.
+	KindEnvelope Kind = "envelope"
 )
 
 // Manifest says what was run, on what, and how far it came. It is saved again at every step.

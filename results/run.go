@@ -111,6 +111,8 @@ const (
 	HistoryFile         = "history.jsonl"
 	FaultsFile          = "faults.jsonl"
 	HarnessLogFile      = "harness.log"
+	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
+	ProbesFile          = "probes.jsonl" // … and what it did
 	NodesDir            = "nodes"
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"

@@ -10,12 +10,13 @@ import (
 	"os"
 	"time"
 
+	"elenchus/results"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
 
 // ProbesFile is the evidence of a sweep, besides its history: one [Probe] a line.
-const ProbesFile = "probes.jsonl"
+const ProbesFile = results.ProbesFile
 
 // Probe is one attack, as it was made. What its clients saw is in the history, under a key of its own.
 type Probe struct {

@@ -1,11 +1,32 @@
 package envelope
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
+
+	"elenchus/results"
 )
+
+// Save writes the comparison, the picture and the summary into the directory of a run, in place of older ones.
+func (s Sweep) Save(dir string) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", File, err)
+	}
+	var table bytes.Buffer
+	if err := s.Table(&table); err != nil {
+		return err
+	}
+	return errors.Join(results.WriteFile(filepath.Join(dir, File), append(data, '\n')),
+		results.WriteFile(filepath.Join(dir, PictureFile), s.SVG()),
+		results.WriteFile(filepath.Join(dir, SummaryFile), table.Bytes()))
+}
 
 // signs are what a table has in a cell, besides its counts.
 var signs = map[Finding]string{HeldThere: "·", Broke: "✗", NotObserved: "?", BrokeInside: "BUG", NotProbed: "-"}
