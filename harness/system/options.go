@@ -26,6 +26,9 @@ const (
 	stopGraceDefault    = 5 * time.Second
 	freeBytesDefault    = 256 << 20
 	collectBytesDefault = 4 << 30
+
+	binDirDefault = "/opt/elenchus/bin"
+	runDirDefault = "/run/elenchus"
 )
 
 // Options describe a cluster of the project's own nodes. Binary is required, the rest may be zero.
@@ -44,6 +47,10 @@ type Options struct {
 	Window          int           // slots that may be outstanding; the node's default when zero
 	LogLevel        string        // "info" when empty
 	Flags           []string      // more flags for the node; they win over those above
+
+	// Clocks are those of the hosts; nodes are started under a clock shim where they have a control file. Nil means that
+	// nobody reads or moves them.
+	Clocks *Clocks
 
 	// Seed is for the nodes' random choices. Every node gets one of its own, derived from it; with zero they choose.
 	Seed uint64
@@ -76,9 +83,9 @@ func (o Options) withDefaults() Options {
 	o.LogLevel = cmp.Or(o.LogLevel, "info")
 	o.PeerPort = cmp.Or(o.PeerPort, peerPortDefault)
 	o.HTTPPort = cmp.Or(o.HTTPPort, httpPortDefault)
-	o.BinDir = cmp.Or(o.BinDir, "/opt/elenchus/bin")
+	o.BinDir = cmp.Or(o.BinDir, binDirDefault)
 	o.DataDir = cmp.Or(o.DataDir, "/var/lib/elenchus")
-	o.RunDir = cmp.Or(o.RunDir, "/run/elenchus")
+	o.RunDir = cmp.Or(o.RunDir, runDirDefault)
 	o.LogDir = cmp.Or(o.LogDir, "/var/log/elenchus")
 	o.StopGrace = cmp.Or(o.StopGrace, stopGraceDefault)
 	o.FreeBytes = cmp.Or(o.FreeBytes, freeBytesDefault)
