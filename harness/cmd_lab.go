@@ -217,7 +217,7 @@ func labDoctor(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
 	defer cancel()
-	findings, err := run.Doctor(ctx, inv, kinds)
+	findings, err := run.Doctor(ctx, inv, kinds, clockBinary())
 	if err != nil {
 		return err
 	}

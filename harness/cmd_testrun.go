@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/control"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
 	"elenchus/results/report"
@@ -26,7 +27,7 @@ func testCommand() *cli.Command {
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
 			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags())),
+		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -84,7 +85,7 @@ func testAction(c *cli.Context) error {
 	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, names)
+		opts, err := testOptions(c, seed, localHosts(names))
 		if err != nil {
 			return err
 		}
@@ -101,7 +102,7 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, names)
+	opts, err := testOptions(c, seed, inv.Hosts)
 	if err != nil {
 		return err
 	}
@@ -128,8 +129,12 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes of these names.
-func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options, error) {
+	names := make([]string, len(hosts))
+	for i, h := range hosts {
+		names[i] = h.Name
+	}
 	opts := run.Options{
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
@@ -169,10 +174,14 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 			return opts, err
 		}
 	}
-	if _, err := run.Plan(opts, names); err != nil {
+	if err := clockOptions(c, &opts, hosts); err != nil {
+		return opts, err
+	}
+	schedule, err := run.Plan(opts, names)
+	if err != nil {
 		return opts, usageError("%v", err)
 	}
-	return opts, nil
+	return opts, checkShim(c, schedule)
 }
 
 // readSchedule reads a schedule for nodes of these names.

@@ -207,7 +207,7 @@ func TestPlanVaries(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range s.Faults {
-			forms[f.name()]++
+			forms[Form{Kind: f.Kind, Shape: f.Shape, Groups: f.Groups}.Name()]++
 			total++
 			if strings.Contains(f.Detail(), RoleLeader) {
 				leader++

@@ -9,6 +9,7 @@ import (
 
 	"elenchus/harness/system"
 	"elenchus/nemesis"
+	"elenchus/nemesis/hostclock"
 	"elenchus/workloads"
 )
 
@@ -32,7 +33,19 @@ type Options struct {
 	PromiseGrace    time.Duration // of the node (default: the node's own)
 	Window          int           // of the node: slots that may be outstanding (default: the node's own)
 	NodeBinary      string        // the program to deploy
+	ClockBinary     string        // the helper that reads and moves the hosts' clocks; empty if there is none
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
+
+	// ClockWays are how the clocks of the nodes are moved, by name; nil if that is not known yet. See [ClockWay].
+	ClockWays map[string]hostclock.Way
+
+	// ClockDrift is how far apart planned clocks run, as a share: 0.02 is 2 %. Zero is as far as the leases allow, or 1 %;
+	// negative plans no rates. ClockStep is how far wall clocks are stepped at most: zero is as far as leases on wall
+	// clocks allow, or an hour for others; negative plans no steps. Hunt is the part of the time under faults that goes to
+	// hunts for leases: zero is a third, negative none.
+	ClockDrift float64
+	ClockStep  time.Duration
+	Hunt       float64
 
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)

@@ -33,6 +33,7 @@ func (t *test) setup(ctx context.Context) error {
 		do    func(context.Context) error
 	}{
 		{"connect to the hosts", t.connect},
+		{"reach the hosts' clocks", t.reachClocks},
 		{"heal what an earlier run left", t.healLeftovers},
 		{"prove the faults", t.proveFaults},
 		{"deploy the node", t.deploy},
@@ -65,8 +66,19 @@ func (t *test) connect(ctx context.Context) error {
 	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
 		return err
 	}
+	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
+	return nil
+}
+
+// reachClocks puts the helper for clocks on the hosts, so that the clocks that somebody has left crooked can be healed
+// whatever this run is about, and describes the system, whose nodes may have to be started under a clock shim.
+func (t *test) reachClocks(ctx context.Context) error {
+	clocks, err := deployClocks(ctx, t.opts.ClockBinary, t.movesClocks(), t.clients)
+	if err != nil {
+		return err
+	}
 	t.system, err = system.New(system.Options{
-		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
+		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(), Reads: t.opts.Reads, Seed: t.opts.Seed,
 		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
 		Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
@@ -74,7 +86,6 @@ func (t *test) connect(ctx context.Context) error {
 		return err
 	}
 	t.cluster = newCluster(t.clients, t.system)
-	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
 	return nil
 }
 

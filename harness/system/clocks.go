@@ -39,8 +39,8 @@ type Clocks struct {
 // HostClock says how one host's clocks are reached. The zero value means that they are not.
 type HostClock struct {
 	Helper  string // the helper's path on the host
-	Control string // the control file of the clock shim; empty if the nodes are not under one
-	Boot    string // of a host with a kernel of its own whose clocks may be moved: the id of its boot
+	Control string // of a host that shares its kernel: the control file, of the clock shim that nodes are started under
+	Boot    string // of a host with a kernel of its own: the id of its boot, known after Deploy
 }
 
 // Capabilities of hosts, as inventories call them, that decide how their clocks are moved.
@@ -77,7 +77,7 @@ func NewClocks(o ClockOptions, clients []*control.Client) (*Clocks, error) {
 // in puts the host's name into the name of a directory.
 func in(dir, host string) string { return path.Clean(strings.ReplaceAll(dir, "{host}", host)) }
 
-// Of says how a host's clocks are reached. That of a kernel is known after Deploy.
+// Of says how a host's clocks are reached.
 func (c *Clocks) Of(host string) HostClock {
 	if c == nil || c.helper[host] == "" {
 		return HostClock{}
@@ -86,7 +86,7 @@ func (c *Clocks) Of(host string) HostClock {
 	defer c.mu.Unlock()
 	of := HostClock{Helper: c.helper[host], Boot: c.boots[host]}
 	i := slices.IndexFunc(c.clients, func(client *control.Client) bool { return client.Host().Name == host })
-	if h := c.clients[i].Host(); c.options.Move && !h.Has(ownClock) && h.Has(ptrace) {
+	if h := c.clients[i].Host(); !h.Has(ownClock) && h.Has(ptrace) {
 		of.Control = path.Join(in(c.options.RunDir, host), "clock")
 	}
 	return of
@@ -101,12 +101,12 @@ func (c *Clocks) Deploy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if of := c.Of(h.Name); of.Control != "" {
+		if of := c.shim(h.Name); of.Control != "" {
 			_, err = client.Run(ctx, fmt.Sprintf("%s get -f %s >/dev/null 2>&1 || { %s; }", control.Quote(of.Helper),
 				control.Quote(of.Control), freshControl(of)))
 			return explain(err, h.Name, "make a control file for clocks")
 		}
-		if !h.Has(ownClock) || h.Has(sharedKernel) || !c.options.Move {
+		if !h.Has(ownClock) || h.Has(sharedKernel) {
 			return nil
 		}
 		out, err := client.Run(ctx, "cat /proc/sys/kernel/random/boot_id")
@@ -119,6 +119,14 @@ func (c *Clocks) Deploy(ctx context.Context) error {
 		return nil
 	})
 	return errors.Join(err, c.checkBoots())
+}
+
+// shim is how a host's clocks are reached if its nodes are to be under a clock shim; else the zero value.
+func (c *Clocks) shim(host string) HostClock {
+	if c == nil || !c.options.Move {
+		return HostClock{}
+	}
+	return c.Of(host)
 }
 
 func explain(err error, host, what string) error {
@@ -156,6 +164,9 @@ func (c *Clocks) checkBoots() error {
 			continue
 		}
 		known[boot] = name
+	}
+	if !c.options.Move {
+		return nil // nobody is going to
 	}
 	return errors.Join(errs...)
 }

@@ -64,7 +64,7 @@ func (p *Paxos) deploy(ctx context.Context, n *node) error {
 	if err := p.checkSpace(ctx, n); err != nil {
 		return err
 	}
-	if of := p.options.Clocks.Of(n.host.Name); of.Control != "" {
+	if of := p.options.Clocks.shim(n.host.Name); of.Control != "" {
 		if _, err := n.client.Run(ctx, freshControl(of)); err != nil {
 			return fmt.Errorf("make a control file for clocks: %w", err)
 		}

@@ -139,7 +139,7 @@ func (p *Paxos) process(n *node) control.Process {
 
 // launcher is what starts the host's node: nothing, or the clock shim, as which it goes on.
 func (p *Paxos) launcher(n *node) []string {
-	of := p.options.Clocks.Of(n.host.Name)
+	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
 		return nil
 	}
@@ -149,9 +149,11 @@ func (p *Paxos) launcher(n *node) []string {
 // Clock is where a host has the helper for clocks, and the control file that its node's clocks are under. Both are
 // empty if there is none; the file alone is, if the node's clocks are the host's.
 func (p *Paxos) Clock(host string) (helper, controlFile string) {
-	of := p.options.Clocks.Of(host)
-	return of.Helper, of.Control
+	return p.options.Clocks.Of(host).Helper, p.options.Clocks.shim(host).Control
 }
+
+// HostClock says how the host's clocks are reached.
+func (p *Paxos) HostClock(host string) HostClock { return p.options.Clocks.Of(host) }
 
 // flags are the command line of the host's node.
 func (p *Paxos) flags(n *node) []string {
@@ -212,7 +214,7 @@ func (p *Paxos) start(ctx context.Context, n *node) error {
 
 // checkShim ends a node whose clocks cannot be moved though they were to be: it must not be measured as if they could.
 func (p *Paxos) checkShim(ctx context.Context, n *node) error {
-	of := p.options.Clocks.Of(n.host.Name)
+	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
 		return nil
 	}
