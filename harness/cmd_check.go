@@ -54,6 +54,9 @@ func checkAction(c *cli.Context) error {
 		return usageError("%s is a benchmark: there is nothing to judge (%s has its figures)", dir.Name(), benchSummary)
 	}
 	ui := run.NewUI(c.App.ErrWriter)
+	if manifest.Kind == results.KindEnvelope {
+		return concludeEnvelope(c, dir, ui)
+	}
 	v, err := run.Check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
 	if err != nil {
 		return err

@@ -91,7 +91,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), checkCommand(), checkWorkerCommand(), benchCommand(), labCommand(), listCommand(),
+			testCommand(), checkCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(),
+			labCommand(), listCommand(),
 		},
 	}
 	for _, c := range app.Commands {

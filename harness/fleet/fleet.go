@@ -25,6 +25,9 @@ type Options struct {
 	Results   string // where runs are kept, and with them the ledger of a lab that outlives its tests
 	BreakLock bool   // take the lab from whoever is testing on it
 
+	// ClockBinary is the helper for clocks. With it the nodes' clocks can be moved; empty, they run as they do.
+	ClockBinary string
+
 	// Trace, if not nil, is told of every command on every host.
 	Trace func(host, command string, elapsed time.Duration, err error)
 }
@@ -35,6 +38,7 @@ type Fleet struct {
 	clients   []*control.Client
 	lock      *lab.Lock
 	ledger    *nemesis.Ledger
+	clocks    *system.Clocks // nil when none are to be moved
 
 	mu       sync.Mutex // guards clusters
 	clusters []*Cluster
@@ -62,17 +66,36 @@ func Open(ctx context.Context, inv lab.Inventory, o Options) (*Fleet, error) {
 	if f.lock, err = lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: o.Run, Break: o.BreakLock}); err != nil {
 		return nil, errors.Join(err, f.Close(ctx))
 	}
-	path, err := run.LedgerPath(inv, o.Results)
-	if err == nil {
-		f.ledger, err = nemesis.OpenLedger(path)
-	}
-	if err == nil {
-		_, err = nemesis.Heal(ctx, run.Bare(clients), nemesis.HealOptions{Ledger: f.ledger})
-	}
-	if err != nil {
+	if err := f.prepare(ctx, o); err != nil {
 		return nil, errors.Join(err, f.Close(ctx))
 	}
 	return f, nil
+}
+
+// prepare makes the hosts' clocks movable, if they are to be, and heals the hosts.
+func (f *Fleet) prepare(ctx context.Context, o Options) error {
+	path, err := run.LedgerPath(f.inventory, o.Results)
+	if err != nil {
+		return err
+	}
+	if f.ledger, err = nemesis.OpenLedger(path); err != nil {
+		return err
+	}
+	if o.ClockBinary != "" {
+		f.clocks, err = system.NewClocks(system.ClockOptions{Binary: o.ClockBinary, Move: true}, f.clients)
+		if err == nil {
+			err = f.clocks.Deploy(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("make clocks movable: %w", err)
+		}
+	}
+	return f.heal(ctx)
+}
+
+func (f *Fleet) heal(ctx context.Context) error {
+	_, err := nemesis.Heal(ctx, run.Bare(f.clients, f.clocks), nemesis.HealOptions{Ledger: f.ledger})
+	return err
 }
 
 // Ledger is where faults that are in effect are written down.
@@ -93,6 +116,7 @@ func (f *Fleet) Add(ctx context.Context, name string, hosts []string, o system.O
 	f.mu.Lock()
 	number := len(f.clusters)
 	o.Cluster += "-" + name
+	o.Clocks = f.clocks
 	if o.PeerPort == 0 {
 		o.PeerPort, o.HTTPPort = firstPort+2*number, firstPort+2*number+1
 	}
@@ -151,8 +175,7 @@ func (f *Fleet) Close(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	if f.ledger != nil {
-		_, err := nemesis.Heal(ctx, run.Bare(f.clients), nemesis.HealOptions{Ledger: f.ledger})
-		errs = append(errs, err)
+		errs = append(errs, f.heal(ctx))
 	}
 	errs = append(errs, f.stop(ctx))
 	if f.ledger != nil {

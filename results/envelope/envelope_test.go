@@ -136,9 +136,11 @@ func TestOutcomesOfProbes(t *testing.T) {
 			"did not answer after", 0},
 		{"another answered", script().read(1500, ok, "n2").write(1600, ok, "n2").read(1700, fail, ""), verdict.Valid, "", Void,
 			"did not answer after", 0},
+		{"held, and a read without an answer was under way", script().read(1500, ok, "n1").write(1600, ok, "n2").
+			op("a", history.Read, 1550, 1650, unknown, ""), verdict.Valid, "", Held, "", 100 * time.Millisecond},
 		{"nobody took over", script().read(1500, ok, "n1").write(1600, unknown, "").read(1700, fail, ""), verdict.Valid, "", Void,
 			"no write was acknowledged", 0},
-		{"nobody asked any more", script().read(1500, ok, "n1").write(1600, ok, "n2"), verdict.Valid, "", Void, "was not asked after",
+		{"nobody asked any more", script().read(1500, ok, "n1").write(1600, ok, "n2"), verdict.Valid, "", Void, "no read was under way",
 			100 * time.Millisecond},
 		{"it led again after the heal", script().read(1500, ok, "n1").write(1600, ok, "n2").read(1700, fail, "").
 			read(4100, ok, "n1"), verdict.Valid, "", Held, "", 100 * time.Millisecond},

@@ -94,10 +94,10 @@ type Trial struct {
 // Classify concludes from the operations on the probe's key, in order of invocation, and from what the linearizability
 // check decided on it, what came of a probe.
 //
-// An attack has come off when a read was invoked at the leader after it was cut off, which it answered by itself; when
-// after that a write was acknowledged elsewhere; and when a read was invoked at the leader after this acknowledgement,
-// whatever came of it. So the leader was asked at a time when a wrong answer was possible. A violation counts however
-// incomplete the attack was.
+// An attack has come off when the leader answered a read by itself that was invoked after it was cut off; when a write
+// was acknowledged elsewhere meanwhile; and when a read was under way at the leader after this acknowledgement, whatever
+// came of it. So there was a time at which the leader was asked and could have given a wrong answer. A violation counts
+// however incomplete the attack was.
 func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
 	t := Trial{Probe: p, Outcome: Void, Why: p.Void}
 	asked := time.Duration(-1)
@@ -105,7 +105,10 @@ func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
 		switch atLeader := op.Node == p.Leader; {
 		case op.Call < p.Cut || op.Phase != history.PhaseMain:
 		case atLeader && op.Op.Func == history.Read:
-			asked = max(asked, op.Call)
+			asked = max(asked, op.Call, op.Return)
+			if !op.Completed() {
+				asked = history.Forever
+			}
 			if op.Outcome == history.OK && op.By.Leader == p.Self && op.Call < p.Healed {
 				t.LastOld = max(t.LastOld, op.Return)
 			}
@@ -129,7 +132,7 @@ func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
 	case t.FirstNew == 0:
 		t.Why = "no write was acknowledged elsewhere"
 	case asked < t.FirstNew:
-		t.Why = "the leader was not asked after a write was acknowledged elsewhere"
+		t.Why = "no read was under way at the leader after a write was acknowledged elsewhere"
 	default:
 		t.Outcome = Held
 	}
