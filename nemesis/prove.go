@@ -267,18 +267,20 @@ func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 
 // Start starts a sleep on a host and records it.
 func (s *sleepers) Start(ctx context.Context, host string) error {
-	shim := ""
+	create, shim := "", ""
 	if file := s.clockFile(host); file != "" {
+		create = fmt.Sprintf("[ -e '%s' ] || '%s' create -f '%[1]s' || exit 1", file, s.helper(host))
 		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
 	}
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(
+%s
 setsid %s sleep 60 </dev/null >/dev/null 2>&1 &
 pid=$!
 read -r line </proc/$pid/stat || exit 1
 set -f; set -- ${line##*) }; set +f
 shift 19
 echo "$pid $1" >'%s'
-)`, shim, s.pidFile(host)))
+)`, create, shim, s.pidFile(host)))
 	return err
 }
 

@@ -252,6 +252,7 @@ func (t *test) startRecords() error {
 		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
+	t.watch = newWatch(t.load)
 	return nil
 }
 

@@ -49,6 +49,7 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	watch    *watch
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
