@@ -25,8 +25,8 @@ func envelopeCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "envelope",
 		Usage: "find by experiment where leases break, and compare with the arithmetic",
-		Description: "Sweeps how far the leader's clock is off against the bound that leases are configured to. A probe is\n" +
-			"one attack: the leader's clock is slowed down (or, by --mode wall, set back), the leader is cut off\n" +
+		Description: "Sweeps how far the leader's clock is off against the bound that leases are configured to. A probe\n" +
+			"is one attack: the leader's clock is slowed down (or, by --mode wall, set back), the leader is cut off\n" +
 			"from its peers, and clients go on to read from it while others write elsewhere. Inside the envelope no\n" +
 			"answer may be stale. Outside some must be; where none was, that is told as not observed.\n\n" +
 			"Several clusters are attacked side by side, as many as the lab has hosts for.",
@@ -61,9 +61,9 @@ func envelopeFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
 			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
 		&cli.DurationFlag{Name: "lease-term", Category: catSystem, Value: time.Second, Usage: "a lease lasts `TIME`"},
-		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, Value: 200 * time.Millisecond,
+		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, Value: 100 * time.Millisecond,
 			Usage: "and is renewed every `TIME`"},
-		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, Value: system.ElectionTimeoutDefault,
+		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, Value: 300 * time.Millisecond,
 			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
@@ -155,6 +155,9 @@ func envelopeAction(c *cli.Context) error {
 	node, err := nodeBinary(c.String("node-binary"))
 	if err != nil {
 		return err
+	}
+	if clockBinary() == "" {
+		return usageError("no helper for clocks: elenchus-clock must be beside this program (make build makes it)")
 	}
 	if c.String("lab") == "local" && !inside() {
 		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))

@@ -77,7 +77,7 @@ func (c *campaign) strike(ctx context.Context) error {
 			c.probe.Clock = f.installed.Evidence[len(f.installed.Evidence)-1]
 		}
 		// The lease that counts has been asked for by the wrong clock.
-		if !sleep(ctx, 2*c.stretched(c.subject.lab.options.Renew)) {
+		if !sleep(ctx, c.stretched(c.subject.lab.options.Renew)) {
 			return voided("interrupted")
 		}
 	}
@@ -87,11 +87,12 @@ func (c *campaign) strike(ctx context.Context) error {
 	for range readers {
 		group.Go(func() error { return c.reader(clients) })
 	}
+	c.awaitRenewal(ctx)
 	cut := c.now()
 	f, err := c.inject(ctx, nemesis.Fault{ID: fmt.Sprintf("p%d-cut", c.attack.Number), Kind: nemesis.Partition,
 		Shape: nemesis.Isolate, Groups: [][]string{{c.probe.Leader}}})
 	if err == nil {
-		c.probe.Cut = f.installed.End
+		c.probe.Cut, c.probe.Alone = f.installed.Begin, f.installed.End
 		for _, host := range c.subject.hosts {
 			if host != c.probe.Leader {
 				group.Go(func() error { return c.usurper(clients, host) })
@@ -103,7 +104,30 @@ func (c *campaign) strike(ctx context.Context) error {
 	if failed := group.Wait(); failed != nil {
 		return failed
 	}
+	if err == nil && c.taken.Load() == 0 {
+		return voided("nobody took over within %v", takeOverTimeout)
+	}
 	return err
+}
+
+// awaitRenewal returns when the leader has just renewed its lease. A cut is not in place everywhere at once: a renewal
+// that is on its way meanwhile can be granted without the leader's hearing of it, and then the others are bound for
+// longer than the leader counts on. When there is no renewal to be seen the attack goes on all the same.
+func (c *campaign) awaitRenewal(ctx context.Context) {
+	renew := c.stretched(c.subject.lab.options.Renew)
+	var until int64
+	for end := c.now() + 3*renew; c.now() < end; {
+		status, err := c.subject.cluster.Status(ctx, c.probe.Leader)
+		if err == nil && until != 0 && status.Lease.HeldUntilNS > until {
+			return
+		}
+		if err == nil {
+			until = status.Lease.HeldUntilNS
+		}
+		if !sleep(ctx, askEvery) {
+			return
+		}
+	}
 }
 
 // stretched is a time by the leader's clock, as everybody else sees it.

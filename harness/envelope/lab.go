@@ -41,10 +41,10 @@ var _ Backend = (*Lab)(nil)
 // NewLab makes a backend of a fleet whose clocks can be moved.
 func NewLab(f *fleet.Fleet, inv lab.Inventory, o LabOptions) (*Lab, error) {
 	if o.Nodes < 3 || len(o.Hosts) < o.Nodes {
-		return nil, fmt.Errorf("attack in a lab: clusters of %d nodes on %d hosts: there must be 3 nodes at least, and as many "+
-			"hosts", o.Nodes, len(o.Hosts))
+		return nil, fmt.Errorf("attack in a lab: clusters of %d nodes on %d hosts: there must be 3 nodes at least, and as "+
+			"many hosts", o.Nodes, len(o.Hosts))
 	}
-	how := "adjtimex of each host's kernel"
+	how := "adjtimex in each host's kernel"
 	if inv.Kind == lab.Local {
 		how = "a shim in the vDSO of each node's process"
 	}

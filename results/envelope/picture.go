@@ -86,7 +86,11 @@ func (p *picture) text(x, y float64, attributes, text string) {
 func (p *picture) head() {
 	s := p.sweep
 	p.text(24, 32, `font-size="19" font-weight="600" fill="#16202c"`, s.title())
-	said := fmt.Sprintf("%s, term %v, %d attacks that came off", s.Lab, s.Plan.Term, s.Agreement.Probes)
+	where := s.Lab + " lab"
+	if s.Lab == "sim" {
+		where = "simulation"
+	}
+	said := fmt.Sprintf("%s, term %v, %d attacks that came off", where, s.Plan.Term, s.Agreement.Probes)
 	if s.How != "" {
 		said += "; clocks by " + s.How
 	}
@@ -130,8 +134,8 @@ func (p *picture) cell(c Cell) {
 }
 
 func (p *picture) tooltip(c Cell) string {
-	text := fmt.Sprintf("bound %s, leader's clock off by %s: %s; %d stale, %d held, %d void", p.sweep.Plan.BoundLabel(c.Bound),
-		p.sweep.Plan.DriftLabel(c.Drift), c.Finding(), c.Stale, c.Held, c.Void)
+	text := fmt.Sprintf("bound %s, leader's clock off by %s: %s; %d stale, %d held, %d void",
+		p.sweep.Plan.BoundLabel(c.Bound), p.sweep.Plan.DriftLabel(c.Drift), c.Finding(), c.Stale, c.Held, c.Void)
 	if c.Inside {
 		return text + fmt.Sprintf("; %v to spare by the arithmetic", -c.Window.Round(time.Millisecond))
 	}
@@ -233,8 +237,9 @@ func (p *picture) legend() {
 		p.text(60, y+12, `fill="#4a5563" font-size="12"`, l.legend)
 		y += 20
 	}
-	p.text(24, y+14, `fill="#4a5563" font-size="12"`, "5/8: of 8 probes 5 got a stale answer. Below it the closest call of "+
-		"all: the time from the deposed leader's last")
-	p.text(24, y+30, `fill="#4a5563" font-size="12"`, "answer to the first write that was acknowledged elsewhere; "+
-		"negative when it went on to answer after that.")
+	const small = `fill="#4a5563" font-size="12"`
+	p.text(24, y+14, small, "5/8: of 8 probes 5 got a stale answer. Below it the closest call of all: the time from the "+
+		"deposed leader's last")
+	p.text(24, y+30, small, "answer to the first write that was acknowledged elsewhere; negative when it went on to answer "+
+		"after that.")
 }

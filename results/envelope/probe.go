@@ -30,7 +30,8 @@ type Probe struct {
 
 	Begin  time.Duration `json:"begin_ns"`
 	Moved  time.Duration `json:"moved_ns"`        // when its clock was seen to be off; zero where none was to be moved
-	Cut    time.Duration `json:"cut_ns"`          // when it was seen to be cut off
+	Cut    time.Duration `json:"cut_ns"`          // when it began to be cut off …
+	Alone  time.Duration `json:"alone_ns"`        // … and when it was seen to be
 	Healed time.Duration `json:"healed_ns"`       // when that began to be reverted
 	Clock  string        `json:"clock,omitempty"` // how its clock was seen to be off
 
@@ -94,10 +95,10 @@ type Trial struct {
 // Classify concludes from the operations on the probe's key, in order of invocation, and from what the linearizability
 // check decided on it, what came of a probe.
 //
-// An attack has come off when the leader answered a read by itself that was invoked after it was cut off; when a write
-// was acknowledged elsewhere meanwhile; and when a read was under way at the leader after this acknowledgement, whatever
-// came of it. So there was a time at which the leader was asked and could have given a wrong answer. A violation counts
-// however incomplete the attack was.
+// An attack has come off when the leader answered a read by itself that was invoked after the cut began; when a write
+// was acknowledged elsewhere meanwhile; and when a read was under way at the leader after that, whatever came of it. So
+// there was a time at which the leader was asked and could have given a wrong answer. A violation counts however
+// incomplete the attack was.
 func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
 	t := Trial{Probe: p, Outcome: Void, Why: p.Void}
 	asked := time.Duration(-1)
