@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -135,8 +136,13 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 		return report, err
 	}
 	ctx := c.Context
+	log, err := os.Create(dir.HarnessLog())
+	if err != nil {
+		return report, fmt.Errorf("create log: %w", err)
+	}
+	defer func() { _ = log.Close() }() // it is for reading when something went wrong
 	f, err := fleet.Open(ctx, inv, fleet.Options{
-		Run: dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"),
+		Run: dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), Log: log,
 	})
 	if err != nil {
 		return report, err

@@ -204,7 +204,8 @@ func envelopeFits(inv lab.Inventory, p envelope.Plan) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return usageError("%v", err)
+		return usageError("%v\nFor clocks that can be moved but little: --bounds 0%%,2%%,4%%,6%%,8%% --drifts "+
+			"0%%,2%%,4%%,6%%,8%%,10%% --lease-term 10s", err)
 	}
 	return nil
 }
@@ -244,8 +245,14 @@ type sweeping struct {
 // run makes the sweep and leaves everything that is needed to judge it. The error says that there is nothing to judge.
 func (e *sweeping) run(c *cli.Context) error {
 	ctx := c.Context
+	log, err := os.Create(e.dir.HarnessLog())
+	if err != nil {
+		return fmt.Errorf("create log: %w", err)
+	}
+	defer func() { _ = log.Close() }() // it is for reading when something went wrong
 	f, err := fleet.Open(ctx, e.inv, fleet.Options{
 		Run: e.dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), ClockBinary: clockBinary(),
+		Log: log,
 	})
 	if err != nil {
 		return err

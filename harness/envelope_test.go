@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
 	"elenchus/results"
 	"elenchus/results/envelope"
 	"elenchus/results/verdict"
@@ -140,5 +142,30 @@ func TestWrongSweepsAreRefused(t *testing.T) {
 				t.Errorf("%v: %q is not in %q", c.args, want, stderr)
 			}
 		}
+	}
+}
+
+// The clocks of a kernel can be moved by a tenth: what is more is refused before anything is done.
+func TestSweepsThatTheLabCannotMakeAreRefused(t *testing.T) {
+	t.Parallel()
+	p := envelope.Plan{Mode: envelope.Rate, Bounds: []int64{0}, Drifts: []int64{0, 1e8}}
+	kernel := control.Host{Name: "n1", Capabilities: []string{string(lab.OwnClock)}}
+	shim := control.Host{Name: "n2", Capabilities: []string{string(lab.Ptrace), string(lab.SharedKernel)}}
+	none := control.Host{Name: "n3"}
+	if err := envelopeFits(lab.Inventory{Hosts: []control.Host{kernel, shim, shim}}, p); err != nil {
+		t.Error(err)
+	}
+	p.Drifts[1] = 2e8
+	err := envelopeFits(lab.Inventory{Hosts: []control.Host{kernel, shim, none}}, p)
+	for _, want := range []string{"host n1", "0.9", "host n3 cannot be moved", "--lease-term 10s"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in: %v", want, err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "n2") {
+		t.Errorf("%v", err)
+	}
+	if err := envelopeFits(lab.Inventory{Name: "two", Hosts: []control.Host{shim, shim}}, p); err == nil {
+		t.Error("two hosts are enough")
 	}
 }

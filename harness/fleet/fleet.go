@@ -7,10 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"elenchus/harness/control"
 	"elenchus/harness/lab"
@@ -28,8 +31,8 @@ type Options struct {
 	// ClockBinary is the helper for clocks. With it the nodes' clocks can be moved; empty, they run as they do.
 	ClockBinary string
 
-	// Trace, if not nil, is told of every command on every host.
-	Trace func(host, command string, elapsed time.Duration, err error)
+	// Log is where every command on every host is written to, as JSON; nobody keeps it when it is nil.
+	Log io.Writer
 }
 
 // Fleet is a lab that is ours, and the clusters in it. Its methods may be called by several goroutines.
@@ -58,7 +61,7 @@ const closeTimeout = time.Minute
 // Open connects to all hosts, takes the lab, and heals what an earlier harness has left in it. Close must be called
 // whenever there is no error.
 func Open(ctx context.Context, inv lab.Inventory, o Options) (*Fleet, error) {
-	clients, err := run.DialAll(ctx, inv.Hosts, o.Trace)
+	clients, err := run.DialAll(ctx, inv.Hosts, trace(o.Log))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,17 @@ func (f *Fleet) prepare(ctx context.Context, o Options) error {
 func (f *Fleet) heal(ctx context.Context) error {
 	_, err := nemesis.Heal(ctx, run.Bare(f.clients, f.clocks), nemesis.HealOptions{Ledger: f.ledger})
 	return err
+}
+
+// trace writes what is done on the hosts to a log.
+func trace(log io.Writer) func(host, command string, elapsed time.Duration, err error) {
+	if log == nil {
+		return nil
+	}
+	logger := hclog.New(&hclog.LoggerOptions{Name: "harness", Level: hclog.Trace, Output: log, JSONFormat: true})
+	return func(host, command string, elapsed time.Duration, err error) {
+		logger.Trace("command", "host", host, "command", command, "elapsed", elapsed, "error", err)
+	}
 }
 
 // Ledger is where faults that are in effect are written down.
