@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,10 @@ type Input struct {
 	FaultsErr  error // why the fault log could not be read, if it could not
 	Nodes      []NodeObservations
 	Facts      Facts
+
+	// Prefix says which files are damaged when only what stands before the damage is to be judged. A history or fault log
+	// is then no error, but its beginning.
+	Prefix []*history.Damage
 
 	// Linearizability is what [RunWorker] or [Linearize] decided on the keys of History.
 	Linearizability Linearizability
@@ -46,14 +51,31 @@ type Facts struct {
 
 	Recovery Recovery
 
+	Plan    *Plan // nil: what was planned is not known, and not compared with what was done
+	PlanErr error // why the schedule could not be read, if it could not
+
 	Collected     bool     // final reads were done, and logs fetched from every node
 	Interrupted   bool     // ended early by a signal
 	HarnessErrors []string // what else went wrong that is not the system's doing
 }
 
+// Plan is which faults were to be played, and for how long they could be.
+type Plan struct {
+	Faults []PlannedFault
+	// Until is when the player stopped, since the run began: every fault with a time up to that has an event.
+	Until time.Duration
+}
+
+// PlannedFault is one fault of a schedule.
+type PlannedFault struct {
+	ID, Kind string
+	At, For  time.Duration // For is 0 when it lasts until everything is healed
+}
+
 // Recovery is what came of the wait after the last heal.
 type Recovery struct {
 	Attempted bool
+	HealedAt  time.Duration // when everything was healed, since the run began
 	Recovered bool
 	Took      time.Duration // until every node answered
 	Deadline  time.Duration // how long the system was given
@@ -68,6 +90,9 @@ type Thresholds struct {
 	OKPerFunc int
 	// InstalledPerKind is how many faults of each wanted kind must have been seen to take effect (default 1).
 	InstalledPerKind int
+	// InEffectPerKind is for how long faults of each wanted kind must have been in effect (default a thirtieth of the time
+	// limit and at most a second, or half of what was planned if that is less).
+	InEffectPerKind time.Duration
 	// UnderFault is how many operations must have been invoked and answered ok while a fault was in effect, if any was
 	// wanted (default 20, or one for each second of the time limit if that is less than 20 s).
 	UnderFault int
@@ -95,6 +120,7 @@ func (t Thresholds) withDefaults(facts Facts) Thresholds {
 		deposed = 1
 	}
 	def(&t.DeposedReads, deposed)
+	t.InEffectPerKind = max(0, orElse(t.InEffectPerKind, min(limit/30, time.Second)))
 	return t
 }
 
@@ -102,6 +128,17 @@ func (t Thresholds) withDefaults(facts Facts) Thresholds {
 func (f Facts) attacksLeases() bool {
 	wanted := func(kind string) bool { return slices.Contains(f.WantedKinds, kind) }
 	return f.Reads == "lease" && wanted("clock") && (wanted("partition") || wanted("pause"))
+}
+
+// partial says why a run cannot be judged by what it did: there is no history to go by, or only its beginning.
+func partial(in Input) string {
+	switch {
+	case in.HistoryErr != nil:
+		return "the history cannot be read"
+	case len(in.Prefix) > 0:
+		return fmt.Sprintf("of %s only the lines before line %d are looked at", in.Prefix[0].File, in.Prefix[0].Line)
+	}
+	return ""
 }
 
 // orElse is v, or d when v is zero.

@@ -18,11 +18,15 @@ func checkCommand() *cli.Command {
 		Usage:     "judge a run again, from its files alone",
 		ArgsUsage: "[RUN]",
 		Description: "RUN is a run directory, the name of one, or latest (the default). The verdict and the exit code are\n" +
-			"those of the run; the report is written anew.",
+			"those of the run; the report is written anew. Nothing is judged from a history with a damaged line unless\n" +
+			"--prefix is given, and of its verdict the name says that it is one of a part.",
 		Flags: withEnv([]cli.Flag{
 			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 				Usage: "the linearizability check may take `TIME`"},
-			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+				Usage: "the linearizability check may use `MIB` of memory"},
+			&cli.BoolFlag{Name: "prefix", Category: catChecking,
+				Usage: "of a damaged history or fault log, judge what stands before the damage"},
 			resultsFlag(),
 			jsonFlag(),
 		}),
@@ -44,7 +48,7 @@ func checkAction(c *cli.Context) error {
 	}
 	dir, err := results.Open(c.String("results"), c.Args().First())
 	if err != nil {
-		return usageError("%v", err)
+		return noRun(c.String("results"), c.Args().First(), err)
 	}
 	manifest, err := dir.LoadManifest()
 	if err != nil {
@@ -57,7 +61,11 @@ func checkAction(c *cli.Context) error {
 	if manifest.Kind == results.KindEnvelope {
 		return concludeEnvelope(c, dir, ui)
 	}
-	v, err := run.Check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
+	check := run.Check
+	if c.Bool("prefix") {
+		check = run.CheckPrefix
+	}
+	v, err := check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "a client waits `TIME` for an answer"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+			Usage:       "all random choices come from `SEED`; only whom roles in a --schedule mean comes from its own",
+			DefaultText: "drawn, and printed"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "partition,kill,pause",
 			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
@@ -61,15 +62,16 @@ func testFlags() []cli.Flag {
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
-			Usage: "a further option for the nodes, such as --node-flag=--window=8 (repeatable)"},
+			Usage: "a further `OPTION` for the nodes, such as --node-flag=--window=8 (repeatable)"},
 		&cli.DurationFlag{Name: "recovery-timeout", Category: catChecking, Value: 30 * time.Second,
 			Usage: "after the last heal every node must answer within `TIME`"},
 		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 			Usage: "the linearizability check may take `TIME`"},
-		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+			Usage: "the linearizability check may use `MIB` of memory"},
 		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
 			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
-		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
 	}
@@ -212,7 +214,7 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c, schedule)
+		return printJSON(c, scheduleJSON(schedule))
 	}
 	var timeline strings.Builder
 	if err := schedule.Timeline(&timeline, 98); err != nil {
@@ -222,6 +224,34 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
 	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
 	return nil
+}
+
+// plannedJSON is a schedule for scripts.
+type plannedJSON struct {
+	Seed   uint64        `json:"seed,string"`
+	Nodes  []string      `json:"nodes"`
+	Length time.Duration `json:"length_ns"`
+	Faults []faultJSON   `json:"faults"`
+}
+
+// faultJSON is a fault of a schedule for scripts.
+type faultJSON struct {
+	ID     string        `json:"id"`
+	At     time.Duration `json:"at_ns"`
+	For    time.Duration `json:"for_ns,omitempty"` // without it the fault lasts until everything is healed
+	Kind   string        `json:"kind"`
+	Shape  string        `json:"shape,omitempty"`
+	Groups [][]string    `json:"groups,omitempty"`
+	Detail string        `json:"detail,omitempty"` // in the words of the schedule file
+}
+
+func scheduleJSON(s *nemesis.Schedule) plannedJSON {
+	planned := plannedJSON{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length, Faults: []faultJSON{}}
+	for _, f := range s.Faults {
+		planned.Faults = append(planned.Faults, faultJSON{ID: f.ID, At: f.At, For: f.For, Kind: f.Kind, Shape: f.Shape,
+			Groups: f.Groups, Detail: f.Detail()})
+	}
+	return planned
 }
 
 func printJSON(c *cli.Context, v any) error {

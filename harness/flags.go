@@ -41,7 +41,7 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 		case *cli.DurationFlag:
 			f.EnvVars = env(f.Name)
 		case *cli.BoolFlag:
-			f.EnvVars = env(f.Name)
+			f.EnvVars, f.DisableDefaultText = env(f.Name), true // it is false, always
 		default:
 			panic(fmt.Sprintf("option of type %T has no environment variable", f))
 		}
@@ -52,6 +52,11 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 // resultsFlag is where runs are kept.
 func resultsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "keep runs in `DIR`"}
+}
+
+// breakLockFlag takes a lab that is in use.
+func breakLockFlag() *cli.BoolFlag {
+	return &cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"}
 }
 
 // jsonFlag asks for output that scripts can read.

@@ -156,6 +156,6 @@ mkdir -p /etc/sudoers.d && echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d
 	}
 	p.says("VALID")
 	for _, kind := range []string{nemesis.Partition, nemesis.Kill, nemesis.Pause} {
-		p.says("installed " + kind)
+		p.until(`installed f\d+ ` + kind)
 	}
 }

@@ -122,7 +122,7 @@ func (c *targetCheck) target(g, i int, target string) {
 	switch {
 	case !isRole(target) && !slices.Contains(c.nodes, target):
 		known := append(slices.Clone(c.nodes), roleNames...)
-		if near := nearest(target, known); near != "" {
+		if near := Nearest(target, known); near != "" {
 			c.add(g, i, "unknown node %q (did you mean %q?)", target, near)
 		} else {
 			c.add(g, i, "unknown node %q (there are %s)", target, strings.Join(c.nodes, ", "))

@@ -101,6 +101,28 @@ func also(report hostclock.Report) string {
 	return "; " + strings.Join(report.Done, ", ")
 }
 
+// remains implements [deed]: nobody else has moved the clocks since, and whoever runs sees them as they were set.
+func (c *clock) remains(ctx context.Context) outcome {
+	return c.each(c.targets, func(host Host) result {
+		s, err := c.find(ctx, host)
+		if err != nil {
+			return failed(err)
+		}
+		report, err := c.lookClock(ctx, host, s.pid())
+		if err != nil {
+			return failed(err)
+		}
+		if report.Fight != "" {
+			return gone("%s: %s", host.Name, report.Fight)
+		}
+		whose, err := c.whose(ctx, host, &report, s)
+		if err != nil {
+			return failed(err)
+		}
+		return done(history.FaultInstalled, "the clocks have gone on as they were set; %s", whose)
+	})
+}
+
 func (c *clock) revert(ctx context.Context) outcome {
 	return c.settle(c.each(c.targets, func(host Host) result { return c.restore(ctx, host) }))
 }

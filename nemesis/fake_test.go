@@ -62,10 +62,34 @@ func newWorld(names ...string) *world {
 	return w
 }
 
+// setSlow makes something slow while the world goes on.
+func (w *world) setSlow(key string, by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow[key] = by
+}
+
+// lie makes something do nothing from now on.
+func (w *world) lie(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lies[key] = true
+}
+
+// current is the process recorded on a host.
+func (w *world) current(host string) Process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state[host].process
+}
+
 // act is called at the beginning of everything: time passes, and it may fail.
 func (w *world) act(ctx context.Context, host, op string) error {
 	key := host + " " + op
-	if err := sleep(ctx, time.Millisecond+w.slow[key]); err != nil {
+	w.mu.Lock()
+	takes := time.Millisecond + w.slow[key]
+	w.mu.Unlock()
+	if err := sleep(ctx, takes); err != nil {
 		return err
 	}
 	w.mu.Lock()

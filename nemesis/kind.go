@@ -138,15 +138,15 @@ func Refuse(kinds []string, host string, has func(capability string) bool) error
 
 // unknownWord says that a word is none of those known, and which of them may have been meant.
 func unknownWord(what, word string, known []string) error {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Errorf("unknown %s %q (did you mean %q?)", what, word, near)
 	}
 	return fmt.Errorf("unknown %s %q (there are %s)", what, word, strings.Join(known, ", "))
 }
 
-// nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
+// Nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
 // and always two, may differ.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", max(2, len(word)/3)+1
 	for _, candidate := range known {
 		distance := editDistance(strings.ToLower(word), candidate)

@@ -65,6 +65,10 @@ type Manifest struct {
 	// and for placing what nodes wrote by their own clocks.
 	Started time.Time `json:"started"`
 
+	// PlayedUntil is up to when the schedule of faults was played: each that was planned for a time up to that is on
+	// record.
+	PlayedUntil time.Duration `json:"played_until_ns,omitempty"`
+
 	Interrupted   bool     `json:"interrupted"`              // ended early by a signal
 	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
 

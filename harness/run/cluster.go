@@ -33,7 +33,7 @@ func Hosts(clients []*control.Client, sys *system.Paxos) nemesis.Cluster {
 
 // Bare shows the nemesis hosts on which no system is deployed, such as those that it heals. Clocks may be nil.
 func Bare(clients []*control.Client, clocks *system.Clocks) nemesis.Cluster {
-	return newCluster(clients, bareHosts{clocks: clocks})
+	return newCluster(clients, bareHosts{pidFile: noPIDFile, clocks: clocks})
 }
 
 func newCluster(clients []*control.Client, sys onHosts) *cluster {

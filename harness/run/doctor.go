@@ -37,7 +37,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 	if err != nil {
 		return found, err
 	}
-	bare := bareHosts{}
+	bare := bareHosts{pidFile: noPIDFile}
 	if slices.Contains(kinds, nemesis.Clock) {
 		if bare.clocks, err = deployClocks(ctx, clockBinary, true, clients); err != nil {
 			return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
@@ -57,12 +57,19 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// bareHosts is a system that is not there: faults are proven on processes of their own.
-type bareHosts struct{ clocks *system.Clocks }
+// noPIDFile is where hosts record the node that they do not have.
+const noPIDFile = "/run/elenchus/none.pid"
+
+// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
+// their own.
+type bareHosts struct {
+	pidFile string
+	clocks  *system.Clocks
+}
 
 var errNoSystem = errors.New("no system is deployed")
 
-func (bareHosts) PIDFile(string) string                  { return "/run/elenchus/none.pid" }
+func (b bareHosts) PIDFile(string) string                { return b.pidFile }
 func (b bareHosts) HostClock(h string) system.HostClock  { return b.clocks.Of(h) }
 func (bareHosts) Start(context.Context, string) error    { return errNoSystem }
 func (bareHosts) Leader(context.Context) (string, error) { return "", errNoSystem }

@@ -146,45 +146,77 @@ func (s *session) close() {
 // finalReads reads every key at every node until each read has succeeded once, or ctx ends. What a failover lost and no
 // later write covered shows here at the latest.
 func (l *load) finalReads(ctx context.Context, keys []string) error {
+	return l.everywhere(func(_ int, s *session) (missed string, err error) {
+		for _, key := range keys {
+			ok, err := s.untilOK(ctx, history.PhaseFinal, func() history.Op { return history.Op{Func: history.Read, Key: key} })
+			if !ok || err != nil {
+				return "a final read of " + key, err
+			}
+		}
+		return "", nil
+	})
+}
+
+// updateEverywhere has every node answer an update, or ctx end: a system that has lost the ability to agree on
+// something new may well go on serving reads.
+func (l *load) updateEverywhere(ctx context.Context) error {
+	return l.everywhere(func(node int, s *session) (missed string, err error) {
+		ok, err := s.untilOK(ctx, history.PhaseRecovery, func() history.Op { return l.nextUpdate(node % l.workers) })
+		if !ok {
+			missed = "an update"
+		}
+		return missed, err
+	})
+}
+
+// nextUpdate is the next thing of a worker's that is no read. The workers with the lowest numbers do not only read.
+func (l *load) nextUpdate(worker int) history.Op {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		if op := l.gen.Next(worker); op.Func.Mutates() {
+			return op
+		}
+	}
+}
+
+// everywhere does something in a session at every node at the same time. What a node did not answer is an
+// [unansweredError], everything else the harness's own failure.
+func (l *load) everywhere(do func(node int, s *session) (missed string, err error)) error {
 	var (
 		group  errgroup.Group
 		mu     sync.Mutex
 		missed []error
 	)
-	for _, node := range l.nodes {
+	for i, node := range l.nodes {
 		group.Go(func() error {
 			s := l.newSession(node)
 			defer s.close()
-			for _, key := range keys {
-				ok, err := s.readUntilOK(ctx, key)
-				if err != nil {
-					return err
-				}
-				if !ok {
-					mu.Lock()
-					missed = append(missed, fmt.Errorf("%s did not answer a final read of %s", node, key))
-					mu.Unlock()
-					return nil
-				}
+			what, err := do(i, s)
+			if err == nil && what != "" {
+				mu.Lock()
+				missed = append(missed, fmt.Errorf("%s did not answer %s", node, what))
+				mu.Unlock()
 			}
-			return nil
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	if err := errors.Join(missed...); err != nil {
-		return finalReadsError{err}
+		return unansweredError{err}
 	}
 	return nil
 }
 
-// finalReadsError is the system's failure to answer, as opposed to the harness's failure to ask.
-type finalReadsError struct{ error }
+// unansweredError is the system's failure to answer, as opposed to the harness's failure to ask.
+type unansweredError struct{ error }
 
-func (s *session) readUntilOK(ctx context.Context, key string) (bool, error) {
+// untilOK does one operation after another until one is ok, or ctx ends.
+func (s *session) untilOK(ctx context.Context, phase history.Phase, next func() history.Op) (bool, error) {
 	for {
-		answer, err := s.do(ctx, history.PhaseFinal, history.Op{Func: history.Read, Key: key})
+		answer, err := s.do(ctx, phase, next())
 		if err != nil {
 			return false, err
 		}

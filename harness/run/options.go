@@ -148,6 +148,15 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 	return n, nil
 }
 
+// seeds says which random choices come from which seed. A schedule that was given brings a seed of its own.
+func (o *Options) seeds() string {
+	if o.Schedule == nil {
+		return fmt.Sprintf("seed %d: workload, nodes and faults", o.Seed)
+	}
+	return fmt.Sprintf("seed %d: workload and nodes; the schedule's own seed %d: who is meant by its roles", o.Seed,
+		o.Schedule.Seed)
+}
+
 // nodeSettings are those options of the node that were given, as one would type them.
 func (o *Options) nodeSettings() map[string]string {
 	settings := make(map[string]string)

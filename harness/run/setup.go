@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,21 +21,36 @@ import (
 // named in the verdict.
 const healTimeout = 60 * time.Second
 
+// enterLab connects to the hosts and makes them ours.
+func (t *test) enterLab(ctx context.Context) error {
+	return t.inTurn(ctx, step{"connect to the hosts", t.connect})
+}
+
 // setup brings everything to the point where the first operation can be sent.
 func (t *test) setup(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
-	defer cancel()
-	steps := []struct {
-		doing string
-		do    func(context.Context) error
-	}{
-		{"connect to the hosts", t.connect},
+	err := t.inTurn(ctx, []step{
 		{"reach the hosts' clocks", t.reachClocks},
 		{"heal what an earlier run left", t.healLeftovers},
 		{"prove the faults", t.proveFaults},
 		{"deploy the node", t.deploy},
 		{"start the nodes", t.startNodes},
+	}...)
+	if err != nil {
+		return err
 	}
+	return t.startRecords()
+}
+
+// step is a part of what comes before the first operation.
+type step struct {
+	doing string
+	do    func(context.Context) error
+}
+
+// inTurn does one step after the other, all within the time for a setup.
+func (t *test) inTurn(ctx context.Context, steps ...step) error {
+	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
+	defer cancel()
 	for _, step := range steps {
 		t.ui.Status("%s …", step.doing)
 		t.log.Info("setup", "step", step.doing)
@@ -46,7 +58,7 @@ func (t *test) setup(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.doing, err)
 		}
 	}
-	return t.startRecords()
+	return nil
 }
 
 func (t *test) connect(ctx context.Context) error {
@@ -179,19 +191,6 @@ func (t *test) healLeftovers(ctx context.Context) error {
 	return err
 }
 
-// LedgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
-// survive, and for any other where the next run on it looks, by the directory of results.
-func LedgerPath(inv lab.Inventory, dir string) (string, error) {
-	if inv.Kind == lab.Local {
-		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil
-	}
-	dir = filepath.Join(dir, ".labs")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make directory for ledgers: %w", err)
-	}
-	return filepath.Join(dir, url.PathEscape(inv.Name)+".ledger"), nil
-}
-
 // proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.
 func (t *test) proveFaults(ctx context.Context) error {
 	kinds := t.wantedKinds()
@@ -216,7 +215,7 @@ func (t *test) deploy(ctx context.Context) error {
 	if err := t.system.Deploy(ctx); err != nil {
 		return err
 	}
-	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash()}
+	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash(), Version: results.VersionOf(t.opts.NodeBinary)}
 	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
 	return nil
 }
@@ -237,7 +236,7 @@ func (t *test) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// startRecords opens the history and the fault log: time zero of the run.
+// startRecords opens the history and the fault log, and begins to measure clocks: time zero of the run.
 func (t *test) startRecords() error {
 	var err error
 	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
@@ -253,7 +252,7 @@ func (t *test) startRecords() error {
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
 	t.watch = newWatch(t.load)
-	return nil
+	return t.startClocks()
 }
 
 func (t *test) dial(node string, process int) workloads.Client {

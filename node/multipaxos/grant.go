@@ -33,8 +33,8 @@ func (m *Machine) recallGrant() {
 		return
 	}
 	m.grant = grant{ballot: m.promised, until: m.opts.silentUntil(m.leaseNow()), silent: true}
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseSilence, Ballot: m.grant.ballot, Until: m.grant.until,
+	m.observeLease(protocol.Observation{
+		Kind: protocol.ObservedLeaseSilence, Ballot: m.grant.ballot, Since: m.leaseNow(), Until: m.grant.until,
 	})
 }
 
@@ -55,7 +55,7 @@ func (m *Machine) refuse(msg *protocol.Message) {
 }
 
 func (m *Machine) observeRefusal(msg *protocol.Message, reason string) {
-	m.observe(protocol.Observation{
+	m.observeLease(protocol.Observation{
 		Kind: protocol.ObservedLeaseRefused, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until, Reason: reason,
 	})
 }
@@ -87,8 +87,9 @@ func (m *Machine) grantLease(msg *protocol.Message, ack *protocol.Message) {
 		ack.Lease = protocol.LeaseExtended
 	}
 	m.oblige(msg.Ballot, until)
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseGranted, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until,
+	m.observeLease(protocol.Observation{
+		Kind: protocol.ObservedLeaseGranted, Ballot: msg.Ballot, Peer: msg.From, Since: m.leaseNow(),
+		Until: m.grant.until,
 	})
 }
 
@@ -107,7 +108,7 @@ func (m *Machine) onForsake(msg *protocol.Message) {
 	if msg.Ballot.Node != msg.From || msg.Ballot != m.grant.ballot || m.grant.silent {
 		return
 	}
-	m.observe(protocol.Observation{
+	m.observeLease(protocol.Observation{
 		Kind: protocol.ObservedLeaseFreed, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until,
 	})
 	m.grant = grant{}

@@ -22,7 +22,9 @@ const (
 	ObservedServed                               // the node answered a read from state applied up to Slot
 	ObservedRecovered                            // the node started from its log: Ballot promised, Slot committed
 
-	// Leases. Until is the deadline on the clock the node has its leases on.
+	// Leases. Since and Until are on the clock that Lease names: the reading that the term is counted from, and the
+	// deadline. A leader counts from before it asked, a granter from when it granted or, silent, started. A leader is one
+	// of its granters: what it holds it honours, without a line of its own.
 	ObservedLeaseAsked    // the leader of Ballot asked all for a lease that it may hold until Until
 	ObservedLeaseGranted  // this node takes part in no ballot but Ballot until Until
 	ObservedLeaseHeld     // the leader of Ballot holds a lease until Until, and held none just before
@@ -61,7 +63,9 @@ type Observation struct {
 	Peer   NodeID
 	Batch  []register.Command // ObservedApplied only
 	Reason string
-	Until  int64 // nanoseconds, leases only
+	Lease  string // leases only: the mode, as in LeaseStatus
+	Since  int64  // nanoseconds, leases only; zero when no term begins or ends with it
+	Until  int64  // nanoseconds, leases only; zero when there is no deadline
 }
 
 // Role is what a node believes to be.

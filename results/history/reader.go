@@ -20,8 +20,8 @@ type Log struct {
 	Truncated bool
 }
 
-// errAfterEnd is wrapped when something follows the End line.
-var errAfterEnd = errors.New("line after the end of the history")
+// errAfterEnd is wrapped when something follows the end line of a history or a fault log.
+var errAfterEnd = errors.New("line after the end")
 
 // ReadFile reads and verifies the history at path. See [ReadFrom].
 func ReadFile(path string) (Log, error) {
@@ -33,14 +33,39 @@ func ReadFile(path string) (Log, error) {
 	return ReadFrom(f, filepath.Base(path))
 }
 
+// ReadPrefix reads the history at path up to the first line that is damaged, if one is. Such a history is not complete.
+func ReadPrefix(path string) (Log, *Damage, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Log{}, nil, fmt.Errorf("open history: %w", err)
+	}
+	defer f.Close()
+	log, err := read(f, filepath.Base(path))
+	if damage := (*Damage)(nil); errors.As(err, &damage) {
+		return Log{Events: log.Events}, damage, nil
+	}
+	return log, nil, err
+}
+
 // ReadFrom reads a history and verifies everything that can be: the checksum of each line, that seq is dense and time
 // rises, that every completion answers an invocation that is outstanding, that a process has one operation at a time,
 // stays at one node, and is not heard of after an unknown. A cut at the very end is reported, everything else that is
-// wrong is an error that begins with name and line: "history.jsonl:812: …".
+// wrong is an error, a [Damage] that begins with name and line: "history.jsonl:812: …".
 func ReadFrom(r io.Reader, name string) (Log, error) {
+	log, err := read(r, name)
+	if err != nil {
+		return Log{}, err
+	}
+	return log, nil
+}
+
+// read is ReadFrom that returns with an error what it had read by then.
+func read(r io.Reader, name string) (Log, error) {
 	var log Log
 	var o order
-	torn, err := ScanLines(r, name, func(line []byte, _ int) error {
+	lines := 0
+	torn, err := ScanLines(r, name, func(line []byte, number int) error {
+		lines = number
 		if log.Complete {
 			return errAfterEnd
 		}
@@ -62,11 +87,11 @@ func ReadFrom(r io.Reader, name string) (Log, error) {
 		log.Complete = true
 		return nil
 	})
-	if err != nil {
-		return Log{}, err
+	if err == nil && torn && log.Complete {
+		err = &Damage{File: name, Line: lines + 1, Err: errAfterEnd}
 	}
-	if torn && log.Complete {
-		return Log{}, fmt.Errorf("%s: %w", name, errAfterEnd)
+	if err != nil {
+		return log, err
 	}
 	log.Truncated = torn
 	return log, nil
