@@ -240,6 +240,6 @@ func (p *picture) legend() {
 	const small = `fill="#4a5563" font-size="12"`
 	p.text(24, y+14, small, "5/8: of 8 probes 5 got a stale answer. Below it the closest call of all: the time from the "+
 		"deposed leader's last")
-	p.text(24, y+30, small, "answer to the first write that was acknowledged elsewhere; negative when it went on to answer "+
-		"after that.")
+	p.text(24, y+30, small, "answer to the first write that was acknowledged elsewhere; negative when it went on to "+
+		"answer after that.")
 }
