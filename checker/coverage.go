@@ -30,7 +30,11 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 		c.Status, c.Reasons = verdict.None, []string{"not judged: " + why}
 		return c
 	}
-	c.Reasons = vacuous(c, in.Facts, in.Thresholds.withDefaults(in.Facts))
+	thresholds := in.Thresholds
+	if in.Facts.Imported && thresholds.FinalReads == 0 {
+		thresholds.FinalReads = -1 // other tools have no such phase, or do not say where it begins
+	}
+	c.Reasons = vacuous(c, in.Facts, thresholds.withDefaults(in.Facts))
 	if len(c.Reasons) > 0 {
 		c.Status = verdict.Vacuous
 	}

@@ -25,7 +25,7 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 				orElse(e.Error, "no reason was given"))
 		}
 	}
-	if in.FaultsErr == nil && len(in.Prefix) == 0 {
+	if in.FaultsErr == nil && len(in.Prefix) == 0 && !in.Facts.Imported {
 		for _, w := range history.Windows(in.Faults.Events) {
 			if w.Status == history.FaultInstalled && w.RevertStatus == "" {
 				fail("fault %s (%s %s) was never reverted", w.ID, w.Kind, orElse(w.Played, w.Detail))
@@ -50,7 +50,8 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 	if in.Facts.Interrupted {
 		h.Reasons = append(h.Reasons, "the run was interrupted by a signal")
 	}
-	if !in.Facts.Collected && (len(ops) > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
+	lost := !in.Facts.Collected && !in.Facts.Imported
+	if lost && (len(ops) > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
 		h.Reasons = append(h.Reasons, "logs and data of the nodes were not collected")
 		if h.Status == verdict.Healthy {
 			h.Status = verdict.Failed

@@ -54,6 +54,7 @@ type Facts struct {
 	Plan    *Plan // nil: what was planned is not known, and not compared with what was done
 	PlanErr error // why the schedule could not be read, if it could not
 
+	Imported      bool     // another tool has recorded the history, and nothing else of the run is known
 	Collected     bool     // final reads were done, and logs fetched from every node
 	Interrupted   bool     // ended early by a signal
 	HarnessErrors []string // what else went wrong that is not the system's doing

@@ -19,7 +19,12 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s"
 }
 
-func who(op history.Operation) string { return fmt.Sprintf("process %d at %s", op.Process, op.Node) }
+func who(op history.Operation) string {
+	if op.Node == history.NodeUnknown {
+		return fmt.Sprintf("process %d", op.Process)
+	}
+	return fmt.Sprintf("process %d at %s", op.Process, op.Node)
+}
 
 func when(op history.Operation) string {
 	if !op.Completed() {

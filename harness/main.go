@@ -92,7 +92,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), checkCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(),
+			testCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(),
 			labCommand(), listCommand(), helpCommand(),
 		},
 	}

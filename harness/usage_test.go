@@ -56,7 +56,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}{
 		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset": did you mean elenchus test?`}},
 		{"command that is like no other", nil, []string{"frobnicate"},
-			[]string{`unknown command "frobnicate": elenchus has test, check, lab, list, help (see elenchus --help)`}},
+			[]string{`unknown command "frobnicate": elenchus has test, check, export, lab, list, help (see elenchus --help)`}},
 		{"help for an unknown command", nil, []string{"help", "chekc"}, []string{"did you mean elenchus check?"}},
 		{"help for an unknown subcommand", nil, []string{"help", "lab", "dwon"}, []string{"did you mean elenchus lab down?"}},
 		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp": did you mean elenchus lab up?`}},
@@ -85,7 +85,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"option without a value", nil, []string{"test", "--workload"}, []string{"--workload needs a value"}},
 		{"name that no lab can have", nil, []string{"lab", "up", "--lab-name", "Bad Name"}, []string{`"Bad Name"`, "a-z"}},
 		{"directory that is no run", nil, []string{"check", dir}, []string{dir, "no manifest.json in it"}},
-		{"file that is no run", nil, []string{"check", empty}, []string{empty, "name the directory"}},
+		{"file that is no run", nil, []string{"check", empty}, []string{"empty: there is no history in the file"}},
 		{"too many nodes", nil, []string{"test", "--nodes", "10"}, []string{"1 to 9", "10"}},
 		{"no clients", nil, []string{"test", "--concurrency", "0n"}, []string{"--concurrency", `"0n"`}},
 		{"bad variable", []string{"ELENCHUS_SEED=abc"}, []string{"test", "--dry-run"},

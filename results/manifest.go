@@ -74,6 +74,10 @@ type Manifest struct {
 
 	Recovery Recovery `json:"recovery"`
 
+	// Imported is the format of the history if another tool has recorded it ("jepsen"): there were no lab and no nodes,
+	// and nothing is known of recovery.
+	Imported string `json:"imported,omitempty"`
+
 	// Files are the SHA-256 of everything that the verdict is made from, by path in the run's directory, as it was when
 	// it had been collected.
 	Files map[string]string `json:"files,omitempty"`

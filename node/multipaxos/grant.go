@@ -40,11 +40,7 @@ func (m *Machine) recallGrant() {
 
 // refuse answers a message of a ballot that a lease bars: the leader is alive (000, "recovery").
 func (m *Machine) refuse(msg *protocol.Message) {
-	reason := fmt.Sprintf("honours the lease of %v", m.grant.ballot)
-	if m.grant.silent {
-		reason = fmt.Sprintf("may have granted a lease of %v before its restart", m.grant.ballot)
-	}
-	m.observeRefusal(msg, reason)
+	m.observeRefusal(msg, m.whyBarred())
 	m.send(protocol.Message{
 		Kind: protocol.MsgLeaderAlive, To: msg.From, Ballot: msg.Ballot, Promised: m.grant.ballot,
 	}, 0)
@@ -52,6 +48,14 @@ func (m *Machine) refuse(msg *protocol.Message) {
 		// Only who was elected sends these. It is too early to follow, but not to leave it in peace.
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
+}
+
+// whyBarred says why no ballot but one gets anything from this node.
+func (m *Machine) whyBarred() string {
+	if m.grant.silent {
+		return fmt.Sprintf("may have granted a lease of %v before its restart", m.grant.ballot)
+	}
+	return fmt.Sprintf("honours the lease of %v", m.grant.ballot)
 }
 
 func (m *Machine) observeRefusal(msg *protocol.Message, reason string) {

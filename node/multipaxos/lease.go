@@ -195,8 +195,7 @@ func (m *Machine) dropLease(reason string) {
 // themselves.
 func (m *Machine) forsake() {
 	if m.role == protocol.RoleLeader {
-		m.stepDown("asked to give up leading")
-		m.after(TimerElection, m.stretched(2*m.opts.ElectionTimeout))
+		m.giveWay("asked to give up leading")
 	}
 }
 

@@ -13,8 +13,8 @@ type ObservationKind uint8
 // What is observed.
 const (
 	ObservedBallot    ObservationKind = iota + 1 // Ballot is now the highest ballot this node has promised or accepted
-	ObservedCampaign                             // the node started phase 1 with Ballot
-	ObservedElected                              // a majority promised Ballot to this node: it leads
+	ObservedCampaign                             // the node tries to be elected with Ballot
+	ObservedElected                              // the node leads Ballot: a majority promised it, or need not
 	ObservedDeposed                              // the node stopped leading Ballot; Reason says why
 	ObservedChosen                               // Slot is known to be chosen, with the value accepted in Ballot
 	ObservedApplied                              // Batch, chosen in Slot, was applied
@@ -122,6 +122,11 @@ type Recovered struct {
 	Promised  Ballot
 	Committed Slot
 	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
+}
+
+// Virgin reports whether the log was empty: no incarnation of the node has promised, accepted, proposed or learned.
+func (r *Recovered) Virgin() bool {
+	return r.Round.IsZero() && r.Promised.IsZero() && r.Committed == 0 && len(r.Entries) == 0
 }
 
 // Apply folds one record into the recovered state.
