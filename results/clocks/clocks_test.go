@@ -148,6 +148,13 @@ func TestClocksThatDidNotMove(t *testing.T) {
 	if ppm, err := r.PPM(); !ok || math.Abs(ppm-40) > err || err > 100 {
 		t.Errorf("%v ± %v ppm, %v", ppm, err, ok)
 	}
+	// A question that took long proves nothing, and is not what is told of the clock.
+	slow := track.Points[50]
+	slow.At, slow.Error = slow.At+15*time.Millisecond, 20*time.Millisecond
+	track.Points[50] = slow
+	if v, _ := track.Deviation(Mono); v.Error > 5*time.Millisecond {
+		t.Errorf("the deviation is told by a sample that says nothing: %+v", v)
+	}
 	if (Track{}).Moved() {
 		t.Error("a clock that nobody measured has moved")
 	}
