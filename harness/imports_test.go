@@ -37,6 +37,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "workloads/paxosclient", []string{mod + "workloads", history, mod + "node/client"}},
 		{mod + "workloads", []string{history}},
 		{mod + "harness/control", []string{}},
+		{mod + "harness/clockprobe", []string{mod + "harness/control", history}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/sim", []string{
 			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,

@@ -43,7 +43,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 		results.WriteFile(dir.SchedulePlanned(), plan.scheduleText()),
 		results.WriteFile(dir.SchedulePlayed(), w.played()),
 		results.WriteFile(dir.HarnessLog(), w.log(&r)),
-		dir.SavePlan(struct {
+		dir.SaveSimulated(struct {
 			Schema int `json:"schema"`
 			*Plan
 		}{1, plan}),
