@@ -96,8 +96,8 @@ func wellFormedAccept(msg *protocol.Message) bool {
 
 // accept stores one entry whose ballot is not below the promise. It reports false if the node had to stop.
 //
-// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing, and
-// no promise of this node will fail to say so.
+// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing,
+// and no promise of this node will fail to say so.
 func (m *Machine) accept(e protocol.Entry) bool {
 	if e.Slot < m.log.first {
 		return true

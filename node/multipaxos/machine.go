@@ -37,6 +37,7 @@ type Machine struct {
 	log         slotLog
 
 	reportedFrom protocol.Slot // the highest First of the Prepares of ballot promised
+	progress     uint64        // the highest Seq of them
 	grant        grant
 
 	// Learner.
