@@ -24,15 +24,15 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
-		m.leader, m.ballot, m.reportedFrom = 0, msg.Ballot, 0
+		m.leader, m.ballot, m.progress = 0, msg.Ballot, 0
 	}
 	first := msg.First
 	if first == 0 {
 		first = msg.Committed + 1
 	}
-	if first > m.reportedFrom {
+	if msg.Seq >= m.progress {
 		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
-		m.reportedFrom, m.poll = first, poll{}
+		m.progress, m.poll = msg.Seq+1, poll{}
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 	page := protocol.Message{
