@@ -221,7 +221,7 @@ func labDoctor(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
 	defer cancel()
-	findings, err := run.Doctor(ctx, inv, kinds)
+	findings, err := run.Doctor(ctx, inv, kinds, clockBinary())
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func labHeal(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	healed, err := run.Heal(c.Context, inv, c.String("results"), c.Bool("break-lock"))
+	healed, err := run.Heal(c.Context, inv, c.String("results"), clockBinary(), c.Bool("break-lock"))
 	if c.Bool("json") {
 		return errors.Join(err, printJSON(c, healed))
 	}

@@ -4,13 +4,16 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/control"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
 	"elenchus/results/report"
@@ -24,7 +27,7 @@ func testCommand() *cli.Command {
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
 			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(append(labFlags(), testFlags()...)),
+		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -55,10 +58,7 @@ func testFlags() []cli.Flag {
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
-		&cli.StringFlag{Name: "reads", Category: catSystem, Value: "quorum",
-			Usage: "how nodes serve reads: `KIND` is quorum, log, lease (of the leader), or local (knowingly stale)"},
-		&cli.DurationFlag{Name: "election-timeout", Category: catSystem,
-			Usage: "followers wait `TIME` for a leader before they stand for election", DefaultText: "the node's"},
+		readsFlag(),
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
@@ -85,7 +85,7 @@ func testAction(c *cli.Context) error {
 	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, names)
+		opts, err := testOptions(c, seed, localHosts(names))
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, names)
+	opts, err := testOptions(c, seed, inv.Hosts)
 	if err != nil {
 		return err
 	}
@@ -129,16 +129,20 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes of these names.
-func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options, error) {
+	names := make([]string, len(hosts))
+	for i, h := range hosts {
+		names[i] = h.Name
+	}
 	opts := run.Options{
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
-		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
 		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
+	zeros := leaseOptions(c, &opts)
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
 	}
@@ -161,7 +165,7 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		}
 		opts.TimeLimit = opts.Schedule.Length
 	}
-	if err := opts.Validate(len(names)); err != nil {
+	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") {
@@ -169,10 +173,14 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 			return opts, err
 		}
 	}
-	if _, err := run.Plan(opts, names); err != nil {
+	if err := clockOptions(c, &opts, hosts); err != nil {
+		return opts, err
+	}
+	schedule, err := run.Plan(opts, names)
+	if err != nil {
 		return opts, usageError("%v", err)
 	}
-	return opts, nil
+	return opts, checkShim(c, schedule)
 }
 
 // readSchedule reads a schedule for nodes of these names.

@@ -83,3 +83,16 @@ func nodeBinary(option string) (string, error) {
 	}
 	return path, nil
 }
+
+// clockBinary is the program that reads clocks, which make build puts beside this one; empty when it is not there.
+func clockBinary() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(self), "elenchus-clock")
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return ""
+	}
+	return path
+}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"elenchus/nemesis/hostclock"
 	"elenchus/results/history"
 )
 
@@ -100,6 +101,12 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 				problems = append(problems, fmt.Errorf("the schedule has a node %s, the cluster does not", node))
 			}
 		}
+	}
+	if errors.Join(problems...) == nil {
+		problems = append(problems, o.Schedule.CheckClocks(func(node string) hostclock.Way {
+			i := slices.IndexFunc(o.Cluster.Hosts(), func(h Host) bool { return h.Name == node })
+			return o.Cluster.Hosts()[i].Clock.Way()
+		}))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("make player: %w", err)

@@ -75,6 +75,8 @@ func (s *stage) deed(r Resolved) deed {
 		return &kill{deedBase: base}
 	case Pause:
 		return &pause{deedBase: base}
+	case Clock:
+		return &clock{deedBase: base}
 	}
 	panic(fmt.Sprintf("nemesis: nobody knows how to do a %q, though the schedule was checked", r.Fault.Kind))
 }

@@ -7,6 +7,7 @@
 //	    schedule.played        the same with targets and instants as they came to be: replays exactly
 //	    history.jsonl          every invocation and completion, one checksummed line each       [history.ReadFile]
 //	    faults.jsonl           every step of every fault, with its evidence                     [history.ReadFaults]
+//	    clocks.jsonl           the hosts' clocks, measured all the time                         [history.ReadClocks]
 //	    harness.log            what the harness did
 //	    nodes/<host>/…         logs, write-ahead logs and observations of each node
 //	    verdict.json           what the checkers decided                                        [verdict.Verdict]

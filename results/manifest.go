@@ -98,12 +98,41 @@ type Config struct {
 	OpTimeout   time.Duration `json:"op_timeout_ns"`
 	Reads       string        `json:"reads,omitempty"` // "lease", "quorum", "log", "local"
 
+	Lease *Lease `json:"lease,omitempty"` // nil when the system has none, or of its own
+
 	UniqueValues bool `json:"unique_values"` // the workload promises that no value is written twice to a key
 	Observations bool `json:"observations"`  // the system writes observations: a node without is a failure to collect
 	SharedClock  bool `json:"shared_clock"`  // all hosts have the wall clock of the harness's host
 
 	// Options are further settings by name, such as node flags, as the user would type them.
 	Options map[string]string `json:"options,omitempty"`
+}
+
+// Lease is what the system's leader leases are configured to.
+type Lease struct {
+	Mode       string        `json:"mode"` // "rate", "wall" or "none"
+	Term       time.Duration `json:"term_ns,omitempty"`
+	Renew      time.Duration `json:"renew_ns,omitempty"`
+	DriftBound string        `json:"drift_bound,omitempty"` // a share like "1%": by rate only
+	MaxOffset  time.Duration `json:"max_offset_ns,omitempty"`
+}
+
+// String is for people: "rate, term 1s, renewed every 300ms, drift bound 1%". It is empty for nil.
+func (l *Lease) String() string {
+	if l == nil {
+		return ""
+	}
+	text := l.Mode
+	if l.Term > 0 {
+		text += fmt.Sprintf(", term %v, renewed every %v", l.Term, l.Renew)
+	}
+	if l.DriftBound != "" {
+		text += ", drift bound " + l.DriftBound
+	}
+	if l.MaxOffset > 0 {
+		text += fmt.Sprintf(", maximal offset %v", l.MaxOffset)
+	}
+	return text
 }
 
 // Recovery is what happened between the end of the last heal and the final reads.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"elenchus/harness/control"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 )
 
@@ -18,6 +19,7 @@ type cluster struct {
 // onHosts is what the nemesis must know of the system that runs on the hosts.
 type onHosts interface {
 	PIDFile(host string) string
+	HostClock(host string) system.HostClock
 	Start(ctx context.Context, host string) error
 	Leader(ctx context.Context) (string, error)
 }
@@ -37,7 +39,8 @@ func (c *cluster) Hosts() []nemesis.Host {
 	hosts := make([]nemesis.Host, len(c.clients))
 	for i, client := range c.clients {
 		h := client.Host()
-		hosts[i] = nemesis.Host{Name: h.Name, Peer: h.Peer, PIDFile: c.system.PIDFile(h.Name)}
+		hosts[i] = nemesis.Host{Name: h.Name, Peer: h.Peer, PIDFile: c.system.PIDFile(h.Name),
+			Clock: nemesis.HostClock(c.system.HostClock(h.Name))}
 	}
 	return hosts
 }

@@ -26,8 +26,9 @@ const nodePIDFile = "/run/elenchus/node.pid"
 
 // Heal undoes every fault that a harness left behind on a lab's hosts, by what they show and by the ledger, as the next
 // test would before it begins. Nodes that run are left running, and none is started. The error is a [*lab.InUseError]
-// when a test is going on there.
-func Heal(ctx context.Context, inv lab.Inventory, resultsDir string, breakLock bool) (healed Healed, err error) {
+// when a test is going on there. ClockBinary is the helper for clocks; without it crooked clocks stay so.
+func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string, breakLock bool) (
+	healed Healed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	clients, err := DialAll(ctx, inv.Hosts, nil)
@@ -60,7 +61,11 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir string, breakLock b
 	for _, e := range ledger.Outstanding() {
 		healed.Outstanding = append(healed.Outstanding, fmt.Sprintf("%s %s %s", e.ID, e.Kind, e.Played))
 	}
-	report, err := nemesis.Heal(ctx, newCluster(clients, bareHosts{pidFile: nodePIDFile}),
+	clocks, err := deployClocks(ctx, clockBinary, false, clients)
+	if err != nil {
+		return healed, errors.Join(err, ledger.Close())
+	}
+	report, err := nemesis.Heal(ctx, newCluster(clients, bareHosts{pidFile: nodePIDFile, clocks: clocks}),
 		nemesis.HealOptions{Ledger: ledger})
 	healed.Done = append(healed.Done, report.Found...)
 	return healed, errors.Join(err, ledger.Close())

@@ -36,7 +36,7 @@ type load struct {
 
 // newSession starts a process that nobody has been before.
 func (l *load) newSession(node string) *session {
-	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1}
+	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1, patience: l.opTimeout}
 }
 
 // failPause is how long a worker rests after a definite failure: a node that is down refuses in microseconds, and its
@@ -99,6 +99,8 @@ type session struct {
 	process int
 	client  workloads.Client
 	seq     uint64
+
+	patience time.Duration // for one operation
 }
 
 // do performs and records one operation. The invocation is in the operating system's hands before the request leaves,
@@ -113,7 +115,7 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 	if err != nil {
 		return workloads.Answer{}, fmt.Errorf("record invocation: %w", err)
 	}
-	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.load.opTimeout)
+	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	answer := s.client.Do(opCtx, s.seq, op)
 	cancel()
 	if _, err := s.load.history.Complete(inv, answer.Type, answer.Result, answer.Reason, answer.By); err != nil {
@@ -129,7 +131,9 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 // a connection and a session of its own.
 func (s *session) retire() {
 	s.close()
+	patience := s.patience
 	*s = *s.load.newSession(s.node)
+	s.patience = patience
 }
 
 func (s *session) close() {

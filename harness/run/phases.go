@@ -29,6 +29,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.load.run(ctx) })
+	if t.opts.leaseTerm() > 0 {
+		group.Go(func() error { return t.watch.run(ctx) })
+	}
 	group.Go(func() error {
 		// What a fault could not do is in its record. What is left is that the schedule was cut off by the run's end.
 		if err := player.Play(ctx); err != nil && ctx.Err() == nil {
@@ -66,6 +69,7 @@ func (t *test) recordFault(e history.FaultEvent) {
 		t.active.Add(-1)
 		delete(t.installed, e.ID)
 	}
+	t.watch.note(e)
 	t.ui.Step("%s", stepLine(e))
 }
 

@@ -29,6 +29,7 @@ func (t *test) enterLab(ctx context.Context) error {
 // setup brings everything to the point where the first operation can be sent.
 func (t *test) setup(ctx context.Context) error {
 	err := t.inTurn(ctx, []step{
+		{"reach the hosts' clocks", t.reachClocks},
 		{"heal what an earlier run left", t.healLeftovers},
 		{"prove the faults", t.proveFaults},
 		{"deploy the node", t.deploy},
@@ -77,15 +78,26 @@ func (t *test) connect(ctx context.Context) error {
 	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
 		return err
 	}
+	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
+	return nil
+}
+
+// reachClocks puts the helper for clocks on the hosts, so that the clocks that somebody has left crooked can be healed
+// whatever this run is about, and describes the system, whose nodes may have to be started under a clock shim.
+func (t *test) reachClocks(ctx context.Context) error {
+	clocks, err := deployClocks(ctx, t.opts.ClockBinary, t.movesClocks(), t.clients)
+	if err != nil {
+		return err
+	}
 	t.system, err = system.New(system.Options{
-		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
-		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.nodeFlags(),
+		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(), Reads: t.opts.Reads, Seed: t.opts.Seed,
+		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
+		Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
 		return err
 	}
 	t.cluster = newCluster(t.clients, t.system)
-	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
 	return nil
 }
 
@@ -224,7 +236,7 @@ func (t *test) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// startRecords opens the history and the fault log: time zero of the run.
+// startRecords opens the history and the fault log, and begins to measure clocks: time zero of the run.
 func (t *test) startRecords() error {
 	var err error
 	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
@@ -239,7 +251,8 @@ func (t *test) startRecords() error {
 		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
-	return nil
+	t.watch = newWatch(t.load)
+	return t.startClocks()
 }
 
 func (t *test) dial(node string, process int) workloads.Client {

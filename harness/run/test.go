@@ -50,6 +50,8 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	clocks   *clocks // nil while they are not measured
+	watch    *watch
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
@@ -140,9 +142,11 @@ func (t *test) newManifest() *results.Manifest {
 		},
 		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},
 	}
-	if len(t.opts.NodeFlags) > 0 {
-		m.Config.Options = map[string]string{"node-flags": strings.Join(t.opts.NodeFlags, " ")}
+	l := t.opts.Lease
+	m.Config.Lease = &results.Lease{
+		Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound, MaxOffset: l.MaxOffset,
 	}
+	m.Config.Options = t.opts.nodeSettings()
 	for _, h := range t.inv.Hosts {
 		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
 	}
@@ -214,6 +218,7 @@ func (t *test) live(ctx context.Context) error {
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
 	}
 	t.recoverAndRead(rest)
+	t.stopClocks()
 	t.closeRecords()
 	t.cleanUp(rest)
 	return nil

@@ -106,7 +106,10 @@ type Finding struct {
 	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
 	At      time.Duration `json:"at_ns,omitempty"`
 	Details []string      `json:"details,omitempty"`
-	File    string        `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+	// Operations are the numbers of operations that suffice for it, the one that showed it last: operations are numbered
+	// from 0 in the order in which they were invoked.
+	Operations []int  `json:"operations,omitempty"`
+	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
 
 // Check is what one checker decided.
