@@ -15,6 +15,9 @@
 //	    index.html             the report
 //	results/runs/latest        → the newest run
 //
+// A sweep ([KindEnvelope]) has plan.json and probes.jsonl for a schedule, and envelope.json for a report: see package
+// envelope. A benchmark ([KindBench]) has its figures alone.
+//
 // Everything down to nodes/ is evidence: it is on disk before anything is judged and never changed afterwards. The rest
 // is made from it and can be made again ("elenchus check").
 package results

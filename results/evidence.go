@@ -16,7 +16,8 @@ import (
 // schedules and all that was collected from the nodes. The answer is for [Manifest].Files.
 func (r Run) Evidence() (map[string]string, error) {
 	files := make(map[string]string)
-	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, NodesDir} {
+	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, PlanFile,
+		ProbesFile, NodesDir} {
 		err := filepath.WalkDir(r.Path(name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err

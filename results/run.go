@@ -134,6 +134,8 @@ const (
 	FaultsFile          = "faults.jsonl"
 	ClocksFile          = "clocks.jsonl"
 	HarnessLogFile      = "harness.log"
+	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
+	ProbesFile          = "probes.jsonl" // … and what it did
 	NodesDir            = "nodes"
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"

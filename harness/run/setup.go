@@ -177,7 +177,7 @@ func (t *test) meetHosts(ctx context.Context) error {
 
 // healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
 func (t *test) healLeftovers(ctx context.Context) error {
-	path, err := ledgerPath(t.inv, t.opts.Results)
+	path, err := LedgerPath(t.inv, t.opts.Results)
 	if err != nil {
 		return err
 	}

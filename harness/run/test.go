@@ -138,6 +138,7 @@ func (t *test) newManifest() *results.Manifest {
 			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,
 			Nemesis: t.wantedKinds(), Rate: t.opts.Rate, Concurrency: t.opts.Concurrency,
 			TimeLimit: t.opts.TimeLimit, OpTimeout: t.opts.OpTimeout, Reads: t.opts.Reads,
+			DeposedReads: t.opts.DeposedReads,
 			UniqueValues: true, Observations: true, SharedClock: t.inv.Kind == lab.Local,
 		},
 		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},

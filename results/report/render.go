@@ -43,6 +43,7 @@ type page struct {
 	Unready                []string // what was missing after the heal and is no node's
 	Phases                 []phaseRows
 	Total                  verdict.OperationCount
+	Leaders                []fact // what came of leaderships
 	Faults                 []faultRow
 	Hosts                  []hostRow
 	Facts                  []fact
@@ -111,6 +112,7 @@ func Render(w io.Writer, in Input) error {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
 		p.Axes = axes(in.Verdict)
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
+		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
 	for i, f := range in.Verdict.Safety.Findings {
 		p.Findings = append(p.Findings, finding{Finding: f})
@@ -254,7 +256,31 @@ func coverageSummary(c verdict.Coverage) string {
 	if c.Leaders > 0 {
 		s += "; " + plural(c.Leaders, "leadership")
 	}
+	if d := c.DeposedReads; d != nil && d.Attempted > 0 {
+		s += fmt.Sprintf("; %s at deposed leaders, %s answered", plural(d.Attempted, "read"), grouped(d.Answered))
+	}
 	return s
+}
+
+// leaderRows are what is told of leaders and laggards, with names for people.
+func leaderRows(c verdict.Coverage) []fact {
+	rows := []fact{
+		{"elections", grouped(c.Leaders)},
+		{"leases that expired", grouped(c.LeaseExpiries)},
+		{"leases given up", grouped(c.LeasesForsaken)},
+		{"times that a node caught up", grouped(c.CatchUps)},
+		{"snapshots installed", grouped(c.SnapshotsInstalled)},
+	}
+	d := c.DeposedReads
+	if d == nil {
+		return append(rows, fact{"reads attempted at deposed leaders", "not known: clocks cannot be compared"})
+	}
+	return append(rows, fact{"times that a leader was deposed and did not know it", grouped(d.Terms)},
+		fact{strings.TrimSpace(d.Way + " reads attempted at deposed leaders"), grouped(d.Attempted)},
+		fact{"… of these answered by the deposed leader", grouped(d.Answered)},
+		fact{"… answered after it had learned of another", grouped(d.Forwarded)},
+		fact{"… refused", grouped(d.Refused)},
+		fact{"… without an answer", grouped(d.Unknown)})
 }
 
 func harnessSummary(h verdict.Harness) string {
