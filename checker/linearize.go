@@ -271,7 +271,7 @@ func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
 	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
 	if e := res.Explanation; e != nil {
 		req.Known, req.Core = e, res.core
-		req.Key.Ops = pictureOps(key.Ops, e)
+		req.Key.Ops = pictureOps(lately(key.Ops, e), e)
 	}
 	got, err := d.solve(ctx, req)
 	if err != nil {
