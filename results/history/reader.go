@@ -1,11 +1,13 @@
 package history
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Log is a history as it was read back.
@@ -30,7 +32,11 @@ func ReadFile(path string) (Log, error) {
 		return Log{}, fmt.Errorf("open history: %w", err)
 	}
 	defer f.Close()
-	return ReadFrom(f, filepath.Base(path))
+	size := int64(0)
+	if info, err := f.Stat(); err == nil {
+		size = info.Size()
+	}
+	return readFrom(f, filepath.Base(path), size)
 }
 
 // ReadFrom reads a history and verifies everything that can be: the checksum of each line, that seq is dense and time
@@ -38,36 +44,83 @@ func ReadFile(path string) (Log, error) {
 // stays at one node, and is not heard of after an unknown. A cut at the very end is reported, everything else that is
 // wrong is an error that begins with name and line: "history.jsonl:812: …".
 func ReadFrom(r io.Reader, name string) (Log, error) {
-	var log Log
-	var o order
-	torn, err := ScanLines(r, name, func(line []byte, _ int) error {
-		if log.Complete {
-			return errAfterEnd
+	size := int64(0)
+	if l, ok := r.(interface{ Len() int }); ok {
+		size = int64(l.Len())
+	}
+	return readFrom(r, name, size)
+}
+
+// estimateAfter is the number of events from which the number of all is estimated, if the size of the file is known.
+const estimateAfter = 1000
+
+func readFrom(r io.Reader, name string, size int64) (Log, error) {
+	var events []Event
+	read := int64(0)
+	complete, truncated, err := scan(r, name, func(e *Event, bytes int) error {
+		if read += int64(bytes); len(events) == estimateAfter && size > read {
+			events = slices.Grow(events, int(size*(estimateAfter+50)/read)) // one allocation, where growing takes many
 		}
-		var l eventLine
-		if err := ParseLine(line, &l); err != nil {
-			return err
-		}
-		e := l.event()
-		if err := o.admit(e); err != nil {
-			return err
-		}
-		if e.Type != End {
-			log.Events = append(log.Events, e)
-			return nil
-		}
-		if l.Count == nil || *l.Count != e.Seq {
-			return fmt.Errorf("end line does not count the %d events before it", e.Seq)
-		}
-		log.Complete = true
+		events = append(events, *e)
 		return nil
 	})
 	if err != nil {
 		return Log{}, err
 	}
-	if torn && log.Complete {
-		return Log{}, fmt.Errorf("%s: %w", name, errAfterEnd)
+	return Log{Events: events, Complete: complete, Truncated: truncated}, nil
+}
+
+// Scan is [ReadFrom] for histories of any size: it calls each for every event, which is valid until each returns, and
+// keeps none. Complete and truncated are those of [Log]. An error of each ends the scan.
+func Scan(r io.Reader, name string, each func(*Event) error) (complete, truncated bool, err error) {
+	return scan(r, name, func(e *Event, _ int) error { return each(e) })
+}
+
+func scan(r io.Reader, name string, each func(e *Event, bytes int) error) (complete, truncated bool, err error) {
+	var o order
+	var d decoder
+	var e Event
+	truncated, err = ScanLines(r, name, func(line []byte, _ int) error {
+		if complete {
+			return errAfterEnd
+		}
+		count, err := d.parse(line, &e)
+		if err != nil {
+			return err
+		}
+		if err := o.admit(&e); err != nil {
+			return err
+		}
+		if e.Type != End {
+			return each(&e, len(line))
+		}
+		if count != e.Seq {
+			return fmt.Errorf("end line does not count the %d events before it", e.Seq)
+		}
+		complete = true
+		return nil
+	})
+	if err == nil && truncated && complete {
+		err = fmt.Errorf("%s: %w", name, errAfterEnd)
 	}
-	log.Truncated = torn
-	return log, nil
+	return complete, truncated, err
+}
+
+// parse verifies and decodes a line. Count is that of the End line, or -1.
+func (d *decoder) parse(line []byte, e *Event) (count int64, err error) {
+	if err := verifyLine(line); err != nil {
+		return 0, err
+	}
+	if d.decode(line, e, &count) {
+		return count, nil
+	}
+	var l eventLine
+	if err := json.Unmarshal(line, &l); err != nil {
+		return 0, fmt.Errorf("decode line: %w", err)
+	}
+	*e, count = l.event(), -1
+	if l.Count != nil {
+		count = *l.Count
+	}
+	return count, nil
 }
