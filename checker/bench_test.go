@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -196,4 +197,60 @@ func BenchmarkMillion(b *testing.B) {
 			})
 		}
 	}
+}
+
+// sink is a history.File in memory.
+type sink struct{ bytes.Buffer }
+
+func (*sink) Sync() error  { return nil }
+func (*sink) Close() error { return nil }
+
+// BenchmarkReadAndJudge compares what it takes to read a history of a million lines with what it takes to judge it:
+// decisions on all keys with proofs, and the other checks.
+func BenchmarkReadAndJudge(b *testing.B) {
+	file := new(sink)
+	w := history.NewWriter(file, history.WriterOptions{})
+	ops := comparison(500_000, 20, 100, 0.01, false)
+	open := make(map[int]history.Event)
+	for _, e := range events(ops) {
+		var err error
+		if e.Type == history.Invoke {
+			open[e.Process], err = w.Invoke(e.Process, e.Node, e.Phase, e.Op)
+		} else {
+			_, err = w.Complete(open[e.Process], e.Type, e.Result, e.Reason, history.Witness{Slot: 123, Ballot: "7.n1"})
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	var scan, read, judge time.Duration
+	n := 0
+	for b.Loop() {
+		spent, _ := peak(func() {
+			_, _, err := history.Scan(bytes.NewReader(file.Bytes()), "h", func(*history.Event) error { return nil })
+			if err != nil {
+				b.Fatal(err)
+			}
+		})
+		scan += spent
+		in := Input{}
+		spent, _ = peak(func() { in.History, in.HistoryErr = history.ReadFrom(bytes.NewReader(file.Bytes()), "h") })
+		read += spent
+		spent, _ = peak(func() {
+			ops := history.Operations(in.History.Events)
+			in.Linearizability = Linearize(context.Background(), registerModel(), ops, nil, Budget{})
+			if v := Check(context.Background(), in); v.Safety.Status != verdict.Valid {
+				b.Fatalf("%+v", v.Safety)
+			}
+		})
+		judge += spent
+		n++
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(scan.Seconds()/float64(n), "scan-cpu-s")
+	b.ReportMetric(read.Seconds()/float64(n), "read-cpu-s")
+	b.ReportMetric(judge.Seconds()/float64(n), "judge-cpu-s")
 }

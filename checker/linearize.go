@@ -125,8 +125,8 @@ func (l local) solve(_ context.Context, req request) (KeyResult, error) {
 
 func (local) close() {}
 
-// Linearize decides every key in this process, without a limit of memory: for simulated runs, whose histories are
-// short, and for tests. Runs of a lab use [RunWorker].
+// Linearize decides every key in this process, without a limit of memory for searches: for simulated runs, whose
+// histories are short, and for tests. Runs of a lab use [RunWorker].
 func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {

@@ -81,6 +81,7 @@
 // # Proof and trust
 //
 // [Checker.Order] is a linearization that [Verify] replays; it is short, knows nothing of blocks, and needs no trust
-// but in itself. [Checker.Core] are a few operations that are impossible by themselves, for any other decider to confirm.
+// but in itself. [Checker.Core] are a few operations that are impossible by themselves, for any other decider to
+// confirm.
 // The tests compare Checker and Monitor with Porcupine and with an exhaustive search on random histories.
 package register
