@@ -157,6 +157,9 @@ func TestVerify(t *testing.T) {
 	if err := Verify([]Op{write(0, 1, 5), write(2, 3, 6)}, []int32{1, 0}); err == nil {
 		t.Error("an order against time was verified")
 	}
+	if err := Verify([]Op{write(5, 9, 5), write(0, 9, 6), write(1, 3, 7)}, []int32{0, 1, 2}); err == nil {
+		t.Error("an order against the time of what is further ahead was verified")
+	}
 	if err := Verify([]Op{{Kind: Impossible}}, []int32{0}); err == nil {
 		t.Error("the impossible was verified")
 	}
