@@ -21,10 +21,11 @@ demo: tools build ## five hosts, 30 s of partitions, kills and pauses, and a ver
 # Go refuses to build in a checkout that git refuses to look at, such as another user's.
 VCS := -buildvcs=$(shell git status >/dev/null 2>&1 && echo auto || echo false)
 
-build: ## both programs, into bin/
+build: ## all programs, into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build $(VCS) -trimpath -o bin/elenchus ./harness
 	CGO_ENABLED=0 $(GO) build $(VCS) -trimpath -ldflags '-s -w' -o bin/elenchus-node ./node
+	CGO_ENABLED=0 $(GO) build $(VCS) -trimpath -ldflags '-s -w' -o bin/elenchus-clock ./nemesis/elenchus-clock
 
 test: tools build ## everything that must pass, including a short real lab run
 	$(GO) vet ./...

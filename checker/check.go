@@ -25,6 +25,9 @@ func Check(ctx context.Context, in Input) verdict.Verdict {
 	v.Coverage = checkCoverage(in, ops)
 	v.Liveness = checkLiveness(in, ops, v.Harness.Status)
 	v.Safety = checkSafety(ctx, in, ops)
+	for _, d := range in.Prefix {
+		v.Prefix = append(v.Prefix, verdict.Prefix{File: d.File, Line: d.Line, Problem: d.Err.Error()})
+	}
 	return v
 }
 
@@ -45,9 +48,14 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		add(checkAgreement(in.Nodes))
 	}
 	underWhich(s.Findings, history.Windows(in.Faults.Events))
-	if in.HistoryErr != nil {
-		s.Reasons = append(s.Reasons, fmt.Sprintf("the history cannot be read: %v", in.HistoryErr))
-	} else if !in.History.Complete {
+	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
+	switch {
+	case in.HistoryErr != nil:
+		s.Reasons = append(s.Reasons, unread("the history", in.HistoryErr))
+	case prefix >= 0:
+		s.Reasons = append(s.Reasons, fmt.Sprintf(
+			"only the lines before line %d of the history, which is damaged, were judged", in.Prefix[prefix].Line))
+	case !in.History.Complete:
 		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
 	}
 	has := func(status verdict.Status) bool {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
@@ -24,7 +26,7 @@ func goodRun(t *testing.T) Input {
 	in := Input{
 		Run:     "test",
 		History: history.Log{Events: events(merge(main, final)), Complete: true},
-		Faults: history.FaultLog{Events: []history.FaultEvent{
+		Faults: history.FaultLog{Complete: true, Events: []history.FaultEvent{
 			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultApply, Status: history.FaultInstalled,
 				End: time.Millisecond},
 			{ID: "f1", Kind: "kill", Played: "n1", Step: history.FaultRevert, Status: history.FaultReverted,
@@ -32,7 +34,10 @@ func goodRun(t *testing.T) Input {
 		}},
 		Facts: Facts{
 			Nodes: []string{"n1", "n2", "n3"}, Funcs: []history.Func{history.Read, history.Write},
-			WantedKinds:  []string{"kill"},
+			WantedKinds: []string{"kill"},
+			Plan: &Plan{Until: time.Second, Faults: []PlannedFault{
+				{ID: "f1", Kind: "kill", At: time.Millisecond, For: 4 * time.Millisecond},
+			}},
 			UniqueValues: true, Observations: true, Collected: true, TimeLimit: time.Second,
 			Recovery: Recovery{Attempted: true, Recovered: true, Took: time.Second, Deadline: time.Minute},
 		},
@@ -77,16 +82,23 @@ func everything(v verdict.Verdict) string {
 }
 
 func TestAxes(t *testing.T) {
+	plan := func(in *Input, f PlannedFault) { in.Facts.Plan.Faults = append(in.Facts.Plan.Faults, f) }
 	fault := func(in *Input, step history.FaultStep, status history.FaultStatus) {
+		plan(in, PlannedFault{ID: "f9", Kind: "pause", At: 6 * time.Millisecond, For: time.Millisecond})
 		in.Faults.Events = append(in.Faults.Events,
 			history.FaultEvent{ID: "f9", Kind: "pause", Played: "n2", Step: step,
 				Status: status, Begin: 6 * time.Millisecond, End: 6 * time.Millisecond, Error: "no such process"})
 	}
 	const (
 		v, x, u = verdict.Valid, verdict.Violated, verdict.Unknown
-		s, e    = verdict.Sufficient, verdict.Vacuous
+		s, e, n = verdict.Sufficient, verdict.Vacuous, verdict.None
 		h, f, i = verdict.Healthy, verdict.Failed, verdict.Interrupted
 	)
+	lax := func(in *Input) { in.Thresholds.InEffectPerKind = -1 }
+	prefix := func(in *Input) {
+		in.History.Complete = false
+		in.Prefix = []*history.Damage{{File: "history.jsonl", Line: 3, Err: history.ErrChecksum}}
+	}
 	tests := []struct {
 		name                                string
 		change                              func(in *Input)
@@ -97,14 +109,45 @@ func TestAxes(t *testing.T) {
 		{"no history", func(in *Input) { in.History = history.Log{Complete: true} },
 			verdict.None, x, e, h, "there are no operations"},
 		{"cut history", func(in *Input) { in.History.Complete = false }, u, v, s, f, "the history breaks off"},
-		{"unreadable history", func(in *Input) { in.History = history.Log{}; in.HistoryErr = errors.New("h:7: bad") },
-			u, u, e, f, "the history cannot be read: h:7: bad"},
+		{"unreadable history", func(in *Input) { in.History = history.Log{}; in.HistoryErr = errors.New("no such file") },
+			u, u, n, f, "the history cannot be read: no such file"},
+		{"damaged history", func(in *Input) {
+			in.History = history.Log{}
+			in.HistoryErr = fmt.Errorf("read: %w", &history.Damage{File: "history.jsonl", Line: 812, Err: history.ErrChecksum})
+		}, u, u, n, f, "line 812 of history.jsonl is damaged (checksum does not match), and the 811 lines before it are whole: " +
+			"put an undamaged copy of the file back, or have what stands before that line judged alone with elenchus check --prefix"},
+		{"beginning of a damaged history", func(in *Input) { prefix(in) }, u, u, n, f,
+			"only the lines before line 3 of the history, which is damaged, were judged"},
+		{"violation in the beginning of a damaged history", func(in *Input) {
+			before(in, newScript(t, "y").do(0, write(1)).do(1, read()).ops)
+			prefix(in)
+		}, x, u, n, f, "line 3 of history.jsonl is damaged (checksum does not match): nothing from there on was judged"},
+		{"unreadable fault log", func(in *Input) { in.Faults = history.FaultLog{}; in.FaultsErr = errors.New("f:7: bad") },
+			v, v, n, f, "not judged: the fault log cannot be read"},
+		{"cut fault log", func(in *Input) { in.Faults.Complete = false }, v, v, s, f, "the fault log has no end"},
+		{"planned fault that is not on record", func(in *Input) { plan(in, PlannedFault{ID: "f2", Kind: "kill", At: time.Second}) },
+			v, v, s, f, "fault f2 (kill) was planned for 1.000 s, and nothing is on record of it"},
+		{"planned fault after the end", func(in *Input) { plan(in, PlannedFault{ID: "f2", Kind: "kill", At: time.Second + 1}) },
+			v, v, s, h, ""},
+		{"fault that was not planned", func(in *Input) { in.Facts.Plan.Faults = nil; in.Thresholds.InEffectPerKind = -1 },
+			v, v, s, f, "fault f1 (kill) is on record, and was not planned"},
+		{"fault of another kind", func(in *Input) { in.Facts.Plan.Faults[0].Kind = "pause" },
+			v, v, s, f, "fault f1 was planned as a pause, and is on record as a kill"},
+		{"unreadable plan", func(in *Input) { in.Facts.Plan, in.Facts.PlanErr = nil, errors.New("p:1: bad"); lax(in) },
+			v, v, s, f, "the planned schedule cannot be read: p:1: bad"},
+		{"unknown plan", func(in *Input) { in.Facts.Plan = nil; lax(in) }, v, v, s, h, ""},
 		{"torn fault log", func(in *Input) { in.Faults.Truncated = true }, v, v, s, f, "fault log ends in the middle"},
 		{"fault not proven", func(in *Input) { fault(in, history.FaultApply, history.FaultFailed) },
 			v, v, s, f, "fault f9 (pause n2) could not be proven at 0.006 s of its apply: no such process"},
 		{"fault skipped", func(in *Input) { fault(in, history.FaultApply, history.FaultSkipped) }, v, v, s, h, ""},
 		{"fault never reverted", func(in *Input) { fault(in, history.FaultApply, history.FaultInstalled) },
 			v, v, s, f, "fault f9 (pause n2) was never reverted"},
+		{"kind seen too briefly", func(in *Input) { in.Facts.Plan = nil }, v, v, e, h,
+			"kill faults seen in effect for 0.004 s, at least 0.033 s wanted"},
+		{"kind seen more briefly than planned", func(in *Input) { in.Facts.Plan.Faults[0].For = 20 * time.Millisecond }, v, v, e, h,
+			"kill faults seen in effect for 0.004 s, at least 0.010 s wanted"},
+		{"kind not known to have lasted", func(in *Input) { in.Faults.Events[1].Status = history.FaultSkipped }, v, v, e, h,
+			"kill faults seen in effect for 0.000 s, at least 0.002 s wanted"},
 		{"kind not seen", func(in *Input) { in.Facts.WantedKinds = append(in.Facts.WantedKinds, "partition") },
 			v, v, e, h, "partition faults seen to take effect: 0, at least 1 wanted"},
 		{"no cas", func(in *Input) { in.Facts.Funcs = append(in.Facts.Funcs, history.CAS) },
@@ -114,7 +157,7 @@ func TestAxes(t *testing.T) {
 		{"nothing demanded", func(in *Input) {
 			in.Facts.Funcs = history.Funcs
 			in.Facts.WantedKinds = []string{"clock"}
-			in.Thresholds = Thresholds{-1, -1, -1, -1}
+			in.Thresholds = Thresholds{-1, -1, -1, -1, -1, -1}
 		}, v, v, s, h, ""},
 		{"not recovered", func(in *Input) {
 			in.Facts.Recovery.Recovered = false
@@ -131,6 +174,9 @@ func TestAxes(t *testing.T) {
 			in.Facts.Observations = false
 		},
 			v, x, s, h, "nothing was read from n4"},
+		{"node without an update after the heal", func(in *Input) {
+			in.History.Events = append(in.History.Events, recovery(in, history.OK, "n1", history.Fail, "n2")...)
+		}, v, x, s, h, "none of 1 update to n2 after everything was healed was answered ok (because)"},
 		{"interrupted", func(in *Input) { in.Facts.Interrupted = true }, v, v, s, i, "interrupted by a signal"},
 		{"interrupted before collecting", func(in *Input) { in.Facts.Interrupted = true; in.Facts.Collected = false },
 			v, v, s, i, "were not collected"},
@@ -339,29 +385,76 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
+// recovery are updates after the heal, by outcome and node.
+func recovery(in *Input, what ...any) []history.Event {
+	last := in.History.Events[len(in.History.Events)-1]
+	var out []history.Event
+	for i := 0; i < len(what); i += 2 {
+		e := history.Event{Seq: last.Seq + int64(i) + 1, Time: last.Time + time.Duration(i+1), Type: history.Invoke,
+			Process: 900 + i, Node: what[i+1].(string), Phase: history.PhaseRecovery,
+			Op: history.Op{Func: history.Write, Key: "z", Value: int64(i)}}
+		ret := e
+		ret.Seq, ret.Time, ret.Type = e.Seq+1, e.Time+1, what[i].(history.Type)
+		if ret.Type != history.OK {
+			ret.Reason = "because"
+		}
+		out = append(out, e, ret)
+	}
+	return out
+}
+
 func TestFaultLiveness(t *testing.T) {
-	op := func(call, ret int) history.Operation {
-		return history.Operation{Outcome: ok, Call: time.Duration(call), Return: time.Duration(ret)}
+	op := func(f history.Func, call, ret int) history.Operation {
+		return history.Operation{Op: history.Op{Func: f}, Outcome: ok, Call: time.Duration(call), Return: time.Duration(ret)}
 	}
-	ops := []history.Operation{op(0, 5), op(8, 12), op(13, 14), op(18, 30), op(41, 42), op(55, 60)}
-	windows := []history.FaultWindow{
-		{ID: "f1", Kind: "kill", Played: "n1", Status: history.FaultInstalled, From: 10, To: 40},
-		{ID: "f2", Kind: "kill", Status: history.FaultSkipped, From: 20, To: 20},
-		{ID: "f3", Kind: "pause", Played: "n2", Status: history.FaultInstalled, From: 35, To: 50},
-		{ID: "f4", Kind: "pause", Played: "n3", Status: history.FaultInstalled, From: 61, To: history.Forever},
+	const r, w = history.Read, history.Write
+	ops := []history.Operation{op(r, 0, 5), op(w, 8, 12), op(r, 13, 14), op(w, 18, 30), op(r, 41, 42), op(w, 44, 49),
+		op(w, 55, 60)}
+	step := func(id, kind, node string, s history.FaultStep, status history.FaultStatus, from, to int) history.FaultEvent {
+		return history.FaultEvent{ID: id, Kind: kind, Played: node, Step: s, Status: status, Begin: time.Duration(from),
+			End: time.Duration(to)}
 	}
-	got := fmt.Sprint(faultLiveness(windows, ops, 70))
-	want := fmt.Sprint([]verdict.FaultLiveness{
-		{ID: "f1", Fault: "kill n1", Lasted: 30, OKs: 3, LongestSilence: 16},
-		{ID: "f3", Fault: "pause n2", Lasted: 15, OKs: 1, LongestSilence: 8},
-		{ID: "f4", Fault: "pause n3", Lasted: 9, OKs: 0, LongestSilence: 9},
-	})
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	const a, b = history.FaultApply, history.FaultRevert
+	faults := []history.FaultEvent{
+		step("f1", "kill", "n1", a, history.FaultInstalled, 9, 10),
+		step("f2", "kill", "", a, history.FaultSkipped, 20, 20),
+		step("f3", "pause", "n2", a, history.FaultInstalled, 34, 35),
+		step("f1", "kill", "n1", b, history.FaultReverted, 40, 43),
+		step("f3", "pause", "n2", b, history.FaultReverted, 50, 58),
+		step("f4", "pause", "n3", a, history.FaultInstalled, 60, 61),
 	}
-	// 13…14 and 41…42 lie within faults, and 18…30; 8…12 began before one.
-	if n := underFault(ops, windows); n != 3 {
-		t.Errorf("%d operations under a fault, want 3", n)
+	ns := func(d time.Duration) *time.Duration { return &d }
+	got := faultLiveness(faults, ops, 70)
+	want := []verdict.FaultLiveness{
+		{ID: "f1", Fault: "kill n1", Lasted: 30, OKs: 3, LongestSilence: 16, ReadSilence: 26, UpdateSilence: 18, FirstUpdate: ns(6)},
+		{ID: "f3", Fault: "pause n2", Lasted: 15, OKs: 2, LongestSilence: 7, ReadSilence: 8, UpdateSilence: 14},
+		{ID: "f4", Fault: "pause n3", Lasted: 9, OKs: 0, LongestSilence: 9, ReadSilence: 9, UpdateSilence: 9},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	kinds := byKind(got, history.Windows(faults))
+	wantKinds := []verdict.KindLiveness{
+		{Kind: "kill", Faults: 1, ReadSilence: 26, UpdateSilence: 18, FirstUpdate: ns(6)},
+		{Kind: "pause", Faults: 2, ReadSilence: 9, UpdateSilence: 14},
+	}
+	if d := cmp.Diff(wantKinds, kinds); d != "" {
+		t.Errorf("by kind (-want +got):\n%s", d)
+	}
+	// 13…14, 18…30, 41…42 and 44…49 lie within faults; 8…12 began before one.
+	if n := underFault(ops, history.Windows(faults)); n != 4 {
+		t.Errorf("%d operations under a fault, want 4", n)
+	}
+	// f1 and f3 overlap, but are of two kinds; f4 was never seen to end.
+	for kind, want := range map[string]time.Duration{"kill": 30, "pause": 15, "partition": 0} {
+		if got := inEffect(kind, history.Windows(faults)); got != want {
+			t.Errorf("%s in effect for %d, want %d", kind, got, want)
+		}
+	}
+	faults = append(faults, step("f5", "pause", "n1", a, history.FaultInstalled, 38, 40),
+		step("f5", "pause", "n1", b, history.FaultReverted, 55, 56))
+	if got := inEffect("pause", history.Windows(faults)); got != 20 {
+		t.Errorf("two that overlap in effect for %d, want 20", got)
 	}
 }
 

@@ -18,14 +18,23 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 		Faults:     countFaults(in.Faults.Events, in.Facts.WantedKinds),
 		UnderFault: underFault(ops, history.Windows(in.Faults.Events)),
 	}
-	for _, n := range in.Nodes {
-		for _, o := range n.Log.Observations {
-			if o.Kind == history.ObservedElected {
-				c.Leaders++
-			}
-		}
+	countEvents(in.Nodes, &c)
+	if len(in.Nodes) > 0 {
+		c.DeposedReads = deposedReads(in.Nodes, ops, in.Facts.Reads)
 	}
-	c.Reasons = vacuous(c, in.Facts, in.Thresholds.withDefaults(in.Facts.TimeLimit))
+	why := partial(in)
+	if why == "" && in.FaultsErr != nil {
+		why = "the fault log cannot be read"
+	}
+	if why != "" {
+		c.Status, c.Reasons = verdict.None, []string{"not judged: " + why}
+		return c
+	}
+	thresholds := in.Thresholds
+	if in.Facts.Imported && thresholds.FinalReads == 0 {
+		thresholds.FinalReads = -1 // other tools have no such phase, or do not say where it begins
+	}
+	c.Reasons = vacuous(c, in.Facts, thresholds.withDefaults(in.Facts))
 	if len(c.Reasons) > 0 {
 		c.Status = verdict.Vacuous
 	}
@@ -59,10 +68,20 @@ func vacuous(c verdict.Coverage, facts Facts, t Thresholds) []string {
 	for _, f := range c.Faults {
 		if f.Wanted {
 			lack(f.Installed, t.InstalledPerKind, fmt.Sprintf("%s faults seen to take effect", f.Kind))
+			if want := demanded(f.Kind, facts, t); f.Installed > 0 && f.InEffect < want {
+				out = append(out, fmt.Sprintf("%s faults seen in effect for %s, at least %s wanted", f.Kind,
+					seconds(f.InEffect), seconds(want)))
+			}
 		}
 	}
 	if len(facts.WantedKinds) > 0 {
 		lack(c.UnderFault, t.UnderFault, "operations answered ok while a fault was in effect")
+	}
+	if c.DeposedReads != nil {
+		lack(c.DeposedReads.Attempted, t.DeposedReads, "reads attempted at deposed leaders")
+	} else if t.DeposedReads > 0 {
+		out = append(out, "reads attempted at deposed leaders: not known, as the nodes' clocks cannot be compared with the "+
+			"harness's")
 	}
 	final := 0
 	for _, o := range c.Operations {
@@ -138,15 +157,51 @@ func countFaults(events []history.FaultEvent, wanted []string) []verdict.FaultCo
 		}
 	}
 	slices.SortFunc(out[asked:], func(a, b verdict.FaultCount) int { return cmp.Compare(a.Kind, b.Kind) })
+	windows := history.Windows(events)
+	for i := range out {
+		out[i].InEffect = inEffect(out[i].Kind, windows)
+	}
 	return out
 }
 
-// underFault counts the operations that were invoked and answered ok while at least one fault was in effect all along.
-func underFault(ops []history.Operation, windows []history.FaultWindow) int {
-	type span struct{ from, to time.Duration }
+// demanded is for how long faults of a kind must have been in effect.
+func demanded(kind string, facts Facts, t Thresholds) time.Duration {
+	if facts.Plan == nil {
+		return t.InEffectPerKind
+	}
+	var planned time.Duration
+	for _, f := range facts.Plan.Faults {
+		switch {
+		case f.Kind != kind:
+		case f.For > 0:
+			planned += f.For
+		default:
+			planned += max(0, facts.TimeLimit-f.At)
+		}
+	}
+	return min(t.InEffectPerKind, planned/2)
+}
+
+// inEffect is for how long at least one fault of the kind was in effect. Only those count that were found in effect
+// when they were to be reverted: of the others it is not known how long they lasted.
+func inEffect(kind string, windows []history.FaultWindow) time.Duration {
+	var sum time.Duration
+	for _, s := range union(windows, func(w history.FaultWindow) bool {
+		return w.Kind == kind && w.RevertStatus == history.FaultReverted
+	}) {
+		sum += s.to - s.from
+	}
+	return sum
+}
+
+// span is a length of time.
+type span struct{ from, to time.Duration }
+
+// union is when at least one of the faults that count was in effect: spans that do not touch, in order.
+func union(windows []history.FaultWindow, counts func(history.FaultWindow) bool) []span {
 	var spans []span
 	for _, w := range windows {
-		if w.Status == history.FaultInstalled {
+		if w.Status == history.FaultInstalled && counts(w) {
 			spans = append(spans, span{w.From, w.To})
 		}
 	}
@@ -159,6 +214,12 @@ func underFault(ops []history.Operation, windows []history.FaultWindow) int {
 			merged = append(merged, s)
 		}
 	}
+	return merged
+}
+
+// underFault counts the operations that were invoked and answered ok while at least one fault was in effect all along.
+func underFault(ops []history.Operation, windows []history.FaultWindow) int {
+	merged := union(windows, func(history.FaultWindow) bool { return true })
 	n := 0
 	for _, op := range ops {
 		// The last span that begins no later than the call.

@@ -51,8 +51,19 @@ func draw(model porcupine.Model, ops []history.Operation, e *Explanation, window
 	if err := porcupine.Visualize(pictureModel(model, e), info, &buf); err != nil {
 		return nil
 	}
-	return buf.Bytes()
+	return bytes.Replace(buf.Bytes(), []byte("</body>"), []byte(toTheError+"</body>"), 1)
 }
+
+// toTheError opens a picture at the operation that cannot be explained rather than at the first one.
+const toTheError = `<script>
+for (const text of document.querySelectorAll('#canvas text')) {
+  if (text.textContent.startsWith('✗')) {
+    text.scrollIntoView({inline: 'center', block: 'center'})
+    break
+  }
+}
+</script>
+`
 
 // lately are the operations of a key decided by order that can matter for a picture: those on the values of the core,
 // and on the latest values before the violation. All others every legal order could spare.

@@ -1,7 +1,10 @@
 package checker
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -14,19 +17,7 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 	for _, e := range in.Facts.HarnessErrors {
 		fail("%s", e)
 	}
-	switch {
-	case in.HistoryErr != nil:
-		fail("the history cannot be read: %v", in.HistoryErr)
-	case in.History.Truncated:
-		fail("the history ends in the middle of a line")
-	case !in.History.Complete:
-		fail("the history has no end: the harness was stopped before it could write it")
-	}
-	if in.FaultsErr != nil {
-		fail("the fault log cannot be read: %v", in.FaultsErr)
-	} else if in.Faults.Truncated {
-		fail("the fault log ends in the middle of a line")
-	}
+	h.Reasons = append(h.Reasons, brokenRecords(in)...)
 	for _, e := range in.Faults.Events {
 		if e.Status == history.FaultFailed {
 			fail("fault %s (%s %s) could not be proven at %s of its %s: %s",
@@ -34,11 +25,14 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 				orElse(e.Error, "no reason was given"))
 		}
 	}
-	for _, w := range history.Windows(in.Faults.Events) {
-		if w.Status == history.FaultInstalled && w.RevertStatus == "" {
-			fail("fault %s (%s %s) was never reverted", w.ID, w.Kind, orElse(w.Played, w.Detail))
+	if in.FaultsErr == nil && len(in.Prefix) == 0 && !in.Facts.Imported {
+		for _, w := range history.Windows(in.Faults.Events) {
+			if w.Status == history.FaultInstalled && w.RevertStatus == "" {
+				fail("fault %s (%s %s) was never reverted", w.ID, w.Kind, orElse(w.Played, w.Detail))
+			}
 		}
 	}
+	h.Reasons = append(h.Reasons, unplayed(in)...)
 	if in.Facts.UniqueValues {
 		if err := history.UniqueValues(ops); err != nil {
 			fail("the workload promised unique values, but %v", err)
@@ -56,13 +50,101 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 	if in.Facts.Interrupted {
 		h.Reasons = append(h.Reasons, "the run was interrupted by a signal")
 	}
-	if !in.Facts.Collected && (len(ops) > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
+	lost := !in.Facts.Collected && !in.Facts.Imported
+	if lost && (len(ops) > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
 		h.Reasons = append(h.Reasons, "logs and data of the nodes were not collected")
 		if h.Status == verdict.Healthy {
 			h.Status = verdict.Failed
 		}
 	}
 	return h
+}
+
+// brokenRecords says what is wrong with the history and the fault log as files.
+func brokenRecords(in Input) []string {
+	var out []string
+	broken := func(what, file string, err error, truncated, complete bool) {
+		switch {
+		case err != nil && file == historyFile: // what can be done about it stands under safety
+			out = append(out, fmt.Sprintf("%s cannot be read: %v", what, err))
+		case err != nil:
+			out = append(out, unread(what, err))
+		case slices.ContainsFunc(in.Prefix, func(d *history.Damage) bool { return d.File == file }):
+		case truncated:
+			out = append(out, what+" ends in the middle of a line")
+		case !complete:
+			out = append(out, what+" has no end: the harness was stopped before it could write it")
+		}
+	}
+	for _, d := range in.Prefix {
+		out = append(out, fmt.Sprintf("line %d of %s is damaged (%v): nothing from there on was judged",
+			d.Line, d.File, d.Err))
+	}
+	broken("the history", historyFile, in.HistoryErr, in.History.Truncated, in.History.Complete)
+	broken("the fault log", faultsFile, in.FaultsErr, in.Faults.Truncated, in.Faults.Complete)
+	return out
+}
+
+// Names of the files whose damage [Input].Prefix tells of.
+const (
+	historyFile = "history.jsonl"
+	faultsFile  = "faults.jsonl"
+)
+
+// unread says why a file cannot be read, and where it is damaged, what can be done about it.
+func unread(what string, err error) string {
+	damage := (*history.Damage)(nil)
+	if !errors.As(err, &damage) {
+		return fmt.Sprintf("%s cannot be read: %v", what, err)
+	}
+	before := fmt.Sprintf("the %d lines before it are whole", damage.Line-1)
+	switch damage.Line {
+	case 1:
+		before = "nothing stands before it"
+	case 2:
+		before = "the line before it is whole"
+	}
+	return fmt.Sprintf("line %d of %s is damaged (%v), and %s: put an undamaged copy of the file back, or have what "+
+		"stands before that line judged alone with elenchus check --prefix", damage.Line, damage.File, damage.Err, before)
+}
+
+// unplayed compares the faults that were planned with those on record: a nemesis that died, or forgot one, must not
+// look like one that had nothing to do.
+func unplayed(in Input) []string {
+	if in.Facts.PlanErr != nil {
+		return []string{fmt.Sprintf("the planned schedule cannot be read: %v", in.Facts.PlanErr)}
+	}
+	if in.Facts.Plan == nil || !in.Faults.Complete {
+		return nil // a log that is cut has been blamed, and misses what it misses
+	}
+	var out []string
+	kinds := make(map[string]string)
+	for _, e := range in.Faults.Events {
+		kinds[e.ID] = e.Kind
+	}
+	for _, f := range in.Facts.Plan.Faults {
+		kind, seen := kinds[f.ID]
+		delete(kinds, f.ID)
+		switch {
+		case !seen && f.At <= in.Facts.Plan.Until:
+			out = append(out, fmt.Sprintf("fault %s (%s) was planned for %s, and nothing is on record of it", f.ID, f.Kind,
+				seconds(f.At)))
+		case seen && kind != f.Kind:
+			out = append(out, fmt.Sprintf("fault %s was planned as a %s, and is on record as a %s", f.ID, f.Kind, kind))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(kinds)) {
+		out = append(out, fmt.Sprintf("fault %s (%s) is on record, and was not planned", id, kinds[id]))
+	}
+	return shortened(out)
+}
+
+// shortened keeps a list of the same complaint from drowning the others.
+func shortened(list []string) []string {
+	if more := len(list) - detailsMax; more > 1 {
+		list = append(list[:detailsMax:detailsMax], fmt.Sprintf("and %d more like this", more))
+	}
+	return list
 }
 
 // unobserved says of each node whose observations are missing or damaged what is wrong with them.

@@ -1,6 +1,8 @@
 package checker
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -16,6 +18,10 @@ type Input struct {
 	Nodes      []NodeObservations
 	Facts      Facts
 
+	// Prefix says which files are damaged when only what stands before the damage is to be judged. A history or fault log
+	// is then no error, but its beginning.
+	Prefix []*history.Damage
+
 	// Linearizability is what [RunWorker] or [Linearize] decided on the keys of History.
 	Linearizability Linearizability
 
@@ -27,6 +33,9 @@ type NodeObservations struct {
 	Node string
 	Log  history.ObservationLog
 	Err  error // why it could not be read, if it could not
+
+	// When is the time of each observation since the run began; nil when nobody can know it.
+	When []time.Duration
 }
 
 // Facts are the things a verdict depends on that the harness knows and the history does not say.
@@ -36,19 +45,38 @@ type Facts struct {
 	WantedKinds []string       // kinds of faults that were asked for
 	TimeLimit   time.Duration  // of the workload
 
-	UniqueValues bool // the workload promises that no value is written twice to a key
-	Observations bool // the system writes observations: a node without any is a failure to collect
+	Reads        string // how the system answers reads, "lease" for one; empty when nothing is known of it
+	UniqueValues bool   // the workload promises that no value is written twice to a key
+	Observations bool   // the system writes observations: a node without any is a failure to collect
 
 	Recovery Recovery
 
+	Plan    *Plan // nil: what was planned is not known, and not compared with what was done
+	PlanErr error // why the schedule could not be read, if it could not
+
+	Imported      bool     // another tool has recorded the history, and nothing else of the run is known
 	Collected     bool     // final reads were done, and logs fetched from every node
 	Interrupted   bool     // ended early by a signal
 	HarnessErrors []string // what else went wrong that is not the system's doing
 }
 
+// Plan is which faults were to be played, and for how long they could be.
+type Plan struct {
+	Faults []PlannedFault
+	// Until is when the player stopped, since the run began: every fault with a time up to that has an event.
+	Until time.Duration
+}
+
+// PlannedFault is one fault of a schedule.
+type PlannedFault struct {
+	ID, Kind string
+	At, For  time.Duration // For is 0 when it lasts until everything is healed
+}
+
 // Recovery is what came of the wait after the last heal.
 type Recovery struct {
 	Attempted bool
+	HealedAt  time.Duration // when everything was healed, since the run began
 	Recovered bool
 	Took      time.Duration // until every node answered
 	Deadline  time.Duration // how long the system was given
@@ -63,14 +91,22 @@ type Thresholds struct {
 	OKPerFunc int
 	// InstalledPerKind is how many faults of each wanted kind must have been seen to take effect (default 1).
 	InstalledPerKind int
+	// InEffectPerKind is for how long faults of each wanted kind must have been in effect (default a thirtieth of the time
+	// limit and at most a second, or half of what was planned if that is less).
+	InEffectPerKind time.Duration
 	// UnderFault is how many operations must have been invoked and answered ok while a fault was in effect, if any was
 	// wanted (default 20, or one for each second of the time limit if that is less than 20 s).
 	UnderFault int
 	// FinalReads is how many final reads must be ok (default 1), so that losses can show at all.
 	FinalReads int
+	// DeposedReads is how many reads must have been attempted at deposed leaders (default 1 when reads are under leases,
+	// and both clock faults and faults that can depose a leader who lives on, pauses or partitions, were wanted; else
+	// none). Without any, nobody tried whether leases hold when clocks do not.
+	DeposedReads int
 }
 
-func (t Thresholds) withDefaults(limit time.Duration) Thresholds {
+func (t Thresholds) withDefaults(facts Facts) Thresholds {
+	limit := facts.TimeLimit
 	def := func(v *int, d int) { *v = max(0, orElse(*v, d)) }
 	def(&t.OKPerFunc, 1)
 	def(&t.InstalledPerKind, 1)
@@ -80,7 +116,30 @@ func (t Thresholds) withDefaults(limit time.Duration) Thresholds {
 	}
 	def(&t.UnderFault, underFault)
 	def(&t.FinalReads, 1)
+	deposed := 0
+	if facts.attacksLeases() {
+		deposed = 1
+	}
+	def(&t.DeposedReads, deposed)
+	t.InEffectPerKind = max(0, orElse(t.InEffectPerKind, min(limit/30, time.Second)))
 	return t
+}
+
+// attacksLeases reports whether the run was meant to find out whether leases hold.
+func (f Facts) attacksLeases() bool {
+	wanted := func(kind string) bool { return slices.Contains(f.WantedKinds, kind) }
+	return f.Reads == "lease" && wanted("clock") && (wanted("partition") || wanted("pause"))
+}
+
+// partial says why a run cannot be judged by what it did: there is no history to go by, or only its beginning.
+func partial(in Input) string {
+	switch {
+	case in.HistoryErr != nil:
+		return "the history cannot be read"
+	case len(in.Prefix) > 0:
+		return fmt.Sprintf("of %s only the lines before line %d are looked at", in.Prefix[0].File, in.Prefix[0].Line)
+	}
+	return ""
 }
 
 // orElse is v, or d when v is zero.

@@ -19,7 +19,12 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s"
 }
 
-func who(op history.Operation) string { return fmt.Sprintf("process %d at %s", op.Process, op.Node) }
+func who(op history.Operation) string {
+	if op.Node == history.NodeUnknown {
+		return fmt.Sprintf("process %d", op.Process)
+	}
+	return fmt.Sprintf("process %d at %s", op.Process, op.Node)
+}
 
 func when(op history.Operation) string {
 	if !op.Completed() {
@@ -60,6 +65,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	}
 	byID := operationsOf(k, e)
 	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
+	f.Operations = withLast(e)
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
 		head := fmt.Sprintf("These %d operations alone have no legal order:", len(e.Core))
 		if len(e.Core) == 1 {
@@ -90,6 +96,12 @@ func operationsOf(k KeyHistory, e *Explanation) map[int]history.Operation {
 		}
 	}
 	return out
+}
+
+// withLast is the core, with the operation that completed the violation as its last.
+func withLast(e *Explanation) []int {
+	ids := slices.DeleteFunc(slices.Clone(e.Core), func(id int) bool { return id == e.Last })
+	return append(ids, e.Last)
 }
 
 // detailsMax bounds the lines of a finding.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -9,20 +11,31 @@ import (
 	"elenchus/checker"
 	"elenchus/harness/run"
 	"elenchus/results"
+	"elenchus/results/foreign"
 	"elenchus/workloads"
 )
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "check",
-		Usage:     "judge a run again, from its files alone",
-		ArgsUsage: "[RUN]",
+		Usage:     "judge a run again, from its files alone, or the history of another tool",
+		ArgsUsage: "[RUN|FILE]",
 		Description: "RUN is a run directory, the name of one, or latest (the default). The verdict and the exit code are\n" +
-			"those of the run; the report is written anew.",
+			"those of the run; the report is written anew. Nothing is judged from a history with a damaged line unless\n" +
+			"--prefix is given, and of its verdict the name says that it is one of a part.\n\n" +
+			"FILE is a history alone: of Jepsen or Knossos (EDN), of Porcupine's tests, or a history.jsonl. It becomes a\n" +
+			"run, which is kept like any other. Nothing is demanded of it beyond its operations.",
 		Flags: withEnv([]cli.Flag{
 			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 				Usage: "the linearizability check may take `TIME`"},
-			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+				Usage: "the linearizability check may use `MIB` of memory"},
+			&cli.BoolFlag{Name: "prefix", Category: catChecking,
+				Usage: "of a damaged history or fault log, judge what stands before the damage"},
+			&cli.StringFlag{Name: "format", Category: catChecking,
+				Usage: "a FILE is of `FORMAT` jepsen, porcupine or jsonl, whatever it looks like"},
+			&cli.StringFlag{Name: "keys", Category: catChecking, Value: "auto",
+				Usage: "values of a jepsen FILE are pairs of key and value (pair), are not (none), or may be (auto): `HOW`"},
 			resultsFlag(),
 			jsonFlag(),
 		}),
@@ -42,12 +55,8 @@ func checkAction(c *cli.Context) error {
 	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
 		return usageError("--check-time must be positive, and --check-memory at least 64")
 	}
-	dir, err := results.Open(c.String("results"), c.Args().First())
-	if err != nil {
-		return usageError("%v", err)
-	}
 	ui := run.NewUI(c.App.ErrWriter)
-	v, err := run.Check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
+	dir, err := whatToCheck(c, ui)
 	if err != nil {
 		return err
 	}
@@ -55,5 +64,65 @@ func checkAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	switch manifest.Kind {
+	case results.KindBench:
+		return usageError("%s is a benchmark: there is nothing to judge (%s has its figures)", dir.Name(), benchSummary)
+	case results.KindEnvelope:
+		if c.Bool("prefix") {
+			return usageError("--prefix is for tests: of a sweep, %s has every attack by itself", dir.Name())
+		}
+		return concludeEnvelope(c, dir, ui)
+	}
+	check := run.Check
+	if c.Bool("prefix") {
+		check = run.CheckPrefix
+	}
+	v, err := check(c.Context, dir, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
+	if err != nil {
+		return err
+	}
+	if manifest, err = dir.LoadManifest(); err != nil {
+		return err
+	}
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
+}
+
+// whatToCheck opens the run that is to be judged; a file that is none is made one.
+func whatToCheck(c *cli.Context, ui *run.UI) (results.Run, error) {
+	ref := c.Args().First()
+	if info, err := os.Stat(ref); err == nil && info.Mode().IsRegular() {
+		return importFile(c, ui, ref)
+	}
+	if c.IsSet("format") || c.IsSet("keys") {
+		return results.Run{}, usageError("--format and --keys are for the history of another tool, and %q is no file", ref)
+	}
+	dir, err := results.Open(c.String("results"), ref)
+	if err != nil {
+		return results.Run{}, noRun(c.String("results"), ref, err)
+	}
+	return dir, nil
+}
+
+var keyNames = map[string]foreign.Keys{
+	"auto": foreign.KeysAuto, "none": foreign.KeysNone, "pair": foreign.KeysPair,
+}
+
+func importFile(c *cli.Context, ui *run.UI, file string) (results.Run, error) {
+	keys, known := keyNames[c.String("keys")]
+	if !known {
+		return results.Run{}, usageError("--keys is auto, none or pair, not %q", c.String("keys"))
+	}
+	if format := c.String("format"); format != "" && !slices.Contains(foreign.Formats, format) {
+		return results.Run{}, usageError("--format is one of %s, not %q", strings.Join(foreign.Formats, ", "), format)
+	}
+	if c.Bool("prefix") {
+		return results.Run{}, usageError("--prefix is for runs: a file that is damaged is not imported")
+	}
+	dir, err := run.Import(run.ImportOptions{
+		File: file, Format: c.String("format"), Keys: keys, Results: c.String("results"), Argv: os.Args, Now: time.Now(),
+	}, ui)
+	if err != nil {
+		return results.Run{}, usageError("%v", err)
+	}
+	return dir, nil
 }

@@ -21,7 +21,7 @@ import (
 
 func labCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "lab",
+		Name: "lab", ArgsUsage: "COMMAND",
 		Usage: "bring a lab up, look at it, run commands in it, take it down",
 		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab\n" +
 			"that was brought up stays, and tests use it until it is taken down.",
@@ -37,6 +37,10 @@ func labCommand() *cli.Command {
 				Description: "With a HOST the command runs there, over SSH. Without, it runs in the lab's enclosure, where the\n" +
 					"hosts can be reached; that is for local labs only.",
 				Flags: withEnv(labFlags()), Action: labExec},
+			{Name: "heal", Usage: "undo the faults that a harness left behind, and say what that was",
+				Description: "A test heals the lab before it begins; this does so without a test. Nodes are neither started\n" +
+					"nor ended.",
+				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
 			{Name: "doctor", Usage: "prove, host by host, that everything a test needs works here",
 				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
 					Value: "all", Usage: "prove these `KINDS` of faults"})), Action: labDoctor},
@@ -217,7 +221,7 @@ func labDoctor(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
 	defer cancel()
-	findings, err := run.Doctor(ctx, inv, kinds)
+	findings, err := run.Doctor(ctx, inv, kinds, clockBinary())
 	if err != nil {
 		return err
 	}
@@ -231,5 +235,38 @@ func labDoctor(c *cli.Context) error {
 	if !findings.OK() {
 		return exitError{code: verdict.ExitHarness}
 	}
+	return nil
+}
+
+// labHeal undoes faults and says which.
+func labHeal(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enterLab(c, true)
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	healed, err := run.Heal(c.Context, inv, c.String("results"), clockBinary(), c.Bool("break-lock"))
+	if c.Bool("json") {
+		return errors.Join(err, printJSON(c, healed))
+	}
+	for _, fault := range healed.Outstanding {
+		fmt.Fprintf(c.App.Writer, "outstanding: %s\n", fault)
+	}
+	for _, what := range healed.Done {
+		fmt.Fprintf(c.App.Writer, "%s\n", what)
+	}
+	if err != nil {
+		return err
+	}
+	if len(healed.Outstanding)+len(healed.Done) == 0 {
+		fmt.Fprintf(c.App.Writer, "nothing to heal on the %d hosts of lab %s\n", len(inv.Hosts), inv.Name)
+		return nil
+	}
+	fmt.Fprintf(c.App.Writer, "healed the %d hosts of lab %s\n", len(inv.Hosts), inv.Name)
 	return nil
 }

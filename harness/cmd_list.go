@@ -14,7 +14,7 @@ import (
 
 func listCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "list",
+		Name: "list", ArgsUsage: "WHAT",
 		Usage: "list workloads, nemeses or runs",
 		Subcommands: []*cli.Command{
 			{Name: "workloads", Usage: "what clients can do",
@@ -54,7 +54,17 @@ func listWorkloads(c *cli.Context) error {
 func listNemeses(c *cli.Context) error {
 	kinds := nemesis.Kinds()
 	if c.Bool("json") {
-		return printJSON(c, kinds)
+		type row struct {
+			Name    string   `json:"name"`
+			Summary string   `json:"summary"`
+			Forms   []string `json:"forms"`
+			Needs   []string `json:"needs"`
+		}
+		rows := make([]row, len(kinds))
+		for i, k := range kinds {
+			rows[i] = row{Name: k.Name, Summary: k.Summary, Forms: k.Forms, Needs: k.Needs}
+		}
+		return printJSON(c, rows)
 	}
 	for i, k := range kinds {
 		if i > 0 {

@@ -4,13 +4,16 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/control"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
 	"elenchus/results/report"
@@ -24,7 +27,7 @@ func testCommand() *cli.Command {
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
 			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(append(labFlags(), testFlags()...)),
+		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -48,26 +51,27 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "a client waits `TIME` for an answer"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+			Usage:       "all random choices come from `SEED`; only whom roles in a --schedule mean comes from its own",
+			DefaultText: "drawn, and printed"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "partition,kill,pause",
 			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
-		&cli.StringFlag{Name: "reads", Category: catSystem, Value: "quorum",
-			Usage: "how nodes serve reads: `KIND` is quorum, log, lease (of the leader), or local (knowingly stale)"},
-		&cli.DurationFlag{Name: "election-timeout", Category: catSystem,
-			Usage: "of the nodes (default: their own)", DefaultText: "the node's"},
+		readsFlag(),
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
-			Usage: "a further option for the nodes, such as --node-flag=--window=8 (repeatable)"},
+			Usage: "a further `OPTION` for the nodes, such as --node-flag=--window=8 (repeatable)"},
 		&cli.DurationFlag{Name: "recovery-timeout", Category: catChecking, Value: 30 * time.Second,
 			Usage: "after the last heal every node must answer within `TIME`"},
 		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 			Usage: "the linearizability check may take `TIME`"},
-		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
-		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+			Usage: "the linearizability check may use `MIB` of memory"},
+		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
+			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
+		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
 	}
@@ -83,7 +87,7 @@ func testAction(c *cli.Context) error {
 	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, names)
+		opts, err := testOptions(c, seed, localHosts(names))
 		if err != nil {
 			return err
 		}
@@ -100,7 +104,7 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, names)
+	opts, err := testOptions(c, seed, inv.Hosts)
 	if err != nil {
 		return err
 	}
@@ -127,16 +131,21 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes of these names.
-func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options, error) {
+	names := make([]string, len(hosts))
+	for i, h := range hosts {
+		names[i] = h.Name
+	}
 	opts := run.Options{
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
-		Reads: c.String("reads"), ElectionTimeout: c.Duration("election-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		DeposedReads: c.Int("deposed-reads"),
+		CheckMemory:  int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
+	zeros := leaseOptions(c, &opts)
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
 	}
@@ -159,7 +168,7 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 		}
 		opts.TimeLimit = opts.Schedule.Length
 	}
-	if err := opts.Validate(len(names)); err != nil {
+	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") {
@@ -167,10 +176,14 @@ func testOptions(c *cli.Context, seed uint64, names []string) (run.Options, erro
 			return opts, err
 		}
 	}
-	if _, err := run.Plan(opts, names); err != nil {
+	if err := clockOptions(c, &opts, hosts); err != nil {
+		return opts, err
+	}
+	schedule, err := run.Plan(opts, names)
+	if err != nil {
 		return opts, usageError("%v", err)
 	}
-	return opts, nil
+	return opts, checkShim(c, schedule)
 }
 
 // readSchedule reads a schedule for nodes of these names.
@@ -201,7 +214,7 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(c, schedule)
+		return printJSON(c, scheduleJSON(schedule))
 	}
 	var timeline strings.Builder
 	if err := schedule.Timeline(&timeline, 98); err != nil {
@@ -211,6 +224,34 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
 	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
 	return nil
+}
+
+// plannedJSON is a schedule for scripts.
+type plannedJSON struct {
+	Seed   uint64        `json:"seed,string"`
+	Nodes  []string      `json:"nodes"`
+	Length time.Duration `json:"length_ns"`
+	Faults []faultJSON   `json:"faults"`
+}
+
+// faultJSON is a fault of a schedule for scripts.
+type faultJSON struct {
+	ID     string        `json:"id"`
+	At     time.Duration `json:"at_ns"`
+	For    time.Duration `json:"for_ns,omitempty"` // without it the fault lasts until everything is healed
+	Kind   string        `json:"kind"`
+	Shape  string        `json:"shape,omitempty"`
+	Groups [][]string    `json:"groups,omitempty"`
+	Detail string        `json:"detail,omitempty"` // in the words of the schedule file
+}
+
+func scheduleJSON(s *nemesis.Schedule) plannedJSON {
+	planned := plannedJSON{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length, Faults: []faultJSON{}}
+	for _, f := range s.Faults {
+		planned.Faults = append(planned.Faults, faultJSON{ID: f.ID, At: f.At, For: f.For, Kind: f.Kind, Shape: f.Shape,
+			Groups: f.Groups, Detail: f.Detail()})
+	}
+	return planned
 }
 
 func printJSON(c *cli.Context, v any) error {

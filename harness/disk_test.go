@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"elenchus/results"
 	"elenchus/results/verdict"
 )
 
@@ -65,8 +68,12 @@ exit $code`
 			if code := p.wait(); code != verdict.ExitHarness && code != verdict.ExitUnknown {
 				t.Errorf("exit code %d", code)
 			}
-			p.says("no space left on device")
+			p.says("the disk is full that holds "+r.results, "no space left on device", "--results")
+			if n := strings.Count(p.stderr(), "no space left"); n > 2 { // when it is found, and as the reason for having no verdict
+				t.Errorf("it is told %d times", n)
+			}
 			t.Logf("%s%s", p.stderr(), p.stdout())
+			noHalfVerdict(t, copied, p)
 			if tc.check == nil {
 				return
 			}
@@ -75,5 +82,34 @@ exit $code`
 				t.Errorf("check: exit code %d, want %v", code, tc.check)
 			}
 		})
+	}
+}
+
+// noHalfVerdict checks that every run in a copied directory has a whole verdict or none, and that a verdict that was
+// printed is on disk; a directory that is no run must not be there.
+func noHalfVerdict(t *testing.T, root string, p *program) {
+	t.Helper()
+	entries, err := results.List(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if _, err := e.Run.LoadManifest(); err != nil {
+			t.Errorf("%s is no run: %v", e.Run.Name(), err)
+		}
+		v, err := e.Run.LoadVerdict()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if p.stdout() != "" {
+				t.Errorf("a verdict was printed that is not on disk:\n%s", p.stdout())
+			}
+			if !strings.Contains(p.stderr(), "there is no verdict on run") {
+				t.Error("it does not say that there is no verdict")
+			}
+		case err != nil:
+			t.Errorf("half a verdict: %v", err)
+		case !strings.Contains(p.stdout(), v.Word()):
+			t.Errorf("verdict %s was not printed", v.Word())
+		}
 	}
 }

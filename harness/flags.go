@@ -41,7 +41,7 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 		case *cli.DurationFlag:
 			f.EnvVars = env(f.Name)
 		case *cli.BoolFlag:
-			f.EnvVars = env(f.Name)
+			f.EnvVars, f.DisableDefaultText = env(f.Name), true // it is false, always
 		default:
 			panic(fmt.Sprintf("option of type %T has no environment variable", f))
 		}
@@ -52,6 +52,11 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 // resultsFlag is where runs are kept.
 func resultsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "keep runs in `DIR`"}
+}
+
+// breakLockFlag takes a lab that is in use.
+func breakLockFlag() *cli.BoolFlag {
+	return &cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"}
 }
 
 // jsonFlag asks for output that scripts can read.
@@ -77,4 +82,17 @@ func nodeBinary(option string) (string, error) {
 		return "", usageError("the node program %s is a directory", path)
 	}
 	return path, nil
+}
+
+// clockBinary is the program that reads clocks, which make build puts beside this one; empty when it is not there.
+func clockBinary() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(self), "elenchus-clock")
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return ""
+	}
+	return path
 }

@@ -117,6 +117,7 @@ func TestHostsThatCannotBeUsedAreNamed(t *testing.T) {
 
 func TestAnyHostsWithSSHWillDo(t *testing.T) {
 	t.Parallel()
+	needClocks(t)
 	needRoot(t)
 	r := newRig(t)
 	name := r.labUp(3)
@@ -156,6 +157,6 @@ mkdir -p /etc/sudoers.d && echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d
 	}
 	p.says("VALID")
 	for _, kind := range []string{nemesis.Partition, nemesis.Kill, nemesis.Pause} {
-		p.says("installed " + kind)
+		p.until(`installed f\d+ ` + kind)
 	}
 }

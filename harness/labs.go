@@ -84,6 +84,9 @@ func checkLabFlags(c *cli.Context) error {
 	case c.Int("nodes") < 1 || c.Int("nodes") > local.HostsMax:
 		return usageError("--nodes must be 1 to %d, not %d", local.HostsMax, c.Int("nodes"))
 	}
+	if err := local.ValidateName(c.String("lab-name")); err != nil {
+		return usageError("--lab-name: %v", err)
+	}
 	return nil
 }
 

@@ -79,11 +79,12 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Usage: "cross-examine a replicated register",
 		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts, kills and pauses\n" +
 			"them, records what the clients saw, and says whether a correct register could have behaved so.\n\n" +
+			"Every option can also come from the environment: --time-limit from ELENCHUS_TIME_LIMIT.\n\n" +
 			"Exit codes: 0 all good, 1 violation, 2 could not be decided, 3 vacuous (too little was tested),\n" +
 			"4 the harness failed or was interrupted, 64 wrong usage.",
 		Version:              version(),
 		HideHelpCommand:      true,
-		Suggest:              true,
+		Flags:                []cli.Flag{cli.HelpFlag}, // which cli leaves out where there is a help command
 		EnableBashCompletion: true,
 		Writer:               stdout,
 		ErrWriter:            stderr,
@@ -91,7 +92,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), checkCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+			testCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(),
+			labCommand(), listCommand(), helpCommand(),
 		},
 	}
 	for _, c := range app.Commands {
@@ -112,7 +114,7 @@ func strict(c *cli.Command) {
 	if c.Action == nil {
 		c.Action = func(ctx *cli.Context) error {
 			if name := ctx.Args().First(); name != "" {
-				return usageError("unknown command %q (see %s --help)", name, ctx.Command.HelpName)
+				return unknownCommand(ctx.Command.HelpName, name, c.Subcommands)
 			}
 			return cli.ShowSubcommandHelp(ctx)
 		}
@@ -136,16 +138,16 @@ func strict(c *cli.Command) {
 }
 
 func onUsageError(ctx *cli.Context, err error, _ bool) error {
-	name := "elenchus"
+	name, flags := "elenchus", ctx.App.Flags
 	if ctx.Command != nil && ctx.Command.HelpName != "" {
-		name = ctx.Command.HelpName
+		name, flags = ctx.Command.HelpName, ctx.Command.Flags
 	}
-	return usageError("%v (see %s --help)", err, name)
+	return explained(err, flags, name)
 }
 
 func rootAction(ctx *cli.Context) error {
 	if name := ctx.Args().First(); name != "" {
-		return usageError("unknown command %q (see elenchus --help)", name)
+		return unknownCommand(ctx.App.Name, name, ctx.App.Commands)
 	}
 	return cli.ShowAppHelp(ctx)
 }

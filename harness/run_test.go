@@ -9,6 +9,8 @@ import (
 
 	"elenchus/nemesis"
 	"elenchus/results"
+	"elenchus/results/clocks"
+	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
 
@@ -49,6 +51,7 @@ func TestCorrectSystemIsValidUnderEveryFault(t *testing.T) {
 				}
 			}
 			filesAreThere(t, dir, m)
+			clocksAreMeasured(t, dir, m)
 			r.checkAgrees(v)
 			r.checkAgrees(v)
 			r.playedCanBePlayed(dir)
@@ -65,6 +68,7 @@ func filesAreThere(t *testing.T, dir results.Run, m *results.Manifest) {
 	}
 	files := []string{
 		results.ReportFile, results.VerdictFile, results.ManifestFile, results.HistoryFile, results.FaultsFile,
+		results.ClocksFile,
 		results.SchedulePlannedFile, results.SchedulePlayedFile, results.HarnessLogFile,
 	}
 	for _, file := range files {
@@ -80,6 +84,28 @@ func filesAreThere(t *testing.T, dir results.Run, m *results.Manifest) {
 	for _, file := range files {
 		if info, err := os.Stat(dir.Path(file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s is missing or empty: %v", file, err)
+		}
+	}
+}
+
+// clocksAreMeasured wants samples of every host's clocks, or to be told why there are none.
+func clocksAreMeasured(t *testing.T, dir results.Run, m *results.Manifest) {
+	t.Helper()
+	log, err := history.ReadClocks(dir.Clocks())
+	if err != nil || log.Truncated {
+		t.Errorf("clocks: truncated %v, %v", log.Truncated, err)
+	}
+	if m.Files[results.ClocksFile] == "" {
+		t.Error("the measurements of the clocks are no evidence")
+	}
+	tracks := clocks.Tracks(log.Lines)
+	for _, h := range m.Hosts {
+		track := clocks.Find(tracks, h.Name)
+		if len(track.Points) < 20 && track.Missing == "" {
+			t.Errorf("%s: %d samples, gaps %v", h.Name, len(track.Points), track.Gaps)
+		}
+		if track.Moved() {
+			t.Errorf("%s: a clock went astray", h.Name)
 		}
 	}
 }
@@ -149,4 +175,27 @@ func TestTwoLabsAtOnceDoNotDisturbEachOther(t *testing.T) {
 			t.Errorf("installed: %v", installed)
 		}
 	}
+}
+
+func TestFaultsThatSomebodyEndsAreNoticed(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := newRig(t)
+	name := r.labUp(3)
+	schedule := r.schedule(3, "8s", "at 200ms for 7s partition isolate n1", "at 400ms for 7s pause n3")
+	p := r.start("test", "--lab-name", name, "--nodes", "3", "--schedule", schedule)
+	p.until("installed f1 partition")
+	p.until("installed f2 pause")
+	r.on(name, "n2", "iptables", "-w", "-F", "ELENCHUS-f1")
+	r.on(name, "n3", "sh", "-c", "read -r pid rest </run/elenchus/node.pid; kill -CONT $pid")
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("HARNESS FAILED", "failed    f1 partition isolate n1, revert: did not last: n2 has no rule for packets from n1",
+		"failed    f2 pause n3, revert: did not last: n3: ")
+	_, _, v := r.outcome()
+	if v.Harness.Status != verdict.Failed || len(v.Harness.Reasons) != 2 {
+		t.Errorf("harness: %+v", v.Harness)
+	}
+	r.checkAgrees(v)
 }

@@ -31,7 +31,7 @@ func TestSignalEndsARunInOrder(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			p := r.start("test", "--nodes", "3", "--schedule", r.lasting())
-			p.until("installed pause")
+			p.until("installed f2 pause")
 			r.seesLab(3)
 			p.signal(tc.sig, tc.group)
 			if tc.sig == syscall.SIGHUP {
@@ -113,7 +113,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	p := r.start("test", "--nodes", "3", "--schedule", r.lasting())
-	p.until("installed pause")
+	p.until("installed f2 pause")
 	r.seesLab(3)
 	r.freeze()
 	p.signal(syscall.SIGINT, true)
@@ -140,8 +140,8 @@ func TestKilledHarnessLeavesNothingAndIsNeverValid(t *testing.T) {
 		want   int // of check
 	}{
 		{"outer, during setup", "connected to 3 hosts", false, verdict.ExitHarness},
-		{"outer, during the run", "installed pause", false, verdict.ExitUnknown},
-		{"inner, during the run", "installed pause", true, verdict.ExitUnknown},
+		{"outer, during the run", "installed f2 pause", false, verdict.ExitUnknown},
+		{"inner, during the run", "installed f2 pause", true, verdict.ExitUnknown},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -179,11 +179,17 @@ func TestKilledHarnessIsHealedByTheNextRun(t *testing.T) {
 	r := newRig(t)
 	name := r.labUp(3)
 	first := r.start("test", "--lab-name", name, "--schedule", r.lasting())
-	first.until("installed pause")
+	first.until("installed f2 pause")
 
 	// Meanwhile nobody else may test there, and whoever tries learns why.
 	other := r.exits(verdict.ExitHarness, "test", "--lab-name", name, "--nodes", "3", "--time-limit", "2s")
 	other.says("lab "+name+" is in use by", "process "+itoa(first.cmd.Process.Pid))
+	runs, err := results.List(r.results)
+	if latest, _ := results.Open(r.results, results.Latest); err != nil || len(runs) != 1 ||
+		latest.Name() != runs[0].Run.Name() {
+		t.Errorf("whoever was turned away left something: %v, %v; the latest is %s", runs, err, latest.Name())
+	}
+	r.exits(verdict.ExitHarness, "lab", "heal", "--lab-name", name).says("is in use by")
 	down := r.exits(verdict.ExitHarness, "lab", "down", "--lab-name", name)
 	down.says("in use by", "--force")
 	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("in use by", "process "+itoa(first.cmd.Process.Pid))
@@ -207,12 +213,38 @@ func TestKilledHarnessIsHealedByTheNextRun(t *testing.T) {
 	}
 }
 
+func TestKilledHarnessIsHealedByCommand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	r.exits(verdict.ExitValid, "lab", "heal", "--lab-name", name).says("nothing to heal on the 3 hosts")
+	p := r.start("test", "--lab-name", name, "--schedule", r.lasting())
+	p.until("installed f2 pause")
+	if err := syscall.Kill(r.inner().pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.wait()
+	const state = `read -r pid rest </run/elenchus/node.pid; cat /proc/$pid/stat`
+	if stat := r.on(name, "n3", "sh", "-c", state); !contains(stat, ") T ") {
+		t.Errorf("the node of n3 should be paused: %s", stat)
+	}
+	r.exits(verdict.ExitValid, "lab", "heal", "--lab-name", name).says("outstanding: f1 partition one-way n1 -> n2",
+		"outstanding: f2 pause n3", "n2: removed iptables ELENCHUS-f1", "n3: resumed process", "healed the 3 hosts")
+	if rules := r.on(name, "n2", "iptables", "-S"); contains(rules, "ELENCHUS") {
+		t.Errorf("rules are left:\n%s", rules)
+	}
+	if stat := r.on(name, "n3", "sh", "-c", state); contains(stat, ") T ") {
+		t.Errorf("the node of n3 is still paused: %s", stat)
+	}
+	r.exits(verdict.ExitValid, "lab", "heal", "--json", "--lab-name", name).says(`"outstanding": []`, `"done": []`)
+}
+
 func TestLabOutlivesAKilledProgram(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	name := r.labUp(3)
 	p := r.start("test", "--lab-name", name, "--schedule", r.lasting())
-	p.until("installed pause")
+	p.until("installed f2 pause")
 	inner := r.inner().pid
 	p.signal(syscall.SIGKILL, false)
 	p.wait()

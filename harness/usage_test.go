@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"elenchus/harness/lab/local"
 )
 
 // call runs "elenchus args…" with nothing of a lab, and returns its exit code and what it printed.
@@ -38,29 +42,54 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	empty := file("empty", "")
 	badLab := file("lab.toml", "name = \"x\"\n[[host]]\nnam = \"n1\"\n")
 
+	runs := filepath.Join(dir, "runs")
+	for _, name := range []string{"17.138Z-register-seed7", "18.138Z-register-seed7", "19.138Z-append-seed8"} {
+		if err := os.MkdirAll(filepath.Join(runs, "20261121T0451"+name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	tests := []struct {
 		name string
 		env  []string
 		args []string
 		want []string
 	}{
-		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset"`}},
-		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp"`}},
-		{"unknown option", nil, []string{"test", "--time-limits", "5s"}, []string{"time-limits", "elenchus test --help"}},
+		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset": did you mean elenchus test?`}},
+		{"command that is like no other", nil, []string{"frobnicate"},
+			[]string{`unknown command "frobnicate": elenchus has test, check, export, bench, envelope, lab, list, help (see elenchus --help)`}},
+		{"help for an unknown command", nil, []string{"help", "chekc"}, []string{"did you mean elenchus check?"}},
+		{"help for an unknown subcommand", nil, []string{"help", "lab", "dwon"}, []string{"did you mean elenchus lab down?"}},
+		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp": did you mean elenchus lab up?`}},
+		{"unknown option", nil, []string{"test", "--time-limits", "5s"},
+			[]string{"unknown option --time-limits: did you mean --time-limit? (see elenchus test --help)"}},
+		{"option like no other", nil, []string{"check", "--frobnicate"}, []string{"unknown option --frobnicate (see elenchus check"}},
 		{"unknown option of a subcommand", nil, []string{"lab", "up", "--x"}, []string{"-x", "elenchus lab up --help"}},
 		{"unknown workload", nil, []string{"test", "--workload", "regster"}, []string{`"regster"`, "register, append"}},
 		{"unknown nemesis", nil, []string{"test", "--nemesis", "kil"}, []string{`"kil"`, `did you mean "kill"`}},
-		{"unknown reads", nil, []string{"test", "--reads", "dirty"}, []string{`"dirty"`, "quorum, log, local"}},
+		{"unknown reads", nil, []string{"test", "--reads", "dirty"}, []string{`"dirty"`, "lease, quorum, log, local"}},
+		{"unknown lease", nil, []string{"test", "--lease", "sundial"}, []string{`"sundial"`, "rate", "wall", "none"}},
+		{"lease reads without a lease", nil, []string{"test", "--lease", "none"}, []string{"reads under a lease need one"}},
+		{"all that is wrong with a lease", nil, []string{"test", "--lease-term", "100ms", "--drift-bound", "-1", "--max-offset", "1s",
+			"--window", "-3", "--election-timeout", "200ms"},
+			[]string{"ends before it is renewed", "drift bound", "maximal offset", "window", "heartbeat"}},
+		{"lease without a term", nil, []string{"test", "--lease-term", "0s", "--window", "0"}, []string{"--lease-term must not be 0", "--window"}},
 		{"unknown lab", nil, []string{"test", "--lab", "cloud"}, []string{`"cloud"`, "local, inventory, vagrant"}},
 		{"all that is wrong", nil, []string{"test", "--workload", "x", "--reads", "y", "--rate", "-1"},
 			[]string{`"x"`, `"y"`, "the rate"}},
 		{"option behind an argument", nil, []string{"check", "latest", "--json"}, []string{"--json", "options go first"}},
 		{"argument where none goes", nil, []string{"test", "now"}, []string{`unexpected argument "now"`}},
 		{"too many arguments", nil, []string{"check", "a", "b"}, []string{`unexpected argument "b"`}},
-		{"value that is none", nil, []string{"test", "--time-limit", "5"}, []string{`"5"`, "time-limit"}},
+		{"value that is none", nil, []string{"test", "--time-limit", "5"},
+			[]string{`--time-limit: "5" is not a length of time such as 500ms`}},
+		{"number that is none", nil, []string{"test", "--nodes", "x"}, []string{`--nodes: "x" is not a number`}},
+		{"option without a value", nil, []string{"test", "--workload"}, []string{"--workload needs a value"}},
+		{"name that no lab can have", nil, []string{"lab", "up", "--lab-name", "Bad Name"}, []string{`"Bad Name"`, "a-z"}},
+		{"directory that is no run", nil, []string{"check", dir}, []string{dir, "no manifest.json in it"}},
+		{"file that is no run", nil, []string{"check", empty}, []string{"empty: there is no history in the file"}},
 		{"too many nodes", nil, []string{"test", "--nodes", "10"}, []string{"1 to 9", "10"}},
 		{"no clients", nil, []string{"test", "--concurrency", "0n"}, []string{"--concurrency", `"0n"`}},
-		{"bad variable", []string{"ELENCHUS_SEED=abc"}, []string{"test", "--dry-run"}, []string{"ELENCHUS_SEED", `"abc"`}},
+		{"bad variable", []string{"ELENCHUS_SEED=abc"}, []string{"test", "--dry-run"},
+			[]string{`ELENCHUS_SEED: "abc" is not a whole number`, "which --seed takes"}},
 		{"bad variable of a file", []string{"ELENCHUS_SCHEDULE=" + filepath.Join(dir, "none")},
 			[]string{"test", "--dry-run"}, []string{"none", "no such file"}},
 		{"misspelt fault", nil, []string{"test", "--nodes", "3", "--schedule", typo},
@@ -76,7 +105,14 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 			[]string{"no.toml", "no such file"}},
 		{"node program that is not there", []string{"ELENCHUS_NODE_BINARY=" + dir + "/no"}, []string{"test"},
 			[]string{dir + "/no", "--node-binary"}},
-		{"run that is not there", nil, []string{"check", "nothing"}, []string{`"nothing"`}},
+		{"run that is not there", nil, []string{"check", "nothing"}, []string{"no run in results/runs yet", "elenchus test", "--results"}},
+		{"run that is misspelt", nil, []string{"check", "--results", runs, "20261121T045117.137Z-register-seed7"},
+			[]string{"there is no run", runs, "did you mean 20261121T045117.138Z-register-seed7?"}},
+		{"part of a run's name", nil, []string{"check", "--results", runs, "seed7"},
+			[]string{"did you mean 20261121T045118.138Z-register-seed7 or 20261121T045117.138Z-register-seed7?"}},
+		{"run unlike any other", nil, []string{"check", "--results", runs, "x"},
+			[]string{"20261121T045119.138Z-append-seed8 and 20261121T045118.138Z-register-seed7"}},
+		{"no latest run", nil, []string{"check", "--results", runs}, []string{"has no latest run; the newest is 20261121T045119"}},
 		{"command that is not there", nil, []string{"lab", "exec", "n1"}, []string{"say what to run"}},
 		{"lab up of somebody else's hosts", nil, []string{"lab", "up", "--lab", "vagrant"}, []string{"vagrant up"}},
 	}
@@ -98,6 +134,71 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// keyPattern is what all keys of our JSON look like.
+var keyPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+func TestJSONForScriptsHasKeysOfOneKind(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"list", "workloads", "--json"}, {"list", "nemeses", "--json"}, {"list", "runs", "--json"},
+		{"lab", "status", "--json"}, {"test", "--dry-run", "--json", "--seed", "7"},
+	} {
+		code, stdout, stderr := call(t, nil, args...)
+		var answer any
+		if err := json.Unmarshal([]byte(stdout), &answer); code != 0 || err != nil || answer == nil {
+			t.Errorf("%v: exit code %d, %v: %s%s", args, code, err, stdout, stderr)
+		}
+		wantKeys(t, strings.Join(args, " "), answer)
+	}
+	wantKeys(t, "state of a lab", jsonOf(t, local.State{Hosts: []local.HostState{{}}, User: "x"}))
+}
+
+func jsonOf(t *testing.T, v any) (answer any) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func wantKeys(t *testing.T, where string, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			wantKeys(t, where, e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if !keyPattern.MatchString(k) {
+				t.Errorf("%s has a key %q", where, k)
+			}
+			wantKeys(t, where+"."+k, e)
+		}
+	}
+}
+
+func TestHelpIsThere(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"elenchus test [command options]":     {"help", "test"},
+		"elenchus lab doctor":                 {"help", "lab", "doctor"},
+		"elenchus [global options] command":   {"help"},
+		"elenchus check [command options]":    {"check", "--help"},
+		"--prefix":                            {"help", "check"},
+		"elenchus list runs [command options": {"list", "runs", "--help"},
+	} {
+		code, stdout, stderr := call(t, nil, args...)
+		if code != 0 || !strings.Contains(stdout, want) || stderr != "" {
+			t.Errorf("%v: exit code %d, %q is not in\n%s%s", args, code, want, stdout, stderr)
+		}
 	}
 }
 

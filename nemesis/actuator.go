@@ -2,11 +2,14 @@ package nemesis
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+
+	"elenchus/nemesis/hostclock"
 )
 
 // actuator is the single things that can be done to a host and seen on it. Faults are put together from these. All of
@@ -26,6 +29,13 @@ type actuator interface {
 	watch(ctx context.Context, host Host, p Process) (sighting, error)
 	signal(ctx context.Context, host Host, p Process, signal string) (bool, error)
 	start(ctx context.Context, host Host) error
+
+	// moveClock and restoreClock do and undo what one fault does to a host's clocks, lookClock looks at them, resetClock
+	// undoes what any fault did. The process whose clocks they should be may be 0 for none.
+	moveClock(ctx context.Context, host Host, fault string, m hostclock.Move, pid int) (hostclock.Report, error)
+	restoreClock(ctx context.Context, host Host, fault string) (hostclock.Report, error)
+	lookClock(ctx context.Context, host Host, pid int) (hostclock.Report, error)
+	resetClock(ctx context.Context, host Host) (hostclock.Report, error)
 
 	// sweep removes all that is ours from the tables of a host and names it; leftovers names what is there.
 	sweep(ctx context.Context, host Host) ([]string, error)
@@ -151,6 +161,51 @@ func (s *shell) start(ctx context.Context, host Host) error {
 		return fmt.Errorf("start the process on %s: %w", host.Name, err)
 	}
 	return nil
+}
+
+func (s *shell) moveClock(ctx context.Context, host Host, fault string, m hostclock.Move, pid int) (
+	hostclock.Report, error) {
+	return s.clock(ctx, host, fmt.Sprintf("apply -fault %s -pid %d %s", fault, pid, moveFlags(m)), "move clocks")
+}
+
+func moveFlags(m hostclock.Move) string {
+	switch {
+	case m.Rate != 0:
+		return "-rate " + m.Rate.String()
+	case m.Step != 0:
+		return "-step " + m.Step.String()
+	default:
+		return "-by " + m.Strobe.String() + " -every " + m.Every.String()
+	}
+}
+
+func (s *shell) restoreClock(ctx context.Context, host Host, fault string) (hostclock.Report, error) {
+	return s.clock(ctx, host, "revert -fault "+fault, "put clocks right")
+}
+
+func (s *shell) lookClock(ctx context.Context, host Host, pid int) (hostclock.Report, error) {
+	return s.clock(ctx, host, fmt.Sprintf("look -pid %d", pid), "look at clocks")
+}
+
+func (s *shell) resetClock(ctx context.Context, host Host) (hostclock.Report, error) {
+	return s.clock(ctx, host, "reset", "put clocks right")
+}
+
+// clock has the helper on a host do something.
+func (s *shell) clock(ctx context.Context, host Host, command, what string) (hostclock.Report, error) {
+	if host.Clock.Way() == "" {
+		return hostclock.Report{}, fmt.Errorf("%s on %s: %w", what, host.Name, errNoClock)
+	}
+	verb, rest, _ := strings.Cut(command, " ")
+	out, err := s.run(ctx, host, fmt.Sprintf("'%s' %s %s %s", host.Clock.Helper, verb, host.Clock.args(), rest), what)
+	if err != nil {
+		return hostclock.Report{}, err
+	}
+	var report hostclock.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		return hostclock.Report{}, fmt.Errorf("%s on %s: the helper says %q: %w", what, host.Name, out, err)
+	}
+	return report, nil
 }
 
 func (s *shell) sweep(ctx context.Context, host Host) ([]string, error) {

@@ -64,11 +64,17 @@ func (f Fault) formProblems() []problem {
 	}
 	name, n := f.Kind, len(f.Groups)
 	fits, want := n == 1, "one group of targets"
-	if f.Kind != Partition {
+	switch {
+	case f.Kind == Clock:
+		name = "clock " + f.Shape
+		if !slices.Contains(moveNames, f.Shape) {
+			return one("shape", "%v", unknownWord("way to move a clock", f.Shape, moveNames))
+		}
+	case f.Kind != Partition:
 		if f.Shape != "" {
 			return one("shape", "%s has no shapes: %q is out of place", f.Kind, f.Shape)
 		}
-	} else {
+	default:
 		name = f.Shape
 		switch f.Shape {
 		case Split:
@@ -116,7 +122,7 @@ func (c *targetCheck) target(g, i int, target string) {
 	switch {
 	case !isRole(target) && !slices.Contains(c.nodes, target):
 		known := append(slices.Clone(c.nodes), roleNames...)
-		if near := nearest(target, known); near != "" {
+		if near := Nearest(target, known); near != "" {
 			c.add(g, i, "unknown node %q (did you mean %q?)", target, near)
 		} else {
 			c.add(g, i, "unknown node %q (there are %s)", target, strings.Join(c.nodes, ", "))

@@ -16,6 +16,17 @@ type Host struct {
 	// PIDFile is where the node's process is recorded: "PID STARTTIME\n", the start time being field 22 of
 	// /proc/PID/stat. A process of that PID with another start time is not the node.
 	PIDFile string
+
+	// Clock is how the host's clocks are moved; the zero value means that they cannot be.
+	Clock HostClock
+}
+
+// HostClock says how the clocks of a host are moved: by a helper on it (package main in elenchus-clock), which has
+// either a control file that the node was started under, or a kernel of the host's own.
+type HostClock struct {
+	Helper  string // the helper's path on the host
+	Control string // the control file; empty if there is none
+	Boot    string // the id of the boot of the host's own kernel, which no other host runs under; empty if it shares it
 }
 
 // Cluster is what faults are done to. The harness implements it; its methods may be called concurrently.
@@ -57,6 +68,9 @@ func checkHosts(hosts []Host) error {
 			add("hosts %s and %s have the same peer address %v", peers[peer], host.Name, peer)
 		default:
 			peers[peer] = host.Name
+		}
+		if strings.ContainsAny(host.Clock.Helper+host.Clock.Control+host.Clock.Boot, "'\n\x00") {
+			add("host %s: the names of the helper for clocks and its file cannot be quoted", host.Name)
 		}
 		if strings.ContainsAny(host.PIDFile, "'\n\x00") {
 			add("host %s: the name of the PID file %q cannot be quoted", host.Name, host.PIDFile)

@@ -88,6 +88,10 @@
 //     start time.
 //   - pause: all threads of the process are in state T. The revert is proven by none being so.
 //
+// An installed fault is looked at once more when its time is over, before it is reverted, by the same signs; what is
+// seen is in the evidence of the revert, after "before:". Had somebody else ended it meanwhile, the revert has failed,
+// with "did not last", even though nothing is left of the fault.
+//
 // No signal is ever sent to a process whose start time differs from the recorded one, and no rule that is not ours is
 // ever touched.
 //

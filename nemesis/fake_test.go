@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"elenchus/nemesis/clockshim"
+	"elenchus/nemesis/hostclock"
 )
 
 // world is a cluster that exists in memory only, and the actuator for it. Everything takes a millisecond of virtual
@@ -27,6 +30,7 @@ type world struct {
 	slow   map[string]time.Duration // "n1 install": how much longer it takes
 	lies   map[string]bool          // "n1 counters": it does as if, but nothing happens
 
+	later func()            // called by tests when a fault has been there for some time
 	touch func(host string) // called before anything is done to a host
 }
 
@@ -37,6 +41,13 @@ type fakeHost struct {
 	process Process // as recorded
 	alive   bool
 	stopped bool
+	clocks  []fakeMove
+}
+
+// fakeMove is one fault's on the clocks of a host.
+type fakeMove struct {
+	fault string
+	hostclock.Move
 }
 
 func newWorld(names ...string) *world {
@@ -44,17 +55,42 @@ func newWorld(names ...string) *world {
 		lies: map[string]bool{}, touch: func(string) {}}
 	for i, name := range names {
 		peer := netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})
-		w.hosts = append(w.hosts, Host{Name: name, Peer: peer, PIDFile: "/pid"})
+		w.hosts = append(w.hosts, Host{Name: name, Peer: peer, PIDFile: "/pid",
+			Clock: HostClock{Helper: "/helper", Control: "/clock"}})
 		w.state[name] = &fakeHost{chains: map[string][]rule{}, met: counters{}}
 		_ = w.start(context.Background(), w.hosts[i])
 	}
 	return w
 }
 
+// setSlow makes something slow while the world goes on.
+func (w *world) setSlow(key string, by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow[key] = by
+}
+
+// lie makes something do nothing from now on.
+func (w *world) lie(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lies[key] = true
+}
+
+// current is the process recorded on a host.
+func (w *world) current(host string) Process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state[host].process
+}
+
 // act is called at the beginning of everything: time passes, and it may fail.
 func (w *world) act(ctx context.Context, host, op string) error {
 	key := host + " " + op
-	if err := sleep(ctx, time.Millisecond+w.slow[key]); err != nil {
+	w.mu.Lock()
+	takes := time.Millisecond + w.slow[key]
+	w.mu.Unlock()
+	if err := sleep(ctx, takes); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -238,6 +274,100 @@ func (w *world) start(ctx context.Context, host Host) error {
 	return nil
 }
 
+// going is what clocks with these moves do in the tenth of a second before something is done, or after it.
+func going(moves []fakeMove, before bool) hostclock.Span {
+	const took = int64(100 * time.Millisecond)
+	rate, wall := clockshim.Nominal, int64(time.Hour)
+	s := hostclock.Span{}
+	for _, m := range moves {
+		wall += int64(m.Step)
+		if m.Rate != 0 {
+			rate = m.Rate
+		}
+		if m.Strobe != 0 {
+			s.High, s.Flips = m.Strobe, 4
+		}
+	}
+	gone := took * int64(rate) / int64(clockshim.Nominal)
+	s.From = clockshim.Moment{Wall: wall, Error: 500}
+	s.To = clockshim.Moment{Mono: gone, Wall: wall + gone, Raw: took, Error: 500}
+	if before {
+		for _, m := range []*clockshim.Moment{&s.From, &s.To} {
+			m.Mono, m.Wall, m.Raw = m.Mono-gone, m.Wall-gone, m.Raw-took
+		}
+	}
+	return s
+}
+
+// clockReport changes the moves of a host and tells of it; a host that lies leaves its clocks as they are.
+func (w *world) clockReport(host Host, pid int, change func([]fakeMove) []fakeMove) hostclock.Report {
+	h := w.state[host.Name]
+	r := hostclock.Report{Way: hostclock.Shim, Before: going(h.clocks, true)}
+	if !w.lies[host.Name+" clock"] {
+		h.clocks = change(slices.Clone(h.clocks))
+	}
+	r.After = going(h.clocks, false)
+	for _, m := range h.clocks {
+		r.Left, r.Off = append(r.Left, m.Move), r.Off+m.Step
+	}
+	if h.alive && h.process.PID == pid {
+		attached := !w.lies[host.Name+" attached"]
+		r.Attached = &attached
+	}
+	if w.lies[host.Name+" fight"] {
+		r.Fight = "somebody else moves the clocks"
+	}
+	return r
+}
+
+func (w *world) moveClock(ctx context.Context, host Host, fault string, m hostclock.Move, pid int) (
+	hostclock.Report, error) {
+	if err := w.act(ctx, host.Name, "moveClock"); err != nil {
+		return hostclock.Report{}, err
+	}
+	w.touch(host.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.Strobe != 0 && slices.ContainsFunc(w.state[host.Name].clocks, func(m fakeMove) bool { return m.Strobe != 0 }) {
+		return hostclock.Report{Skipped: "another fault strobes these clocks"}, nil
+	}
+	return w.clockReport(host, pid, func(moves []fakeMove) []fakeMove { return append(moves, fakeMove{fault, m}) }), nil
+}
+
+func (w *world) restoreClock(ctx context.Context, host Host, fault string) (hostclock.Report, error) {
+	if err := w.act(ctx, host.Name, "restoreClock"); err != nil {
+		return hostclock.Report{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clockReport(host, 0, func(moves []fakeMove) []fakeMove {
+		return slices.DeleteFunc(moves, func(m fakeMove) bool { return m.fault == fault })
+	}), nil
+}
+
+func (w *world) lookClock(ctx context.Context, host Host, pid int) (hostclock.Report, error) {
+	if err := w.act(ctx, host.Name, "lookClock"); err != nil {
+		return hostclock.Report{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clockReport(host, pid, func(moves []fakeMove) []fakeMove { return moves }), nil
+}
+
+func (w *world) resetClock(ctx context.Context, host Host) (hostclock.Report, error) {
+	if err := w.act(ctx, host.Name, "resetClock"); err != nil {
+		return hostclock.Report{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	had := w.state[host.Name].clocks
+	r := w.clockReport(host, 0, func([]fakeMove) []fakeMove { return nil })
+	for _, m := range had {
+		r.Done = append(r.Done, "put right what "+m.fault+" moved")
+	}
+	return r, nil
+}
+
 func (w *world) sweep(ctx context.Context, host Host) ([]string, error) {
 	if err := w.act(ctx, host.Name, "sweep"); err != nil {
 		return nil, err
@@ -277,6 +407,9 @@ func (w *world) ill() string {
 		}
 		if h.stopped {
 			texts = append(texts, host.Name+" is stopped")
+		}
+		if len(h.clocks) > 0 {
+			texts = append(texts, host.Name+" has crooked clocks")
 		}
 	}
 	return strings.Join(texts, ", ")

@@ -32,7 +32,8 @@ func (r HealReport) Clean() bool { return len(r.Found) == 0 }
 
 // Heal undoes every fault that it finds on the hosts, and those that the ledger knows of: it removes all chains called
 // ELENCHUS or ELENCHUS-something and the jumps to them, and nothing else of the hosts' rules; it has stopped
-// processes go on, if they are the ones recorded on the hosts or in the ledger; it starts what was killed, if asked to.
+// processes go on, if they are the ones recorded on the hosts or in the ledger; it starts what was killed, if asked to;
+// it has clocks run as they should, if they are known to have been moved.
 // It goes by what is there and not by what should be there, so it can be called at any time, by anybody, and again.
 //
 // All hosts are healed at the same time. The error lists what could not be put right; the report is valid either way.
@@ -107,7 +108,7 @@ func (h *healer) note(format string, args ...any) {
 
 // heal does what it can: what fails does not keep it from the rest.
 func (h *healer) heal(ctx context.Context) error {
-	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx))
+	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx), h.clocks(ctx))
 }
 
 // tables removes our rules.

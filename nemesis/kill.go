@@ -57,6 +57,35 @@ func (k *kill) killOne(ctx context.Context, host Host, p Process) result {
 	return done(history.FaultInstalled, "%v is gone", p)
 }
 
+// remains implements [deed]: the victims are gone, and nothing runs in their place.
+func (k *kill) remains(ctx context.Context) outcome {
+	names, _ := k.among(k.victims)
+	return k.each(names, func(host Host) result { return k.goneStill(ctx, host, k.victims[host.Name]) })
+}
+
+// goneStill looks at what is recorded now, and at the victim if that is not it. Only the revert of this very kill
+// starts something in the victim's place, so that any other process there is somebody else's doing.
+func (k *kill) goneStill(ctx context.Context, host Host, victim Process) result {
+	var there, s sighting
+	err := poll(ctx, k.proof, func(ctx context.Context) (err error) {
+		if there, err = k.find(ctx, host); err != nil || there.recorded && there.Process == victim {
+			s = there
+			return err
+		}
+		s, err = k.watch(ctx, host, victim)
+		return err
+	})
+	switch {
+	case err != nil:
+		return failed(err)
+	case s.alive:
+		return gone("%s: %v is there again", host.Name, victim)
+	case there.recorded && there.Process != victim:
+		return gone("%s: somebody has started %v", host.Name, there.Process)
+	}
+	return done(history.FaultInstalled, "%v is gone", victim)
+}
+
 func (k *kill) revert(ctx context.Context) outcome {
 	names, _ := k.among(k.victims)
 	return k.settle(k.each(names, func(host Host) result { return k.startOne(ctx, host, k.victims[host.Name]) }))

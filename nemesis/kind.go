@@ -12,6 +12,7 @@ const (
 	Partition = "partition"
 	Kill      = "kill"
 	Pause     = "pause"
+	Clock     = "clock"
 )
 
 // Kind describes one kind of fault.
@@ -19,7 +20,7 @@ type Kind struct {
 	Name    string
 	Summary string   // one line for people
 	Forms   []string // what may follow the name in a schedule, one form a line
-	Needs   []string // the capabilities without which a host cannot have it done to it
+	Needs   []string // the capabilities without which a host cannot have it done to it: "ptrace or own-clock"
 }
 
 // Kinds lists every kind there is, in the order in which they are shown and planned.
@@ -49,6 +50,16 @@ func Kinds() []Kind {
 			Summary: "the process gets SIGSTOP, and SIGCONT at the end",
 			Forms:   []string{"pause TARGETS"},
 			Needs:   []string{"signals"},
+		},
+		{
+			Name:    Clock,
+			Summary: "clocks run fast or slow, jump, or flip to and fro; put right at the end",
+			Forms: []string{
+				"clock rate TARGETS 0.9|-10%|+500ppm",
+				"clock step TARGETS +2s",
+				"clock strobe TARGETS 200ms every 50ms",
+			},
+			Needs: []string{"ptrace or own-clock"},
 		},
 	}
 }
@@ -117,7 +128,7 @@ func Refuse(kinds []string, host string, has func(capability string) bool) error
 			problems = append(problems, unknownWord("kind of fault", name, kindNames()))
 		}
 		for _, need := range kind.Needs {
-			if !has(need) {
+			if !slices.ContainsFunc(strings.Split(need, " or "), has) {
 				problems = append(problems, fmt.Errorf("%s needs %q, which host %s does not have", name, need, host))
 			}
 		}
@@ -127,15 +138,15 @@ func Refuse(kinds []string, host string, has func(capability string) bool) error
 
 // unknownWord says that a word is none of those known, and which of them may have been meant.
 func unknownWord(what, word string, known []string) error {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Errorf("unknown %s %q (did you mean %q?)", what, word, near)
 	}
 	return fmt.Errorf("unknown %s %q (there are %s)", what, word, strings.Join(known, ", "))
 }
 
-// nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
+// Nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
 // and always two, may differ.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, bestDistance := "", max(2, len(word)/3)+1
 	for _, candidate := range known {
 		distance := editDistance(strings.ToLower(word), candidate)

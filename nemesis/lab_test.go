@@ -37,7 +37,12 @@ func TestMain(m *testing.M) {
 		time.Sleep(10 * time.Minute)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if os.Getenv("NEMESIS_TEST_NAMESPACE") == "" {
+			_ = os.Remove(filepath.Join(os.TempDir(), fmt.Sprintf("nemesis-test-clock-%d", os.Getpid())))
+		}
+		os.Exit(status)
+	}))
 }
 
 // inNamespace runs the rest of the test in a process of its own, in a network and a mount namespace of their own: what
@@ -59,7 +64,7 @@ func inNamespace(t *testing.T) bool {
 		t.Skipf("needs namespaces with rules of their own: %v: %s", err, out)
 	}
 	cmd := exec.Command("unshare", "-n", "-m", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), "NEMESIS_TEST_NAMESPACE=1")
+	cmd.Env = append(os.Environ(), "NEMESIS_TEST_NAMESPACE=1", "NEMESIS_TEST_CLOCK="+clockHelper())
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("%v\n%s", err, out)
@@ -68,6 +73,21 @@ func inNamespace(t *testing.T) bool {
 	}
 	return false
 }
+
+// clockHelper builds the helper for clocks, once; the name is empty if there is no clock shim here.
+var clockHelper = sync.OnceValue(func() string {
+	if runtime.GOARCH != "amd64" {
+		return ""
+	}
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("nemesis-test-clock-%d", os.Getpid()))
+	cmd := exec.Command("go", "build", "-o", file, "elenchus/nemesis/elenchus-clock")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the helper for clocks: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	return file
+})
 
 // lab is a cluster of hosts that are namespaces, with a kept shell on each.
 type lab struct {
@@ -105,6 +125,10 @@ func newLab(t *testing.T, count int, prefix string) *lab {
 		host := Host{
 			Name: fmt.Sprintf("n%d", i), Peer: netip.MustParseAddr(fmt.Sprint(prefix, i)),
 			PIDFile: filepath.Join(dir, fmt.Sprintf("n%d.pid", i)),
+		}
+		if helper := os.Getenv("NEMESIS_TEST_CLOCK"); helper != "" {
+			host.Clock = HostClock{Helper: helper, Control: filepath.Join(dir, host.Name+".clock")}
+			l.do(helper + " create -f " + host.Clock.Control)
 		}
 		l.hosts = append(l.hosts, host)
 		pid := l.keeper()
@@ -250,13 +274,17 @@ func (l *lab) Start(ctx context.Context, host string) error {
 		if h.Name != host {
 			continue
 		}
+		shim := ""
+		if h.Clock.Control != "" {
+			shim = h.Clock.Helper + " exec -f " + h.Clock.Control + " --"
+		}
 		_, err := l.Run(ctx, host, fmt.Sprintf(`(
 read -r pid start 2>/dev/null <'%[1]s' && kill -0 $pid 2>/dev/null && case $(cat /proc/$pid/stat) in *') Z '*) ;;
 *" $start "*) exit 0;; esac
-NEMESIS_TEST_NODE=1 setsid '%[2]s' </dev/null >/dev/null 2>&1 &
+NEMESIS_TEST_NODE=1 setsid %[3]s '%[2]s' </dev/null >/dev/null 2>&1 &
 pid=$!
 echo "$pid $(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20)" >'%[1]s'
-)`, h.PIDFile, os.Args[0]))
+)`, h.PIDFile, os.Args[0], shim))
 		return err
 	}
 	return fmt.Errorf("no host %s", host)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"elenchus/nemesis/clockshim"
 )
 
 const magic = "elenchus-schedule"
@@ -235,20 +237,78 @@ func (p *parser) faultLine(l *line) {
 
 // detail reads what follows the kind.
 func (p *parser) detail(l *line, f *Fault, where *places) bool {
-	if f.Kind != Partition {
+	switch f.Kind {
+	case Partition:
+		return p.shape(l, f, where, "shape of partition", shapeNames) && p.partition(l, f, where)
+	case Clock:
+		return p.shape(l, f, where, "way to move a clock", moveNames) && p.group(l, f, where) && p.move(l, f, where)
+	default:
 		return p.groups(l, f, where)
 	}
+}
+
+// shape takes a word that says more about the kind.
+func (p *parser) shape(l *line, f *Fault, where *places, what string, names []string) bool {
 	where.fields["shape"] = l.place()
 	f.Shape = l.peek()
-	if !slices.Contains(shapeNames, f.Shape) {
+	if !slices.Contains(names, f.Shape) {
 		if f.Shape == "" {
-			p.here(l, "expected a shape of partition: %s", strings.Join(shapeNames, ", "))
+			p.here(l, "expected a %s: %s", what, strings.Join(names, ", "))
 		} else {
-			p.here(l, "%v", unknownWord("shape of partition", f.Shape, shapeNames))
+			p.here(l, "%v", unknownWord(what, f.Shape, names))
 		}
 		return false
 	}
 	l.next++
+	return true
+}
+
+// move takes what is done to a clock.
+func (p *parser) move(l *line, f *Fault, where *places) bool {
+	column, ok := l.place(), true
+	where.fields["move"] = column
+	switch f.Shape {
+	case ClockRate:
+		f.Move.Rate, ok = p.rate(l)
+	case ClockStep:
+		f.Move.Step, ok = p.duration(l)
+	default:
+		if f.Move.Strobe, ok = p.duration(l); !ok {
+			break
+		}
+		if ok = l.take("every"); !ok {
+			p.here(l, "expected \"every\" and a time, but %s", l.found())
+			break
+		}
+		f.Move.Every, ok = p.duration(l)
+	}
+	if !ok {
+		return false
+	}
+	if problems := f.moveProblems(); problems != nil {
+		p.report(l.number, column, l.text, "%s", problems[0].msg)
+		return false
+	}
+	return true
+}
+
+// rate takes how fast a clock runs.
+func (p *parser) rate(l *line) (clockshim.Rate, bool) {
+	if l.next >= len(l.tokens) {
+		p.here(l, "expected a rate, like 0.9, -10%% or +500ppm, but %s", l.found())
+		return 0, false
+	}
+	rate, err := parseRate(l.peek())
+	if err != nil {
+		p.here(l, "%v", err)
+		return 0, false
+	}
+	l.next++
+	return rate, true
+}
+
+// partition reads what follows the shape of one.
+func (p *parser) partition(l *line, f *Fault, where *places) bool {
 	switch f.Shape {
 	case Split:
 		return p.groups(l, f, where, "|")

@@ -8,6 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"elenchus/nemesis/clockshim"
+	"elenchus/nemesis/hostclock"
 )
 
 const example = `elenchus-schedule 1
@@ -25,6 +28,9 @@ usurp: at 20s for 3s partition one-way n1->n2,n3
 at 27s    for 2s     partition bridge n3
 at 27s               partition bridge n3 between n1|n2,n4,n5
 at 28s               partition halves leader
+at 28s for 1s        clock rate leader,n2 -10%
+at 28s for 1s        clock step n1  2s
+at 28s for 1s        clock strobe n5 -200ms every 50ms
 `
 
 func TestParse(t *testing.T) {
@@ -32,17 +38,21 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ms := time.Millisecond
+	ms, still := time.Millisecond, hostclock.Move{}
 	want := &Schedule{Seed: 7, Nodes: []string{"n1", "n2", "n3", "n4", "n5"}, Length: 30 * time.Second, Faults: []Fault{
-		{"f1", 5120 * ms, 3400 * ms, Partition, Isolate, [][]string{{"leader"}}},
-		{"f2", 9000 * ms, 2000 * ms, Kill, "", [][]string{{"minority"}}},
-		{"f3", 12500 * ms, 1250 * ms, Pause, "", [][]string{{"n3", "n4"}}},
-		{"f4", 15000 * ms, 4000 * ms, Partition, Split, [][]string{{"n1", "n2"}, {"n3", "n4", "n5"}}},
-		{"usurp", 20000 * ms, 3000 * ms, Partition, OneWay, [][]string{{"n1"}, {"n2", "n3"}}},
-		{"f6", 24000 * ms, 3000 * ms, Partition, Ring, nil},
-		{"f7", 27000 * ms, 2000 * ms, Partition, Bridge, [][]string{{"n3"}}},
-		{"f8", 27000 * ms, 0, Partition, Bridge, [][]string{{"n3"}, {"n1"}, {"n2", "n4", "n5"}}},
-		{"f9", 28000 * ms, 0, Partition, Halves, [][]string{{"leader"}}},
+		{"f1", 5120 * ms, 3400 * ms, Partition, Isolate, [][]string{{"leader"}}, still},
+		{"f2", 9000 * ms, 2000 * ms, Kill, "", [][]string{{"minority"}}, still},
+		{"f3", 12500 * ms, 1250 * ms, Pause, "", [][]string{{"n3", "n4"}}, still},
+		{"f4", 15000 * ms, 4000 * ms, Partition, Split, [][]string{{"n1", "n2"}, {"n3", "n4", "n5"}}, still},
+		{"usurp", 20000 * ms, 3000 * ms, Partition, OneWay, [][]string{{"n1"}, {"n2", "n3"}}, still},
+		{"f6", 24000 * ms, 3000 * ms, Partition, Ring, nil, still},
+		{"f7", 27000 * ms, 2000 * ms, Partition, Bridge, [][]string{{"n3"}}, still},
+		{"f8", 27000 * ms, 0, Partition, Bridge, [][]string{{"n3"}, {"n1"}, {"n2", "n4", "n5"}}, still},
+		{"f9", 28000 * ms, 0, Partition, Halves, [][]string{{"leader"}}, still},
+		{"f10", 28000 * ms, 1000 * ms, Clock, ClockRate, [][]string{{"leader", "n2"}}, hostclock.Move{Rate: 900_000_000}},
+		{"f11", 28000 * ms, 1000 * ms, Clock, ClockStep, [][]string{{"n1"}}, hostclock.Move{Step: 2 * time.Second}},
+		{"f12", 28000 * ms, 1000 * ms, Clock, ClockStrobe, [][]string{{"n5"}},
+			hostclock.Move{Strobe: -200 * ms, Every: 50 * ms}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("parsed (-want +got):\n%s", diff)
@@ -65,6 +75,9 @@ f6: at 24s     for 3s     partition ring
 f7: at 27s     for 2s     partition bridge n3
 f8: at 27s                partition bridge n3 between n1 | n2,n4,n5
 f9: at 28s                partition halves leader
+f10: at 28s    for 1s     clock rate leader,n2 0.9
+f11: at 28s    for 1s     clock step n1 +2s
+f12: at 28s    for 1s     clock strobe n5 -200ms every 50ms
 `
 	if diff := cmp.Diff(formatted, string(got.Format())); diff != "" {
 		t.Errorf("formatted (-want +got):\n%s", diff)
@@ -92,8 +105,8 @@ func TestSyntaxErrors(t *testing.T) {
 	head := "elenchus-schedule 1\nnodes n1 n2 n3 n4 n5\nlength 30s\n"
 	for _, test := range []struct{ line, want string }{
 		{"at 5s partion ring", `4:7: unknown fault "partion" (did you mean "partition"?)`},
-		{"at 5s zap n1", `4:7: unknown fault "zap" (there are partition, kill, pause)`},
-		{"at 5s for 2s", `4:13: expected a fault: partition, kill, pause`},
+		{"at 5s zap n1", `4:7: unknown fault "zap" (there are partition, kill, pause, clock)`},
+		{"at 5s for 2s", `4:13: expected a fault: partition, kill, pause, clock`},
 		{"at 5s partition", `4:16: expected a shape of partition: split, halves, isolate, ring, bridge, one-way`},
 		{"at 5s partition bridg n1", `4:17: unknown shape of partition "bridg" (did you mean "bridge"?)`},
 		{"at soon kill n1", `4:4: expected a duration with its unit, like 5s or 250ms, but found "soon"`},
@@ -135,6 +148,38 @@ func TestSyntaxErrors(t *testing.T) {
 			`4:17: bridge cuts nothing: it leaves 1 nodes to be kept apart, and two are needed`},
 		{"at 5s partition bridge n1 between n2",
 			`4:17: bridge takes the bridge, or the bridge and two sides: C between A | B`},
+		{"at 5s clock", `4:12: expected a way to move a clock: rate, step, strobe`},
+		{"at 5s clock n1 0.9", `4:13: unknown way to move a clock "n1" (there are rate, step, strobe)`},
+		{"at 5s clock rat n1 0.9", `4:13: unknown way to move a clock "rat" (did you mean "rate"?)`},
+		{"at 5s clock rate 0.9", `4:21: expected a rate, like 0.9, -10% or +500ppm, but the line ends`},
+		{"at 5s clock rate n1", `4:20: expected a rate, like 0.9, -10% or +500ppm, but the line ends`},
+		{"at 5s clock rate n1 0", `4:21: no clock runs at rate 0: there are 0.000000001 to 9.999999999, 1 being the real one`},
+		{"at 5s clock rate n1 -0.5",
+			`4:21: no clock runs at rate -0.5: there are 0.000000001 to 9.999999999, 1 being the real one`},
+		{"at 5s clock rate n1 1e9",
+			`4:21: no clock runs at rate 1e9: there are 0.000000001 to 9.999999999, 1 being the real one`},
+		{"at 5s clock rate n1 nan",
+			`4:21: no clock runs at rate nan: there are 0.000000001 to 9.999999999, 1 being the real one`},
+		{"at 5s clock rate n1 -100%",
+			`4:21: no clock runs at rate -100%: there are 0.000000001 to 9.999999999, 1 being the real one`},
+		{"at 5s clock rate n1 10%",
+			`4:21: "10%" is no rate: say what the clock gains or loses with a sign, like +10% or -10%`},
+		{"at 5s clock rate n1 slow",
+			`4:21: "slow" is no rate: write a factor, like 0.9, or a difference, like -10% or +500ppm`},
+		{"at 5s clock rate n1 1", `4:21: rate 1 is how clocks run anyway: it moves nothing`},
+		{"at 5s clock rate n1 +10ppm",
+			`4:21: rate 1.000010000: less than 50 ppm off cannot be told from what clocks do by themselves`},
+		{"at 5s clock step n1 -10us", `4:21: step -10µs: less than 1ms cannot be told from what clocks do by themselves`},
+		{"at 5s clock rate n1 0.9 n2", `4:25: expected the end of the line, but found "n2"`},
+		{"at 5s clock rate n1 | n2 0.9", `4:21: "|" is no rate: write a factor, like 0.9, or a difference, like -10% or +500ppm`},
+		{"at 5s clock step n1 2", `4:21: expected a duration with its unit, like 5s or 250ms, but found "2"`},
+		{"at 5s clock step n1 0s", `4:21: step takes what it says: a step, like +2s`},
+		{"at 5s clock step n1 99999h", `4:21: step 99999h0m0s: the limit is 87600h0m0s`},
+		{"at 5s clock step n9 1s", `4:18: unknown node "n9" (did you mean "n1"?)`},
+		{"at 5s clock strobe n1 1s", `4:25: expected "every" and a time, but the line ends`},
+		{"at 5s clock strobe n1 1s each 5ms", `4:26: expected "every" and a time, but found "each"`},
+		{"at 5s clock strobe n1 1s every 0s",
+			`4:23: strobe every 0s: it must be more than nothing, and at most 1h0m0s`},
 		{"seed x", `4:6: expected a whole number, from 0 to 2^64-1, but found "x"`},
 		{"seed 1 2", `4:8: expected the end of the line, but found "2"`},
 		{"length 10s", `4:1: "length" was said already, in line 3`},
@@ -234,6 +279,12 @@ func TestValidateListsAllProblems(t *testing.T) {
 		{ID: "f1", At: 0, Kind: Partition, Shape: "loop"},
 		{ID: "F", At: 2 * time.Second, Kind: Pause, Shape: Ring, Groups: [][]string{{"a"}}},
 		{ID: "g", At: 2 * time.Second, Kind: Pause, Groups: [][]string{{}}},
+		{ID: "h", At: 2 * time.Second, Kind: Clock, Shape: Ring, Groups: [][]string{{"a"}}},
+		{ID: "i", At: 2 * time.Second, Kind: Clock, Shape: ClockStep, Groups: [][]string{{"a"}},
+			Move: hostclock.Move{Rate: 2 * clockshim.Nominal}},
+		{ID: "j", At: 2 * time.Second, Kind: Clock, Shape: ClockRate, Groups: [][]string{{"a"}},
+			Move: hostclock.Move{Rate: 2 * clockshim.Nominal, Step: time.Second}},
+		{ID: "k", At: 2 * time.Second, Kind: Kill, Groups: [][]string{{"a"}}, Move: hostclock.Move{Step: 1e9}},
 	}}
 	want := `"rest" is no name for a node: the word means something in schedules
 fault 1 (f1): unknown node "x" (there are a, b, rest)
@@ -244,7 +295,15 @@ fault 3 (F): "F" is no name for a fault: up to 16 small letters, digits and dash
 fault 3 (F): fires at 2s: the run is over after 1s
 fault 3 (F): pause has no shapes: "ring" is out of place
 fault 4 (g): fires at 2s: the run is over after 1s
-fault 4 (g): pause: group 1 is empty`
+fault 4 (g): pause: group 1 is empty
+fault 5 (h): fires at 2s: the run is over after 1s
+fault 5 (h): unknown way to move a clock "ring" (there are rate, step, strobe)
+fault 6 (i): fires at 2s: the run is over after 1s
+fault 6 (i): step takes what it says: a step, like +2s
+fault 7 (j): fires at 2s: the run is over after 1s
+fault 7 (j): one of a rate, a step and a strobe is to be given, not 2
+fault 8 (k): fires at 2s: the run is over after 1s
+fault 8 (k): kill moves no clocks`
 	if diff := cmp.Diff(want, s.Validate().Error()); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
@@ -269,6 +328,10 @@ func drawSchedule(t *rapid.T) *Schedule {
 		if f.Kind == Partition {
 			f.Shape = rapid.SampledFrom(shapeNames).Draw(t, "shape")
 		}
+		if f.Kind == Clock {
+			f.Shape = rapid.SampledFrom(moveNames).Draw(t, "way")
+			f.Move = drawMove(t, f.Shape)
+		}
 		if len(f.Groups) == 0 {
 			f.Groups = nil
 		}
@@ -280,6 +343,25 @@ func drawSchedule(t *rapid.T) *Schedule {
 	s.Sort()
 	s.nameFaults()
 	return s
+}
+
+// drawMove makes any valid move.
+func drawMove(t *rapid.T, way string) hostclock.Move {
+	far := rapid.Int64Range(-int64(clockshim.MaxStep), int64(clockshim.MaxStep)).Filter(func(d int64) bool {
+		return time.Duration(d).Abs() >= hostclock.MinStep
+	})
+	switch way {
+	case ClockRate:
+		rate := rapid.Int64Range(int64(clockshim.MinRate), int64(clockshim.MaxRate))
+		return hostclock.Move{Rate: clockshim.Rate(rate.Filter(func(r int64) bool {
+			return hostclock.Move{Rate: clockshim.Rate(r)}.Validate() == nil
+		}).Draw(t, "rate"))}
+	case ClockStep:
+		return hostclock.Move{Step: time.Duration(far.Draw(t, "step"))}
+	default:
+		return hostclock.Move{Strobe: time.Duration(far.Draw(t, "strobe")),
+			Every: time.Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "every"))}
+	}
 }
 
 func containsFault(faults []Fault, match func(Fault) bool) bool {
@@ -339,12 +421,12 @@ func TestParseKinds(t *testing.T) {
 		err  string
 	}{
 		{"pause, partition,pause", []string{"partition", "pause"}, ""},
-		{"all", []string{"partition", "kill", "pause"}, ""},
+		{"all", []string{"partition", "kill", "pause", "clock"}, ""},
 		{"none", []string{}, ""},
-		{"", nil, "no kinds of fault given: write a list of partition, kill, pause, or all, or none"},
+		{"", nil, "no kinds of fault given: write a list of partition, kill, pause, clock, or all, or none"},
 		{"kil,paus,fire,none", nil, "unknown kind of fault \"kil\" (did you mean \"kill\"?)\n" +
 			"unknown kind of fault \"paus\" (did you mean \"pause\"?)\n" +
-			"unknown kind of fault \"fire\" (there are partition, kill, pause, all, none)\n" +
+			"unknown kind of fault \"fire\" (there are partition, kill, pause, clock, all, none)\n" +
 			"\"none\" stands alone: it does not go with other kinds of fault"},
 	} {
 		got, err := ParseKinds(test.list)

@@ -57,8 +57,6 @@ func (p *partition) apply(ctx context.Context) outcome {
 		return outcome{failed(err)}
 	}
 	p.board.setCuts(p.fault.ID, p.cuts)
-	before := map[string]counters{}
-	var mu sync.Mutex
 	installed := p.each(receivers, func(host Host) result {
 		var rules []rule
 		for _, e := range wanted[host.Name] {
@@ -67,17 +65,37 @@ func (p *partition) apply(ctx context.Context) outcome {
 		if err := p.install(ctx, host, p.chain(), rules); err != nil {
 			return failed(err)
 		}
+		return result{}
+	})
+	if installed.err() != nil {
+		return installed
+	}
+	return p.remains(ctx)
+}
+
+// remains implements [deed]: every rule is there, and a new probe meets it.
+func (p *partition) remains(ctx context.Context) outcome {
+	receivers, wanted := p.receivers(), p.expectations()
+	before := map[string]counters{}
+	var mu sync.Mutex
+	there := p.each(receivers, func(host Host) result {
 		count, err := p.counters(ctx, host)
 		if err != nil {
 			return failed(err)
+		}
+		for _, e := range wanted[host.Name] {
+			own := counter{p.chain(), rule{p.host(e.From).Peer, e.drop}}
+			if _, ok := count[own]; !ok {
+				return gone("%s has no rule for packets from %s (%v) in %s", host.Name, e.From, own.source, p.chain())
+			}
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		before[host.Name] = count
 		return result{}
 	})
-	if installed.err() != nil {
-		return installed
+	if there.err() != nil {
+		return there
 	}
 	return p.prove(ctx, receivers, before)
 }
@@ -112,7 +130,7 @@ func (p *partition) prove(ctx context.Context, receivers []string, before map[st
 				}
 			}
 			if missing != nil {
-				return failed(errors.New(strings.Join(missing, "; ")))
+				return gone("%s", strings.Join(missing, "; "))
 			}
 			return result{}
 		}).err()

@@ -54,11 +54,16 @@ func (p *pause) letGo() {
 // stopOne stops a process and waits until all its threads have stopped: the kernel stops them one by one, each when it
 // next leaves the kernel.
 func (p *pause) stopOne(ctx context.Context, host Host, process Process) result {
+	over, err := p.board.turn(ctx, process)
+	if err != nil {
+		return failed(err)
+	}
+	defer over()
 	if _, err := p.signal(ctx, host, process, "STOP"); err != nil {
 		return failed(err)
 	}
 	var last sighting
-	err := p.await(ctx, host, process, func(s sighting) error {
+	err = p.await(ctx, host, process, func(s sighting) error {
 		if last = s; !s.stoppedWhole() {
 			return fmt.Errorf("%s: %v: %d of %d threads are stopped", host.Name, process, s.stopped, s.threads)
 		}
@@ -100,6 +105,31 @@ func (p *pause) await(ctx context.Context, host Host, process Process, wanted fu
 	return err
 }
 
+// remains implements [deed]: every process is stopped as a whole, or another fault has killed it.
+func (p *pause) remains(ctx context.Context) outcome {
+	names, _ := p.among(p.held)
+	return p.each(names, func(host Host) result { return p.stoppedStill(ctx, host, p.held[host.Name]) })
+}
+
+func (p *pause) stoppedStill(ctx context.Context, host Host, process Process) result {
+	var last sighting
+	err := poll(ctx, p.proof, func(ctx context.Context) (err error) {
+		last, err = p.watch(ctx, host, process)
+		return err
+	})
+	switch {
+	case err != nil:
+		return failed(err)
+	case last.stoppedWhole():
+		return done(history.FaultInstalled, "%v is stopped, all %d threads", process, last.threads)
+	case last.alive:
+		return gone("%s: %v: only %d of %d threads are stopped", host.Name, process, last.stopped, last.threads)
+	case p.by(process) == "":
+		return gone("%s: %v died while it was stopped, and no fault killed it", host.Name, process)
+	}
+	return result{} // the revert tells of it
+}
+
 func (p *pause) revert(ctx context.Context) outcome {
 	p.letGo()
 	names, _ := p.among(p.held)
@@ -136,6 +166,11 @@ func (p *pause) resumeOne(ctx context.Context, host Host, process Process) resul
 
 // resume has one process go on, and says what was seen.
 func (p *pause) resume(ctx context.Context, host Host, process Process) (seen string, err error) {
+	over, err := p.board.turn(ctx, process)
+	if err != nil {
+		return "", err
+	}
+	defer over()
 	if holder := p.board.heldBy(process); holder != "" {
 		return "is left stopped: " + holder + " holds it", nil
 	}

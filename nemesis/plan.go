@@ -35,6 +35,17 @@ type PlanOptions struct {
 	// lease. Faults are drawn shorter, about as long and several times longer. Zero means 1 s.
 	Term time.Duration
 
+	// Clocks says how far clock faults go.
+	Clocks ClockBounds
+
+	// LeaseTerm is how long the leases last that the system's reads rest on. Then pauses last half a term, just under and
+	// just over one, two and five, and leases are hunted. Zero means that there are none.
+	LeaseTerm time.Duration
+
+	// Hunt is which part of the time under faults goes to hunts, see [Hunts]; the rest is for the kinds by themselves.
+	// Zero means a third if there is a LeaseTerm, negative means none. More than 1 is too much.
+	Hunt float64
+
 	// Weights change how often a form of fault is drawn, relative to the others of its kind. The key is the kind and
 	// the detail, as [Forms] lists them: "partition isolate leader". Zero excludes a form.
 	Weights map[string]int
@@ -81,6 +92,15 @@ func Forms() []Form {
 		{Pause, "", one(RoleMinority), 2},
 		{Pause, "", one(RoleMajority), 1},
 		{Pause, "", one(RoleAll), 1},
+		{Clock, ClockRate, one(RoleLeader), 6},
+		{Clock, ClockRate, one(RoleFollowers), 3},
+		{Clock, ClockRate, one(RoleFollower), 2},
+		{Clock, ClockRate, one(RoleMinority), 1},
+		{Clock, ClockStep, one(RoleLeader), 2},
+		{Clock, ClockStep, one(RoleFollowers), 1},
+		{Clock, ClockStep, one(RoleMinority), 1},
+		{Clock, ClockStrobe, one(RoleLeader), 1},
+		{Clock, ClockStrobe, one(RoleAny), 1},
 	}
 }
 
@@ -98,18 +118,24 @@ func Forms() []Form {
 //     which no other form is left, as with two nodes, must take what there is).
 //
 // It follows for three kinds that a majority of nodes is up and connected for at least half of the run: an outage
-// takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %.
+// takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %. Clock faults take
+// nobody down.
+//
+// Where there are leases, the end of every act belongs to hunts instead, one after the other with time between them for
+// the cluster to have a leader again.
 func Plan(o PlanOptions) (*Schedule, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("plan faults: %w", err)
 	}
 	s := &Schedule{Seed: o.Seed, Nodes: slices.Clone(o.Nodes), Length: o.Length}
-	acts := o.acts()
+	acts, hunted := o.divide(o.acts())
 	for _, kind := range o.Kinds {
 		t := track{options: o, kind: kind, acts: acts, random: stream(o.Seed, "plan/"+kind)}
 		s.Faults = append(s.Faults, t.plan()...)
 	}
+	h := hunter{options: o, acts: hunted, random: stream(o.Seed, "plan/hunts")}
+	s.Faults = append(s.Faults, h.plan()...)
 	s.Sort()
 	s.nameFaults()
 	if err := s.Validate(); err != nil {
@@ -142,6 +168,20 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	if o.Length >= minPlanLength && o.Length-o.Quiet-o.Calm < minPlanLength/2 {
 		add("quiet start %v and calm end %v leave less than %v of %v for faults", o.Quiet, o.Calm, minPlanLength/2,
 			o.Length)
+	}
+	bounds, err := o.Clocks.withDefaults()
+	if err != nil && (o.Kinds == nil || slices.Contains(o.Kinds, Clock)) {
+		problems = append(problems, err)
+	}
+	o.Clocks = bounds
+	if o.LeaseTerm < 0 {
+		add("lease term %v: it must not be negative", o.LeaseTerm)
+	}
+	if o.Hunt > 1 {
+		add("hunts for %v of the time: 1 is all of it", o.Hunt)
+	}
+	if o.Hunt == 0 {
+		o.Hunt = huntDefault
 	}
 	if o.Term < 0 {
 		add("term %v: it must not be negative", o.Term)
@@ -192,6 +232,9 @@ func (o PlanOptions) forms(kind string) []Form {
 			form.Weight = weight
 		}
 		fault := Fault{Kind: form.Kind, Shape: form.Shape, Groups: form.Groups}
+		if form.Kind == Clock && !o.Clocks.allows(form.Shape, o.Term) {
+			continue
+		}
 		if form.Weight > 0 && len(fault.targetProblems(o.Nodes)) == 0 {
 			forms = append(forms, form)
 		}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"elenchus/nemesis/clockshim"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew instead of comparing with them")
@@ -46,6 +48,11 @@ func TestPlans(t *testing.T) {
 		"pair":      {Seed: 3, Nodes: nodes(2), Length: 20 * time.Second, Kinds: []string{"kill", "pause"}},
 		"none":      {Seed: 9, Nodes: five, Kinds: []string{}},
 		"partition": {Seed: 7, Nodes: five, Kinds: []string{"partition"}},
+		"leases":    {Seed: 7, Nodes: five, LeaseTerm: time.Second},
+		"hunt": {Seed: 7, Nodes: five, LeaseTerm: time.Second, Hunt: 1, Kinds: []string{Partition, Clock},
+			Clocks: ClockBounds{Drift: clockshim.Nominal / 5}},
+		"wall": {Seed: 7, Nodes: five, LeaseTerm: time.Second, Kinds: []string{Partition, Clock},
+			Clocks: ClockBounds{Wall: true, MaxStep: 100 * time.Millisecond}},
 	} {
 		s, err := Plan(options)
 		if err != nil {
@@ -207,7 +214,7 @@ func TestPlanVaries(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range s.Faults {
-			forms[f.name()]++
+			forms[Form{Kind: f.Kind, Shape: f.Shape, Groups: f.Groups}.Name()]++
 			total++
 			if strings.Contains(f.Detail(), RoleLeader) {
 				leader++

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,8 @@ func playedFault(s *Schedule, f Fault, apply, revert *history.FaultEvent) (Fault
 		end := min(revert.Begin.Round(playedGrain), s.Length)
 		played.For = max(end-played.At, playedGrain)
 	}
-	for _, p := range append(played.timeProblems(s.Length), played.targetProblems(s.Nodes)...) {
+	for _, p := range slices.Concat(played.timeProblems(s.Length), played.targetProblems(s.Nodes),
+		played.moveProblems()) {
 		return Fault{}, fmt.Errorf("cannot be played again: %s", p.msg)
 	}
 	return played, nil

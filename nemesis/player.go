@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"elenchus/nemesis/hostclock"
 	"elenchus/results/history"
 )
 
@@ -16,6 +17,9 @@ const defaultProbePort = 9
 
 // stepTimeouts is how many times as long as the proof of it a whole step may take.
 const stepTimeouts = 4
+
+// lookTimeouts is how many times as long it may take to see whether a fault has lasted.
+const lookTimeouts = 2
 
 // PlayerOptions say what a [Player] plays, on what. Schedule and Cluster are needed.
 type PlayerOptions struct {
@@ -57,6 +61,9 @@ type Player struct {
 	played  chan struct{}           // closed when Play is over
 	healing bool
 	active  []*activity // in the order in which they were applied
+
+	until func() time.Duration // when Play found its context done: the same to everybody who asks
+	cut   bool                 // it did, before everything was over
 }
 
 // activity is a fault that has been applied, or may have been.
@@ -66,6 +73,7 @@ type activity struct {
 	deed  deed
 
 	mu       sync.Mutex // held while it is being reverted
+	checked  bool       // whether it lasted: once, as a revert that fails leaves nobody knows what
 	reverted bool
 }
 
@@ -93,6 +101,12 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 				problems = append(problems, fmt.Errorf("the schedule has a node %s, the cluster does not", node))
 			}
 		}
+	}
+	if errors.Join(problems...) == nil {
+		problems = append(problems, o.Schedule.CheckClocks(func(node string) hostclock.Way {
+			i := slices.IndexFunc(o.Cluster.Hosts(), func(h Host) bool { return h.Name == node })
+			return o.Cluster.Hosts()[i].Clock.Way()
+		}))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("make player: %w", err)
@@ -148,6 +162,7 @@ func (p *Player) Play(ctx context.Context) error {
 		began := time.Now()
 		p.options.Now = func() time.Duration { return time.Since(began) }
 	}
+	p.until = sync.OnceValue(p.options.Now)
 	p.mu.Unlock()
 	defer close(p.played)
 
@@ -158,6 +173,7 @@ func (p *Player) Play(ctx context.Context) error {
 	}
 	group.Wait()
 	if ctx.Err() != nil {
+		p.cut = true
 		errs = append(errs, p.revertAll(context.WithoutCancel(ctx)), context.Cause(ctx))
 	}
 	return errors.Join(errs...)
@@ -166,7 +182,7 @@ func (p *Player) Play(ctx context.Context) error {
 // playOne plays one fault from its beginning to its end.
 func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if p.sleepUntil(ctx, fault.At) != nil {
-		return nil
+		return p.miss(fault)
 	}
 	a, err := p.fire(ctx, fault)
 	if a == nil {
@@ -184,6 +200,37 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	}
 	// It is reverted even if the run is over: a fault in place does not end by itself.
 	return p.revert(context.WithoutCancel(ctx), a, end)
+}
+
+// miss records a fault that was due when its turn came, but found the run over. Of those that lie further ahead nothing
+// is said: see [Player.Until].
+func (p *Player) miss(fault Fault) error {
+	at := p.until()
+	if fault.At > at {
+		return nil
+	}
+	return p.emit(history.FaultEvent{
+		ID: fault.ID, Kind: fault.Kind, Detail: fault.Detail(), Step: history.FaultApply, Status: history.FaultSkipped,
+		Planned: fault.At, Begin: at, Evidence: []string{"skipped: the run was over"},
+	}, nil)
+}
+
+// Until is up to when the schedule was played, once Play has returned: every fault with a time no later than that has
+// been reported, as installed, skipped or failed. It is the schedule's length if all of it was played, and 0 if Play
+// was not called.
+func (p *Player) Until() time.Duration {
+	p.mu.Lock()
+	stopped := p.until
+	p.mu.Unlock()
+	select {
+	case <-p.played:
+	default:
+		return 0
+	}
+	if p.cut {
+		return stopped()
+	}
+	return p.options.Schedule.Length
 }
 
 func (p *Player) sleepUntil(ctx context.Context, at time.Duration) error {
@@ -287,10 +334,36 @@ func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration)
 	defer cancel()
 	event := a.event
 	event.Step, event.Planned, event.Begin = history.FaultRevert, planned, p.options.Now()
-	var err error
-	event.Status, event.Evidence, err = a.deed.revert(ctx).sum(history.FaultReverted)
+	seen, lapse := p.lasted(ctx, a)
+	status, evidence, err := a.deed.revert(ctx).sum(history.FaultReverted)
 	a.reverted = err == nil
-	return p.emit(event, err)
+	if lapse != nil {
+		status = history.FaultFailed
+	}
+	event.Status, event.Evidence = status, slices.Concat(seen, evidence)
+	return p.emit(event, errors.Join(lapse, err))
+}
+
+// lasted says whether a fault that was seen to take effect is still seen to be there, now that it is to be reverted. It
+// is looked at after the moment at which the revert begins, so that what was in effect then was so until that moment.
+func (p *Player) lasted(ctx context.Context, a *activity) (seen []string, err error) {
+	if a.event.Status != history.FaultInstalled || a.checked {
+		return nil, nil
+	}
+	a.checked = true
+	ctx, cancel := context.WithTimeout(ctx, lookTimeouts*p.options.ProofTimeout) // the revert needs time, too
+	defer cancel()
+	_, evidence, err := a.deed.remains(ctx).sum(history.FaultInstalled)
+	for _, text := range evidence {
+		seen = append(seen, "before: "+text)
+	}
+	switch gone := (*goneError)(nil); {
+	case err == nil:
+		return seen, nil
+	case errors.As(err, &gone):
+		return seen, fmt.Errorf("did not last: %w", err)
+	}
+	return seen, fmt.Errorf("is not known to have lasted: %w", err) // a host could not be asked
 }
 
 // emit records a step that has just ended, with what went wrong.

@@ -110,11 +110,16 @@ func TestPlay(t *testing.T) {
   n2: process 2 (start 200) is stopped, all 4 threads
 2.1s..2.103s apply f3 kill n1: installed
   n1: process 1 (start 100) is gone
-2.3s..2.303s revert f3 kill n1: reverted
+2.3s..2.304s revert f3 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
-2.5s..2.502s revert f2 pause leader (n2): reverted
+2.5s..2.503s revert f2 pause leader (n2): reverted
+  before: n2: process 2 (start 200) is stopped, all 4 threads
   n2: process 2 (start 200) runs
-3s..3.003s revert f1 partition isolate leader (isolate n2): reverted
+3s..3.006s revert f1 partition isolate leader (isolate n2): reverted
+  before: n1: dropped 1 packet from n2
+  before: n2: dropped 1 packet from n1, dropped 1 packet from n3
+  before: n3: dropped 1 packet from n2
   n1: rules are gone
   n2: rules are gone
   n3: rules are gone
@@ -123,13 +128,18 @@ func TestPlay(t *testing.T) {
 5s..5.004s apply f4 partition one-way n1 -> n3: installed
   n1: let pass 1 packet from n3
   n3: dropped 1 packet from n1
-6s..6.003s revert f4 partition one-way n1 -> n3: reverted
+6s..6.006s revert f4 partition one-way n1 -> n3: reverted
+  before: n1: let pass 1 packet from n3
+  before: n3: dropped 1 packet from n1
   n1: rules are gone
   n3: rules are gone
   n1: reaches n3
 `)
 		if err := p.player.Play(background); !errors.Is(err, errPlayedTwice) {
 			t.Errorf("played twice: %v", err)
+		}
+		if until := p.player.Until(); until != time.Minute {
+			t.Errorf("played until %v", until)
 		}
 		again, err := Parse("played", Played(p.player.options.Schedule, p.events))
 		if err != nil {
@@ -159,9 +169,10 @@ func TestPlayOverlaps(t *testing.T) {
   n1: process 1 (start 100) is stopped, all 4 threads
 2s..2.003s apply f2 kill n1: installed
   n1: process 1 (start 100) is gone
-3s..3.003s revert f2 kill n1: reverted
+3s..3.004s revert f2 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
-5s..5.003s revert f1 pause n1: skipped
+5s..5.004s revert f1 pause n1: skipped
   n1: skipped: process 1 (start 100) died, killed by f2, while it was stopped
 `},
 		{"pause what is dead", []string{"at 1s for 2s kill n1", "at 2s for 2s pause n1,n2",
@@ -173,9 +184,11 @@ func TestPlayOverlaps(t *testing.T) {
   n2: process 2 (start 200) is stopped, all 4 threads
 2.5s..2.501s apply f3 pause n1: skipped
   n1: skipped: process 1 (start 100) is gone
-3s..3.003s revert f1 kill n1: reverted
+3s..3.004s revert f1 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
-4s..4.002s revert f2 pause n1,n2: reverted
+4s..4.003s revert f2 pause n1,n2: reverted
+  before: n2: process 2 (start 200) is stopped, all 4 threads
   n2: process 2 (start 200) runs
 `},
 		{"kill what is dead", []string{"at 1s for 2s kill n1", "at 2s for 3s kill n1", "at 2s for 2s kill all"}, `
@@ -187,9 +200,12 @@ func TestPlayOverlaps(t *testing.T) {
   n1: skipped: process 1 (start 100) is gone
   n2: process 2 (start 200) is gone
   n3: process 3 (start 300) is gone
-3s..3.003s revert f1 kill n1: reverted
+3s..3.004s revert f1 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
-4s..4.003s revert f3 kill all (n1,n2,n3): reverted
+4s..4.004s revert f3 kill all (n1,n2,n3): reverted
+  before: n2: process 2 (start 200) is gone
+  before: n3: process 3 (start 300) is gone
   n2: process N (start M) runs
   n3: process N (start M) runs
 `},
@@ -199,9 +215,12 @@ func TestPlayOverlaps(t *testing.T) {
 2s..2.003s apply f2 pause n1,n2: installed
   n1: process 1 (start 100) is stopped, all 4 threads
   n2: process 2 (start 200) is stopped, all 4 threads
-3s..3s revert f1 pause n1: reverted
+3s..3.001s revert f1 pause n1: reverted
+  before: n1: process 1 (start 100) is stopped, all 4 threads
   n1: process 1 (start 100) is left stopped: f2 holds it
-4s..4.002s revert f2 pause n1,n2: reverted
+4s..4.003s revert f2 pause n1,n2: reverted
+  before: n1: process 1 (start 100) is stopped, all 4 threads
+  before: n2: process 2 (start 200) is stopped, all 4 threads
   n1: process 1 (start 100) runs
   n2: process 2 (start 200) runs
 `},
@@ -211,13 +230,16 @@ func TestPlayOverlaps(t *testing.T) {
   n1: process 1 (start 100) is gone
 1.5s..1.503s apply f2 pause n2: installed
   n2: process 2 (start 200) is stopped, all 4 threads
-2s..2.003s revert f1 kill n1: reverted
+2s..2.004s revert f1 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 4 (start 400) runs
 3s..3.003s apply f3 pause n1: installed
   n1: process 4 (start 400) is stopped, all 4 threads
-4s..4.002s revert f3 pause n1: reverted
+4s..4.003s revert f3 pause n1: reverted
+  before: n1: process 4 (start 400) is stopped, all 4 threads
   n1: process 4 (start 400) runs
-4.5s..4.502s revert f2 pause n2: reverted
+4.5s..4.503s revert f2 pause n2: reverted
+  before: n2: process 2 (start 200) is stopped, all 4 threads
   n2: process 2 (start 200) runs
 `},
 		{"cut twice", []string{"at 1s for 2s partition isolate n1", "at 2s for 2s partition split n1 | n2"}, `
@@ -228,12 +250,17 @@ func TestPlayOverlaps(t *testing.T) {
 2s..2.004s apply f2 partition split n1 | n2: installed
   n1: 1 packet from n2 dropped by ELENCHUS-f1
   n2: 1 packet from n1 dropped by ELENCHUS-f1
-3s..3.003s revert f1 partition isolate n1: reverted
+3s..3.006s revert f1 partition isolate n1: reverted
+  before: n1: dropped 1 packet from n2, dropped 1 packet from n3
+  before: n2: dropped 1 packet from n1
+  before: n3: dropped 1 packet from n1
   n1: rules are gone
   n2: rules are gone
   n3: rules are gone
   n1: reaches n3; n2 is still cut off by f2
-4s..4.003s revert f2 partition split n1 | n2: reverted
+4s..4.006s revert f2 partition split n1 | n2: reverted
+  before: n1: dropped 1 packet from n2
+  before: n2: dropped 1 packet from n1
   n1: rules are gone
   n2: rules are gone
   n1: reaches n2
@@ -410,7 +437,8 @@ func TestSlowFaultIsRevertedAtOnce(t *testing.T) {
 		p.want(`
 1s..2.003s apply f1 kill n1: installed
   n1: process 1 (start 100) is gone
-2.003s..2.006s revert f1 kill n1: reverted
+2.003s..2.007s revert f1 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
   n1: process 3 (start 300) runs
 `)
 	})
@@ -432,8 +460,16 @@ func TestCancelReverts(t *testing.T) {
 				if e.Begin > at*time.Millisecond && e.Step == history.FaultApply {
 					t.Errorf("cancelled at %v: %s fired at %v", at, e.ID, e.Begin)
 				}
+				if e.Step == history.FaultApply && e.Planned > p.player.Until() {
+					t.Errorf("cancelled at %v: %s is reported, though Until is %v", at, e.ID, p.player.Until())
+				}
 				if e.Status == history.FaultFailed { // one that was begun is seen through
 					t.Errorf("cancelled at %v: %s of %s failed: %s", at, e.Step, e.ID, e.Error)
+				}
+			}
+			for _, f := range p.player.options.Schedule.Faults {
+				if apply, _ := steps(f.ID, p.events); apply == nil && f.At <= p.player.Until() {
+					t.Errorf("cancelled at %v: nothing is said of %s, though Until is %v", at, f.ID, p.player.Until())
 				}
 			}
 			p.wantWell()

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"elenchus/nemesis/clockshim"
+	"elenchus/nemesis/hostclock"
 	"elenchus/results/history"
 )
 
@@ -32,6 +34,9 @@ const proveTimeout = 5 * time.Second
 //   - partition: for a moment nobody hears anybody; every direction of every pair is proven cut, and then whole again.
 //   - kill and pause: on each host a sleep is started, recorded in a PID file of its own, paused, resumed, killed,
 //     started again, and removed.
+//   - clock: the clocks of each host run slow for a moment, and then jump for another. Under a clock shim those are the
+//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time daemons
+//     are stopped meanwhile.
 //
 // The answer has a proof for every host and kind, in the order of hosts and then of kinds. The error joins what went
 // wrong; it is nil if everything wanted is proven to work.
@@ -49,7 +54,7 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	for _, host := range hosts {
 		names = append(names, host.Name)
 	}
-	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8]}
+	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8], shimmed: slices.Contains(kinds, Clock)}
 	trial := trial{names: names, seen: map[[2]string]*Proof{}}
 	for _, host := range names {
 		for _, kind := range kinds {
@@ -62,7 +67,7 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 			trial.partitions(ctx, newStage(newShell(cluster, defaultProbePort), hosts, nil, proveTimeout))
 		})
 	}
-	if slices.Contains(kinds, Kill) || slices.Contains(kinds, Pause) {
+	if slices.ContainsFunc(kinds, func(kind string) bool { return kind != Partition }) {
 		group.Go(func() {
 			stage := newStage(newShell(sleepers, defaultProbePort), sleepers.Hosts(), nil, proveTimeout)
 			trial.processes(ctx, stage, sleepers, kinds)
@@ -156,7 +161,7 @@ func (t *trial) partitions(ctx context.Context, s *stage) {
 // processes tries signals on processes made for it.
 func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kinds []string) {
 	var tried []string
-	for _, kind := range []string{Pause, Kill} {
+	for _, kind := range []string{Clock, Pause, Kill} {
 		if slices.Contains(kinds, kind) {
 			tried = append(tried, kind)
 		}
@@ -175,7 +180,9 @@ func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kin
 	})
 	failure(started)
 	for _, kind := range tried {
-		t.try(ctx, s, Fault{Kind: kind, Groups: [][]string{{RoleAll}}})
+		for _, f := range trials(kind) {
+			t.try(ctx, s, f)
+		}
 		t.took(kind, began)
 		began = time.Now()
 	}
@@ -185,6 +192,18 @@ func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kin
 		}
 		return result{}
 	}))
+}
+
+// trials are the faults by which a kind is tried.
+func trials(kind string) []Fault {
+	all := [][]string{{RoleAll}}
+	if kind != Clock {
+		return []Fault{{Kind: kind, Groups: all}}
+	}
+	return []Fault{
+		{Kind: Clock, Shape: ClockRate, Groups: all, Move: hostclock.Move{Rate: clockshim.Nominal * 99 / 100}},
+		{Kind: Clock, Shape: ClockStep, Groups: all, Move: hostclock.Move{Step: time.Second}},
+	}
 }
 
 // proofs are the results in order.
@@ -208,6 +227,7 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 type sleepers struct {
 	cluster Cluster
 	nonce   string // so that nobody else's file is taken for ours
+	shimmed bool   // they run under a clock shim, where nodes would; else there may be no place for its file
 }
 
 // pidFile names the host, too: hosts of a lab on one machine may share a file system.
@@ -215,11 +235,28 @@ func (s *sleepers) pidFile(host string) string {
 	return fmt.Sprintf("/tmp/elenchus-doctor-%s-%s.pid", s.nonce, host)
 }
 
+// clockFile is the control file of the sleep's clocks: the node's own are left alone. It lies beside the node's, where
+// the file system is in memory.
+func (s *sleepers) clockFile(host string) string {
+	if !s.shimmed {
+		return ""
+	}
+	for _, h := range s.cluster.Hosts() {
+		if h.Name == host && h.Clock.Control != "" {
+			return h.Clock.Control + "-doctor-" + s.nonce
+		}
+	}
+	return ""
+}
+
 // Hosts are the hosts of the cluster, with the sleeps for processes.
 func (s *sleepers) Hosts() []Host {
 	hosts := slices.Clone(s.cluster.Hosts())
 	for i := range hosts {
 		hosts[i].PIDFile = s.pidFile(hosts[i].Name)
+		if s.shimmed && hosts[i].Clock.Control != "" {
+			hosts[i].Clock.Control = s.clockFile(hosts[i].Name)
+		}
 	}
 	return hosts
 }
@@ -234,15 +271,27 @@ func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 
 // Start starts a sleep on a host and records it.
 func (s *sleepers) Start(ctx context.Context, host string) error {
+	create, shim := "", ""
+	if file := s.clockFile(host); file != "" {
+		create = fmt.Sprintf("[ -e '%s' ] || '%s' create -f '%[1]s' || exit 1", file, s.helper(host))
+		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
+	}
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(
-setsid sleep 60 </dev/null >/dev/null 2>&1 &
+%s
+setsid %s sleep 60 </dev/null >/dev/null 2>&1 &
 pid=$!
 read -r line </proc/$pid/stat || exit 1
 set -f; set -- ${line##*) }; set +f
 shift 19
 echo "$pid $1" >'%s'
-)`, s.pidFile(host)))
+)`, create, shim, s.pidFile(host)))
 	return err
+}
+
+// helper is the one for clocks of a host.
+func (s *sleepers) helper(host string) string {
+	i := slices.IndexFunc(s.cluster.Hosts(), func(h Host) bool { return h.Name == host })
+	return s.cluster.Hosts()[i].Clock.Helper
 }
 
 // remove ends the sleep on a host and removes its record.
@@ -258,6 +307,10 @@ func (s *sleepers) remove(ctx context.Context, host string) error {
 			return err
 		}
 	}
-	_, err = shell.run(ctx, h, "rm -f '"+h.PIDFile+"'", "remove the PID file")
+	files := "'" + h.PIDFile + "'"
+	if file := s.clockFile(host); file != "" {
+		files += fmt.Sprintf(" '%s' '%[1]s.book' '%[1]s.book.lock'", file)
+	}
+	_, err = shell.run(ctx, h, "rm -f "+files, "remove the files of the process")
 	return err
 }

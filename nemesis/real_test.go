@@ -340,7 +340,7 @@ func TestRealProve(t *testing.T) {
 	began := time.Now()
 	proofs, err := Prove(background, l, kindNames())
 	t.Logf("in %v", time.Since(began))
-	if err != nil || len(proofs) != 15 {
+	if err != nil || len(proofs) != 20 {
 		t.Errorf("%d proofs, %v", len(proofs), err)
 	}
 	for _, p := range proofs {
@@ -379,5 +379,168 @@ func TestRealProveNamesTheHost(t *testing.T) {
 	}
 	if rules := l.must("n1", "iptables-save"); strings.Contains(rules, "ELENCHUS") {
 		t.Errorf("left behind on n1:\n%s", rules)
+	}
+}
+
+// needClocks skips a test where there is no clock shim.
+func (l *lab) needClocks() {
+	l.t.Helper()
+	if l.hosts[0].Clock.Way() == "" {
+		l.t.Skip("needs a clock shim")
+	}
+}
+
+// offsets asks the node's clocks on a host, by the probe that everybody asks: how far they are ahead of the raw one.
+func (l *lab) offsets(host string) (mono, wall time.Duration) {
+	l.t.Helper()
+	var m, w, raw int64
+	for _, h := range l.hosts {
+		if h.Name == host {
+			out := l.must(host, fmt.Sprintf("echo x | '%s' probe -f '%s'", h.Clock.Helper, h.Clock.Control))
+			if _, err := fmt.Sscanf(strings.TrimSpace(out), "x %d %d %d", &m, &w, &raw); err != nil {
+				l.t.Fatalf("%q: %v", out, err)
+			}
+		}
+	}
+	return time.Duration(m - raw), time.Duration(w - raw)
+}
+
+// TestRealClocks moves clocks of processes that are killed, paused and cut off meanwhile, and wants every other clock
+// and process left alone.
+func TestRealClocks(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 3, "10.88.0.")
+	l.needClocks()
+	l.startAll()
+	l.leader = "n2"
+	schedule, err := Parse("test", []byte(`elenchus-schedule 1
+nodes n1 n2 n3
+length 10s
+at 100ms for 900ms clock rate leader 0.5
+at 200ms for 600ms clock step leader,n1 -1h
+at 300ms for 200ms pause leader
+at 500ms for 300ms kill n1
+at 600ms for 300ms clock strobe n1 200ms every 40ms
+at 1200ms for 300ms clock rate n1,n3 3
+at 1300ms for 100ms partition isolate n3
+at 1700ms clock rate n3 0.01
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := time.Now()
+	mono, wall := l.offsets("n2")
+	var events []history.FaultEvent
+	player, err := NewPlayer(PlayerOptions{Schedule: schedule, Cluster: l,
+		Record: func(e history.FaultEvent) { events = append(events, e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := player.Play(background); err != nil {
+		t.Error(err)
+	}
+	t.Log(transcript(events))
+	if _, err := player.HealAll(background); err != nil {
+		t.Error(err)
+	}
+	for _, e := range events {
+		if e.Status != history.FaultInstalled && e.Status != history.FaultReverted {
+			t.Errorf("%s %s: %s", e.Step, e.ID, e.Status)
+		}
+	}
+	if len(events) != 16 {
+		t.Errorf("%d steps", len(events))
+	}
+	for _, host := range []string{"n1", "n2", "n3"} {
+		if _, now := l.offsets(host); (now - wall).Abs() > 50*time.Millisecond {
+			t.Errorf("%s: the wall clock is %v off", host, now-wall)
+		}
+		if left := l.must(host, "ls "+filepath.Dir(l.hosts[0].PIDFile)+"/*.book 2>/dev/null || :"); strings.TrimSpace(left) != "" {
+			t.Errorf("%s: left behind: %s", host, left)
+		}
+	}
+	if now, _ := l.offsets("n2"); mono-now < 200*time.Millisecond {
+		t.Errorf("the monotonic clock of n2 has lost %v since it began to be slow: it caught up, and clocks do not", mono-now)
+	}
+	if d := time.Since(own); d < time.Second || d > 5*time.Minute {
+		t.Errorf("the test itself took %v by its own clock", d)
+	}
+}
+
+// TestRealClocksHealed has a harness die, and the next one find what it left.
+func TestRealClocksHealed(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 2, "10.88.0.")
+	l.needClocks()
+	l.startAll()
+	s := l.stage(nil)
+	for id, text := range map[string]string{"f1": "clock rate n1 0.5", "f2": "clock strobe n1 1s every 30ms",
+		"f3": "clock step all 1h"} {
+		wantStatus(t, text, s.deed(l.resolved(id, text)).apply(background), history.FaultInstalled, history.FaultInstalled)
+	}
+	report, err := Heal(background, l, HealOptions{})
+	if err != nil || len(report.Found) != 4 || !strings.Contains(strings.Join(report.Found, "\n"), "n2: put right what f3 moved") {
+		t.Errorf("healed %q, %v", report.Found, err)
+	}
+	for _, host := range []string{"n1", "n2"} {
+		before, wall := l.offsets(host)
+		time.Sleep(100 * time.Millisecond)
+		after, again := l.offsets(host)
+		if (after-before).Abs() > 20*time.Millisecond || (again-wall).Abs() > 20*time.Millisecond {
+			t.Errorf("%s: clocks still run away: mono %v, wall %v", host, after-before, again-wall)
+		}
+	}
+	report, err = Heal(background, l, HealOptions{})
+	if err != nil || !report.Clean() {
+		t.Errorf("healed again: %q, %v", report.Found, err)
+	}
+}
+
+// TestRealClockOfAnUnshimmedNode is a planted fault: the node was started without the shim, so that nobody maps the
+// control file. The fault must fail, whatever the clocks of the file say.
+func TestRealClockOfAnUnshimmedNode(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 2, "10.88.0.")
+	l.needClocks()
+	control := l.hosts[1].Clock.Control
+	l.hosts[1].Clock.Control = ""
+	l.startAll()
+	l.hosts[1].Clock.Control = control
+	s := newStage(newShell(l, defaultProbePort), l.hosts, nil, 2*time.Second)
+	d := s.deed(l.resolved("f1", "clock rate all 0.9"))
+	o := d.apply(background)
+	wantStatus(t, "apply", o, history.FaultInstalled, history.FaultFailed)
+	if err := o.err(); err == nil || !strings.Contains(err.Error(), "n2: process") ||
+		!strings.Contains(err.Error(), "has not mapped the control file") || strings.Contains(err.Error(), "n1") {
+		t.Errorf("got %v", err)
+	}
+	wantStatus(t, "revert", d.revert(background), history.FaultReverted, history.FaultReverted)
+}
+
+// TestRealHelperThatMovesNothing is another: a helper that says that all is well.
+func TestRealHelperThatMovesNothing(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 1, "10.88.0.")
+	l.needClocks()
+	l.startAll()
+	real := l.hosts[0].Clock.Helper
+	fake := filepath.Join(t.TempDir(), "helper")
+	script := fmt.Sprintf("#!/bin/sh\ncase $1 in apply) shift; exec %s look -f \"$2\";; esac\nexec %[1]s \"$@\"\n", real)
+	if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.hosts[0].Clock.Helper = fake
+	for _, text := range []string{"clock rate n1 0.9", "clock step n1 1s", "clock strobe n1 1s every 50ms"} {
+		d := l.stage(nil).deed(l.resolved("f1", text))
+		wantStatus(t, text, d.apply(background), history.FaultInstalled, history.FaultFailed)
+		wantStatus(t, "revert", d.revert(background), history.FaultReverted, history.FaultReverted)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"elenchus/nemesis/hostclock"
 )
 
 // Version is the version of the schedule file that this package writes, and the newest that it reads.
@@ -38,19 +40,30 @@ type Fault struct {
 	At  time.Duration // when it fires, since the run began
 	For time.Duration // how long it lasts, from At; zero means until everything is healed at the end
 
-	Kind  string // Partition, Kill or Pause
-	Shape string // of a partition: Split, Halves, Isolate, Ring, Bridge or OneWay; empty for other kinds
+	Kind  string // Partition, Kill, Pause or Clock
+	Shape string // of a partition: Split, Halves, ...; of a clock fault: ClockRate, ...; empty for other kinds
 
 	// Groups are the targets: names of nodes and roles. What each group stands for is up to the kind and the shape:
 	//
 	//	Kill, Pause, Isolate  the targets
+	//	and clock faults
 	//	Split                 the sides
 	//	Halves                nothing, or one group with RoleLeader
 	//	Ring                  nothing, or one group with all nodes in the order of the ring
 	//	Bridge                the bridge; or the bridge and the two sides
 	//	OneWay                those who are not heard, and those who do not hear them
 	Groups [][]string
+
+	// Move is what a clock fault does to clocks: Move.Rate with ClockRate and so on. It is zero for other kinds.
+	Move hostclock.Move
 }
+
+// The shapes of a clock fault.
+const (
+	ClockRate   = "rate"   // CLOCK_MONOTONIC and CLOCK_REALTIME run fast or slow
+	ClockStep   = "step"   // CLOCK_REALTIME jumps, and jumps back when reverted
+	ClockStrobe = "strobe" // CLOCK_REALTIME jumps to and fro
+)
 
 // The shapes of a partition.
 const (
@@ -76,12 +89,13 @@ const (
 
 var (
 	shapeNames = []string{Split, Halves, Isolate, Ring, Bridge, OneWay}
+	moveNames  = []string{ClockRate, ClockStep, ClockStrobe}
 	roleNames  = []string{
 		RoleLeader, RoleFollower, RoleFollowers, RoleAny, RoleMinority, RoleMajority, RoleAll, RoleRest,
 	}
 
 	// reserved are words that a node cannot be called, so that a line of a schedule has one meaning.
-	reserved = append([]string{"at", "on", "for", "between"}, append(shapeNames, roleNames...)...)
+	reserved = slices.Concat([]string{"at", "on", "for", "between", "every"}, shapeNames, moveNames, roleNames)
 
 	nodePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 	idPattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
@@ -111,6 +125,9 @@ func (f Fault) Detail() string {
 			words = append(words, f.separator(i))
 		}
 		words = append(words, strings.Join(group, ","))
+	}
+	if f.Kind == Clock {
+		words = append(words, moveWords(f.Move))
 	}
 	return strings.Join(words, " ")
 }
@@ -159,7 +176,7 @@ func (s *Schedule) Validate() error {
 		if i > 0 && f.At < s.Faults[i-1].At {
 			add("out of order: it fires at %v, before the fault in front of it", f.At)
 		}
-		for _, p := range append(f.timeProblems(s.Length), f.targetProblems(s.Nodes)...) {
+		for _, p := range slices.Concat(f.timeProblems(s.Length), f.targetProblems(s.Nodes), f.moveProblems()) {
 			add("%s", p.msg)
 		}
 	}

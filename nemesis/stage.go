@@ -58,6 +58,10 @@ type deed interface {
 	apply(ctx context.Context) outcome
 	entered() bool
 
+	// remains looks again, right before the revert of a fault that was seen to take effect, and fails wherever its effect
+	// is gone although nobody of ours ended it: what happened meanwhile may not have happened under the fault.
+	remains(ctx context.Context) outcome
+
 	// revert undoes it and proves that; the ledger is settled if it succeeds. It may be called again if it fails.
 	revert(ctx context.Context) outcome
 }
@@ -71,6 +75,8 @@ func (s *stage) deed(r Resolved) deed {
 		return &kill{deedBase: base}
 	case Pause:
 		return &pause{deedBase: base}
+	case Clock:
+		return &clock{deedBase: base}
 	}
 	panic(fmt.Sprintf("nemesis: nobody knows how to do a %q, though the schedule was checked", r.Fault.Kind))
 }
@@ -155,6 +161,13 @@ func skipped(why string) result { return result{status: history.FaultSkipped, se
 
 func failed(err error) result { return result{status: history.FaultFailed, err: err} }
 
+// goneError says that an effect was looked for and is not there, as opposed to one that could not be looked for.
+type goneError struct{ text string }
+
+func (e *goneError) Error() string { return e.text }
+
+func gone(format string, args ...any) result { return failed(&goneError{fmt.Sprintf(format, args...)}) }
+
 // outcome is what came of a step, node by node.
 type outcome []result
 
@@ -228,10 +241,30 @@ type board struct {
 	cuts  map[string][]Cut            // by the fault that cuts
 	holds map[Process]map[string]bool // the pauses that hold a process
 	kills map[Process]string          // the kill that killed a process
+	turns map[Process]chan struct{}   // whose turn it is to stop a process, or to have it go on
 }
 
 func newBoard() *board {
-	return &board{cuts: map[string][]Cut{}, holds: map[Process]map[string]bool{}, kills: map[Process]string{}}
+	return &board{cuts: map[string][]Cut{}, holds: map[Process]map[string]bool{}, kills: map[Process]string{},
+		turns: map[Process]chan struct{}{}}
+}
+
+// turn waits for the right to stop a process or to have it go on, which one fault at a time has: else one that ends,
+// and has seen that nobody holds the process, could undo what another has just proven.
+func (b *board) turn(ctx context.Context, p Process) (over func(), err error) {
+	b.mu.Lock()
+	turn := b.turns[p]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		b.turns[p] = turn
+	}
+	b.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another fault to be done with %v: %w", p, context.Cause(ctx))
+	}
 }
 
 func (b *board) setCuts(fault string, cuts []Cut) {

@@ -78,7 +78,11 @@ func (t *track) fault(at, end time.Duration) time.Duration {
 	if form.breaksMajority(len(t.options.Nodes)) {
 		t.majorityBudget -= length
 	}
-	t.faults = append(t.faults, Fault{At: at, For: length, Kind: t.kind, Shape: form.Shape, Groups: form.Groups})
+	f := Fault{At: at, For: length, Kind: t.kind, Shape: form.Shape, Groups: form.Groups}
+	if t.kind == Clock {
+		f.Move = t.options.Clocks.move(t.random, form, length)
+	}
+	t.faults = append(t.faults, f)
 	return length
 }
 
@@ -87,6 +91,9 @@ func (t *track) fault(at, end time.Duration) time.Duration {
 // be about one fault.
 func (t *track) length() time.Duration {
 	term, longest := t.options.Term, max(t.total/3, min(3*t.options.Term, t.total))
+	if t.kind == Pause && t.options.LeaseTerm > 0 {
+		return min(t.options.pause(t.random), longest)
+	}
 	switch class := t.random.IntN(10); {
 	case class < 3:
 		return between(t.random, term/10, term*9/10)
@@ -95,6 +102,13 @@ func (t *track) length() time.Duration {
 	default:
 		return between(t.random, min(term*2, longest/2), min(term*6, longest))
 	}
+}
+
+// pause draws how long a pause lasts where there are leases: what a leader may believe when it goes on depends on how
+// much of a term it has missed.
+func (o PlanOptions) pause(random *rand.Rand) time.Duration {
+	terms := []float64{0.5, 0.95, 1.05, 2, 5}[random.IntN(5)]
+	return time.Duration(terms * float64(o.LeaseTerm))
 }
 
 // draw takes one of the forms, by their weights.
@@ -115,6 +129,9 @@ func draw(random *rand.Rand, forms []Form) Form {
 // breaksMajority says whether the form by itself can leave no majority of n nodes that are up and all hear each other.
 func (f Form) breaksMajority(n int) bool {
 	working := n
+	if f.Kind == Clock {
+		return false
+	}
 	switch f.Shape {
 	case Halves:
 		working = n - n/2

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,9 @@ type config struct {
 	electionTimeout time.Duration
 	heartbeat       time.Duration
 	promiseGrace    time.Duration
+	ballot          string
+	firstBallot     bool
+	preVote         bool
 	window          int
 	batch           int
 	seed            uint64
@@ -60,8 +64,9 @@ func (c *config) flags() *flag.FlagSet {
 	f.StringVar(&c.http, "http", "127.0.0.1:8000", "`host:port` to listen on for clients")
 	f.StringVar(&c.data, "data", "", "`directory` for everything that must survive")
 	f.StringVar(&c.protocol, "protocol", "multipaxos", "replication `protocol`: "+strings.Join(protocolNames(), ", "))
-	f.StringVar(&c.reads, "reads", "quorum", "how reads are answered: quorum, log, local or lease")
-	f.StringVar(&c.lease, "lease", "none", "clocks that leader leases are on: none, rate (monotonic) or wall")
+	f.StringVar(&c.reads, "reads", "lease", "how reads are answered: lease (by a leader with a lease, which asks "+
+		"nobody), quorum (by a leader that asks a majority), log (like a write) or local (by anybody, knowingly stale)")
+	f.StringVar(&c.lease, "lease", "rate", "clocks that leader leases are on: rate (monotonic), wall, or none")
 	f.DurationVar(&c.leaseTerm, "lease-term", time.Second, "how long a lease lasts; equal on all nodes")
 	f.DurationVar(&c.leaseRenew, "lease-renew", 300*time.Millisecond,
 		"how often a lease is renewed, in place of heartbeats")
@@ -72,6 +77,12 @@ func (c *config) flags() *flag.FlagSet {
 		"campaign after hearing nothing from a leader for this long")
 	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard")
 	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more than a majority")
+	f.StringVar(&c.ballot, "ballot", "counter", "where the rounds of ballots come from: counter (one above the highest "+
+		"seen, on disk before it is used)")
+	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
+		"starts for the first time, without asking for promises")
+	f.BoolVar(&c.preVote, "pre-vote", true, "ask whether a majority would take part before campaigning, so that a node "+
+		"which comes back does not depose a leader that the others hear")
 	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
 	f.IntVar(&c.batch, "batch", 128, "commands in one slot")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 picks one")
@@ -129,7 +140,31 @@ func (c *config) validate() (problems []error) {
 	check(hclog.LevelFromString(c.logLevel) != hclog.NoLevel,
 		"--log-level must be trace, debug, info, warn, error or off: %q", c.logLevel)
 	check(c.logFormat == "text" || c.logFormat == "json", "--log-format must be text or json: %q", c.logFormat)
+	problems = append(problems, c.validateZeros()...)
 	return append(problems, c.validateProtocol()...)
+}
+
+// validateZeros refuses zeros that the protocol would take for its defaults: who writes one means something else.
+func (c *config) validateZeros() (problems []error) {
+	for flag, d := range map[string]time.Duration{
+		"--lease-term": c.leaseTerm, "--lease-renew": c.leaseRenew, "--election-timeout": c.electionTimeout,
+		"--heartbeat": c.heartbeat,
+	} {
+		if d == 0 {
+			problems = append(problems, fmt.Errorf("%s must be above 0", flag))
+		}
+	}
+	for flag, n := range map[string]int{"--window": c.window, "--batch": c.batch} {
+		if n == 0 {
+			problems = append(problems, fmt.Errorf("%s must be above 0", flag))
+		}
+	}
+	if c.maxOffset == 0 {
+		problems = append(problems, errors.New("--max-offset must be above 0, or the leader's lease could outlive a "+
+			"grant: no two wall clocks are the same"))
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return problems
 }
 
 // parsePeers reads "1=host:port,2=host:port".

@@ -93,7 +93,8 @@ func (p *program) address(t *testing.T) string {
 
 func single(dir string, more ...string) []string {
 	return append([]string{"--id", "1", "--cluster", "lab", "--peers", "1=127.0.0.1:1", "--listen", "127.0.0.1:0",
-		"--http", "127.0.0.1:0", "--data", dir, "--election-timeout", "50ms", "--heartbeat", "10ms"}, more...)
+		"--http", "127.0.0.1:0", "--data", dir, "--election-timeout", "50ms", "--heartbeat", "10ms",
+		"--lease-term", "100ms", "--lease-renew", "20ms"}, more...)
 }
 
 func TestCommandLine(t *testing.T) {
@@ -109,10 +110,21 @@ func TestCommandLine(t *testing.T) {
 			strings.Fields("--id --cluster --peers --listen --http --data --protocol --log-level --log-format rest")},
 		"protocol's own": {append(good, "--reads", "sometimes", "--window", "-3", "--heartbeat", "5s"), exitUsage,
 			[]string{`"sometimes"`, "window", "heartbeat"}},
-		"lease without reason": {append(good, "--reads", "lease"), exitUsage, []string{"choose a lease, rate or wall"}},
+		"reads by default need a lease": {append(good, "--lease", "none"), exitUsage,
+			[]string{"choose a lease, rate or wall"}},
+		"zeros": {append(good, "--lease-term", "0", "--lease-renew", "0", "--election-timeout", "0", "--heartbeat", "0",
+			"--window", "0", "--batch", "0", "--max-offset", "0"), exitUsage, []string{"--lease-term must be above 0",
+			"--lease-renew must", "--election-timeout must", "--heartbeat must", "--window must", "--batch must",
+			"--max-offset must be above 0, or the leader's lease could outlive"}},
+		"ballots from nowhere": {append(good, "--ballot", "clock"), exitUsage, []string{`"clock"`, "want counter"}},
+		"grace":                {append(good, "--promise-grace", "50ms"), exitUsage, []string{"would campaign against it"}},
 		"leases": {append(good, "--lease", "eternal", "--lease-term", "1s", "--lease-renew", "2s", "--drift-bound=-1%",
-			"--max-offset", "-1s"), exitUsage, []string{`"eternal"`, "--drift-bound must not be negative", "lease renew",
-			"max offset"}},
+			"--max-offset", "-1s"), exitUsage, []string{`"eternal"`, "--drift-bound must not be negative",
+			"before it is renewed", "max offset"}},
+		"renewals too rare": {append(good, "--lease-renew", "60ms"), exitUsage,
+			[]string{"is not below the election timeout 50ms: renewals are the leader's heartbeat"}},
+		"offset as long as the term": {append(good, "--lease", "wall"), exitUsage, []string{"could not tell a lease"}},
+
 		"unknown flag":  {append(good, "--frobnicate"), exitUsage, []string{"frobnicate"}},
 		"leftovers":     {append(good, "one", "two"), exitUsage, []string{"unexpected arguments: one two"}},
 		"not a member":  {append(good, "--id", "2"), exitUsage, []string{"--peers must include this node, 2"}},

@@ -66,12 +66,18 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	lease, leaseErr := multipaxos.ParseLease(c.lease)
 	if leaseErr != nil {
 		leaseErr = fmt.Errorf("--lease: %w", leaseErr)
+		lease = multipaxos.LeaseRate // so that nothing else is said to be wrong for want of one
 	}
 	drift, driftErr := parseDrift(c.driftBound)
+	ballots, ballotsErr := multipaxos.ParseBallots(c.ballot)
+	if ballotsErr != nil {
+		ballotsErr = fmt.Errorf("--ballot: %w", ballotsErr)
+	}
 	return multipaxos.Options{
 		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
+		Ballots: ballots, FirstBallotShortcut: c.firstBallot, NoPreVote: !c.preVote,
 		Window: c.window, BatchMax: c.batch, Seed: seed,
 		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
-	}, errors.Join(err, leaseErr, driftErr)
+	}, errors.Join(err, leaseErr, driftErr, ballotsErr)
 }

@@ -31,9 +31,22 @@ type Instant struct {
 	At    time.Duration `json:"at_ns"`
 }
 
+// Kind is what a run was for.
+type Kind string
+
+// The kinds of runs.
+const (
+	KindTest  Kind = ""      // to test a system; also of runs that were made before there were others
+	KindBench Kind = "bench" // to measure: there is nothing to judge
+
+	// KindEnvelope: to find out where leases break. The verdict says whether that is where it should be.
+	KindEnvelope Kind = "envelope"
+)
+
 // Manifest says what was run, on what, and how far it came. It is saved again at every step.
 type Manifest struct {
 	Schema int  `json:"schema"`
+	Kind   Kind `json:"kind,omitempty"`
 	Tool   Tool `json:"tool"`
 
 	Argv   []string `json:"argv"`
@@ -52,10 +65,18 @@ type Manifest struct {
 	// and for placing what nodes wrote by their own clocks.
 	Started time.Time `json:"started"`
 
+	// PlayedUntil is up to when the schedule of faults was played: each that was planned for a time up to that is on
+	// record.
+	PlayedUntil time.Duration `json:"played_until_ns,omitempty"`
+
 	Interrupted   bool     `json:"interrupted"`              // ended early by a signal
 	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
 
 	Recovery Recovery `json:"recovery"`
+
+	// Imported is the format of the history if another tool has recorded it ("jepsen"): there were no lab and no nodes,
+	// and nothing is known of recovery.
+	Imported string `json:"imported,omitempty"`
 
 	// Files are the SHA-256 of everything that the verdict is made from, by path in the run's directory, as it was when
 	// it had been collected.
@@ -90,12 +111,45 @@ type Config struct {
 	OpTimeout   time.Duration `json:"op_timeout_ns"`
 	Reads       string        `json:"reads,omitempty"` // "lease", "quorum", "log", "local"
 
+	Lease *Lease `json:"lease,omitempty"` // nil when the system has none, or of its own
+
 	UniqueValues bool `json:"unique_values"` // the workload promises that no value is written twice to a key
 	Observations bool `json:"observations"`  // the system writes observations: a node without is a failure to collect
 	SharedClock  bool `json:"shared_clock"`  // all hosts have the wall clock of the harness's host
 
+	// DeposedReads is how many reads must be attempted at deposed leaders for the run to have tested something, as in
+	// checker.Thresholds: zero is the checker's default, a negative number demands none.
+	DeposedReads int `json:"deposed_reads,omitempty"`
+
 	// Options are further settings by name, such as node flags, as the user would type them.
 	Options map[string]string `json:"options,omitempty"`
+}
+
+// Lease is what the system's leader leases are configured to.
+type Lease struct {
+	Mode       string        `json:"mode"` // "rate", "wall" or "none"
+	Term       time.Duration `json:"term_ns,omitempty"`
+	Renew      time.Duration `json:"renew_ns,omitempty"`
+	DriftBound string        `json:"drift_bound,omitempty"` // a share like "1%": by rate only
+	MaxOffset  time.Duration `json:"max_offset_ns,omitempty"`
+}
+
+// String is for people: "rate, term 1s, renewed every 300ms, drift bound 1%". It is empty for nil.
+func (l *Lease) String() string {
+	if l == nil {
+		return ""
+	}
+	text := l.Mode
+	if l.Term > 0 {
+		text += fmt.Sprintf(", term %v, renewed every %v", l.Term, l.Renew)
+	}
+	if l.DriftBound != "" {
+		text += ", drift bound " + l.DriftBound
+	}
+	if l.MaxOffset > 0 {
+		text += fmt.Sprintf(", maximal offset %v", l.MaxOffset)
+	}
+	return text
 }
 
 // Recovery is what happened between the end of the last heal and the final reads.

@@ -32,9 +32,18 @@ const createTries = 100
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// Create makes the directory of a new run that begins now, "<UTC stamp>-<name>" below root, and points root/latest at
-// it. The name is by custom "<workload>-seed<seed>".
+// Create makes the directory of a new run that begins now, see [Make], and points root/latest at it.
 func Create(root, name string, now time.Time) (Run, error) {
+	run, err := Make(root, name, now)
+	if err != nil {
+		return Run{}, err
+	}
+	return run, run.PointLatest()
+}
+
+// Make makes the directory of a new run that begins now, "<UTC stamp>-<name>" below root. The name is by custom
+// "<workload>-seed<seed>". Nobody is led to it before [Run.PointLatest].
+func Make(root, name string, now time.Time) (Run, error) {
 	if !namePattern.MatchString(name) {
 		return Run{}, fmt.Errorf("create run: name %q may only have letters, digits, dot, dash and underscore", name)
 	}
@@ -56,10 +65,23 @@ func Create(root, name string, now time.Time) (Run, error) {
 	if err := os.Mkdir(filepath.Join(run.Dir, "nodes"), 0o755); err != nil {
 		return Run{}, fmt.Errorf("create run: %w", err)
 	}
-	if err := pointLatest(root, run.Name()); err != nil {
-		return Run{}, fmt.Errorf("create run: %w", err)
-	}
 	return run, nil
+}
+
+// PointLatest points "latest" beside the run's directory at it.
+func (r Run) PointLatest() error {
+	if err := pointLatest(filepath.Dir(r.Dir), r.Name()); err != nil {
+		return fmt.Errorf("point %s at run %s: %w", Latest, r.Name(), err)
+	}
+	return nil
+}
+
+// Discard removes the directory of a run that never came to begin.
+func (r Run) Discard() error {
+	if err := os.RemoveAll(r.Dir); err != nil {
+		return fmt.Errorf("discard run: %w", err)
+	}
+	return nil
 }
 
 // pointLatest replaces the link in one step, so that two runs that begin at once leave a good link to one of them.
@@ -110,7 +132,10 @@ const (
 	SchedulePlayedFile  = "schedule.played"
 	HistoryFile         = "history.jsonl"
 	FaultsFile          = "faults.jsonl"
+	ClocksFile          = "clocks.jsonl"
 	HarnessLogFile      = "harness.log"
+	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
+	ProbesFile          = "probes.jsonl" // … and what it did
 	NodesDir            = "nodes"
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"
@@ -122,6 +147,9 @@ func (r Run) History() string { return r.Path(HistoryFile) }
 
 // Faults is the path of the fault log.
 func (r Run) Faults() string { return r.Path(FaultsFile) }
+
+// Clocks is the path of the measurements of the hosts' clocks.
+func (r Run) Clocks() string { return r.Path(ClocksFile) }
 
 // HarnessLog is the path of the harness's own log.
 func (r Run) HarnessLog() string { return r.Path(HarnessLogFile) }

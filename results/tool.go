@@ -1,6 +1,9 @@
 package results
 
-import "runtime/debug"
+import (
+	"debug/buildinfo"
+	"runtime/debug"
+)
 
 // Tool is the program that made a run.
 type Tool struct {
@@ -16,6 +19,19 @@ func ThisTool() Tool {
 	if !ok {
 		return Tool{Version: "unknown"}
 	}
+	return toolOf(info)
+}
+
+// VersionOf is the version of the Go program in a file, in one line, as far as the toolchain has put it there.
+func VersionOf(path string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return toolOf(info).String()
+}
+
+func toolOf(info *debug.BuildInfo) Tool {
 	t := Tool{Version: info.Main.Version, Go: info.GoVersion}
 	for _, s := range info.Settings {
 		switch s.Key {

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"elenchus/checker"
+	"elenchus/nemesis"
 	"elenchus/results"
+	clockaxis "elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/report"
 	"elenchus/results/verdict"
@@ -29,11 +31,23 @@ const keyTimeShare = 2
 // Check judges a run from its files, writes the verdict and the report, and returns the verdict. It comes to the same
 // verdict however often it is done. The error says that the directory could not be read or written.
 func Check(ctx context.Context, dir results.Run, budget time.Duration, memory int64, ui *UI) (verdict.Verdict, error) {
+	return judge(ctx, dir, budget, memory, false, ui)
+}
+
+// CheckPrefix is Check, but of a history or a fault log with a damaged line it judges what stands before that. The
+// verdict says so.
+func CheckPrefix(ctx context.Context, dir results.Run, budget time.Duration, memory int64, ui *UI) (
+	verdict.Verdict, error) {
+	return judge(ctx, dir, budget, memory, true, ui)
+}
+
+func judge(ctx context.Context, dir results.Run, budget time.Duration, memory int64, prefix bool, ui *UI) (
+	verdict.Verdict, error) {
 	manifest, err := dir.LoadManifest()
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
-	in := checkInput(dir, manifest)
+	in := checkInput(dir, manifest, prefix)
 	ops := history.Operations(in.History.Events)
 	self, err := os.Executable()
 	if err != nil {
@@ -48,37 +62,104 @@ func Check(ctx context.Context, dir results.Run, budget time.Duration, memory in
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
 	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))
-	return v, writeVerdict(dir, manifest, v, in)
+	return v, fullDisk(writeVerdict(dir, manifest, v, in), filepath.Dir(dir.Dir))
 }
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
-func checkInput(dir results.Run, m *results.Manifest) checker.Input {
-	in := checker.Input{Run: dir.Name(), Facts: facts(m)}
+func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input {
+	in := checker.Input{Run: dir.Name(), Facts: facts(m),
+		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
 	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
-	if m.Reached(results.StateRunning) {
+	switch {
+	case !m.Reached(results.StateRunning): // nothing was ever sent
+		in.History.Complete, in.Faults.Complete = true, true
+	case prefix:
+		readPrefixes(dir, &in)
+	default:
 		in.History, in.HistoryErr = history.ReadFile(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())
-	} else {
-		in.History.Complete = true // nothing was ever sent
+	}
+	if m.PlayedUntil > 0 {
+		in.Facts.Plan, in.Facts.PlanErr = plan(dir, m.PlayedUntil)
 	}
 	if m.Reached(results.StateCollected) {
+		tracks := clockTracks(dir)
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
+			n.When = placed(h.Name, n.Log, tracks, m)
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
 	return in
 }
 
+// placed says when, since the run began, a node made each of its observations: by what was measured of its clocks, else
+// by its own wall clock, where that is the harness's too and nobody meant to move it. It is nil when nobody knows.
+func placed(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) []time.Duration {
+	track := clockaxis.Track{Node: node}
+	if i := slices.IndexFunc(tracks, func(t clockaxis.Track) bool { return t.Node == node }); i >= 0 {
+		track = tracks[i]
+	}
+	axis := clockaxis.NewAxis(m.Started, track, log.Observations)
+	trusted := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
+	if !axis.Measured() && !trusted {
+		return nil
+	}
+	when := make([]time.Duration, len(log.Observations))
+	for i, o := range log.Observations {
+		when[i] = axis.At(o)
+	}
+	return when
+}
+
+// clockTracks are what was measured of the nodes' clocks: nothing of a run in which nobody did, or can be read.
+func clockTracks(dir results.Run) []clockaxis.Track {
+	log, err := history.ReadClocks(dir.Clocks())
+	if err != nil {
+		return nil
+	}
+	return clockaxis.Tracks(log.Lines)
+}
+
+// readPrefixes reads what stands before the first damaged line of a file.
+func readPrefixes(dir results.Run, in *checker.Input) {
+	var damage, faultDamage *history.Damage
+	in.History, damage, in.HistoryErr = history.ReadPrefix(dir.History())
+	in.Faults, faultDamage, in.FaultsErr = history.ReadFaultsPrefix(dir.Faults())
+	for _, d := range []*history.Damage{damage, faultDamage} {
+		if d != nil {
+			in.Prefix = append(in.Prefix, d)
+		}
+	}
+}
+
+// plan is what was to be played, from the schedule as it was planned.
+func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
+	text, err := os.ReadFile(dir.SchedulePlanned())
+	if err != nil {
+		return nil, err
+	}
+	schedule, err := nemesis.Parse(results.SchedulePlannedFile, text)
+	if err != nil {
+		return nil, err
+	}
+	p := &checker.Plan{Until: until}
+	for _, f := range schedule.Faults {
+		p.Faults = append(p.Faults, checker.PlannedFault{ID: f.ID, Kind: f.Kind, At: f.At, For: f.For})
+	}
+	return p, nil
+}
+
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
+		Reads: m.Config.Reads, UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
-			Attempted: m.Recovery.Attempted, Recovered: m.Recovery.Recovered, Took: m.Recovery.Took,
-			Deadline: m.Recovery.Deadline,
+			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
+			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,
 		},
+		Imported:  m.Imported != "",
 		Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted, HarnessErrors: m.HarnessErrors,
 	}
 	for _, h := range m.Hosts {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"elenchus/harness/control"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 )
 
@@ -18,11 +19,22 @@ type cluster struct {
 // onHosts is what the nemesis must know of the system that runs on the hosts.
 type onHosts interface {
 	PIDFile(host string) string
+	HostClock(host string) system.HostClock
 	Start(ctx context.Context, host string) error
 	Leader(ctx context.Context) (string, error)
 }
 
 var _ nemesis.Cluster = (*cluster)(nil)
+
+// Hosts shows the nemesis the hosts that clients are connected to, and the system on them.
+func Hosts(clients []*control.Client, sys *system.Paxos) nemesis.Cluster {
+	return newCluster(clients, sys)
+}
+
+// Bare shows the nemesis hosts on which no system is deployed, such as those that it heals. Clocks may be nil.
+func Bare(clients []*control.Client, clocks *system.Clocks) nemesis.Cluster {
+	return newCluster(clients, bareHosts{pidFile: noPIDFile, clocks: clocks})
+}
 
 func newCluster(clients []*control.Client, sys onHosts) *cluster {
 	c := &cluster{clients: clients, byName: make(map[string]*control.Client), system: sys}
@@ -37,7 +49,8 @@ func (c *cluster) Hosts() []nemesis.Host {
 	hosts := make([]nemesis.Host, len(c.clients))
 	for i, client := range c.clients {
 		h := client.Host()
-		hosts[i] = nemesis.Host{Name: h.Name, Peer: h.Peer, PIDFile: c.system.PIDFile(h.Name)}
+		hosts[i] = nemesis.Host{Name: h.Name, Peer: h.Peer, PIDFile: c.system.PIDFile(h.Name),
+			Clock: nemesis.HostClock(c.system.HostClock(h.Name))}
 	}
 	return hosts
 }

@@ -3,16 +3,20 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"elenchus/harness/control"
 	"elenchus/harness/lab"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 )
 
 // Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then every
 // kind of fault, applied and reverted once. Faults are tried only where everything else is well.
-func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Findings, error) {
+//
+// ClockBinary is the helper for clocks, a file here; it is needed for faults of clocks only.
+func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary string) (lab.Findings, error) {
 	found := lab.Doctor(ctx, inv, control.Options{}, lab.BasicChecks())
 	if !found.OK() || len(kinds) == 0 {
 		return found, nil
@@ -33,7 +37,13 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Finding
 	if err != nil {
 		return found, err
 	}
-	proofs, err := nemesis.Prove(ctx, newCluster(clients, bareHosts{}), kinds)
+	bare := bareHosts{pidFile: noPIDFile}
+	if slices.Contains(kinds, nemesis.Clock) {
+		if bare.clocks, err = deployClocks(ctx, clockBinary, true, clients); err != nil {
+			return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
+		}
+	}
+	proofs, err := nemesis.Prove(ctx, newCluster(clients, bare), kinds)
 	for _, p := range proofs {
 		f := lab.Finding{Host: p.Host, Check: p.Kind, OK: p.OK, Detail: strings.Join(p.Evidence, "; ")}
 		if !p.OK {
@@ -47,11 +57,19 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string) (lab.Finding
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// bareHosts is a system that is not there: faults are proven on processes of their own.
-type bareHosts struct{}
+// noPIDFile is where hosts record the node that they do not have.
+const noPIDFile = "/run/elenchus/none.pid"
+
+// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
+// their own.
+type bareHosts struct {
+	pidFile string
+	clocks  *system.Clocks
+}
 
 var errNoSystem = errors.New("no system is deployed")
 
-func (bareHosts) PIDFile(string) string                  { return "/run/elenchus/none.pid" }
+func (b bareHosts) PIDFile(string) string                { return b.pidFile }
+func (b bareHosts) HostClock(h string) system.HostClock  { return b.clocks.Of(h) }
 func (bareHosts) Start(context.Context, string) error    { return errNoSystem }
 func (bareHosts) Leader(context.Context) (string, error) { return "", errNoSystem }

@@ -36,7 +36,7 @@ type load struct {
 
 // newSession starts a process that nobody has been before.
 func (l *load) newSession(node string) *session {
-	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1}
+	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1, patience: l.opTimeout}
 }
 
 // failPause is how long a worker rests after a definite failure: a node that is down refuses in microseconds, and its
@@ -99,6 +99,8 @@ type session struct {
 	process int
 	client  workloads.Client
 	seq     uint64
+
+	patience time.Duration // for one operation
 }
 
 // do performs and records one operation. The invocation is in the operating system's hands before the request leaves,
@@ -113,7 +115,7 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 	if err != nil {
 		return workloads.Answer{}, fmt.Errorf("record invocation: %w", err)
 	}
-	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.load.opTimeout)
+	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
 	answer := s.client.Do(opCtx, s.seq, op)
 	cancel()
 	if _, err := s.load.history.Complete(inv, answer.Type, answer.Result, answer.Reason, answer.By); err != nil {
@@ -129,7 +131,9 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 // a connection and a session of its own.
 func (s *session) retire() {
 	s.close()
+	patience := s.patience
 	*s = *s.load.newSession(s.node)
+	s.patience = patience
 }
 
 func (s *session) close() {
@@ -142,45 +146,77 @@ func (s *session) close() {
 // finalReads reads every key at every node until each read has succeeded once, or ctx ends. What a failover lost and no
 // later write covered shows here at the latest.
 func (l *load) finalReads(ctx context.Context, keys []string) error {
+	return l.everywhere(func(_ int, s *session) (missed string, err error) {
+		for _, key := range keys {
+			ok, err := s.untilOK(ctx, history.PhaseFinal, func() history.Op { return history.Op{Func: history.Read, Key: key} })
+			if !ok || err != nil {
+				return "a final read of " + key, err
+			}
+		}
+		return "", nil
+	})
+}
+
+// updateEverywhere has every node answer an update, or ctx end: a system that has lost the ability to agree on
+// something new may well go on serving reads.
+func (l *load) updateEverywhere(ctx context.Context) error {
+	return l.everywhere(func(node int, s *session) (missed string, err error) {
+		ok, err := s.untilOK(ctx, history.PhaseRecovery, func() history.Op { return l.nextUpdate(node % l.workers) })
+		if !ok {
+			missed = "an update"
+		}
+		return missed, err
+	})
+}
+
+// nextUpdate is the next thing of a worker's that is no read. The workers with the lowest numbers do not only read.
+func (l *load) nextUpdate(worker int) history.Op {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		if op := l.gen.Next(worker); op.Func.Mutates() {
+			return op
+		}
+	}
+}
+
+// everywhere does something in a session at every node at the same time. What a node did not answer is an
+// [unansweredError], everything else the harness's own failure.
+func (l *load) everywhere(do func(node int, s *session) (missed string, err error)) error {
 	var (
 		group  errgroup.Group
 		mu     sync.Mutex
 		missed []error
 	)
-	for _, node := range l.nodes {
+	for i, node := range l.nodes {
 		group.Go(func() error {
 			s := l.newSession(node)
 			defer s.close()
-			for _, key := range keys {
-				ok, err := s.readUntilOK(ctx, key)
-				if err != nil {
-					return err
-				}
-				if !ok {
-					mu.Lock()
-					missed = append(missed, fmt.Errorf("%s did not answer a final read of %s", node, key))
-					mu.Unlock()
-					return nil
-				}
+			what, err := do(i, s)
+			if err == nil && what != "" {
+				mu.Lock()
+				missed = append(missed, fmt.Errorf("%s did not answer %s", node, what))
+				mu.Unlock()
 			}
-			return nil
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	if err := errors.Join(missed...); err != nil {
-		return finalReadsError{err}
+		return unansweredError{err}
 	}
 	return nil
 }
 
-// finalReadsError is the system's failure to answer, as opposed to the harness's failure to ask.
-type finalReadsError struct{ error }
+// unansweredError is the system's failure to answer, as opposed to the harness's failure to ask.
+type unansweredError struct{ error }
 
-func (s *session) readUntilOK(ctx context.Context, key string) (bool, error) {
+// untilOK does one operation after another until one is ok, or ctx ends.
+func (s *session) untilOK(ctx context.Context, phase history.Phase, next func() history.Op) (bool, error) {
 	for {
-		answer, err := s.do(ctx, history.PhaseFinal, history.Op{Func: history.Read, Key: key})
+		answer, err := s.do(ctx, phase, next())
 		if err != nil {
 			return false, err
 		}

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/harness/system"
 	"elenchus/nemesis"
+	"elenchus/nemesis/hostclock"
 	"elenchus/workloads"
 )
 
@@ -25,13 +27,32 @@ type Options struct {
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
 	SetupTimeout    time.Duration // for everything before the first operation (default 90 s)
 
-	Reads           string        // how the node serves reads: "quorum" (default), "log", "local" or "lease"
+	Reads           string        // how the node serves reads: "lease" (default), "quorum", "log" or "local"
+	Lease           system.Lease  // leader leases (default: by rate)
 	ElectionTimeout time.Duration // of the node (default: the node's own)
+	PromiseGrace    time.Duration // of the node (default: the node's own)
+	Window          int           // of the node: slots that may be outstanding (default: the node's own)
 	NodeBinary      string        // the program to deploy
+	ClockBinary     string        // the helper that reads and moves the hosts' clocks; empty if there is none
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
+
+	// ClockWays are how the clocks of the nodes are moved, by name; nil if that is not known yet. See [ClockWay].
+	ClockWays map[string]hostclock.Way
+
+	// ClockDrift is how far apart planned clocks run, as a share: 0.02 is 2 %. Zero is as far as the leases allow, or 1 %;
+	// negative plans no rates. ClockStep is how far wall clocks are stepped at most: zero is as far as leases on wall
+	// clocks allow, or an hour for others; negative plans no steps. Hunt is the part of the time under faults that goes to
+	// hunts for leases: zero is a third, negative none.
+	ClockDrift float64
+	ClockStep  time.Duration
+	Hunt       float64
 
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
+
+	// DeposedReads is how many reads must be attempted at deposed leaders for the run not to be vacuous. Zero leaves it to
+	// the checker, which wants one when clock faults and others attack leases; a negative number demands none.
+	DeposedReads int
 
 	BreakLock bool // take the lab from whoever is testing on it
 
@@ -44,6 +65,7 @@ const (
 	timeLimitMax = 24 * time.Hour
 	rateMax      = 1e6
 	nodesMax     = 9 // of the node itself
+	windowMax    = 1 << 16
 	clientsMax   = 1000
 )
 
@@ -58,8 +80,9 @@ func (o *Options) Validate(nodes int) error {
 		o.Workload = "register"
 	}
 	if o.Reads == "" {
-		o.Reads = "quorum"
+		o.Reads = "lease"
 	}
+	o.Lease = o.Lease.WithDefaults()
 	if o.Results == "" {
 		o.Results = "results/runs"
 	}
@@ -99,12 +122,14 @@ func (o *Options) problems(nodes int) []error {
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)
 	check(o.ElectionTimeout >= 0, "the election timeout must not be negative, is %v", o.ElectionTimeout)
+	check(o.PromiseGrace >= 0, "the promise grace must not be negative, is %v", o.PromiseGrace)
+	check(o.Window >= 0 && o.Window <= windowMax, "the window must be from 1 to %d slots, not %d", windowMax, o.Window)
 	switch o.Reads {
-	case "quorum", "log", "local", "lease":
+	case "lease", "quorum", "log", "local":
 	default:
-		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are quorum, log, local, lease", o.Reads))
+		errs = append(errs, fmt.Errorf("unknown kind of reads %q: there are lease, quorum, log, local", o.Reads))
 	}
-	return errs
+	return append(errs, o.Lease.Problems(o.Reads, o.ElectionTimeout)...)
 }
 
 // ParseConcurrency reads a number of clients, "10", or of clients for each node, "2n".
@@ -123,11 +148,30 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 	return n, nil
 }
 
-// nodeFlags are the further options of the node. Reads under a lease get one, with the node's own term and bounds; what
-// was asked for wins, since it comes later.
-func (o *Options) nodeFlags() []string {
-	if o.Reads != "lease" {
-		return o.NodeFlags
+// seeds says which random choices come from which seed. A schedule that was given brings a seed of its own.
+func (o *Options) seeds() string {
+	if o.Schedule == nil {
+		return fmt.Sprintf("seed %d: workload, nodes and faults", o.Seed)
 	}
-	return append([]string{"--lease=rate"}, o.NodeFlags...)
+	return fmt.Sprintf("seed %d: workload and nodes; the schedule's own seed %d: who is meant by its roles", o.Seed,
+		o.Schedule.Seed)
+}
+
+// nodeSettings are those options of the node that were given, as one would type them.
+func (o *Options) nodeSettings() map[string]string {
+	settings := make(map[string]string)
+	for name, d := range map[string]time.Duration{
+		"election-timeout": o.ElectionTimeout, "promise-grace": o.PromiseGrace,
+	} {
+		if d != 0 {
+			settings[name] = d.String()
+		}
+	}
+	if o.Window != 0 {
+		settings["window"] = strconv.Itoa(o.Window)
+	}
+	if len(o.NodeFlags) > 0 {
+		settings["node-flags"] = strings.Join(o.NodeFlags, " ")
+	}
+	return settings
 }

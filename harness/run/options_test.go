@@ -1,31 +1,43 @@
 package run
 
 import (
-	"slices"
+	"maps"
 	"strings"
 	"testing"
+	"time"
+
+	"elenchus/harness/system"
 )
 
-// Reads under a lease need one; what was asked for comes after it, and wins.
-func TestReadsUnderALeaseGetOne(t *testing.T) {
-	for _, c := range []struct {
-		reads       string
-		flags, want []string
-	}{
-		{"quorum", nil, nil},
-		{"log", []string{"--window=8"}, []string{"--window=8"}},
-		{"lease", nil, []string{"--lease=rate"}},
-		{"lease", []string{"--lease=wall"}, []string{"--lease=rate", "--lease=wall"}},
-	} {
-		o := Options{Reads: c.reads, NodeFlags: c.flags}
-		if err := o.Validate(3); err != nil {
-			t.Errorf("%s: %v", c.reads, err)
-		}
-		if got := o.nodeFlags(); !slices.Equal(got, c.want) {
-			t.Errorf("flags with reads=%s and %v: %v, want %v", c.reads, c.flags, got, c.want)
+func TestReadsAreUnderALeaseByDefault(t *testing.T) {
+	var o Options
+	if err := o.Validate(3); err != nil {
+		t.Fatal(err)
+	}
+	want := system.Lease{Mode: "rate", Term: time.Second, Renew: 300 * time.Millisecond, DriftBound: "1%"}
+	if o.Reads != "lease" || o.Lease != want {
+		t.Errorf("reads %s under %+v, want %+v", o.Reads, o.Lease, want)
+	}
+}
+
+func TestAllThatIsWrongIsListedAtOnce(t *testing.T) {
+	o := Options{Reads: "sometimes", Window: -1, PromiseGrace: -1, Lease: system.Lease{Mode: "wall", DriftBound: "1%"}}
+	err := o.Validate(3)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{`"sometimes": there are lease`, "window", "promise grace", "drift bound is for"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
 		}
 	}
-	if err := (&Options{Reads: "sometimes"}).Validate(3); err == nil || !strings.Contains(err.Error(), "lease") {
-		t.Errorf("unknown reads: %v", err)
+}
+
+// What was said of the nodes, and only that, is in the manifest by name.
+func TestSettingsOfTheNodeAreKept(t *testing.T) {
+	o := Options{ElectionTimeout: time.Second, Window: 8, NodeFlags: []string{"--batch=1", "--heartbeat=50ms"}}
+	want := map[string]string{"election-timeout": "1s", "window": "8", "node-flags": "--batch=1 --heartbeat=50ms"}
+	if got := o.nodeSettings(); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.load.run(ctx) })
+	if t.opts.leaseTerm() > 0 {
+		group.Go(func() error { return t.watch.run(ctx) })
+	}
 	group.Go(func() error {
 		// What a fault could not do is in its record. What is left is that the schedule was cut off by the run's end.
 		if err := player.Play(ctx); err != nil && ctx.Err() == nil {
@@ -44,7 +48,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 			return nil
 		}
 	})
-	return group.Wait()
+	err = group.Wait()
+	t.manifest.PlayedUntil = player.Until()
+	return err
 }
 
 // recordFault puts a fault's step on disk and on the screen. The player calls it for one step at a time.
@@ -63,11 +69,37 @@ func (t *test) recordFault(e history.FaultEvent) {
 		t.active.Add(-1)
 		delete(t.installed, e.ID)
 	}
-	detail := ""
-	if e.Error != "" {
-		detail = ": " + e.Error
+	t.watch.note(e)
+	t.ui.Step("%s", stepLine(e))
+}
+
+// stepLine tells a person what became of a step of a fault: "installed f3 pause n3". The status alone would leave open
+// what was skipped, its beginning or its end.
+func stepLine(e history.FaultEvent) string {
+	what := strings.TrimSpace(fmt.Sprintf("%s %s %s", e.ID, e.Kind, orElse(e.Played, e.Detail)))
+	why := ""
+	for _, text := range e.Evidence {
+		if e.Status == history.FaultSkipped && strings.Contains(text, "skipped: ") {
+			why = ": " + strings.Replace(text, "skipped: ", "", 1)
+			break
+		}
 	}
-	t.ui.Step("%-9s %s %s%s", e.Status, e.Kind, e.Played, detail)
+	switch {
+	case e.Error != "":
+		return fmt.Sprintf("%-9s %s, %s: %s", e.Status, what, e.Step, e.Error)
+	case e.Status == history.FaultSkipped && e.Step == history.FaultApply:
+		return fmt.Sprintf("%-9s %s, nothing to do%s", e.Status, what, why)
+	case e.Status == history.FaultSkipped:
+		return fmt.Sprintf("%-9s %s, nothing to revert%s", "over", what, why)
+	}
+	return fmt.Sprintf("%-9s %s", e.Status, what)
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
 }
 
 // showStatus keeps the status line up to date until ctx ends.
@@ -81,7 +113,7 @@ func (t *test) showStatus(ctx context.Context) {
 			rate = float64(counts.OK-before.OK) / since.Seconds()
 			before, last = counts, now
 		}
-		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   %d faults active",
+		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   faults in effect: %d",
 			remaining(t.opts.TimeLimit-now), counts.OK, rate, counts.Fail, counts.Unknown, counts.Outstanding,
 			t.active.Load())
 	}
@@ -115,12 +147,23 @@ func (t *test) recoverAndRead(ctx context.Context) {
 	recovery.Recovered, recovery.Took = true, t.now()-recovery.HealedAt
 	t.ui.Step("recovered in %v", round(recovery.Took))
 	t.blame(t.save())
+	t.useAgain(ctx)
+}
 
+// useAgain updates something through every node, and then reads everything at every node.
+func (t *test) useAgain(ctx context.Context) {
+	t.ui.Status("an update through every node …")
 	keys := t.gen.Keys()
-	t.ui.Status("final reads of %d keys at every node …", len(keys))
-	err := t.load.finalReads(ctx, keys)
-	if unanswered := (finalReadsError{}); errors.As(err, &unanswered) {
-		recovery.Nodes = append(recovery.Nodes, results.NodeReady{Node: "final reads", Detail: err.Error()})
+	err := t.load.updateEverywhere(ctx)
+	if err == nil {
+		t.ui.Step("updated something through each of %d nodes", len(t.load.nodes))
+		keys = t.gen.Keys()
+		t.ui.Status("final reads of %d keys at every node …", len(keys))
+		err = t.load.finalReads(ctx, keys)
+	}
+	recovery := &t.manifest.Recovery
+	if unanswered := (unansweredError{}); errors.As(err, &unanswered) {
+		recovery.Nodes = append(recovery.Nodes, results.NodeReady{Node: "clients", Detail: err.Error()})
 		t.ui.Step("%v", err)
 		return
 	}

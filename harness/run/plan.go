@@ -8,12 +8,21 @@ import (
 
 // Plan is the schedule of a run: the one given, checked against the lab's nodes, or one made from the seed.
 func Plan(o Options, nodes []string) (*nemesis.Schedule, error) {
-	if o.Schedule != nil {
-		return o.Schedule, nil
+	schedule := o.Schedule
+	if schedule == nil {
+		bounds, err := o.clockBounds()
+		if err != nil {
+			return nil, err
+		}
+		schedule, err = nemesis.Plan(nemesis.PlanOptions{
+			Seed: o.Seed, Nodes: nodes, Kinds: o.Nemesis, Length: o.TimeLimit, Term: o.ElectionTimeout,
+			Clocks: bounds, LeaseTerm: o.leaseTerm(), Hunt: o.Hunt,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return nemesis.Plan(nemesis.PlanOptions{
-		Seed: o.Seed, Nodes: nodes, Kinds: o.Nemesis, Length: o.TimeLimit, Term: o.ElectionTimeout,
-	})
+	return schedule, o.checkClocks(schedule)
 }
 
 // NodeNames are the names of the hosts of a local lab, and of ours by custom: n1 … nN.

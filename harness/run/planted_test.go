@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -90,6 +92,9 @@ func (r *registers) serve(node string) http.HandlerFunc {
 	}
 }
 
+// plannedSchedule has one fault within the time that planted plays, and one after it.
+const plannedSchedule = "elenchus-schedule 1\nnodes n1 n2 n3\nlength 10s\nat 250ms for 250ms kill n3\nat 9s kill n1\n"
+
 // planted runs the register workload against the registers, with everything that a real run uses from the client's
 // socket to the verdict, and returns the run's directory. After half of the time n1 is cut off.
 func planted(t *testing.T, workload string, stale bool) results.Run {
@@ -140,12 +145,22 @@ func planted(t *testing.T, workload string, stale bool) results.Run {
 	if err := l.finalReads(finalCtx, gen.Keys()); err != nil {
 		t.Fatal(err)
 	}
+	killed := func(step history.FaultStep, status history.FaultStatus, from, to time.Duration) history.FaultEvent {
+		return history.FaultEvent{ID: "f1", Kind: "kill", Detail: "n3", Played: "n3", Step: step, Status: status, Begin: from,
+			End: to}
+	}
+	if err := errors.Join(
+		faults.Append(killed(history.FaultApply, history.FaultInstalled, limit/8, limit/8+1)),
+		faults.Append(killed(history.FaultRevert, history.FaultReverted, limit/4, limit/4+1)),
+		os.WriteFile(dir.SchedulePlanned(), []byte(plannedSchedule), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []io.Closer{h, faults} {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m := &results.Manifest{Seed: 1, Lab: "test", State: results.StateCollected,
+	m := &results.Manifest{Seed: 1, Lab: "test", State: results.StateCollected, PlayedUntil: limit,
 		Config:   results.Config{Workload: workload, Funcs: kind.Funcs, TimeLimit: limit, UniqueValues: true},
 		Recovery: results.Recovery{Attempted: true, Recovered: true, Deadline: time.Second},
 	}
@@ -213,6 +228,65 @@ func TestInterruptedCheckLeavesTheVerdictAlone(t *testing.T) {
 	}
 	if after, err := os.ReadFile(dir.Path(results.VerdictFile)); err != nil || string(after) != string(before) {
 		t.Errorf("an interrupted check changed the verdict: %v\n%s", err, after)
+	}
+}
+
+// TestNemesisThatDiedIsNoticed: the record of a nemesis that did nothing, and ended in good order, is no record of a
+// run in which there was nothing to do.
+func TestNemesisThatDiedIsNoticed(t *testing.T) {
+	dir := planted(t, "register", false)
+	if err := os.Remove(dir.Faults()); err != nil {
+		t.Fatal(err)
+	}
+	faults, err := history.CreateFaults(dir.Faults())
+	if err == nil {
+		err = faults.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := check(t, dir)
+	const want = "fault f1 (kill) was planned for 0.250 s, and nothing is on record of it"
+	if v.ExitCode() != verdict.ExitHarness || !slices.Equal(v.Harness.Reasons, []string{want}) {
+		t.Errorf("verdict %s, harness %+v", v.Word(), v.Harness)
+	}
+}
+
+// TestFlippedByte: of a damaged history nothing is judged, and the line is named; its beginning is judged if that is
+// asked for, and the verdict says so.
+func TestFlippedByte(t *testing.T) {
+	for _, stale := range []bool{false, true} {
+		dir := planted(t, "register", stale)
+		text, err := os.ReadFile(dir.History())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := len(text) * 9 / 10
+		text[at] ^= 1
+		if err := os.WriteFile(dir.History(), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		line := fmt.Sprintf("line %d of", 1+strings.Count(string(text[:at]), "\n"))
+		v := check(t, dir)
+		if v.Safety.Status != verdict.Unknown || v.Liveness.Status != verdict.Unknown || v.Coverage.Status != verdict.None ||
+			v.Harness.Status != verdict.Failed || v.Word() != "UNKNOWN" {
+			t.Errorf("stale %v: %s: %+v", stale, v.Word(), v)
+		}
+		if reasons := strings.Join(v.Safety.Reasons, "\n"); !strings.Contains(reasons, line+" history.jsonl is damaged") ||
+			!strings.Contains(reasons, "elenchus check --prefix") {
+			t.Errorf("stale %v: %s", stale, reasons)
+		}
+		want, wantWord := verdict.Unknown, "UNKNOWN (PREFIX)"
+		if stale {
+			want, wantWord = verdict.Violated, "VIOLATED (PREFIX)"
+		}
+		v, err = CheckPrefix(t.Context(), dir, time.Minute, 1<<30, &UI{})
+		if err != nil || v.Safety.Status != want || v.Word() != wantWord || len(v.Prefix) != 1 {
+			t.Errorf("prefix, stale %v: %s, %+v, %v", stale, v.Word(), v, err)
+		}
+		if kept, err := dir.LoadVerdict(); err != nil || kept.Word() != wantWord {
+			t.Errorf("the verdict on disk says %s, %v", kept.Word(), err)
+		}
 	}
 }
 

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,20 +21,36 @@ import (
 // named in the verdict.
 const healTimeout = 60 * time.Second
 
+// enterLab connects to the hosts and makes them ours.
+func (t *test) enterLab(ctx context.Context) error {
+	return t.inTurn(ctx, step{"connect to the hosts", t.connect})
+}
+
 // setup brings everything to the point where the first operation can be sent.
 func (t *test) setup(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
-	defer cancel()
-	steps := []struct {
-		doing string
-		do    func(context.Context) error
-	}{
-		{"connect to the hosts", t.connect},
+	err := t.inTurn(ctx, []step{
+		{"reach the hosts' clocks", t.reachClocks},
 		{"heal what an earlier run left", t.healLeftovers},
 		{"prove the faults", t.proveFaults},
 		{"deploy the node", t.deploy},
 		{"start the nodes", t.startNodes},
+	}...)
+	if err != nil {
+		return err
 	}
+	return t.startRecords()
+}
+
+// step is a part of what comes before the first operation.
+type step struct {
+	doing string
+	do    func(context.Context) error
+}
+
+// inTurn does one step after the other, all within the time for a setup.
+func (t *test) inTurn(ctx context.Context, steps ...step) error {
+	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
+	defer cancel()
 	for _, step := range steps {
 		t.ui.Status("%s …", step.doing)
 		t.log.Info("setup", "step", step.doing)
@@ -45,7 +58,7 @@ func (t *test) setup(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.doing, err)
 		}
 	}
-	return t.startRecords()
+	return nil
 }
 
 func (t *test) connect(ctx context.Context) error {
@@ -65,15 +78,26 @@ func (t *test) connect(ctx context.Context) error {
 	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
 		return err
 	}
+	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
+	return nil
+}
+
+// reachClocks puts the helper for clocks on the hosts, so that the clocks that somebody has left crooked can be healed
+// whatever this run is about, and describes the system, whose nodes may have to be started under a clock shim.
+func (t *test) reachClocks(ctx context.Context) error {
+	clocks, err := deployClocks(ctx, t.opts.ClockBinary, t.movesClocks(), t.clients)
+	if err != nil {
+		return err
+	}
 	t.system, err = system.New(system.Options{
-		Binary: t.opts.NodeBinary, Cluster: "elenchus-" + name, Reads: t.opts.Reads, Seed: t.opts.Seed,
-		ElectionTimeout: t.opts.ElectionTimeout, Flags: t.opts.nodeFlags(),
+		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(), Reads: t.opts.Reads, Seed: t.opts.Seed,
+		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
+		Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
 		return err
 	}
 	t.cluster = newCluster(t.clients, t.system)
-	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
 	return nil
 }
 
@@ -153,7 +177,7 @@ func (t *test) meetHosts(ctx context.Context) error {
 
 // healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
 func (t *test) healLeftovers(ctx context.Context) error {
-	path, err := t.ledgerPath()
+	path, err := LedgerPath(t.inv, t.opts.Results)
 	if err != nil {
 		return err
 	}
@@ -165,19 +189,6 @@ func (t *test) healLeftovers(ctx context.Context) error {
 		t.ui.Step("healed a leftover: %s", f)
 	}
 	return err
-}
-
-// ledgerPath is where the outstanding faults of the lab are written down: beside a local lab, whose end they do not
-// survive, and for any other where the next run on it looks.
-func (t *test) ledgerPath() (string, error) {
-	if t.inv.Kind == lab.Local {
-		return filepath.Join(filepath.Dir(t.inv.Path), "ledger"), nil
-	}
-	dir := filepath.Join(t.opts.Results, ".labs")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make directory for ledgers: %w", err)
-	}
-	return filepath.Join(dir, url.PathEscape(t.inv.Name)+".ledger"), nil
 }
 
 // proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.
@@ -204,7 +215,7 @@ func (t *test) deploy(ctx context.Context) error {
 	if err := t.system.Deploy(ctx); err != nil {
 		return err
 	}
-	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash()}
+	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash(), Version: results.VersionOf(t.opts.NodeBinary)}
 	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
 	return nil
 }
@@ -225,7 +236,7 @@ func (t *test) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// startRecords opens the history and the fault log: time zero of the run.
+// startRecords opens the history and the fault log, and begins to measure clocks: time zero of the run.
 func (t *test) startRecords() error {
 	var err error
 	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
@@ -240,7 +251,8 @@ func (t *test) startRecords() error {
 		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
-	return nil
+	t.watch = newWatch(t.load)
+	return t.startClocks()
 }
 
 func (t *test) dial(node string, process int) workloads.Client {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -49,6 +50,8 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	clocks   *clocks // nil while they are not measured
+	watch    *watch
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
@@ -69,13 +72,19 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 		installed: make(map[string]bool)}
 	closeLog, err := t.open()
 	if err != nil {
+		if t.dir.Dir != "" { // a directory without a manifest is no run, and would only be in the way
+			err = errors.Join(fullDisk(err, opts.Results), t.dir.Discard())
+		}
 		return Outcome{}, err
 	}
 	defer closeLog()
-	t.live(ctx)
+	ui.Step("%s", opts.seeds())
+	if err := t.live(ctx); err != nil {
+		return Outcome{}, err
+	}
 	v, err := Check(context.WithoutCancel(ctx), t.dir, opts.CheckTime, opts.CheckMemory, ui)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, fmt.Errorf("there is no verdict on run %s: %w", t.dir.Name(), err)
 	}
 	manifest, err := t.dir.LoadManifest()
 	return Outcome{Run: t.dir, Manifest: manifest, Verdict: v}, err
@@ -95,7 +104,7 @@ func (t *test) open() (closeLog func(), err error) {
 		return nil, fmt.Errorf("make workload: %w", err)
 	}
 	name := fmt.Sprintf("%s-seed%d", t.opts.Workload, t.opts.Seed)
-	if t.dir, err = results.Create(t.opts.Results, name, time.Now()); err != nil {
+	if t.dir, err = results.Make(t.opts.Results, name, time.Now()); err != nil {
 		return nil, err
 	}
 	if err := results.WriteFile(t.dir.SchedulePlanned(), t.schedule.Format()); err != nil {
@@ -129,13 +138,16 @@ func (t *test) newManifest() *results.Manifest {
 			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,
 			Nemesis: t.wantedKinds(), Rate: t.opts.Rate, Concurrency: t.opts.Concurrency,
 			TimeLimit: t.opts.TimeLimit, OpTimeout: t.opts.OpTimeout, Reads: t.opts.Reads,
+			DeposedReads: t.opts.DeposedReads,
 			UniqueValues: true, Observations: true, SharedClock: t.inv.Kind == lab.Local,
 		},
 		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},
 	}
-	if len(t.opts.NodeFlags) > 0 {
-		m.Config.Options = map[string]string{"node-flags": strings.Join(t.opts.NodeFlags, " ")}
+	l := t.opts.Lease
+	m.Config.Lease = &results.Lease{
+		Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound, MaxOffset: l.MaxOffset,
 	}
+	m.Config.Options = t.opts.nodeSettings()
 	for _, h := range t.inv.Hosts {
 		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
 	}
@@ -167,6 +179,7 @@ func (t *test) blame(err error) {
 		return
 	}
 	t.log.Error("harness failure", "error", err)
+	err = fullDisk(err, t.opts.Results)
 	known := func(before string) bool { return strings.Contains(before, err.Error()) }
 	if slices.ContainsFunc(t.manifest.HarnessErrors, known) {
 		return
@@ -182,14 +195,23 @@ func (t *test) enter(state results.State) {
 	t.blame(t.save())
 }
 
-// live is the run from the first connection to the last file. Its failures are in the manifest.
-func (t *test) live(ctx context.Context) {
+// live is the run from the first connection to the last file. Its failures are in the manifest. The error is for a run
+// that was turned away because somebody else has the lab: it leaves nothing behind.
+func (t *test) live(ctx context.Context) error {
 	rest := context.WithoutCancel(ctx)
 	defer t.disconnect()
-	if err := t.setup(ctx); err != nil {
+	err := t.enterLab(ctx)
+	if used := (*lab.InUseError)(nil); errors.As(err, &used) {
+		return errors.Join(err, t.dir.Discard())
+	}
+	t.blame(t.dir.PointLatest())
+	if err == nil {
+		err = t.setup(ctx)
+	}
+	if err != nil {
 		t.interruptedOr(ctx, err)
 		t.cleanUp(rest)
-		return
+		return nil
 	}
 	t.blame(t.mainPhase(ctx))
 	if ctx.Err() != nil {
@@ -197,8 +219,10 @@ func (t *test) live(ctx context.Context) {
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
 	}
 	t.recoverAndRead(rest)
+	t.stopClocks()
 	t.closeRecords()
 	t.cleanUp(rest)
+	return nil
 }
 
 // interruptedOr tells a setup that was stopped by a signal from one that failed.

@@ -64,6 +64,11 @@ func (p *Paxos) deploy(ctx context.Context, n *node) error {
 	if err := p.checkSpace(ctx, n); err != nil {
 		return err
 	}
+	if of := p.options.Clocks.shim(n.host.Name); of.Control != "" {
+		if _, err := n.client.Run(ctx, freshControl(of)); err != nil {
+			return fmt.Errorf("make a control file for clocks: %w", err)
+		}
+	}
 	_, _, err := n.client.UploadFile(ctx, p.options.Binary, n.dirs.bin, 0o755)
 	return err
 }

@@ -26,6 +26,9 @@ const (
 	stopGraceDefault    = 5 * time.Second
 	freeBytesDefault    = 256 << 20
 	collectBytesDefault = 4 << 30
+
+	binDirDefault = "/opt/elenchus/bin"
+	runDirDefault = "/run/elenchus"
 )
 
 // Options describe a cluster of the project's own nodes. Binary is required, the rest may be zero.
@@ -38,9 +41,16 @@ type Options struct {
 
 	Protocol        string        // "multipaxos" when empty
 	Reads           string        // how reads are answered; the node's default when empty
+	Lease           Lease         // leader leases; the node's default with an empty mode
 	ElectionTimeout time.Duration // the node's default when zero
+	PromiseGrace    time.Duration // the node's default when zero
+	Window          int           // slots that may be outstanding; the node's default when zero
 	LogLevel        string        // "info" when empty
 	Flags           []string      // more flags for the node; they win over those above
+
+	// Clocks are those of the hosts; nodes are started under a clock shim where they have a control file. Nil means that
+	// nobody reads or moves them.
+	Clocks *Clocks
 
 	// Seed is for the nodes' random choices. Every node gets one of its own, derived from it; with zero they choose.
 	Seed uint64
@@ -73,9 +83,9 @@ func (o Options) withDefaults() Options {
 	o.LogLevel = cmp.Or(o.LogLevel, "info")
 	o.PeerPort = cmp.Or(o.PeerPort, peerPortDefault)
 	o.HTTPPort = cmp.Or(o.HTTPPort, httpPortDefault)
-	o.BinDir = cmp.Or(o.BinDir, "/opt/elenchus/bin")
+	o.BinDir = cmp.Or(o.BinDir, binDirDefault)
 	o.DataDir = cmp.Or(o.DataDir, "/var/lib/elenchus")
-	o.RunDir = cmp.Or(o.RunDir, "/run/elenchus")
+	o.RunDir = cmp.Or(o.RunDir, runDirDefault)
 	o.LogDir = cmp.Or(o.LogDir, "/var/log/elenchus")
 	o.StopGrace = cmp.Or(o.StopGrace, stopGraceDefault)
 	o.FreeBytes = cmp.Or(o.FreeBytes, freeBytesDefault)
@@ -104,6 +114,8 @@ func (o Options) validate(clients []*control.Client) error {
 	check(o.Binary != "", "the node's program is not given")
 	check(len(clients) >= 1 && len(clients) <= hostsMax, "a cluster has 1 to %d hosts, not %d", hostsMax, len(clients))
 	check(o.ElectionTimeout >= 0, "election timeout %v is negative", o.ElectionTimeout)
+	check(o.PromiseGrace >= 0, "promise grace %v is negative", o.PromiseGrace)
+	check(o.Window >= 0, "a window of %d slots is negative", o.Window)
 	check(o.StopGrace >= 0, "stop grace %v is negative", o.StopGrace)
 	check(o.FreeBytes >= 0 && o.CollectBytes >= 0, "limits must not be negative")
 	for _, port := range []int{o.PeerPort, o.HTTPPort} {

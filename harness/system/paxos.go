@@ -56,9 +56,8 @@ func New(o Options, clients []*control.Client) (*Paxos, error) {
 	}
 	for i, c := range clients {
 		h := c.Host()
-		in := func(dir string) string { return path.Clean(strings.ReplaceAll(dir, "{host}", h.Name)) }
-		n := &node{host: h, client: c, id: i + 1, name: nodeName(i + 1),
-			dirs: dirs{bin: in(o.BinDir), data: in(o.DataDir), run: in(o.RunDir), log: in(o.LogDir)}}
+		n := &node{host: h, client: c, id: i + 1, name: nodeName(i + 1), dirs: dirs{bin: in(o.BinDir, h.Name),
+			data: in(o.DataDir, h.Name), run: in(o.RunDir, h.Name), log: in(o.LogDir, h.Name)}}
 		n.api = client.New(p.url(n), client.Options{DialTimeout: askTimeout})
 		p.nodes = append(p.nodes, n)
 		p.byName[h.Name] = n
@@ -134,9 +133,27 @@ func (p *Paxos) program(n *node) string {
 func (p *Paxos) process(n *node) control.Process {
 	return control.Process{
 		Name: "node " + n.name, PIDFile: n.pidFile(), Dir: n.dirs.data, LogFile: n.logFile(),
-		Argv: append([]string{p.program(n)}, p.flags(n)...),
+		Argv: append(p.launcher(n), append([]string{p.program(n)}, p.flags(n)...)...),
 	}
 }
+
+// launcher is what starts the host's node: nothing, or the clock shim, as which it goes on.
+func (p *Paxos) launcher(n *node) []string {
+	of := p.options.Clocks.shim(n.host.Name)
+	if of.Control == "" {
+		return nil
+	}
+	return []string{of.Helper, "exec", "-f", of.Control, "--"}
+}
+
+// Clock is where a host has the helper for clocks, and the control file that its node's clocks are under. Both are
+// empty if there is none; the file alone is, if the node's clocks are the host's.
+func (p *Paxos) Clock(host string) (helper, controlFile string) {
+	return p.options.Clocks.Of(host).Helper, p.options.Clocks.shim(host).Control
+}
+
+// HostClock says how the host's clocks are reached.
+func (p *Paxos) HostClock(host string) HostClock { return p.options.Clocks.Of(host) }
 
 // flags are the command line of the host's node.
 func (p *Paxos) flags(n *node) []string {
@@ -151,6 +168,13 @@ func (p *Paxos) flags(n *node) []string {
 	}
 	if p.options.Reads != "" {
 		flags = append(flags, "--reads="+p.options.Reads)
+	}
+	flags = append(flags, p.options.Lease.Flags()...)
+	if p.options.PromiseGrace > 0 {
+		flags = append(flags, "--promise-grace="+p.options.PromiseGrace.String())
+	}
+	if p.options.Window > 0 {
+		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
 	}
 	if p.options.ElectionTimeout > 0 {
 		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String())
@@ -182,10 +206,25 @@ func (p *Paxos) Start(ctx context.Context, host string) error {
 
 func (p *Paxos) start(ctx context.Context, n *node) error {
 	err := p.process(n).Start(ctx, n.client)
-	if errors.Is(err, control.ErrRunning) {
+	if err != nil && !errors.Is(err, control.ErrRunning) {
+		return err
+	}
+	return p.checkShim(ctx, n)
+}
+
+// checkShim ends a node whose clocks cannot be moved though they were to be: it must not be measured as if they could.
+func (p *Paxos) checkShim(ctx context.Context, n *node) error {
+	of := p.options.Clocks.shim(n.host.Name)
+	if of.Control == "" {
 		return nil
 	}
-	return err
+	_, err := n.client.Run(ctx, fmt.Sprintf("%sproc_find %s || exit 0\n%s attached -f %s -pid $pid", control.ShellLibrary,
+		control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control)))
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("node %s does not run under the clock shim: %w", n.name, err)
+	return errors.Join(err, p.process(n).Stop(ctx, n.client, 0))
 }
 
 // StartAll implements [System].

@@ -32,7 +32,7 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 	}
 	if first > m.reportedFrom {
 		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
-		m.reportedFrom = first
+		m.reportedFrom, m.poll = first, poll{}
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 	page := protocol.Message{
@@ -141,7 +141,7 @@ func (m *Machine) onHeartbeat(msg *protocol.Message) {
 // follow notes a sign of life of the leader of a ballot that is not below the promise, and its commit notice.
 func (m *Machine) follow(msg *protocol.Message) {
 	m.ballot, m.leader, m.heard = msg.Ballot, msg.From, m.now
-	m.losses = 0
+	m.losses, m.poll = 0, poll{}
 	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	m.takeNotice(msg.Ballot, msg.Committed)
 }
@@ -152,7 +152,7 @@ func (m *Machine) raisePromise(b protocol.Ballot, reason string) {
 	if !m.promised.Less(b) {
 		return
 	}
-	m.promised = b
+	m.promised, m.poll = b, poll{}
 	m.noteBallot(b)
 	m.observe(protocol.Observation{Kind: protocol.ObservedBallot, Ballot: b})
 	if m.role != protocol.RoleFollower && b != m.ballot {

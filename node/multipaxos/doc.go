@@ -5,9 +5,14 @@
 // Every node is an acceptor (acceptor.go), a learner (learner.go, catchup.go) and a possible proposer (election.go,
 // proposer.go). One of them leads:
 //
+//	Poll     → Willing   before a campaign: would a majority take part? (poll.go)
 //	Prepare  → Promise   once per leadership, for every slot above the proposer's committed prefix
 //	Accept   → Accepted  once per slot, many slots at a time
 //	Heartbeat → HeartbeatAck  the leader is alive; the commit notice rides on it and on Accept
+//
+// A node that hears of no leader for the election timeout asks the others, and campaigns if a majority hears of none
+// either. A leader that no majority answers steps down (contact.go), so that nobody hears of a leader which can get
+// nothing chosen. Both serve progress alone: neither changes what anybody has promised.
 //
 // # Why it is safe
 //
@@ -18,6 +23,9 @@
 //   - An acceptor accepts nothing below what it promised, and both facts are durable before it says so.
 //   - A new leader proposes, in every slot that somebody of its majority has accepted something in, the value of the
 //     highest such ballot. Where a ballot below its own had a majority, one of that majority is in its own.
+//
+// With the shortcut on, the initial leader skips phase 1 of the first ballot (first_ballot.go): the third rule holds of
+// the lowest ballot there is, whoever has promised it.
 //
 // # What is known to be chosen
 //
@@ -53,14 +61,24 @@
 //     such ballot got its majority of promises without that, against one of the other rules.
 //   - Forsake frees only of a ballot whose leader has stepped down, however late it comes.
 //
+// Nothing of this rests on how b came to be led: whoever accepts or grants in the first ballot has promised it in the
+// same step, and writes that down before it says so.
+//
 // Every other majority has one of these granters in it, so no higher ballot has a majority, whatever its messages do. A
 // lower ballot cannot get one either, as they accept nothing below b. So whatever was chosen before a moment at which
 // the lease is valid was chosen in b, or else before b was elected. Once the leader has applied its barrier it knows
 // the latter, and no client was told about anything in b that the leader has not applied. Its state is the latest.
 //
 // The bound is on what the clocks do between s and the serving of a read, nothing else: not on delays, pauses or
-// offsets. Monotonic clocks that stand still while a machine is suspended break it. In wall mode the leader uses the
-// lease until s+T on its wall clock, and granters honour it until MaxOffset after that on theirs.
+// offsets. In wall mode the leader uses the lease until s+T on its wall clock, and granters honour it until MaxOffset
+// after that on theirs.
+//
+// Outside of the bound is a machine that is suspended, or a virtual one that is paused or moved, while its node
+// leads in rate mode: the monotonic clock stands still and those of the granters do not, so when it wakes up it
+// answers with what was true when it fell asleep, until its next heartbeat is answered or its lease is over
+// (testdata/73_suspended_machine_reads_stale.txt). Nothing in the node can notice that in time. A process that is
+// stopped is within the bound, as its machine's clock goes on, and so is a suspended granter, which only honours for
+// longer.
 //
 // # Requests
 //

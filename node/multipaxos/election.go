@@ -35,17 +35,25 @@ func (m *Machine) onElectionTimeout() {
 		m.after(TimerElection, owed+m.stretched(m.opts.BackoffMin)-m.opts.BackoffMin)
 		return
 	}
-	m.campaign()
+	if m.opts.NoPreVote {
+		m.campaign()
+		return
+	}
+	m.openPoll()
 }
 
-// campaign starts phase 1 with a ballot above all that was seen. It is durable before anybody hears of it, so no later
-// incarnation can use it again.
+// campaign starts phase 1 with a ballot above all that was seen.
 func (m *Machine) campaign() {
 	if m.highest.Round == math.MaxUint64 {
 		m.halt("no ballot is left above %v", m.highest)
 		return
 	}
-	b := protocol.Ballot{Round: m.highest.Round + 1, Node: m.opts.Self}
+	m.campaignIn(protocol.Ballot{Round: m.highest.Round + 1, Node: m.opts.Self})
+}
+
+// campaignIn tries to be elected with a ballot. It is durable before anybody hears of it, so no later incarnation can
+// use it again.
+func (m *Machine) campaignIn(b protocol.Ballot) {
 	m.role, m.ballot, m.leader = protocol.RoleCandidate, b, 0
 	m.observe(protocol.Observation{Kind: protocol.ObservedCampaign, Ballot: b})
 	round := m.record(protocol.Record{Kind: protocol.RecordRound, Ballot: b})
@@ -57,6 +65,9 @@ func (m *Machine) campaign() {
 		c.votes[i].covered = m.committed
 	}
 	m.campaigning = c
+	if m.skipsPhase1() {
+		return
+	}
 	m.broadcast(protocol.Message{Kind: protocol.MsgPrepare, Ballot: b, First: m.committed + 1}, round)
 	m.after(TimerRetry, m.opts.RetryInterval)
 }
@@ -113,7 +124,11 @@ func (m *Machine) tryElect() {
 		return
 	}
 	c := &m.campaigning
-	if m.durable < c.ownSeq {
+	switch {
+	case m.durable < c.ownSeq:
+		return
+	case m.skipsPhase1():
+		m.elect()
 		return
 	}
 	count := 1

@@ -42,6 +42,9 @@ func (g *ghost) safe(from protocol.NodeID, e protocol.Entry) {
 		return
 	}
 	g.checked[at] = true
+	if e.Ballot == (protocol.Ballot{Node: 1}) {
+		return // there is no ballot below, in which any of them could have accepted something
+	}
 	var accepted []protocol.Entry // by members whose promise is complete; the rest of them had accepted nothing
 	var others []protocol.Entry   // reported in promises that are not
 	promised := 1

@@ -155,10 +155,7 @@ func (g *ghost) hash(slot protocol.Slot, hash uint64, who string) {
 func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.Ballot) {
 	switch msg.Kind {
 	case protocol.MsgPrepare:
-		if owner, ok := g.owners[msg.Ballot]; ok && owner != incarnation {
-			g.violated("ballot %v is used by %s and by %s", msg.Ballot, owner, incarnation)
-		}
-		g.owners[msg.Ballot] = incarnation
+		g.used(incarnation, msg.Ballot)
 	case protocol.MsgPromise, protocol.MsgAccepted:
 		if onDisk.Less(msg.Ballot) {
 			g.violated("%v sends %v of %v, its disk has promised %v", msg.From, msg.Kind, msg.Ballot, onDisk)
@@ -171,6 +168,7 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 		}
 		g.promised[msg.From] = msg.Ballot
 	case protocol.MsgAccept:
+		g.used(incarnation, msg.Ballot)
 		for _, e := range msg.Entries {
 			at, value := ballotSlot{e.Ballot, e.Slot}, batchText(e.Batch)
 			if old, ok := g.proposed[at]; ok && old != value {
@@ -182,10 +180,19 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 	}
 }
 
+// used is told of every message that only who owns a ballot may send.
+func (g *ghost) used(incarnation string, b protocol.Ballot) {
+	if owner, ok := g.owners[b]; ok && owner != incarnation {
+		g.violated("ballot %v is used by %s and by %s", b, owner, incarnation)
+	}
+	g.owners[b] = incarnation
+}
+
 // observed is told what a node says about itself, with what its disk says was promised.
 func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk protocol.Ballot) {
 	switch o.Kind {
 	case protocol.ObservedElected:
+		g.used(incarnation, o.Ballot)
 		if onDisk.Less(o.Ballot) {
 			g.violated("%s is elected with %v, its own disk has promised %v", incarnation, o.Ballot, onDisk)
 		}

@@ -33,18 +33,14 @@ func (m *Machine) recallGrant() {
 		return
 	}
 	m.grant = grant{ballot: m.promised, until: m.opts.silentUntil(m.leaseNow()), silent: true}
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseSilence, Ballot: m.grant.ballot, Until: m.grant.until,
+	m.observeLease(protocol.Observation{
+		Kind: protocol.ObservedLeaseSilence, Ballot: m.grant.ballot, Since: m.leaseNow(), Until: m.grant.until,
 	})
 }
 
 // refuse answers a message of a ballot that a lease bars: the leader is alive (000, "recovery").
 func (m *Machine) refuse(msg *protocol.Message) {
-	reason := fmt.Sprintf("honours the lease of %v", m.grant.ballot)
-	if m.grant.silent {
-		reason = fmt.Sprintf("may have granted a lease of %v before its restart", m.grant.ballot)
-	}
-	m.observeRefusal(msg, reason)
+	m.observeRefusal(msg, m.whyBarred())
 	m.send(protocol.Message{
 		Kind: protocol.MsgLeaderAlive, To: msg.From, Ballot: msg.Ballot, Promised: m.grant.ballot,
 	}, 0)
@@ -54,8 +50,16 @@ func (m *Machine) refuse(msg *protocol.Message) {
 	}
 }
 
+// whyBarred says why no ballot but one gets anything from this node.
+func (m *Machine) whyBarred() string {
+	if m.grant.silent {
+		return fmt.Sprintf("may have granted a lease of %v before its restart", m.grant.ballot)
+	}
+	return fmt.Sprintf("honours the lease of %v", m.grant.ballot)
+}
+
 func (m *Machine) observeRefusal(msg *protocol.Message, reason string) {
-	m.observe(protocol.Observation{
+	m.observeLease(protocol.Observation{
 		Kind: protocol.ObservedLeaseRefused, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until, Reason: reason,
 	})
 }
@@ -87,8 +91,9 @@ func (m *Machine) grantLease(msg *protocol.Message, ack *protocol.Message) {
 		ack.Lease = protocol.LeaseExtended
 	}
 	m.oblige(msg.Ballot, until)
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseGranted, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until,
+	m.observeLease(protocol.Observation{
+		Kind: protocol.ObservedLeaseGranted, Ballot: msg.Ballot, Peer: msg.From, Since: m.leaseNow(),
+		Until: m.grant.until,
 	})
 }
 
@@ -107,7 +112,7 @@ func (m *Machine) onForsake(msg *protocol.Message) {
 	if msg.Ballot.Node != msg.From || msg.Ballot != m.grant.ballot || m.grant.silent {
 		return
 	}
-	m.observe(protocol.Observation{
+	m.observeLease(protocol.Observation{
 		Kind: protocol.ObservedLeaseFreed, Ballot: msg.Ballot, Peer: msg.From, Until: m.grant.until,
 	})
 	m.grant = grant{}

@@ -19,7 +19,7 @@ type lone struct {
 
 func newLone(t *testing.T) *lone {
 	t.Helper()
-	m, err := New(Options{Self: 1, Members: []protocol.NodeID{1, 2, 3}}, protocol.Recovered{})
+	m, err := New(Options{Self: 1, Members: []protocol.NodeID{1, 2, 3}, NoPreVote: true}, protocol.Recovered{})
 	if err != nil {
 		t.Fatal(err)
 	}

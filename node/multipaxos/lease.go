@@ -64,8 +64,8 @@ func (m *Machine) askLease() {
 	if m.opts.Lease == LeaseWall {
 		msg.Expiry = now + msg.Term
 	}
-	m.observe(protocol.Observation{
-		Kind: protocol.ObservedLeaseAsked, Ballot: m.ballot, Until: now + msg.Term,
+	m.observeLease(protocol.Observation{
+		Kind: protocol.ObservedLeaseAsked, Ballot: m.ballot, Since: now, Until: now + msg.Term,
 	})
 	for i, id := range m.members.ids {
 		if i == m.members.self {
@@ -140,7 +140,21 @@ func (m *Machine) countGrants() {
 		kind = protocol.ObservedLeaseRenewed
 	}
 	h.shown = true
-	m.observe(protocol.Observation{Kind: kind, Ballot: m.ballot, Until: until})
+	m.observeHeld(kind, "")
+}
+
+// observeHeld reports what happened to the lease of this leader.
+func (m *Machine) observeHeld(kind protocol.ObservationKind, reason string) {
+	m.observeLease(protocol.Observation{
+		Kind: kind, Ballot: m.ballot, Since: m.holding.until - int64(m.opts.LeaseTerm), Until: m.holding.until,
+		Reason: reason,
+	})
+}
+
+// observeLease names the clock that the deadlines of an observation are on.
+func (m *Machine) observeLease(o protocol.Observation) {
+	o.Lease = m.opts.Lease.String()
+	m.observe(o)
 }
 
 func (m *Machine) ownExpiry(until int64) int64 {
@@ -154,24 +168,22 @@ func (m *Machine) ownExpiry(until int64) int64 {
 func (m *Machine) noticeLoss() {
 	if h := &m.holding; h.shown && !m.holdsLease() {
 		h.shown = false
-		m.observe(protocol.Observation{Kind: protocol.ObservedLeaseLost, Ballot: m.ballot, Until: h.until})
+		m.observeHeld(protocol.ObservedLeaseLost, "")
 	}
 }
 
 // dropLease ends the lease of a leader that steps down, for good, and frees the others of their grants.
 func (m *Machine) dropLease(reason string) {
 	h := m.holding
+	if m.opts.Lease != LeaseNone && h.some {
+		m.observeHeld(protocol.ObservedLeaseForsaken, reason)
+	}
 	m.holding = holding{}
 	if m.opts.Lease == LeaseNone {
 		return
 	}
 	if m.grant.ballot == m.ballot {
 		m.grant = grant{}
-	}
-	if h.some {
-		m.observe(protocol.Observation{
-			Kind: protocol.ObservedLeaseForsaken, Ballot: m.ballot, Until: h.until, Reason: reason,
-		})
 	}
 	m.broadcast(protocol.Message{Kind: protocol.MsgForsake, Ballot: m.ballot}, 0)
 	for _, x := range h.executed {
@@ -183,8 +195,7 @@ func (m *Machine) dropLease(reason string) {
 // themselves.
 func (m *Machine) forsake() {
 	if m.role == protocol.RoleLeader {
-		m.stepDown("asked to give up leading")
-		m.after(TimerElection, m.stretched(2*m.opts.ElectionTimeout))
+		m.giveWay("asked to give up leading")
 	}
 }
 

@@ -320,6 +320,7 @@ func TestRandomLeaseWorlds(t *testing.T) {
 	for name, n := range map[string]int{
 		"reads": total.reads, "leases": total.leases / 10, "losses": total.lost, "forsaken leases": total.forsaken,
 		"silences": total.silences, "pauses": 2 * total.pauses, "isolated leaders": total.isolated,
+		"first ballots": 4 * total.firstBallots,
 	} {
 		if n < *leaseWorlds {
 			t.Errorf("only %d %s in %d worlds", n, name, *leaseWorlds)

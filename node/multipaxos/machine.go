@@ -24,6 +24,7 @@ type Machine struct {
 
 	// This incarnation.
 	started     bool
+	virgin      bool // it began with an empty log
 	halted      error
 	incarnation uint64            // tells this incarnation's forwards from those of earlier ones
 	written     protocol.WriteSeq // the last record handed to the driver
@@ -55,6 +56,7 @@ type Machine struct {
 	// Proposer.
 	highest     protocol.Ballot // the highest ballot seen anywhere: the next own one is above it
 	losses      int             // campaigns and leaderships lost since the last success
+	poll        poll
 	campaigning campaigning
 	leading     leading
 	reading     reading
@@ -89,6 +91,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		store:        store,
 		committedRec: rec.Committed,
 		highest:      rec.Round,
+		virgin:       rec.Virgin(),
 	}
 	m.noteBallot(rec.Promised)
 	m.requests.init()
@@ -144,6 +147,7 @@ func (m *Machine) start() {
 	m.recallGrant()
 	m.advance()
 	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
+	m.takeFirstBallot()
 }
 
 func (m *Machine) onMessage(msg *protocol.Message) {
@@ -155,7 +159,9 @@ func (m *Machine) onMessage(msg *protocol.Message) {
 		return
 	}
 	m.known[from] = max(m.known[from], msg.Committed)
-	m.noteBallot(msg.Ballot)
+	if usesBallot(msg.Kind) {
+		m.noteBallot(msg.Ballot)
+	}
 	switch msg.Kind {
 	case protocol.MsgPrepare:
 		m.onPrepare(msg)
@@ -183,7 +189,23 @@ func (m *Machine) onMessage(msg *protocol.Message) {
 		m.onLeaderAlive(msg)
 	case protocol.MsgForsake:
 		m.onForsake(msg)
+	case protocol.MsgPoll:
+		m.onPoll(msg)
+	case protocol.MsgWilling:
+		m.onWilling(msg, from)
+	case protocol.MsgUnwilling:
+		m.onUnwilling(msg)
 	}
+}
+
+// usesBallot reports whether a message of that kind tells that its ballot is in use. A poll's is not, nor is what
+// answers it.
+func usesBallot(kind protocol.MessageKind) bool {
+	switch kind {
+	case protocol.MsgPoll, protocol.MsgWilling, protocol.MsgUnwilling:
+		return false
+	}
+	return true
 }
 
 func (m *Machine) onDurable(seq protocol.WriteSeq) {

@@ -44,6 +44,35 @@ func ParseReads(name string) (Reads, error) {
 	return 0, fmt.Errorf("unknown way to read %q: want one of %s", name, strings.Join(readsNames[:], ", "))
 }
 
+// Ballots says where the round of a new ballot comes from.
+type Ballots uint8
+
+// The sources of rounds.
+const (
+	// BallotsCounter: one above the highest round that this node has seen or used. What it used is in its log before
+	// anybody hears of it, so no incarnation uses a round again. (002 takes the round from the system clock, which can be
+	// set back.)
+	BallotsCounter Ballots = iota
+)
+
+var ballotsNames = [...]string{"counter"}
+
+// String is the name that [ParseBallots] understands.
+func (b Ballots) String() string {
+	if int(b) < len(ballotsNames) {
+		return ballotsNames[b]
+	}
+	return fmt.Sprintf("ballots(%d)", uint8(b))
+}
+
+// ParseBallots finds the source of rounds of that name: counter.
+func ParseBallots(name string) (Ballots, error) {
+	if i := slices.Index(ballotsNames[:], name); i >= 0 {
+		return Ballots(i), nil
+	}
+	return 0, fmt.Errorf("unknown source of ballots %q: want %s", name, strings.Join(ballotsNames[:], ", "))
+}
+
 // WindowMax is the largest window. An acceptor refuses slots further than that above the proposer's committed prefix.
 const WindowMax = 1 << 16
 
@@ -57,9 +86,10 @@ type Options struct {
 	// Reads is how reads are answered; the zero value is ReadsQuorum.
 	Reads Reads
 
-	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms), and
-	// HeartbeatInterval how often a leader makes itself heard (100 ms). The interval must be the shorter one; with less
-	// than a factor of three every lost message costs an election.
+	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms); a leader that no
+	// majority answers for twice as long steps down, unless its lease is valid. HeartbeatInterval is how often a leader
+	// makes itself heard (100 ms). It must be the shorter one; with less than a factor of three every lost message costs
+	// an election.
 	ElectionTimeout   time.Duration
 	HeartbeatInterval time.Duration
 
@@ -72,12 +102,23 @@ type Options struct {
 	BackoffMin time.Duration
 	BackoffMax time.Duration
 
+	// NoPreVote makes a node campaign without asking first whether a majority would take part. It then deposes a leader
+	// that it alone does not hear.
+	NoPreVote bool
+
+	// Ballots is where the rounds of ballots come from; the zero value is BallotsCounter.
+	Ballots Ballots
+
 	// PromiseGrace is how long a candidate with a majority of promises waits for those of the others, so as to learn of
 	// more accepted values at once (000, "problems faced"). Zero is off.
 	PromiseGrace time.Duration
 
 	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms).
 	RetryInterval time.Duration
+
+	// FirstBallotShortcut lets the member with the lowest number lead a cluster that starts for the first time at once,
+	// in the lowest ballot and without phase 1 (protocols.md §2).
+	FirstBallotShortcut bool
 
 	// Window is the number of slots a leader may have outstanding above its committed prefix (64).
 	Window int
@@ -178,6 +219,7 @@ func (o Options) Validate() error {
 	check(!slices.Contains(o.Members, 0), "members: zero is nobody")
 	check(slices.Contains(o.Members, o.Self), "self: %v is not among the members %v", o.Self, o.Members)
 	check(int(o.Reads) < len(readsNames), "reads: unknown way %d", o.Reads)
+	check(int(o.Ballots) < len(ballotsNames), "ballots: unknown source %d", o.Ballots)
 	check(o.ElectionTimeout > 0, "election timeout: %v is negative", o.ElectionTimeout)
 	check(o.HeartbeatInterval > 0, "heartbeat interval: %v is negative", o.HeartbeatInterval)
 	check(o.HeartbeatInterval < o.ElectionTimeout, "heartbeat interval: %v is not below the election timeout %v",
@@ -185,6 +227,8 @@ func (o Options) Validate() error {
 	check(o.Jitter <= 10, "jitter: %v is above 10", o.Jitter)
 	check(o.BackoffMin > 0 && o.BackoffMax >= o.BackoffMin, "back-off: %v … %v is no range", o.BackoffMin, o.BackoffMax)
 	check(o.PromiseGrace >= 0, "promise grace: %v is negative", o.PromiseGrace)
+	check(o.PromiseGrace <= o.ElectionTimeout/2, "promise grace: %v is more than half of the election timeout %v: while "+
+		"a candidate waits it is not heard, and the others would campaign against it", o.PromiseGrace, o.ElectionTimeout)
 	check(o.RetryInterval > 0, "retry interval: %v is negative", o.RetryInterval)
 	o.checkLease(check)
 	within := func(name string, v, limit int) {

@@ -15,7 +15,7 @@ func TestOptionsListAllProblems(t *testing.T) {
 	}
 	bad := Options{
 		Self: 9, Members: []protocol.NodeID{1, 1, 0}, Reads: 7, ElectionTimeout: -1, HeartbeatInterval: time.Hour,
-		Jitter: 11, BackoffMin: time.Second, BackoffMax: time.Millisecond, PromiseGrace: -1, RetryInterval: -1,
+		Jitter: 11, BackoffMin: time.Second, BackoffMax: time.Millisecond, PromiseGrace: -1, Ballots: 7, RetryInterval: -1,
 		Window: WindowMax + 1, BatchMax: -1, BatchBytes: -1, CatchupChunk: 1 << 30, CatchupBytes: -1, PendingMax: -1,
 		SessionsMax: -1,
 	}
@@ -25,8 +25,8 @@ func TestOptionsListAllProblems(t *testing.T) {
 	}
 	for _, problem := range []string{
 		"duplicates", "nobody", "not among", "reads", "election timeout", "heartbeat interval", "jitter", "back-off",
-		"promise grace", "retry interval", "window", "batch max", "batch bytes", "catch-up chunk", "catch-up bytes",
-		"pending max", "sessions max",
+		"promise grace", "ballots", "retry interval", "window", "batch max", "batch bytes", "catch-up chunk",
+		"catch-up bytes", "pending max", "sessions max",
 	} {
 		if !strings.Contains(err.Error(), problem) {
 			t.Errorf("%q is not among the problems:\n%v", problem, err)
@@ -44,6 +44,28 @@ func TestReadsByName(t *testing.T) {
 		}
 	}
 	if _, err := ParseReads("psychic"); err == nil || !strings.Contains(err.Error(), "quorum, log, local") {
+		t.Errorf("error does not say what is known: %v", err)
+	}
+}
+
+// A candidate that waits for more promises than it needs must be done before the others lose patience.
+func TestPromiseGraceFitsIntoAnElection(t *testing.T) {
+	for grace, ok := range map[time.Duration]bool{
+		0: true, 300 * time.Millisecond: true, 301 * time.Millisecond: false, 600 * time.Millisecond: false,
+		time.Hour: false,
+	} {
+		err := (Options{Self: 1, Members: []protocol.NodeID{1}, PromiseGrace: grace}).Validate()
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "half of the election timeout 600ms") {
+			t.Errorf("grace of %v: %v", grace, err)
+		}
+	}
+}
+
+func TestBallotsByName(t *testing.T) {
+	if got, err := ParseBallots(BallotsCounter.String()); err != nil || got != BallotsCounter {
+		t.Errorf("ParseBallots = %v, %v", got, err)
+	}
+	if _, err := ParseBallots("clock"); err == nil || !strings.Contains(err.Error(), "want counter") {
 		t.Errorf("error does not say what is known: %v", err)
 	}
 }

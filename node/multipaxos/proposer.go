@@ -15,6 +15,7 @@ type leading struct {
 	inflight []proposal           // the slots committed+1 … next-1
 	unsynced protocol.Slot        // the first slot whose own record is not yet durable
 
+	contact   contact
 	announced protocol.Slot // the committed prefix in the last message to all
 	beat      uint64        // Seq of the last heartbeat
 }
@@ -197,6 +198,9 @@ func (m *Machine) resendTo(member int, id protocol.NodeID, due []proposal) {
 }
 
 func (m *Machine) onHeartbeatTimer() {
+	if m.checkContact() {
+		return
+	}
 	if m.opts.Lease == LeaseNone {
 		m.heartbeat()
 	} else {

@@ -30,6 +30,11 @@ func randomKnobs(seed uint64) knobs {
 		delay: ms(2, 10, 40), slow: ms(100, 500, 2000), disk: ms(1, 10, 60),
 		faultEvery: ms(100, 300, 800), end: ms(4000, 6000, 6000, 15000),
 	}
+	k.opts.PromiseGrace = min(k.opts.PromiseGrace, k.opts.ElectionTimeout/2)
+	if k.opts.FirstBallotShortcut = rng.IntN(2) == 0; rng.IntN(2) == 0 {
+		k.late = ms(1, 300, 2000)
+	}
+	k.opts.NoPreVote = rng.IntN(3) == 0
 	return k
 }
 
@@ -96,7 +101,7 @@ func TestRandomWorlds(t *testing.T) {
 	for name, n := range map[string]int{
 		"answers": total.ok, "failures": total.failed, "unknowns": total.unknown, "elections": total.elections,
 		"crashes": total.crashes, "catch-ups": total.caughtUp, "retries": total.retried,
-		"pauses": total.pauses, "replays": total.replays,
+		"pauses": total.pauses, "replays": total.replays, "first ballots": 4 * total.firstBallots,
 	} {
 		if n < *worldsCount {
 			t.Errorf("only %d %s in %d worlds", n, name, *worldsCount)
@@ -122,6 +127,7 @@ func (s *stats) add(o stats) {
 	s.pauses += o.pauses
 	s.isolated += o.isolated
 	s.replays += o.replays
+	s.firstBallots += o.firstBallots
 }
 
 // Local reads are stale by design; the check that finds no stale read elsewhere must find these.

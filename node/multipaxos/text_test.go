@@ -78,7 +78,7 @@ func messageText(m *protocol.Message) string {
 	if m.Kind == protocol.MsgLeaderAlive {
 		fmt.Fprintf(&b, ": %v leads %v", m.Promised.Node, m.Promised)
 	}
-	if m.Kind == protocol.MsgHeartbeatAck && m.Reason != "" {
+	if (m.Kind == protocol.MsgHeartbeatAck || m.Kind == protocol.MsgUnwilling) && m.Reason != "" {
 		fmt.Fprintf(&b, ": %s", m.Reason)
 	}
 	fmt.Fprintf(&b, " (committed %d)", m.Committed)

@@ -21,9 +21,10 @@ import (
 // The verbs (N is a node's number; FILTER is any of from=N to=N kind=NAME slot=S, lists in parentheses):
 //
 //	nodes N [reads=log|quorum|local|lease] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
-//	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D]
+//	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D] [shortcut=on] [late=N]
+//	      [poll=on]         with late=N that node is down; without poll=on nodes campaign without asking
 //	campaign N              its clock moves to the end of its election timeout or back-off
-//	tick N D                its clock moves on by a duration, and its timers fire
+//	tick N D [times=K]      its clock moves on by a duration, and its timers fire; once, or K times
 //	sleep N D               its clock moves on by a duration, and no timer fires
 //	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D] [id=N]   a client asks a node
 //	deliver [FILTER]        every matching message in flight arrives, in order of sending
@@ -168,7 +169,8 @@ func (e *script) nodes() {
 		CatchupChunk: e.number(e.option("chunk", "0")), PendingMax: e.number(e.option("pending", "0")),
 		LeaseTerm: e.duration(e.option("term", "0s")), LeaseRenew: e.duration(e.option("renew", "0s")),
 		DriftBound: int64(e.number(e.option("drift", "0"))), MaxOffset: e.duration(e.option("offset", "0s")),
-		ElectionTimeout: e.duration(e.option("timeout", "0s")),
+		ElectionTimeout: e.duration(e.option("timeout", "0s")), FirstBallotShortcut: e.option("shortcut", "") == "on",
+		NoPreVote: e.option("poll", "") != "on",
 	}
 	if opts.Lease, err = ParseLease(e.option("lease", "none")); err != nil {
 		e.data.Fatalf(e.t, "%v", err)
@@ -180,9 +182,15 @@ func (e *script) nodes() {
 	for i := range n {
 		opts.Self = protocol.NodeID(i + 1)
 		e.hosts = append(e.hosts, &scriptHost{host: host{opts: opts}})
-		e.boot(e.hosts[i])
 	}
-	e.out.Reset()
+	for _, h := range e.hosts {
+		if e.option("late", "") != fmt.Sprint(uint16(h.opts.Self)) {
+			e.boot(h)
+		}
+	}
+	if !opts.FirstBallotShortcut {
+		e.out.Reset() // nothing happens at a start but a line that says so
+	}
 }
 
 func (e *script) boot(h *scriptHost) {
@@ -253,8 +261,10 @@ func (e *script) campaign() {
 
 func (e *script) tick() {
 	h := e.node()
-	h.now += e.duration(e.word(1))
-	e.fire(h)
+	for range e.number(e.option("times", "1")) {
+		h.now += e.duration(e.word(1))
+		e.fire(h)
+	}
 }
 
 // fire fires the timers whose instant has come, the earliest first. Each fires at most once, since the clock stands.

@@ -56,11 +56,12 @@ type knobs struct {
 	faultEvery  time.Duration
 	end         time.Duration
 	clocks      clockKnobs
+	late        time.Duration // the initial leader is started only then
 }
 
 type stats struct {
 	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
-	leases, lost, forsaken, silences, pauses, isolated, replays                     int
+	leases, lost, forsaken, silences, pauses, isolated, replays, firstBallots       int
 }
 
 type event struct {
@@ -122,7 +123,11 @@ func newWorld(seed uint64, k knobs) *world {
 		w.hosts = append(w.hosts, &host{opts: opts, clock: w.drawClock()})
 	}
 	for i := range ids {
-		w.boot(i)
+		if i > 0 || k.late == 0 {
+			w.boot(i)
+		} else {
+			w.later(k.late, func() { w.boot(i) })
+		}
 	}
 	for i := range 4 {
 		w.nextID++
@@ -249,6 +254,9 @@ func (w *world) consume(i int, out outcome) {
 		switch o.Kind {
 		case protocol.ObservedElected:
 			w.stats.elections++
+			if o.Ballot.Round == 0 {
+				w.stats.firstBallots++
+			}
 		case protocol.ObservedCaughtUp:
 			w.stats.caughtUp++
 		}

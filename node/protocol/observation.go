@@ -13,8 +13,8 @@ type ObservationKind uint8
 // What is observed.
 const (
 	ObservedBallot    ObservationKind = iota + 1 // Ballot is now the highest ballot this node has promised or accepted
-	ObservedCampaign                             // the node started phase 1 with Ballot
-	ObservedElected                              // a majority promised Ballot to this node: it leads
+	ObservedCampaign                             // the node tries to be elected with Ballot
+	ObservedElected                              // the node leads Ballot: a majority promised it, or need not
 	ObservedDeposed                              // the node stopped leading Ballot; Reason says why
 	ObservedChosen                               // Slot is known to be chosen, with the value accepted in Ballot
 	ObservedApplied                              // Batch, chosen in Slot, was applied
@@ -22,7 +22,9 @@ const (
 	ObservedServed                               // the node answered a read from state applied up to Slot
 	ObservedRecovered                            // the node started from its log: Ballot promised, Slot committed
 
-	// Leases. Until is the deadline on the clock the node has its leases on.
+	// Leases. Since and Until are on the clock that Lease names: the reading that the term is counted from, and the
+	// deadline. A leader counts from before it asked, a granter from when it granted or, silent, started. A leader is one
+	// of its granters: what it holds it honours, without a line of its own.
 	ObservedLeaseAsked    // the leader of Ballot asked all for a lease that it may hold until Until
 	ObservedLeaseGranted  // this node takes part in no ballot but Ballot until Until
 	ObservedLeaseHeld     // the leader of Ballot holds a lease until Until, and held none just before
@@ -61,7 +63,9 @@ type Observation struct {
 	Peer   NodeID
 	Batch  []register.Command // ObservedApplied only
 	Reason string
-	Until  int64 // nanoseconds, leases only
+	Lease  string // leases only: the mode, as in LeaseStatus
+	Since  int64  // nanoseconds, leases only; zero when no term begins or ends with it
+	Until  int64  // nanoseconds, leases only; zero when there is no deadline
 }
 
 // Role is what a node believes to be.
@@ -118,6 +122,11 @@ type Recovered struct {
 	Promised  Ballot
 	Committed Slot
 	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
+}
+
+// Virgin reports whether the log was empty: no incarnation of the node has promised, accepted, proposed or learned.
+func (r *Recovered) Virgin() bool {
+	return r.Round.IsZero() && r.Promised.IsZero() && r.Committed == 0 && len(r.Entries) == 0
 }
 
 // Apply folds one record into the recovered state.

@@ -109,12 +109,19 @@ const (
 	MsgLeaderAlive
 	// MsgForsake says that the leader of Ballot, which is the sender, has given up its lease for good.
 	MsgForsake
+	// MsgPoll asks whether the receiver would promise Ballot. Nothing is promised, and Ballot is not used yet.
+	MsgPoll
+	// MsgWilling answers MsgPoll: it would, having promised Promised.
+	MsgWilling
+	// MsgUnwilling answers MsgPoll: it would not, for that Reason. It has promised Promised, or honours its lease.
+	MsgUnwilling
 )
 
 var messageNames = [...]string{
 	MsgPrepare: "Prepare", MsgPromise: "Promise", MsgNack: "Nack", MsgAccept: "Accept", MsgAccepted: "Accepted",
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
 	MsgForward: "Forward", MsgForwardReply: "ForwardReply", MsgLeaderAlive: "LeaderAlive", MsgForsake: "Forsake",
+	MsgPoll: "Poll", MsgWilling: "Willing", MsgUnwilling: "Unwilling",
 }
 
 // Valid reports whether k is one of the known kinds.

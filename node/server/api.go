@@ -56,13 +56,29 @@ func (s *Server) newHTTP() *http.Server {
 type apiError struct {
 	status int
 	reason string
+	allow  string // what the path takes instead, with status 405
 }
 
 func (e *apiError) Error() string { return e.reason }
 
 func refuse(status int, format string, args ...any) error {
-	return &apiError{status, fmt.Sprintf(format, args...)}
+	return &apiError{status: status, reason: fmt.Sprintf(format, args...)}
 }
+
+// refuseMethod says what else the path takes, as RFC 9110 §15.5.6 demands.
+func refuseMethod(what, method, allow string) error {
+	return &apiError{status: http.StatusMethodNotAllowed, reason: fmt.Sprintf("%s does not take %s", what, method),
+		allow: allow}
+}
+
+// Methods as an Allow header lists them. A HEAD is answered like a GET, of which net/http leaves the body out.
+const (
+	allowGet      = http.MethodGet + ", " + http.MethodHead
+	allowPost     = http.MethodPost
+	allowRegister = allowGet + ", " + http.MethodPut
+)
+
+func isGet(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // route finds the handler. The standard multiplexer would redirect keys like ".." and does not answer in JSON.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
@@ -70,14 +86,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch rest, isRegister := strings.CutPrefix(path, "/v1/registers/"); {
 	case isRegister:
 		s.serveRegister(w, r, rest)
-	case path == "/status" && r.Method == http.MethodGet:
+	case path == "/status" && isGet(r.Method):
 		s.serveStatus(w, r)
-	case path == "/healthz" && r.Method == http.MethodGet:
+	case path == "/healthz" && isGet(r.Method):
 		s.write(w, http.StatusOK, client.Answer{Outcome: client.OK, Node: s.opts.ID.String()})
 	case path == "/v1/admin/forsake" && r.Method == http.MethodPost:
 		s.serveForsake(w, r)
-	case path == "/status" || path == "/healthz" || path == "/v1/admin/forsake":
-		s.fail(w, refuse(http.StatusMethodNotAllowed, "%s does not take %s", path, r.Method))
+	case path == "/status" || path == "/healthz":
+		s.fail(w, refuseMethod(path, r.Method, allowGet))
+	case path == "/v1/admin/forsake":
+		s.fail(w, refuseMethod(path, r.Method, allowPost))
 	default:
 		s.fail(w, refuse(http.StatusNotFound, "no such path: %.100s", path))
 	}
@@ -107,19 +125,23 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request, rest stri
 // parseCommand reads everything but the session of a node's own.
 func parseCommand(w http.ResponseWriter, r *http.Request, rest string) (c register.Command, err error) {
 	escaped, action, hasAction := strings.Cut(rest, "/")
-	op, method := register.OpRead, http.MethodGet
+	op, takes, allow := register.OpRead, isGet(r.Method), allowRegister
 	switch {
 	case action == "cas":
-		op, method = register.OpCAS, http.MethodPost
+		op, takes, allow = register.OpCAS, r.Method == http.MethodPost, allowPost
 	case action == "append":
-		op, method = register.OpAppend, http.MethodPost
+		op, takes, allow = register.OpAppend, r.Method == http.MethodPost, allowPost
 	case hasAction:
 		return c, refuse(http.StatusNotFound, "no such path: there is no %.100q of a register", action)
 	case r.Method == http.MethodPut:
-		op, method = register.OpWrite, http.MethodPut
+		op, takes = register.OpWrite, true
 	}
-	if r.Method != method {
-		return c, refuse(http.StatusMethodNotAllowed, "%v does not take %s", op, r.Method)
+	if !takes {
+		what := op.String()
+		if !hasAction {
+			what = "a register"
+		}
+		return c, refuseMethod(what, r.Method, allow)
 	}
 	c.Op = op
 	if c.Key, err = url.PathUnescape(escaped); err != nil {
@@ -264,7 +286,10 @@ func (s *Server) answer(op register.Op, r protocol.Reply) (int, any) {
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	var e *apiError
 	if !errors.As(err, &e) {
-		e = &apiError{http.StatusGatewayTimeout, err.Error()}
+		e = &apiError{status: http.StatusGatewayTimeout, reason: err.Error()}
+	}
+	if e.allow != "" {
+		w.Header().Set("Allow", e.allow)
 	}
 	outcome := client.Fail
 	if e.status == http.StatusGatewayTimeout {

@@ -67,7 +67,10 @@ var apiTests = []struct {
 	{"GET", "/v1/registers", "", nil, apiOK, "", 404, `{"outcome":"fail"…`},
 	{"POST", apiKey + "/frobnicate", "", nil, apiOK, "", 404, `{"outcome":"fail"…`},
 	{"PUT", apiKey + "/", "1", nil, apiOK, "", 404, `{"outcome":"fail"…`},
-	{"DELETE", apiKey, "", nil, apiOK, "", 405, `{"outcome":"fail","node":"n1","reason":"read does not take DELETE"}`},
+	{"DELETE", apiKey, "", nil, apiOK, "", 405, `{"outcome":"fail","node":"n1","reason":"a register does not take DELETE"}`},
+	{"HEAD", apiKey, "", nil, apiResult(0, "17"), `read "k" "" "" false`, 200, ""},
+	{"HEAD", "/healthz", "", nil, apiOK, "", 200, ""},
+	{"HEAD", apiKey + "/cas", "", nil, apiOK, "", 405, ""},
 	{"PUT", apiKey + "/append", "", nil, apiOK, "", 405, `{"outcome":"fail"…`},
 	{"POST", "/status", "", nil, apiOK, "", 405, `{"outcome":"fail"…`},
 	{"GET", "/v1/registers/", "", nil, apiOK, "", 400, `{"outcome":"fail"…`},
@@ -116,7 +119,7 @@ func TestAPI(t *testing.T) {
 				cut && !strings.HasPrefix(answer, begin) || !cut && answer != begin {
 				t.Errorf("%d %.200s\nwant %d %s", status, answer, test.status, test.answer)
 			}
-			if (status != 200 && status != 412) != strings.Contains(answer, `"reason":"`) {
+			if test.method != http.MethodHead && (status != 200 && status != 412) != strings.Contains(answer, `"reason":"`) {
 				t.Errorf("status %d and reason do not go together: %.200s", status, answer)
 			}
 			got := ""
@@ -133,6 +136,30 @@ func TestAPI(t *testing.T) {
 				t.Errorf("the machine gets %.100s, want %.100s", got, test.command)
 			}
 		})
+	}
+}
+
+// TestAllow: whoever asks the wrong way is told the right one.
+func TestAllow(t *testing.T) {
+	s := startFake(t, nil, silent)
+	for path, want := range map[string]string{
+		apiKey: "GET, HEAD, PUT", apiKey + "/cas": "POST", apiKey + "/append": "POST",
+		"/status": "GET, HEAD", "/healthz": "GET, HEAD", "/v1/admin/forsake": "POST",
+	} {
+		req, err := http.NewRequest(http.MethodDelete, "http://"+s.HTTPAddr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := &http.Transport{DisableKeepAlives: true}
+		resp, err := (&http.Client{Transport: transport, Timeout: patience}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		transport.CloseIdleConnections()
+		if got := resp.Header.Get("Allow"); resp.StatusCode != http.StatusMethodNotAllowed || got != want {
+			t.Errorf("DELETE %s: %d, Allow %q, want %q", path, resp.StatusCode, got, want)
+		}
 	}
 }
 

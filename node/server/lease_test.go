@@ -92,11 +92,35 @@ func TestForsake(t *testing.T) {
 	if !slices.Equal(got.Values, []string{"1"}) {
 		t.Errorf("read after that: %+v", got)
 	}
-	for _, kind := range []string{`"lease-held"`, `"lease-asked"`, `"lease-forsaken"`} {
-		if lines := readFile(t, c.data[leader], ObservationsName); !strings.Contains(lines, `"kind":`+kind) {
-			t.Errorf("no observation %s", kind)
+	seen := leaseLines(t, readFile(t, c.data[leader], ObservationsName))
+	for _, kind := range []string{"lease-held", "lease-asked", "lease-forsaken"} {
+		if seen[kind] == 0 {
+			t.Errorf("no observation %s: %v", kind, seen)
 		}
 	}
+}
+
+// leaseLines counts the observations about leases by their kind. Every one has both clocks, and the clock of the lease.
+func leaseLines(t *testing.T, lines string) map[string]int {
+	t.Helper()
+	seen := make(map[string]int)
+	for line := range strings.Lines(lines) {
+		var o observation
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("observation %q: %v", line, err)
+		}
+		if !strings.HasPrefix(o.Kind, "lease-") {
+			continue
+		}
+		seen[o.Kind]++
+		if o.MonoNS <= 0 || o.WallNS <= 0 || o.Lease != "rate" {
+			t.Errorf("lease line without its clocks: %s", line)
+		}
+		if o.Since != 0 && (o.Since > o.MonoNS || o.Until <= o.Since) {
+			t.Errorf("term that makes no sense: %s", line)
+		}
+	}
+	return seen
 }
 
 // TestStopHandsOver: an orderly end frees the others, which the observations of one of them tell.

@@ -15,7 +15,7 @@ import (
 // ObservationsName is the file of observations in the data directory.
 const ObservationsName = "observations.jsonl"
 
-// observation is one line of the file.
+// observation is one line of the file. Every line has both clocks as they were in the step that it tells of.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -29,7 +29,11 @@ type observation struct {
 	IDs    []string      `json:"ids,omitempty"` // of the batch: "client:seq"
 	Ops    []operation   `json:"ops,omitempty"` // the same commands
 	Reason string        `json:"reason,omitempty"`
-	Until  int64         `json:"until_ns,omitempty"` // of a lease, on the node's clock for leases: see /status
+
+	// Of leases: mono_ns is the clock of since_ns and until_ns when lease is "rate", wall_ns when it is "wall".
+	Lease string `json:"lease,omitempty"`
+	Since int64  `json:"since_ns,omitempty"`
+	Until int64  `json:"until_ns,omitempty"`
 }
 
 // operation is what a command does.
@@ -84,7 +88,7 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 	line := observation{
 		MonoNS: int64(now.Mono), WallNS: now.Wall, Boot: o.boot, Node: o.node, Kind: in.Kind.String(),
 		First: in.First, Slot: in.Slot, Reason: in.Reason,
-		Until: in.Until,
+		Lease: in.Lease, Since: in.Since, Until: in.Until,
 	}
 	if !in.Ballot.IsZero() {
 		line.Ballot = in.Ballot.String()

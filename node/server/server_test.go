@@ -303,6 +303,7 @@ func TestObservations(t *testing.T) {
 			fx.Observations = []protocol.Observation{
 				{Kind: protocol.ObservedDeposed, Ballot: protocol.Ballot{Round: 7, Node: 2}, Peer: 3, Reason: "nack"},
 				{Kind: protocol.ObservedApplied, First: 1, Slot: 4, Batch: batch},
+				{Kind: protocol.ObservedLeaseHeld, Lease: "rate", Since: 4, Until: 9},
 			}
 		}
 		return fx
@@ -311,7 +312,7 @@ func TestObservations(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(readFile(t, dir, ObservationsName)), "\n")
-	if len(lines) != 3 {
+	if len(lines) != 4 {
 		t.Fatalf("lines: %q", lines)
 	}
 	for i, want := range []string{
@@ -319,6 +320,7 @@ func TestObservations(t *testing.T) {
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"applied","first":1,"slot":4,"ids":["5:2","6:1","-"],` +
 			`"ops":[{"op":"cas","key":"k","value":"2","expect":""},{"op":"cas","key":"k","value":"\u003c3\u003e"},` +
 			`{"op":"noop","key":""}]}`,
+		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"lease-held","lease":"rate","since_ns":4,"until_ns":9}`,
 	} {
 		var line observation
 		if err := json.Unmarshal([]byte(lines[i+1]), &line); err != nil || line.MonoNS <= 0 || line.WallNS <= 0 {

@@ -51,6 +51,9 @@ const (
 // Phases lists the phases of a run, in order.
 var Phases = []Phase{PhaseSetup, PhaseMain, PhaseRecovery, PhaseFinal}
 
+// NodeUnknown is the node of every process in a history of which it is not known who served whom.
+const NodeUnknown = "unknown"
+
 // Op is what a client asks for. Values are unique per key in all of a run unless a workload says otherwise, so that a
 // value names the operation that wrote it.
 type Op struct {

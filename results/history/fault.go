@@ -9,6 +9,9 @@ type FaultStep string
 const (
 	FaultApply  FaultStep = "apply"
 	FaultRevert FaultStep = "revert"
+
+	// FaultEnd is the last line of a complete fault log, and no step of any fault. A log without it was cut short.
+	FaultEnd FaultStep = "end"
 )
 
 // FaultStatus is what came of a step. Nothing is installed unless it was seen to take effect.

@@ -14,9 +14,16 @@ import (
 // FaultWriter appends what came of each fault to a file of checksummed lines. It is safe for concurrent use. Its errors
 // are sticky.
 type FaultWriter struct {
-	mu   sync.Mutex
-	file File
-	err  error
+	mu    sync.Mutex
+	file  File
+	count int // of events
+	err   error
+}
+
+// faultEnd is the end line: how many events came before it.
+type faultEnd struct {
+	Step  FaultStep `json:"step"`
+	Count int       `json:"count"`
 }
 
 // CreateFaults makes a new fault log; it is an error if there is one already.
@@ -35,7 +42,15 @@ func (w *FaultWriter) Append(e FaultEvent) error {
 	if w.err != nil {
 		return w.err
 	}
-	line, err := AppendLine(nil, e)
+	if w.write(e) == nil {
+		w.count++
+	}
+	return w.err
+}
+
+// write makes a line durable.
+func (w *FaultWriter) write(v any) error {
+	line, err := AppendLine(nil, v)
 	if err == nil {
 		_, err = w.file.Write(line)
 	}
@@ -48,28 +63,53 @@ func (w *FaultWriter) Append(e FaultEvent) error {
 	return w.err
 }
 
-// Close closes the file.
+// Close writes the end line and closes the file. A log whose writing failed gets no end line.
 func (w *FaultWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if errors.Is(w.err, ErrClosed) {
 		return ErrClosed
 	}
+	failed := w.err
+	if failed == nil {
+		failed = w.write(faultEnd{Step: FaultEnd, Count: w.count})
+	}
 	w.err = ErrClosed
 	if err := w.file.Close(); err != nil {
-		return fmt.Errorf("close fault log: %w", err)
+		return errors.Join(failed, fmt.Errorf("close fault log: %w", err))
 	}
-	return nil
+	return failed
 }
 
 // FaultLog is a fault log as it was read back.
 type FaultLog struct {
 	Events    []FaultEvent
+	Complete  bool // the file ends with its end line: no event is missing
 	Truncated bool // the file ended in the middle of a line, which was left out
 }
 
-// ReadFaults reads and verifies the fault log at path.
+// ReadFaults reads and verifies the fault log at path. A cut at the very end is reported, everything else that is wrong
+// is an error, a [Damage] if it is about a line.
 func ReadFaults(path string) (FaultLog, error) {
+	log, err := readFaults(path)
+	if err != nil {
+		return FaultLog{}, err
+	}
+	return log, nil
+}
+
+// ReadFaultsPrefix reads the fault log at path up to the first line that is damaged, if one is. Such a log is not
+// complete.
+func ReadFaultsPrefix(path string) (FaultLog, *Damage, error) {
+	log, err := readFaults(path)
+	if damage := (*Damage)(nil); errors.As(err, &damage) {
+		return FaultLog{Events: log.Events}, damage, nil
+	}
+	return log, nil, err
+}
+
+// readFaults returns with an error what it had read by then.
+func readFaults(path string) (FaultLog, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return FaultLog{}, fmt.Errorf("open fault log: %w", err)
@@ -77,20 +117,32 @@ func ReadFaults(path string) (FaultLog, error) {
 	defer f.Close()
 	var log FaultLog
 	log.Truncated, err = ScanLines(f, filepath.Base(path), func(line []byte, _ int) error {
-		var e FaultEvent
-		if err := ParseLine(line, &e); err != nil {
+		if log.Complete {
+			return errAfterEnd
+		}
+		var l struct {
+			FaultEvent
+			Count *int `json:"count"`
+		}
+		if err := ParseLine(line, &l); err != nil {
 			return err
 		}
-		if err := e.validate(); err != nil {
+		if l.Step == FaultEnd {
+			if log.Complete = l.Count != nil && *l.Count == len(log.Events); !log.Complete {
+				return fmt.Errorf("end line does not count the %d events before it", len(log.Events))
+			}
+			return nil
+		}
+		if err := l.validate(); err != nil {
 			return err
 		}
-		log.Events = append(log.Events, e)
+		log.Events = append(log.Events, l.FaultEvent)
 		return nil
 	})
-	if err != nil {
-		return FaultLog{}, err
+	if err == nil && log.Truncated && log.Complete {
+		err = fmt.Errorf("%s: %w", filepath.Base(path), errAfterEnd)
 	}
-	return log, nil
+	return log, err
 }
 
 func (e FaultEvent) validate() error {

@@ -41,8 +41,8 @@ func TestFaultLog(t *testing.T) {
 		t.Error("append after close")
 	}
 	log, err := ReadFaults(path)
-	if err != nil || log.Truncated {
-		t.Fatal(log.Truncated, err)
+	if err != nil || log.Truncated || !log.Complete {
+		t.Fatal(log.Truncated, log.Complete, err)
 	}
 	if d := cmp.Diff(events, log.Events); d != "" {
 		t.Fatal(d)
@@ -72,12 +72,53 @@ func TestFaultLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut := filepath.Join(t.TempDir(), "cut")
-	if err := os.WriteFile(cut, b[:len(b)-1], 0o644); err != nil {
-		t.Fatal(err)
+	faultLogDamage(t, b, len(events))
+}
+
+// faultLogDamage spoils a whole fault log of so many events in every way, and sees how it is read.
+func faultLogDamage(t *testing.T, whole []byte, events int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "faults.jsonl")
+	read := func(b []byte) (FaultLog, error) {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return ReadFaults(path)
 	}
-	if log, err := ReadFaults(cut); err != nil || !log.Truncated || len(log.Events) != len(events)-1 {
-		t.Errorf("cut: %d events, truncated %v, %v", len(log.Events), log.Truncated, err)
+	lines := strings.SplitAfter(string(whole), "\n")
+	lines = lines[:len(lines)-1]
+	if len(lines) != events+1 {
+		t.Fatalf("%d lines for %d events", len(lines), events)
+	}
+	for at := range whole {
+		log, err := read(whole[:at])
+		count := strings.Count(string(whole[:at]), "\n")
+		if err != nil || log.Complete || log.Truncated != (at > 0 && whole[at-1] != '\n') || len(log.Events) != count {
+			t.Fatalf("cut at %d: %d events, truncated %v, complete %v, %v", at, len(log.Events), log.Truncated, log.Complete, err)
+		}
+	}
+	for at := 0; at < len(whole); at += 7 {
+		flipped := append([]byte{}, whole...)
+		flipped[at] ^= 1
+		log, err := read(flipped)
+		if err == nil && log.Complete {
+			t.Errorf("byte %d flipped, and nobody noticed", at)
+		}
+		prefix, damage, err := ReadFaultsPrefix(path)
+		if line := strings.Count(string(whole[:at]), "\n"); err != nil || prefix.Complete ||
+			len(prefix.Events) != line || damage != nil && damage.Line != line+1 {
+			t.Errorf("byte %d flipped: prefix of %d events for %d lines, damage %v, %v", at, len(prefix.Events), line, damage, err)
+		}
+	}
+	missing := strings.Join(append(append([]string{}, lines[:2]...), lines[3:]...), "")
+	if _, err := read([]byte(missing)); err == nil || !strings.Contains(err.Error(), "faults.jsonl:7: end line") {
+		t.Errorf("a line is missing: %v", err)
+	}
+	if _, err := read([]byte(string(whole) + lines[0])); err == nil || !strings.Contains(err.Error(), "after the end") {
+		t.Errorf("a line after the end: %v", err)
+	}
+	if _, err := read([]byte(string(whole) + "{")); err == nil || !strings.Contains(err.Error(), "after the end") {
+		t.Errorf("a piece after the end: %v", err)
 	}
 }
 
@@ -133,6 +174,23 @@ func TestReadObservations(t *testing.T) {
 		}
 		if o := log.Observations[1]; o.Boot != "b4" || o.Kind != ObservedElected {
 			t.Errorf("second observation: %+v", o)
+		}
+	}
+	for text, want := range map[string][2]Moment{
+		`"lease":"rate","since_ns":400,"until_ns":1500`: {{400, time.Unix(8, 900)}, {1500, time.Unix(8, 2000)}},
+		`"lease":"wall","since_ns":8000000900,"until_ns":8000002000`: {{400, time.Unix(8, 900)},
+			{1500, time.Unix(8, 2000)}},
+		`"lease":"rate"`: {},
+	} {
+		log, err := read(`{"mono_ns":500,"wall_ns":8000001000,"boot":1,"node":"n1","kind":"lease-held",` + text + "}\n")
+		if err != nil || len(log.Observations) != 1 {
+			t.Fatalf("%s: %+v, %v", text, log, err)
+		}
+		o := log.Observations[0]
+		for i, got := range []Moment{o.Since, o.Until} {
+			if got.Mono != want[i].Mono || !got.Wall.Equal(want[i].Wall) || got.IsZero() != want[i].Wall.IsZero() {
+				t.Errorf("%s: moment %d is %+v, want %+v", text, i, got, want[i])
+			}
 		}
 	}
 	for text, want := range map[string]string{

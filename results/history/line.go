@@ -31,6 +31,19 @@ var (
 	ErrLineTooLong = fmt.Errorf("line longer than %d bytes", LineBytesMax)
 )
 
+// Damage is a line that is not what was written, or cannot be: the lines before it are whole, the rest is not known.
+type Damage struct {
+	File string
+	Line int // from 1
+	Err  error
+}
+
+// Error is "history.jsonl:812: checksum does not match in …".
+func (d *Damage) Error() string { return fmt.Sprintf("%s:%d: %v", d.File, d.Line, d.Err) }
+
+// Unwrap is what is wrong with the line.
+func (d *Damage) Unwrap() error { return d.Err }
+
 // AppendLine appends v, which must encode to a JSON object with at least one field, to buf as one checksummed line with
 // its newline. On error buf is returned as it was.
 func AppendLine(buf []byte, v any) ([]byte, error) {
@@ -97,7 +110,7 @@ func quoteStart(line []byte) string {
 
 // ScanLines calls each for every line of r that ends in a newline, with the line (valid until each returns, newline
 // removed) and its number from 1. Bytes after the last newline are what a crash leaves of a line that was being
-// written: they are not passed on, and torn says that there were some. Errors begin with name and line number.
+// written: they are not passed on, and torn says that there were some. What each refuses is a [Damage].
 func ScanLines(r io.Reader, name string, each func(line []byte, number int) error) (torn bool, err error) {
 	in := bufio.NewReaderSize(r, 1<<14)
 	var long []byte // a line that did not fit into the reader's buffer, as far as it has been read
@@ -110,7 +123,7 @@ func ScanLines(r io.Reader, name string, each func(line []byte, number int) erro
 		}
 		switch {
 		case len(line) > LineBytesMax:
-			return false, fmt.Errorf("%s:%d: %w", name, number, ErrLineTooLong)
+			return false, &Damage{File: name, Line: number, Err: ErrLineTooLong}
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
@@ -119,7 +132,7 @@ func ScanLines(r io.Reader, name string, each func(line []byte, number int) erro
 			return false, fmt.Errorf("read %s: %w", name, err)
 		}
 		if err := each(line[:len(line)-1], number); err != nil {
-			return false, fmt.Errorf("%s:%d: %w", name, number, err)
+			return false, &Damage{File: name, Line: number, Err: err}
 		}
 		long = long[:0]
 		number++

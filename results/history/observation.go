@@ -17,6 +17,21 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+
+	ObservedSnapshotInstalled = "snapshot-installed" // the node took the state up to Slot from Peer
+
+	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
+	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
+	// Until, or until it is freed; a leader honours what it holds, without a line of its own.
+	ObservedLeaseAsked    = "lease-asked"    // the leader of Ballot asked all for a lease from Since until Until
+	ObservedLeaseHeld     = "lease-held"     // the leader of Ballot holds it until Until, and held none just before
+	ObservedLeaseRenewed  = "lease-renewed"  // the leader of Ballot holds it until Until, longer than before
+	ObservedLeaseLost     = "lease-lost"     // the lease of Ballot ended at Until, which was noticed now
+	ObservedLeaseForsaken = "lease-forsaken" // the leader of Ballot gave up what it held until Until; Reason says why
+	ObservedLeaseGranted  = "lease-granted"  // the node takes part in no ballot but Ballot, of Peer, until Until
+	ObservedLeaseFreed    = "lease-freed"    // Peer, the leader of Ballot, freed the node of what it had granted
+	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer a part in Ballot, or a lease; Reason says why
+	ObservedLeaseSilence  = "lease-silence"  // after a restart the node grants and promises nothing until Until
 )
 
 // Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
@@ -32,6 +47,33 @@ type Observation struct {
 	Peer   string
 	IDs    []string // "client:seq" of each command, "-" for one without a session
 	Reason string
+
+	// Lease is the clock that a lease is on, and Since and Until are its term: "rate" is the monotonic clock, "wall" the
+	// wall clock, empty means that the line is not about a lease. A moment that the line does not give is zero.
+	Lease        string
+	Since, Until Moment
+}
+
+// Moment is an instant on both clocks of a node. A node gives it on the clock of the lease; what the other one shows
+// then follows from the reading of both that the line has, if neither is set or changes its rate in between.
+type Moment struct {
+	Mono time.Duration
+	Wall time.Time
+}
+
+// IsZero reports whether there is no moment.
+func (m Moment) IsZero() bool { return m == Moment{} }
+
+// moment is what the line has, in nanoseconds on the clock of the lease.
+func (l *observationLine) moment(at int64) Moment {
+	here := l.Mono
+	if l.Lease == "wall" {
+		here = l.Wall
+	}
+	if at == 0 || l.Lease == "" {
+		return Moment{}
+	}
+	return Moment{Mono: time.Duration(l.Mono + at - here), Wall: time.Unix(0, l.Wall+at-here).UTC()}
 }
 
 type observationLine struct {
@@ -46,6 +88,9 @@ type observationLine struct {
 	Peer   label    `json:"peer"`
 	IDs    []string `json:"ids"`
 	Reason string   `json:"reason"`
+	Lease  string   `json:"lease"`
+	Since  int64    `json:"since_ns"`
+	Until  int64    `json:"until_ns"`
 }
 
 // label is a name that a node may also write as a number.
@@ -124,6 +169,6 @@ func parseObservation(line []byte) (Observation, error) {
 	return Observation{
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
-		IDs: l.IDs, Reason: l.Reason,
+		IDs: l.IDs, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
 	}, nil
 }

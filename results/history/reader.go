@@ -22,8 +22,8 @@ type Log struct {
 	Truncated bool
 }
 
-// errAfterEnd is wrapped when something follows the End line.
-var errAfterEnd = errors.New("line after the end of the history")
+// errAfterEnd is wrapped when something follows the end line of a history or a fault log.
+var errAfterEnd = errors.New("line after the end")
 
 // ReadFile reads and verifies the history at path. See [ReadFrom].
 func ReadFile(path string) (Log, error) {
@@ -32,42 +32,67 @@ func ReadFile(path string) (Log, error) {
 		return Log{}, fmt.Errorf("open history: %w", err)
 	}
 	defer f.Close()
-	size := int64(0)
-	if info, err := f.Stat(); err == nil {
-		size = info.Size()
+	log, err := read(f, filepath.Base(path), sizeOf(f))
+	if err != nil {
+		return Log{}, err
 	}
-	return readFrom(f, filepath.Base(path), size)
+	return log, nil
+}
+
+// ReadPrefix reads the history at path up to the first line that is damaged, if one is. Such a history is not complete.
+func ReadPrefix(path string) (Log, *Damage, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Log{}, nil, fmt.Errorf("open history: %w", err)
+	}
+	defer f.Close()
+	log, err := read(f, filepath.Base(path), sizeOf(f))
+	if damage := (*Damage)(nil); errors.As(err, &damage) {
+		return Log{Events: log.Events}, damage, nil
+	}
+	return log, nil, err
+}
+
+// sizeOf is the size of a file in bytes, or zero if it is not known.
+func sizeOf(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // ReadFrom reads a history and verifies everything that can be: the checksum of each line, that seq is dense and time
 // rises, that every completion answers an invocation that is outstanding, that a process has one operation at a time,
 // stays at one node, and is not heard of after an unknown. A cut at the very end is reported, everything else that is
-// wrong is an error that begins with name and line: "history.jsonl:812: …".
+// wrong is an error, a [Damage] that begins with name and line: "history.jsonl:812: …".
 func ReadFrom(r io.Reader, name string) (Log, error) {
 	size := int64(0)
 	if l, ok := r.(interface{ Len() int }); ok {
 		size = int64(l.Len())
 	}
-	return readFrom(r, name, size)
+	log, err := read(r, name, size)
+	if err != nil {
+		return Log{}, err
+	}
+	return log, nil
 }
 
 // estimateAfter is the number of events from which the number of all is estimated, if the size of the file is known.
 const estimateAfter = 1000
 
-func readFrom(r io.Reader, name string, size int64) (Log, error) {
-	var events []Event
-	read := int64(0)
-	complete, truncated, err := scan(r, name, func(e *Event, bytes int) error {
-		if read += int64(bytes); len(events) == estimateAfter && size > read {
-			events = slices.Grow(events, int(size*(estimateAfter+50)/read)) // one allocation, where growing takes many
+// read is ReadFrom that returns with an error what it had read by then. Size is in bytes, zero if it is not known.
+func read(r io.Reader, name string, size int64) (log Log, err error) {
+	done := int64(0)
+	log.Complete, log.Truncated, err = scan(r, name, func(e *Event, bytes int) error {
+		if done += int64(bytes); len(log.Events) == estimateAfter && size > done {
+			// One allocation, where growing takes many.
+			log.Events = slices.Grow(log.Events, int(size*(estimateAfter+50)/done))
 		}
-		events = append(events, *e)
+		log.Events = append(log.Events, *e)
 		return nil
 	})
-	if err != nil {
-		return Log{}, err
-	}
-	return Log{Events: events, Complete: complete, Truncated: truncated}, nil
+	return log, err
 }
 
 // Scan is [ReadFrom] for histories of any size: it calls each for every event, which is valid until each returns, and
@@ -80,7 +105,9 @@ func scan(r io.Reader, name string, each func(e *Event, bytes int) error) (compl
 	var o order
 	var d decoder
 	var e Event
-	truncated, err = ScanLines(r, name, func(line []byte, _ int) error {
+	lines := 0
+	truncated, err = ScanLines(r, name, func(line []byte, number int) error {
+		lines = number
 		if complete {
 			return errAfterEnd
 		}
@@ -101,7 +128,7 @@ func scan(r io.Reader, name string, each func(e *Event, bytes int) error) (compl
 		return nil
 	})
 	if err == nil && truncated && complete {
-		err = fmt.Errorf("%s: %w", name, errAfterEnd)
+		err = &Damage{File: name, Line: lines + 1, Err: errAfterEnd}
 	}
 	return complete, truncated, err
 }

@@ -41,6 +41,16 @@ type Verdict struct {
 	Liveness Liveness `json:"liveness"`
 	Coverage Coverage `json:"coverage"`
 	Harness  Harness  `json:"harness"`
+
+	// Prefix is set when files are damaged and only what stands before the damage was judged, because the user wanted so.
+	Prefix []Prefix `json:"prefix,omitempty"`
+}
+
+// Prefix is a file of which only the lines before a damaged one were judged.
+type Prefix struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"` // the first that is damaged
+	Problem string `json:"problem"`
 }
 
 // ExitCode is what a command that reports v exits with: a violation outranks everything, so that no failure of the
@@ -62,8 +72,15 @@ func (v Verdict) ExitCode() int {
 	}
 }
 
-// Word is the verdict in one word, as the banner of a report has it.
+// Word is the verdict in one word, as the banner of a report has it; of a part of a run, it says so.
 func (v Verdict) Word() string {
+	if len(v.Prefix) > 0 {
+		return v.word() + " (PREFIX)"
+	}
+	return v.word()
+}
+
+func (v Verdict) word() string {
 	switch v.ExitCode() {
 	case ExitViolated:
 		return "VIOLATED"
@@ -89,7 +106,10 @@ type Finding struct {
 	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
 	At      time.Duration `json:"at_ns,omitempty"`
 	Details []string      `json:"details,omitempty"`
-	File    string        `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+	// Operations are the numbers of operations that suffice for it, the one that showed it last: operations are numbered
+	// from 0 in the order in which they were invoked.
+	Operations []int  `json:"operations,omitempty"`
+	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
 
 // Check is what one checker decided.
@@ -115,8 +135,13 @@ type Liveness struct {
 
 	// Recovery is the time from the end of the last heal to the moment when every node answered.
 	Recovery time.Duration `json:"recovery_ns"`
+	// FirstUpdate is the time from the end of the last heal to the first ok update that was invoked after it; nil when
+	// there was none.
+	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
 	// Faults says for every fault how long the longest stretch without an ok operation was while it lasted.
 	Faults []FaultLiveness `json:"faults,omitempty"`
+	// Kinds is the worst of these by kind of fault, in the order in which they first occurred.
+	Kinds []KindLiveness `json:"kinds,omitempty"`
 }
 
 // FaultLiveness is how the service fared under one fault.
@@ -125,7 +150,25 @@ type FaultLiveness struct {
 	Fault          string        `json:"fault"`
 	Lasted         time.Duration `json:"lasted_ns"`
 	OKs            int           `json:"oks"`
-	LongestSilence time.Duration `json:"longest_silence_ns"`
+	LongestSilence time.Duration `json:"longest_silence_ns"` // without an ok operation of any kind …
+
+	// … and without one that only reads, and one that may change a register: a system that cannot agree on anything new
+	// may well go on serving reads.
+	ReadSilence   time.Duration `json:"read_silence_ns"`
+	UpdateSilence time.Duration `json:"update_silence_ns"`
+
+	// FirstUpdate is the time from the end of the revert to the return of the first ok update that was invoked after it.
+	// Nil when the workload ended before there was one.
+	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
+}
+
+// KindLiveness is the worst that the service fared under the faults of one kind.
+type KindLiveness struct {
+	Kind          string         `json:"kind"`
+	Faults        int            `json:"faults"`
+	ReadSilence   time.Duration  `json:"read_silence_ns"`
+	UpdateSilence time.Duration  `json:"update_silence_ns"`
+	FirstUpdate   *time.Duration `json:"first_update_ns,omitempty"`
 }
 
 // Coverage is what was really exercised.
@@ -138,6 +181,26 @@ type Coverage struct {
 	// UnderFault is the number of ok operations invoked and completed while at least one fault was in effect.
 	UnderFault int `json:"ok_under_fault"`
 	Leaders    int `json:"leaders"` // how many times some node came to lead
+
+	LeaseExpiries      int `json:"lease_expiries"`      // leases that ended without being renewed, as their holders saw it
+	LeasesForsaken     int `json:"leases_forsaken"`     // leases that their holders gave up
+	CatchUps           int `json:"catch_ups"`           // how many times a node fetched what it had missed
+	SnapshotsInstalled int `json:"snapshots_installed"` // how many times it fetched a whole state instead
+
+	// DeposedReads is nil when it cannot be known when the nodes observed what they did.
+	DeposedReads *DeposedReads `json:"deposed_reads,omitempty"`
+}
+
+// DeposedReads counts the reads that were attempted at leaders who had been deposed and did not know it yet, by what
+// came of them. The definition is at deposedReads in package checker.
+type DeposedReads struct {
+	Way       string `json:"way,omitempty"` // how reads are served: "lease", "quorum", "log", "local"
+	Terms     int    `json:"terms"`         // how many times some node led on after another had been elected
+	Attempted int    `json:"attempted"`
+	Answered  int    `json:"answered"`  // by the deposed leader itself
+	Forwarded int    `json:"forwarded"` // answered by another, or after the node had learned of another
+	Refused   int    `json:"refused"`
+	Unknown   int    `json:"unknown"` // no answer within the client's patience
 }
 
 // OperationCount counts operations of one function in one phase by outcome.
@@ -157,6 +220,10 @@ type FaultCount struct {
 	Installed int    `json:"installed"`
 	Skipped   int    `json:"skipped"`
 	Failed    int    `json:"failed"`
+
+	// InEffect is for how long at least one fault of the kind was seen to be in effect: from the proof of its effect to
+	// the beginning of a revert that found it still there. Faults that overlap count once.
+	InEffect time.Duration `json:"in_effect_ns"`
 }
 
 // Harness is whether the run itself can be trusted.

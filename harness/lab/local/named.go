@@ -21,7 +21,7 @@ import (
 // Up makes a named lab that stays until [Down], or until its supervisor dies, and returns its state. A name is of a-z,
 // 0-9 and -. It is an error if there is one already; Status tells what it is like.
 func Up(ctx context.Context, name string, o Options) (State, error) {
-	if err := validateName(name); err != nil {
+	if err := ValidateName(name); err != nil {
 		return State{}, err
 	}
 	p, err := plan(o)
@@ -144,7 +144,7 @@ type namedLab struct {
 
 // find connects to a named lab. What dead labs have left is removed on the way.
 func find(name string, o Options) (*namedLab, error) {
-	if err := validateName(name); err != nil {
+	if err := ValidateName(name); err != nil {
 		return nil, err
 	}
 	r, err := openRegistry(o.Dir)

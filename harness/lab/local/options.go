@@ -85,7 +85,8 @@ func (o Options) validate() error {
 // labName is what a named lab may be called. Ephemeral labs have names with a dot, so the two never meet.
 var labName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
-func validateName(name string) error {
+// ValidateName says what is wrong with the name of a lab.
+func ValidateName(name string) error {
 	if !labName.MatchString(name) {
 		return fmt.Errorf("lab name %q: use at most 31 of a-z, 0-9 and -", name)
 	}
@@ -99,23 +100,23 @@ func hostName(i int) string { return fmt.Sprintf("n%d", i) }
 
 // State is what a named lab is doing.
 type State struct {
-	Name       string
-	Supervisor int // process id
-	Since      time.Time
-	Rootless   bool
-	Inventory  string // path of its inventory file
-	Hosts      []HostState
-	Commands   int // commands that are running in it now
+	Name       string      `json:"name"`
+	Supervisor int         `json:"supervisor"` // process id
+	Since      time.Time   `json:"since"`
+	Rootless   bool        `json:"rootless"`
+	Inventory  string      `json:"inventory"` // path of its inventory file
+	Hosts      []HostState `json:"hosts"`
+	Commands   int         `json:"commands"` // commands that are running in it now
 
 	// User is who is testing on it, as in "lab NAME is in use by USER"; empty when nobody is.
-	User string
+	User string `json:"user,omitempty"`
 }
 
 // HostState is what a host of a named lab is doing.
 type HostState struct {
-	Name    string
-	Address netip.Addr
-	Process int // process id, as the caller sees it, of the host's process 1; 0 when it is dead
+	Name    string     `json:"name"`
+	Address netip.Addr `json:"address"`
+	Process int        `json:"process"` // process id, as the caller sees it, of the host's process 1; 0 when it is dead
 }
 
 // ErrUnavailable means that this machine cannot have such a lab as it is. The error says what is missing or forbidden,

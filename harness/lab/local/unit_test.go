@@ -30,7 +30,7 @@ func TestOptionsValidate(t *testing.T) {
 		"default": true, "a-1": true, "": false, "Lab": false, "../x": false, "run.1": false, "-x": false,
 		strings.Repeat("x", 32): false,
 	} {
-		if err := validateName(name); (err == nil) != ok {
+		if err := ValidateName(name); (err == nil) != ok {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}

@@ -1,14 +1,33 @@
-// Command clockshim starts programs under a clock of their own and changes it while they run.
+//go:build linux
+
+// Command elenchus-clock is what the harness has on every host to move and read clocks.
 //
-//	clockshim create -f FILE
-//	clockshim exec -f FILE -- COMMAND [ARGUMENT...]
-//	clockshim set -f FILE [-reset] [-mono-rate R] [-wall-rate R] [-rate R] [-mono-step D] [-wall-step D] [-force]
-//	clockshim get -f FILE [-json]
-//	clockshim now
+//	elenchus-clock create -f FILE
+//	elenchus-clock exec -f FILE -- COMMAND [ARGUMENT...]
+//	elenchus-clock set -f FILE [-reset] [-mono-rate R] [-wall-rate R] [-rate R] [-mono-step D] [-wall-step D] [-force]
+//	elenchus-clock get -f FILE [-json]
+//	elenchus-clock now
+//	elenchus-clock probe [-bars] [-f FILE]
+//
+//	elenchus-clock apply  -f FILE|-kernel BOOT -fault NAME [-pid N] -rate R | -step D | -by D -every D
+//	elenchus-clock revert -f FILE|-kernel BOOT -fault NAME [-pid N]
+//	elenchus-clock reset  -f FILE|-kernel BOOT
+//	elenchus-clock look   -f FILE|-kernel BOOT [-pid N]
+//	elenchus-clock strobe -f FILE|-kernel BOOT -by D -every D
+//	elenchus-clock attached -f FILE -pid N
 //
 // Exec makes the file if there is none, and becomes the command: the same process, with the clocks that the file says.
 // A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set and get
 // print the clocks as the file makes them; now prints those of this very program. See package clockshim.
+//
+// Probe answers every line of its input, a word without spaces, with one line at once: the word, and behind it
+// CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW in nanoseconds, as processes under the control file see them,
+// or without one as the host's; with -bars also how far the last may be off the others. It ends with its input.
+//
+// Apply, revert, reset and look do what faults are made of, to the clocks of a control file or of the kernel that was
+// booted under an id, and print what was seen as a line of JSON: see package hostclock. A kernel's clocks are moved
+// only if the id is that of this boot, and not from within a container. Strobe goes on until SIGTERM, and leaves the
+// wall clock where it was. Attached fails unless the process has the file mapped.
 //
 // The exit status is 0, 64 when the command line is wrong, and 125 when something failed. Once exec has succeeded it is
 // the command's.
@@ -25,13 +44,14 @@ import (
 	"time"
 
 	"elenchus/nemesis/clockshim"
+	"elenchus/nemesis/hostclock"
 )
 
 const (
 	exitOK    = 0
 	exitUsage = 64 // EX_USAGE of sysexits.h
 
-	usage = "usage: clockshim create|exec|set|get|now [-f FILE] [argument ...]"
+	usage = "usage: elenchus-clock create|exec|set|get|now|probe|apply|revert|reset|look|strobe|attached [argument ...]"
 )
 
 // errUsage marks an error of the command line.
@@ -41,7 +61,20 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func([]string, io.Writer) error{
-		"create": create, "exec": execute, "set": set, "get": get, "now": now,
+		"create": create, "exec": execute, "set": set, "get": get, "now": now, "probe": probe,
+		"strobe": strobe, "attached": attached,
+		"apply": command("apply", func(c *hostclock.Clock, f string, m hostclock.Move, pid int) (hostclock.Report, error) {
+			return c.Apply(f, m, pid)
+		}),
+		"revert": command("revert", func(c *hostclock.Clock, f string, _ hostclock.Move, pid int) (hostclock.Report, error) {
+			return c.Revert(f, pid)
+		}),
+		"reset": command("reset", func(c *hostclock.Clock, _ string, _ hostclock.Move, _ int) (hostclock.Report, error) {
+			return c.Reset()
+		}),
+		"look": command("look", func(c *hostclock.Clock, _ string, _ hostclock.Move, pid int) (hostclock.Report, error) {
+			return c.Look(pid)
+		}),
 	}
 	err := errUsage
 	if len(args) > 0 && commands[args[0]] != nil {
@@ -51,10 +84,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(stderr, "clockshim:", err)
+		fmt.Fprintln(stderr, "elenchus-clock:", err)
 		return exitUsage
 	}
-	fmt.Fprintln(stderr, "clockshim:", err)
+	fmt.Fprintln(stderr, "elenchus-clock:", err)
 	return clockshim.ExitFailed
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -51,7 +53,7 @@ func TestProgram(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("no shim for this system")
 	}
-	binary, file := filepath.Join(t.TempDir(), "clockshim"), filepath.Join(t.TempDir(), "clock")
+	binary, file := filepath.Join(t.TempDir(), "elenchus-clock"), filepath.Join(t.TempDir(), "clock")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Skipf("cannot build: %v\n%s", err, out)
 	}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/results"
+	"elenchus/results/foreign"
+	"elenchus/results/history"
+)
+
+func exportCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "export",
+		Usage:     "write the history of a run for other checkers",
+		ArgsUsage: "[RUN]",
+		Description: "RUN is a run directory, the name of one, or latest (the default). The format jepsen is for\n" +
+			"Jepsen, Knossos and Elle, with faults as operations of :nemesis; porcupine is what Porcupine's tests read.\n" +
+			"What comes out can be judged again with elenchus check.",
+		Flags: withEnv([]cli.Flag{
+			&cli.StringFlag{Name: "format", Category: catOutput, Value: foreign.FormatJepsen,
+				Usage: "write `FORMAT` jepsen or porcupine"},
+			&cli.StringFlag{Name: "key", Category: catOutput, Usage: "write operations on the register `KEY` alone"},
+			&cli.StringFlag{Name: "output", Category: catOutput, Aliases: []string{"o"},
+				Usage: "write to `FILE`, which must not exist, and not to standard output"},
+			resultsFlag(),
+		}),
+		Action: exportAction,
+	}
+}
+
+func exportAction(c *cli.Context) (err error) {
+	dir, err := results.Open(c.String("results"), c.Args().First())
+	if err != nil {
+		return noRun(c.String("results"), c.Args().First(), err)
+	}
+	write, err := exporter(c.String("format"))
+	if err != nil {
+		return err
+	}
+	log, err := history.ReadFile(dir.History())
+	if err != nil {
+		return err
+	}
+	faults, err := history.ReadFaults(dir.Faults())
+	if err != nil {
+		return err
+	}
+	events, err := eventsOf(log.Events, c.String("key"))
+	if err != nil {
+		return err
+	}
+	out := c.App.Writer
+	if path := c.String("output"); path != "" {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err != nil {
+			return usageError("%v", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = file
+	}
+	if !log.Complete {
+		fmt.Fprintln(c.App.ErrWriter, "note: the history breaks off, and so does what is written")
+	}
+	return write(out, events, faults.Events)
+}
+
+func exporter(format string) (func(io.Writer, []history.Event, []history.FaultEvent) error, error) {
+	switch format {
+	case foreign.FormatJepsen:
+		return foreign.WriteJepsen, nil
+	case foreign.FormatPorcupine:
+		return func(w io.Writer, events []history.Event, _ []history.FaultEvent) error {
+			return foreign.WritePorcupine(w, events)
+		}, nil
+	}
+	return nil, usageError("--format is jepsen or porcupine, not %q", format)
+}
+
+// eventsOf are the events on one register, or all if none is named.
+func eventsOf(events []history.Event, key string) ([]history.Event, error) {
+	if key == "" {
+		return events, nil
+	}
+	var keys []string
+	var out []history.Event
+	for _, e := range events {
+		if e.Op.Key == key {
+			out = append(out, e)
+		} else if !slices.Contains(keys, e.Op.Key) {
+			keys = append(keys, e.Op.Key)
+		}
+	}
+	if len(out) == 0 {
+		slices.Sort(keys)
+		return nil, usageError("no operation is on %q: the registers are %s", key, strings.Join(keys, ", "))
+	}
+	return out, nil
+}

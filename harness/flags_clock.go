@@ -1,0 +1,95 @@
+package main
+
+import (
+	"math"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
+	"elenchus/harness/run"
+	"elenchus/nemesis"
+	"elenchus/nemesis/hostclock"
+)
+
+// clockFlags say how clocks are moved, and leases hunted.
+func clockFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "clock-drift", Category: catNemesis, DefaultText: "the nodes' --drift-bound",
+			Usage: "planned clocks run up to `SHARE` apart: 2%, 0.02, or none"},
+		&cli.StringFlag{Name: "clock-step", Category: catNemesis, DefaultText: "the nodes' --max-offset, or 1h",
+			Usage: "planned steps of wall clocks are at most `TIME`, or none"},
+		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
+			Usage: "hunt leases for `SHARE` of the time under faults: 50%, 1, or none"},
+	}
+}
+
+// clockOptions puts what clockFlags say into the options, and how the lab's hosts have their clocks moved.
+func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error {
+	opts.ClockBinary = clockBinary()
+	opts.ClockWays = make(map[string]hostclock.Way)
+	for _, h := range hosts {
+		opts.ClockWays[h.Name] = run.ClockWay(h)
+	}
+	var err error
+	if opts.ClockDrift, err = share(c, "clock-drift"); err != nil {
+		return err
+	}
+	if opts.Hunt, err = share(c, "hunt"); err != nil {
+		return err
+	}
+	switch step := c.String("clock-step"); step {
+	case "":
+	case "none":
+		opts.ClockStep = -1
+	default:
+		opts.ClockStep, err = time.ParseDuration(step)
+		if err != nil || opts.ClockStep <= 0 {
+			return usageError("--clock-step must be a time like 2s, or none, not %q", step)
+		}
+	}
+	return nil
+}
+
+// share reads a part of something: 2%, 0.02, or none, which is negative. What is not given is zero.
+func share(c *cli.Context, name string) (float64, error) {
+	text := c.String(name)
+	switch text {
+	case "":
+		return 0, nil
+	case "none":
+		return -1, nil
+	}
+	digits, percent := strings.CutSuffix(text, "%")
+	f, err := strconv.ParseFloat(digits, 64)
+	if percent {
+		f /= 100
+	}
+	if err != nil || math.IsNaN(f) || f <= 0 || math.IsInf(f, 0) {
+		return 0, usageError("--%s must be a share like 2%% or 0.02, or none, not %q", name, text)
+	}
+	return f, nil
+}
+
+// checkShim refuses faults of clocks in a local lab on a machine that the clock shim does not exist for.
+func checkShim(c *cli.Context, s *nemesis.Schedule) error {
+	if c.String("lab") == "local" && runtime.GOARCH != "amd64" && slices.Contains(s.Kinds(), nemesis.Clock) {
+		return usageError("the hosts of a local lab share this machine's kernel, and the shim that gives them clocks of "+
+			"their own exists for amd64 only: %s has no faults of clocks in a local lab", runtime.GOARCH)
+	}
+	return nil
+}
+
+// localHosts are the hosts that a local lab will have, as far as clocks are concerned, before it is up.
+func localHosts(names []string) []control.Host {
+	hosts := make([]control.Host, len(names))
+	for i, name := range names {
+		hosts[i] = control.Host{Name: name, Capabilities: []string{string(lab.SharedKernel), string(lab.Ptrace)}}
+	}
+	return hosts
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/system"
+)
+
+// readsFlag says how nodes serve reads.
+func readsFlag() *cli.StringFlag {
+	return &cli.StringFlag{Name: "reads", Category: catSystem, Value: "lease",
+		Usage: "how nodes serve reads: `KIND` is lease (the leader alone, while its lease is valid), quorum (it asks a " +
+			"majority), log (like a write), or local (any node, knowingly stale)"}
+}
+
+// leaseFlags are what the nodes are told of leader leases and of elections.
+func leaseFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "lease", Category: catSystem, Value: system.LeaseRate,
+			Usage: "`CLOCKS` that leader leases are on: rate (monotonic clocks of bounded drift), wall (wall clocks of " +
+				"bounded offset), or none for no leases"},
+		&cli.DurationFlag{Name: "lease-term", Category: catSystem, DefaultText: system.LeaseTermDefault.String(),
+			Usage: "a lease lasts `TIME`"},
+		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, DefaultText: system.LeaseRenewDefault.String(),
+			Usage: "and is renewed every `TIME`"},
+		&cli.StringFlag{Name: "drift-bound", Category: catSystem, DefaultText: system.DriftBoundDefault,
+			Usage: "by what `SHARE`, 0.01 or 1%, one clock may run faster than another; for --lease rate"},
+		&cli.DurationFlag{Name: "max-offset", Category: catSystem, DefaultText: system.MaxOffsetDefault.String(),
+			Usage: "wall clocks may be `TIME` apart; for --lease wall"},
+		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, DefaultText: "the node's",
+			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
+		&cli.DurationFlag{Name: "promise-grace", Category: catSystem, DefaultText: "the node's",
+			Usage: "a candidate waits `TIME` for more than a majority"},
+		&cli.IntFlag{Name: "window", Category: catSystem, DefaultText: "the node's",
+			Usage: "a leader may have `N` slots outstanding"},
+	}
+}
+
+// leaseOptions puts what leaseFlags say into the options. Whether it makes sense is for these to find out; the error
+// lists zeros that were given, which there would mean the default.
+func leaseOptions(c *cli.Context, opts *run.Options) error {
+	opts.Reads = c.String("reads")
+	opts.Lease = system.Lease{
+		Mode: c.String("lease"), Term: c.Duration("lease-term"), Renew: c.Duration("lease-renew"),
+		DriftBound: c.String("drift-bound"), MaxOffset: c.Duration("max-offset"),
+	}
+	opts.ElectionTimeout, opts.PromiseGrace = c.Duration("election-timeout"), c.Duration("promise-grace")
+	opts.Window = c.Int("window")
+	var errs []error
+	for _, name := range []string{"lease-term", "lease-renew", "max-offset", "election-timeout"} {
+		if c.IsSet(name) && c.Duration(name) == time.Duration(0) {
+			errs = append(errs, fmt.Errorf("--%s must not be 0", name))
+		}
+	}
+	for _, name := range []string{"lease", "drift-bound", "reads"} {
+		if c.IsSet(name) && c.String(name) == "" {
+			errs = append(errs, fmt.Errorf("--%s must not be empty", name))
+		}
+	}
+	if c.IsSet("window") && opts.Window == 0 {
+		errs = append(errs, errors.New("--window must not be 0"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"elenchus/checker"
+	"elenchus/results/foreign"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+	"elenchus/workloads"
+)
+
+// Porcupine comes with a hundred histories of an etcd register, recorded by Jepsen, and says of each in its tests
+// whether it is linearizable. The same verdicts come out here, of the logs and of what they become when they are
+// exported for Jepsen and imported again.
+//
+// There is one difference that is no matter of taste: Porcupine knows that a cas which failed did not match, and
+// Jepsen's checkers, whose meaning of :fail is that nothing happened, make no use of it. It decides none of these.
+func TestVerdictsOfPorcupinesHistories(t *testing.T) {
+	dir, want := porcupinesVerdicts(t)
+	for number, linearizable := range want {
+		name := filepath.Join(dir, "test_data", "jepsen", "etcd_"+leftPad(number)+".log")
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, format, err := foreign.Read(bytes.NewReader(data), name, "", foreign.Options{})
+		if err != nil || format != foreign.FormatPorcupine {
+			t.Fatalf("read as %s: %v", format, err)
+		}
+		var edn bytes.Buffer
+		if err := foreign.WriteJepsen(&edn, h.Events, nil); err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := foreign.Read(&edn, "again", "", foreign.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, events := range [][]history.Event{h.Events, again.Events} {
+			if got := statusOf(t, events); got != linearizable {
+				t.Errorf("etcd_%03d is %s, want %s", number, got, linearizable)
+			}
+		}
+	}
+}
+
+func leftPad(number int) string {
+	return strings.Repeat("0", 3-len(strconv.Itoa(number))) + strconv.Itoa(number)
+}
+
+func statusOf(t *testing.T, events []history.Event) verdict.Status {
+	t.Helper()
+	lin := checker.Linearize(t.Context(), workloads.Model(), history.Operations(events), nil, checker.Budget{})
+	if len(lin.Keys) != 1 {
+		t.Fatalf("%d keys, want one", len(lin.Keys))
+	}
+	return lin.Keys[0].Status
+}
+
+// porcupinesVerdicts reads what Porcupine's own tests say of its histories.
+func porcupinesVerdicts(t *testing.T) (dir string, verdicts map[int]verdict.Status) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anishathalye/porcupine").Output()
+	if err != nil {
+		t.Fatalf("find porcupine: %v", err)
+	}
+	dir = strings.TrimSpace(string(out))
+	tests, err := os.ReadFile(filepath.Join(dir, "porcupine_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts = map[int]verdict.Status{}
+	for _, m := range regexp.MustCompile(`checkJepsen\(t, (\d+), (true|false)\)`).FindAllStringSubmatch(string(tests), -1) {
+		number, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		verdicts[number] = map[string]verdict.Status{"true": verdict.Valid, "false": verdict.Violated}[m[2]]
+	}
+	if len(verdicts) < 90 {
+		t.Fatalf("found the verdicts of %d histories only", len(verdicts))
+	}
+	return dir, verdicts
+}

@@ -1,0 +1,85 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"elenchus/harness/lab"
+	"elenchus/nemesis"
+)
+
+// Healed is what a heal found on a lab, and put right.
+type Healed struct {
+	// Outstanding are the faults that a harness had not yet seen to be over when it ended, by its ledger: "f3 pause n2".
+	Outstanding []string `json:"outstanding"`
+	// Done is what was found and undone, host by host: "n2: removed iptables ELENCHUS-f1".
+	Done []string `json:"done"`
+}
+
+// nodePIDFile is where a harness of this program records the node of a host.
+const nodePIDFile = "/run/elenchus/node.pid"
+
+// Heal undoes every fault that a harness left behind on a lab's hosts, by what they show and by the ledger, as the next
+// test would before it begins. Nodes that run are left running, and none is started. The error is a [*lab.InUseError]
+// when a test is going on there. ClockBinary is the helper for clocks; without it crooked clocks stay so.
+func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string, breakLock bool) (
+	healed Healed, err error) {
+	ctx, cancel := context.WithTimeout(ctx, healTimeout)
+	defer cancel()
+	clients, err := DialAll(ctx, inv.Hosts, nil)
+	if err != nil {
+		return healed, err
+	}
+	defer func() {
+		for _, c := range clients {
+			_ = c.Close() // everything has been asked
+		}
+	}()
+	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "heal", Break: breakLock})
+	if err != nil {
+		return healed, err
+	}
+	defer func() {
+		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, lock.Release(free))
+	}()
+	path, err := LedgerPath(inv, resultsDir)
+	if err != nil {
+		return healed, err
+	}
+	ledger, err := nemesis.OpenLedger(path)
+	if err != nil {
+		return healed, err
+	}
+	healed.Outstanding, healed.Done = []string{}, []string{}
+	for _, e := range ledger.Outstanding() {
+		healed.Outstanding = append(healed.Outstanding, fmt.Sprintf("%s %s %s", e.ID, e.Kind, e.Played))
+	}
+	clocks, err := deployClocks(ctx, clockBinary, false, clients)
+	if err != nil {
+		return healed, errors.Join(err, ledger.Close())
+	}
+	report, err := nemesis.Heal(ctx, newCluster(clients, bareHosts{pidFile: nodePIDFile, clocks: clocks}),
+		nemesis.HealOptions{Ledger: ledger})
+	healed.Done = append(healed.Done, report.Found...)
+	return healed, errors.Join(err, ledger.Close())
+}
+
+// LedgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
+// survive, and for any other where the next run on it looks.
+func LedgerPath(inv lab.Inventory, resultsDir string) (string, error) {
+	if inv.Kind == lab.Local {
+		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil
+	}
+	dir := filepath.Join(resultsDir, ".labs")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make directory for ledgers: %w", err)
+	}
+	return filepath.Join(dir, url.PathEscape(inv.Name)+".ledger"), nil
+}

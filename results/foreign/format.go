@@ -1,0 +1,70 @@
+package foreign
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"elenchus/results/history"
+)
+
+// The formats that [Read] reads.
+const (
+	FormatJSONL     = "jsonl" // the project's own history.jsonl
+	FormatJepsen    = "jepsen"
+	FormatPorcupine = "porcupine"
+)
+
+// Formats lists them all.
+var Formats = []string{FormatJSONL, FormatJepsen, FormatPorcupine}
+
+// Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns.
+func Read(r io.Reader, name, format string, o Options) (History, string, error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	if format == "" {
+		head, err := in.Peek(4 << 10)
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			return History{}, "", fmt.Errorf("read %s: %w", name, err)
+		}
+		format = guess(string(head))
+	}
+	var h History
+	var err error
+	switch format {
+	case FormatJSONL:
+		h, err = readOwn(in, name)
+	case FormatJepsen:
+		h, err = ReadJepsen(in, name, o)
+	case FormatPorcupine:
+		h, err = ReadPorcupine(in, name)
+	default:
+		err = fmt.Errorf("unknown format %q: there are %s", format, strings.Join(Formats, ", "))
+	}
+	return h, format, err
+}
+
+// guess says which format a file has that begins so.
+func guess(head string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(head), "\n")
+	switch {
+	case strings.HasPrefix(first, `{"`):
+		return FormatJSONL
+	case strings.HasPrefix(first, "INFO"), strings.HasPrefix(first, "{") && strings.Contains(first, ":key "):
+		return FormatPorcupine
+	}
+	return FormatJepsen
+}
+
+// readOwn reads a history of the project's own. It must be whole.
+func readOwn(r io.Reader, name string) (History, error) {
+	log, err := history.ReadFrom(r, name)
+	if err != nil {
+		return History{}, err
+	}
+	if !log.Complete {
+		return History{}, fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", name)
+	}
+	return History{Events: log.Events}, nil
+}
