@@ -10,10 +10,11 @@
 // taken effect at any time after their call or never. Operations that failed, and reads without an answer, say nothing.
 //
 // There are two ways to decide. Registers whose written values are unique are decided by order ([ByOrder], package
-// register), in time O(n log n) however much overlaps, and never unknown. Every such decision carries its proof: a valid
-// key an order that is replayed, a violated one the first answer that no order explains and a minimal core of what was
-// known then, which counts only when a search confirms that it is impossible. Keys that a search can afford are searched
-// anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes on.
+// register), in time O(n log n) however much overlaps, and never unknown. Every such decision carries its proof: a
+// valid key an order that is replayed, a violated one the first answer that no order explains and a minimal core of
+// what was known then, which counts only when a search confirms that it is impossible. Keys that a search can afford
+// are searched anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes
+// on.
 //
 // Everything else, lists above all, is decided by Porcupine's search ([BySearch]). It is exponential in the number of
 // operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
