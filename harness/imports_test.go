@@ -49,7 +49,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	world := []string{"net", "net/http", "os", "os/exec", "log", "syscall", "math/rand", "crypto/rand", "io/ioutil",
 		"golang.org/x/sys/unix", "github.com/hashicorp/go-hclog", "sync", "sync/atomic", "context", "runtime"}
 	pure := []string{mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos",
-		mod + "node/wire"}
+		mod + "node/wire", mod + "checker/register", mod + "checker/register/synthetic"}
 	onlyFromHarness := "github.com/urfave/cli/v2"
 
 	for _, p := range listPackages(t) {

@@ -91,18 +91,29 @@ func (d *differential) compareWithPorcupine(ops []Op) {
 	d.compareMonitor(ops, got)
 }
 
-// compareCore has Porcupine confirm that a core is impossible.
+// compareCore has Porcupine confirm that a core is impossible. It proves that all is, because whatever is seen in it is
+// also written in it, or nowhere: a linearization of all would be one of the core, without what is left out.
 func (d *differential) compareCore(ops []Op) {
 	d.t.Helper()
 	var core []Op
 	for _, w := range d.checker.Core(nil) {
 		core = append(core, w.In(ops))
 	}
+	for _, op := range core {
+		if (op.Kind == Read || op.Kind == CAS) && !op.Absent && writes(ops, op.Sees) && !writes(core, op.Sees) {
+			d.t.Fatalf("%s: %v is in the core, but not who wrote %d:\n%s\nof\n%s",
+				d.seed, &op, op.Sees, listing(core), listing(ops))
+		}
+	}
 	d.coreOps += len(core)
 	d.largest = max(d.largest, len(core))
 	if len(core) == 0 || porcupineSays(core) {
 		d.t.Fatalf("%s: the core is possible:\n%s\nof\n%s", d.seed, listing(core), listing(ops))
 	}
+}
+
+func writes(ops []Op, value int64) bool {
+	return slices.ContainsFunc(ops, func(op Op) bool { return op.updates() && op.Writes == value })
 }
 
 func (d *differential) decide(ops []Op) bool {

@@ -1,7 +1,8 @@
 package register
 
 // forget drops what no operation that is outstanding or still to come can see without contradiction. All of these are
-// called no earlier than the oldest outstanding one, at an instant w, or no earlier than now. So nobody can see any more
+// called no earlier than the oldest outstanding one, at an instant w, or no earlier than now. So nobody can see any
+// more
 //
 //   - a segment whose successor was known to have been in the register before w;
 //   - a block A, if some block B was first seen before w and something of B was called after A was first seen: then A
