@@ -49,8 +49,19 @@ func draw(model porcupine.Model, key KeyHistory, e *Explanation, windows []histo
 	if err := porcupine.Visualize(pictureModel(model, e), info, &buf); err != nil {
 		return nil
 	}
-	return buf.Bytes()
+	return bytes.Replace(buf.Bytes(), []byte("</body>"), []byte(toTheError+"</body>"), 1)
 }
+
+// toTheError opens a picture at the operation that cannot be explained rather than at the first one.
+const toTheError = `<script>
+for (const text of document.querySelectorAll('#canvas text')) {
+  if (text.textContent.startsWith('✗')) {
+    text.scrollIntoView({inline: 'center', block: 'center'})
+    break
+  }
+}
+</script>
+`
 
 // pictureOps are the operations up to the one that cannot be explained; if they are too many, the latest values, and
 // those of the core whenever they were.

@@ -68,6 +68,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		byID[op.ID] = op
 	}
 	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
+	f.Operations = withLast(e)
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
 		head := fmt.Sprintf("These %d operations alone have no legal order:", len(e.Core))
 		if len(e.Core) == 1 {
@@ -87,6 +88,12 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
 	}
 	return f
+}
+
+// withLast is the core, with the operation that completed the violation as its last.
+func withLast(e *Explanation) []int {
+	ids := slices.DeleteFunc(slices.Clone(e.Core), func(id int) bool { return id == e.Last })
+	return append(ids, e.Last)
 }
 
 // detailsMax bounds the lines of a finding.

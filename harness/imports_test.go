@@ -37,6 +37,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "workloads/paxosclient", []string{mod + "workloads", history, mod + "node/client"}},
 		{mod + "workloads", []string{history}},
 		{mod + "harness/control", []string{}},
+		{mod + "harness/clockprobe", []string{mod + "harness/control", history}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/system", []string{mod + "harness/control", mod + "node/client"}},
 	}

@@ -18,6 +18,8 @@ const (
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
 
+	ObservedSnapshotInstalled = "snapshot-installed" // the node took the state up to Slot from Peer
+
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
 	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
 	// Until, or until it is freed; a leader honours what it holds, without a line of its own.
