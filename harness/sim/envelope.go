@@ -58,8 +58,8 @@ func (p *Plan) Outside() []string {
 	return reasons
 }
 
-// allowed is how much faster than a clock of rate low another may run: the bound is on the ratio, and rates are relative
-// to true time.
+// allowed is how much faster than a clock of rate low another may run: the bound is on the ratio, and rates are
+// relative to true time.
 func allowed(bound, low int64) int64 { return bound + bound*low/ppb }
 
 // atMost is how many nodes the fault can hit.
