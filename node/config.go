@@ -86,7 +86,7 @@ func (c *config) flags() *flag.FlagSet {
 	f.StringVar(&c.ballot, "ballot", "counter", "where the rounds of ballots come from: counter (one above the highest "+
 		"seen, on disk before it is used)")
 	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
-		"starts for the first time, without asking for promises")
+		"starts for the first time, without asking for promises; never for a node that lost its data")
 	f.BoolVar(&c.preVote, "pre-vote", true, "ask whether a majority would take part before campaigning, so that a node "+
 		"which comes back does not depose a leader that the others hear")
 	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")

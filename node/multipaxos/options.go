@@ -118,7 +118,8 @@ type Options struct {
 	RetryInterval time.Duration
 
 	// FirstBallotShortcut lets the member with the lowest number lead a cluster that starts for the first time at once,
-	// in the lowest ballot and without phase 1 (protocols.md §2).
+	// in the lowest ballot and without phase 1 (protocols.md §2). It must be off when that member starts again after its
+	// data was lost: with an empty disk it would use the same ballot for other values.
 	FirstBallotShortcut bool
 
 	// Window is the number of slots a leader may have outstanding above its committed prefix (64).

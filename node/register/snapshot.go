@@ -14,7 +14,8 @@ import (
 //
 // Registers are in the order of their keys and sessions in that of their clients, so equal stores have equal snapshots.
 // An answer is either a list of values or, when those are the first n elements of the register key, just n: many
-// sessions remember the same growing list.
+// sessions remember the same growing list. Once a write has replaced the list they stand there in full, which takes far
+// more than in memory, where they go on sharing it.
 const snapshotVersion = 1
 
 // ErrSnapshot is wrapped by every error of [Store.Restore].
