@@ -20,14 +20,14 @@ type clocks struct {
 func (t *test) clockTargets() []clockprobe.Target {
 	targets := make([]clockprobe.Target, len(t.clients))
 	for i, c := range t.clients {
-		at := t.system.HostClock(c.Host().Name)
+		helper, controlFile := t.system.Clock(c.Host().Name)
 		targets[i] = clockprobe.Target{Node: c.Host().Name, How: "there is no elenchus-clock beside this program"}
-		if at.Helper == "" {
+		if helper == "" {
 			continue
 		}
-		argv := []string{at.Helper, "probe"}
-		if at.Control != "" {
-			argv = append(argv, "-f", at.Control)
+		argv := []string{helper, "probe"}
+		if controlFile != "" {
+			argv = append(argv, "-f", controlFile)
 		}
 		targets[i].How = strings.Join(append([]string{"elenchus-clock"}, argv[1:]...), " ")
 		targets[i].Answer = clockprobe.OnHost(c.Host(), argv)
@@ -35,8 +35,8 @@ func (t *test) clockTargets() []clockprobe.Target {
 	return targets
 }
 
-// startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter for
-// as long as the nodes live.
+// startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter as
+// long as the nodes live.
 func (t *test) startClocks() error {
 	record, err := history.CreateClocks(t.dir.Clocks())
 	if err != nil {

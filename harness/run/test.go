@@ -50,8 +50,8 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	clocks   *clocks // nil while they are not measured
 	watch    *watch
-	clocks   *clocks   // nil while they are not measured
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
