@@ -93,8 +93,8 @@
 //     start time.
 //   - pause: all threads of the process are in state T. The revert is proven by none being so.
 //   - clock: the clocks as the node is told them, read before and after against CLOCK_MONOTONIC_RAW, which nothing
-//     moves, run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process has them. The
-//     revert is proven by the rate that is left, and by a wall clock that is where it would have been.
+//     moves, run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process has them.
+//     The revert is proven by the rate that is left, and by a wall clock that is where it would have been.
 //
 // An installed fault is looked at once more when its time is over, before it is reverted, by the same signs; what is
 // seen is in the evidence of the revert, after "before:". Had somebody else ended it meanwhile, the revert has failed,
@@ -114,8 +114,8 @@
 //   - A kill's revert starts what the kill killed, and nothing else. What another kill has killed since stays dead
 //     until that one is reverted.
 //
-// Clocks belong to hosts. They go on as they were set while the node is dead or paused, and a node that is started again
-// has them. Of several rates on one host the one applied last counts, and when it is reverted the one before; steps add
+// Clocks belong to hosts. They go on as they were set while the node is dead or paused, and a node that is started
+// again has them. Of several rates on one host the one applied last counts, and when it is reverted the one before; steps add
 // up; a second strobe is skipped. When the last of them is reverted, the rate is nominal and the wall clock right; what
 // the monotonic clock has gained or lost it keeps, as clocks do.
 //
