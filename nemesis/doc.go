@@ -115,9 +115,9 @@
 //     until that one is reverted.
 //
 // Clocks belong to hosts. They go on as they were set while the node is dead or paused, and a node that is started
-// again has them. Of several rates on one host the one applied last counts, and when it is reverted the one before; steps add
-// up; a second strobe is skipped. When the last of them is reverted, the rate is nominal and the wall clock right; what
-// the monotonic clock has gained or lost it keeps, as clocks do.
+// again has them. Of several rates on one host the one applied last counts, and when it is reverted the one before;
+// steps add up; a second strobe is skipped. When the last of them is reverted, the rate is nominal and the wall clock
+// right; what the monotonic clock has gained or lost it keeps, as clocks do.
 //
 // # How clocks are moved
 //

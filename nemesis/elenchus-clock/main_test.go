@@ -141,14 +141,23 @@ func TestFault(t *testing.T) {
 	}
 	defer func() { _ = target.Process.Kill(); _ = target.Wait() }()
 	pid := fmt.Sprint(target.Process.Pid)
-	for exec.Command(binary, "attached", "-f", file, "-pid", pid).Run() != nil {
+	// The program itself has the file mapped before it becomes the target, and the target a moment later.
+	became := func() bool {
+		name, err := os.ReadFile("/proc/" + pid + "/comm")
+		return err == nil && string(name) == "sleep\n" &&
+			exec.Command(binary, "attached", "-f", file, "-pid", pid).Run() == nil
+	}
+	for !became() {
 		time.Sleep(time.Millisecond)
 	}
 	report := func(args ...string) (r hostclock.Report) {
 		t.Helper()
-		out, err := exec.Command(binary, append(args, "-f", file)...).Output()
+		var said bytes.Buffer
+		cmd := exec.Command(binary, append(args, "-f", file)...)
+		cmd.Stderr = &said
+		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("%v: %v", args, err)
+			t.Fatalf("%v: %v: %s", args, err, said.String())
 		}
 		if err := json.Unmarshal(out, &r); err != nil {
 			t.Fatalf("%s: %v", out, err)
