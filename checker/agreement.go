@@ -11,7 +11,8 @@ import (
 
 // checkAgreement compares the logs that the nodes applied, in all their incarnations: the same slot must hold the same
 // commands everywhere (consistency as the lecture notes on Paxos define it: every server executes the same commands in
-// the same order), and within one incarnation slots follow each other without a gap, except where a node caught up.
+// the same order), and within one incarnation slots follow each other without a gap, except where a node installed the
+// snapshot of another.
 //
 // A command that is applied in two slots is no finding: the log may repeat what a client retried, and the register
 // applies each only once.
@@ -59,18 +60,18 @@ type agreement struct {
 
 // node adds what one node applied and returns the number of its incarnations that applied anything.
 func (a *agreement) node(n NodeObservations) (incarnations int) {
-	boots := make(map[string]uint64)  // boot → slot up to which it has applied
-	caught := make(map[string]uint64) // boot → slot up to which it was brought last
+	boots := make(map[string]uint64)     // boot → slot up to which it has applied
+	installed := make(map[string]uint64) // boot → the last slot of the snapshot that it installed last
 	for _, o := range n.Log.Observations {
 		switch o.Kind {
-		case history.ObservedCaughtUp:
-			caught[o.Boot] = o.Slot
+		case history.ObservedSnapshotInstalled:
+			installed[o.Boot] = o.Slot
 		case history.ObservedApplied:
 			last, known := boots[o.Boot]
 			if !known {
 				incarnations++
 			}
-			snapshot := o.Slot > last && o.Slot == caught[o.Boot]+1
+			snapshot := o.Slot > last && o.Slot == installed[o.Boot]+1
 			if known && o.Slot != last+1 && !snapshot {
 				a.find(verdict.Finding{
 					Checker: CheckAgreement,

@@ -330,7 +330,8 @@ func TestAgreement(t *testing.T) {
 		return out
 	}
 	other := func(obs []history.Observation) []history.Observation { obs[0].IDs = []string{"9:9", "9:8"}; return obs }
-	caughtUp := []history.Observation{{Boot: "a", Kind: history.ObservedCaughtUp, First: 3, Slot: 7}}
+	catchUp := []history.Observation{{Boot: "a", Kind: history.ObservedCaughtUp, First: 3, Slot: 7}}
+	snapshot := []history.Observation{{Boot: "a", Kind: history.ObservedSnapshotInstalled, First: 3, Slot: 7}}
 	many := applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9)
 	for i := range many {
 		many[i].IDs = []string{"7:7"}
@@ -355,10 +356,12 @@ func TestAgreement(t *testing.T) {
 			"n1 (incarnation a) applied 1:1, and n1 (incarnation b) applied 9:9, 9:8", 1},
 		{"gap", obs{applied("a", 1, 2, 4)}, "Node n1 applied slot 4 right after slot 2", 1},
 		{"back", obs{applied("a", 1, 2, 2)}, "applied slot 2 right after slot 2", 1},
-		{"caught up", obs{join(applied("a", 1, 2), caughtUp, applied("a", 8, 9))}, "", 0},
-		{"caught up with a hole", obs{join(applied("a", 1, 2), caughtUp, applied("a", 3, 5))},
+		{"snapshot", obs{join(applied("a", 1, 2), snapshot, applied("a", 8, 9))}, "", 0},
+		{"only caught up", obs{join(applied("a", 1, 2), catchUp, applied("a", 8, 9))},
+			"n1 applied slot 8 right after slot 2", 1},
+		{"snapshot with a hole", obs{join(applied("a", 1, 2), snapshot, applied("a", 3, 5))},
 			"applied slot 5 right after slot 3", 1},
-		{"caught up not so far", obs{join(applied("a", 1, 2), caughtUp, applied("a", 9))},
+		{"snapshot not so far", obs{join(applied("a", 1, 2), snapshot, applied("a", 9))},
 			"applied slot 9 right after slot 2", 1},
 		{"many", obs{applied("a", 1, 2, 3, 4, 5, 6, 7, 8, 9), many}, "4 findings of the same kind",
 			agreementFindingsMax},

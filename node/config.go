@@ -44,6 +44,11 @@ type config struct {
 	batch           int
 	seed            uint64
 
+	snapshotEntries int
+	snapshotBytes   int
+	snapshotKeep    int
+	snapshotChunk   int
+
 	logLevel  string
 	logFormat string
 	version   bool
@@ -85,6 +90,13 @@ func (c *config) flags() *flag.FlagSet {
 		"which comes back does not depose a leader that the others hear")
 	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
 	f.IntVar(&c.batch, "batch", 128, "commands in one slot")
+	f.IntVar(&c.snapshotEntries, "snapshot-entries", 0,
+		"take a snapshot after this many slots, and drop them from the log: 0 is 10000, -1 is never for that reason")
+	f.IntVar(&c.snapshotBytes, "snapshot-bytes", 0,
+		"take one when the log has grown by this much: 0 is 64 MiB, -1 is never for that reason")
+	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots that the log keeps behind a snapshot, for peers that lag a "+
+		"little: 0 is a tenth of --snapshot-entries, -1 is none")
+	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot in one message to a peer that lags: 0 is 1 MiB")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 picks one")
 	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")

@@ -9,8 +9,8 @@ import (
 
 	"elenchus/node/protocol"
 	"elenchus/node/register"
+	"elenchus/node/storage"
 	"elenchus/node/wal"
-	"elenchus/node/wire"
 )
 
 // dumpLine is one record of a log, for people.
@@ -31,18 +31,32 @@ type dumpCommand struct {
 	Expect *string `json:"expect,omitempty"`
 }
 
+// dumpSnapshot is the first line, if there is a snapshot.
+type dumpSnapshot struct {
+	Kind     string        `json:"kind"` // "snapshot"
+	Slot     protocol.Slot `json:"slot"` // the last that it covers
+	Ballot   string        `json:"ballot,omitempty"`
+	Bytes    int           `json:"bytes"`
+	Checksum string        `json:"checksum"` // CRC-32C of the state
+	Keys     int           `json:"keys"`
+	Sessions int           `json:"sessions"`
+	Hash     string        `json:"hash"` // as in /status
+}
+
 // dumpEnd is the last line: what the log is as a whole.
 type dumpEnd struct {
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
+	Base    uint64 `json:"base"` // the log needs a snapshot of this slot or a later one
 	Frames  uint64 `json:"frames"`
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"`
 	Torn    string `json:"torn,omitempty"`
 }
 
-// runDump prints the log in a data directory as JSON lines and changes nothing. A corrupt log is printed up to where it
-// is damaged; the exit status then is 1.
+// runDump prints the snapshot and the log in a data directory as JSON lines and changes nothing. A corrupt log is
+// printed up to where it is damaged; the exit status then is 1. Of a snapshot the registers and sessions are counted,
+// after they were checked against its hash.
 func runDump(args []string, stdout, stderr io.Writer) int {
 	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
 		fmt.Fprintln(stderr, "usage: elenchus-node dump DIR")
@@ -50,17 +64,19 @@ func runDump(args []string, stdout, stderr io.Writer) int {
 	}
 	w := bufio.NewWriter(stdout)
 	encoder := json.NewEncoder(w)
-	info, err := wal.Read(wal.OS{}, args[0], func(at wal.Position, payload []byte) error {
-		rec, err := wire.DecodeRecord(payload)
+	snapshot := func(s *protocol.Snapshot) error {
+		line, err := describeSnapshot(s)
 		if err != nil {
 			return err
 		}
-		return encoder.Encode(describeRecord(at, &rec))
-	})
+		return encoder.Encode(line)
+	}
+	record := func(at wal.Position, rec *protocol.Record) error { return encoder.Encode(describeRecord(at, rec)) }
+	info, err := storage.Read(wal.OS{}, args[0], snapshot, record)
 	if err == nil {
 		end := dumpEnd{
 			Cluster: info.Identity.Cluster, Node: protocol.NodeID(info.Identity.Node).String(),
-			Frames: info.Frames, Records: info.Records, Bytes: info.Bytes,
+			Base: info.Base, Frames: info.Frames, Records: info.Records, Bytes: info.Bytes,
 		}
 		if t := info.Torn; t != nil {
 			end.Torn = fmt.Sprintf("%d bytes at offset %d: %s", t.Bytes, t.Offset, t.Reason)
@@ -72,6 +88,21 @@ func runDump(args []string, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	return exitOK
+}
+
+func describeSnapshot(s *protocol.Snapshot) (dumpSnapshot, error) {
+	var store register.Store
+	if err := store.Restore(s.State); err != nil {
+		return dumpSnapshot{}, fmt.Errorf("read snapshot of slot %d: %w", s.Slot, err)
+	}
+	line := dumpSnapshot{
+		Kind: "snapshot", Slot: s.Slot, Bytes: len(s.State), Checksum: fmt.Sprintf("%08x", s.Checksum()),
+		Keys: store.Keys(), Sessions: store.Sessions(), Hash: fmt.Sprintf("%016x", store.Hash()),
+	}
+	if !s.Ballot.IsZero() {
+		line.Ballot = s.Ballot.String()
+	}
+	return line, nil
 }
 
 var recordNames = map[protocol.RecordKind]string{

@@ -123,6 +123,8 @@ func TestCommandLine(t *testing.T) {
 			"before it is renewed", "max offset"}},
 		"renewals too rare": {append(good, "--lease-renew", "60ms"), exitUsage,
 			[]string{"is not below the election timeout 50ms: renewals are the leader's heartbeat"}},
+		"snapshots": {append(good, "--snapshot-entries", "10", "--snapshot-keep", "11", "--snapshot-bytes", "-5"), exitUsage,
+			[]string{"snapshot keep: 11 is above the snapshot entries 10", "snapshot bytes: -5"}},
 		"offset as long as the term": {append(good, "--lease", "wall"), exitUsage, []string{"could not tell a lease"}},
 
 		"unknown flag":  {append(good, "--frobnicate"), exitUsage, []string{"frobnicate"}},
@@ -194,6 +196,49 @@ func TestLifeOfANode(t *testing.T) {
 	}
 }
 
+// TestSnapshotFlags lets a node take snapshots all the time, and looks at its disk while it runs and afterwards.
+func TestSnapshotFlags(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	p := start(t, single(dir, "--snapshot-entries", "2", "--snapshot-keep", "-1", "--snapshot-bytes", "-1")...)
+	c := client.New(p.address(t), client.Options{})
+	defer c.Close()
+	var status client.Status
+	for seq, end := uint64(1), time.Now().Add(patience); status.WAL.Base == 0 && time.Now().Before(end); seq++ {
+		c.Do(t.Context(), client.Request{Op: client.OpAppend, Key: "k", Value: "v", Client: 1, Seq: seq, Timeout: time.Second})
+		status, _ = c.Status(t.Context())
+	}
+	if status.Snapshot.Slot < 2 || status.WAL.Base == 0 || status.WAL.Rotations == 0 {
+		t.Fatalf("status %+v", status)
+	}
+	for _, when := range []string{"running", "stopped"} {
+		if when == "stopped" {
+			p.cancel()
+			p.wait(t)
+		}
+		code, stdout, stderr := finish(t, "dump", dir)
+		first, _, _ := strings.Cut(stdout, "\n")
+		if code != exitOK || !strings.HasPrefix(first, `{"kind":"snapshot","slot":`) ||
+			!strings.Contains(first, `"keys":1,"sessions":1`) || strings.Contains(stdout, `"base":0`) {
+			t.Errorf("dump of the %s node, status %d:\n%s%s", when, code, stdout, stderr)
+		}
+	}
+	snapshot := filepath.Join(dir, wal.SnapshotName)
+	content, err := os.ReadFile(snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(snapshot, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{single(dir), {"dump", dir}} {
+		if code, _, stderr := finish(t, args...); code != exitError ||
+			!strings.Contains(stderr, "data is corrupt: "+snapshot) {
+			t.Errorf("%v with a damaged snapshot: status %d, %s", args, code, stderr)
+		}
+	}
+}
+
 // TestRefusals: whatever keeps a node from starting is said in one line, with status 1.
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
@@ -225,8 +270,8 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(log, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("flipped bit", "log is corrupt: "+log+" at offset", single(dir)...)
-	refused("dump of a flipped bit", "log is corrupt: "+log+" at offset", "dump", dir)
+	refused("flipped bit", "data is corrupt: "+log+" at offset", single(dir)...)
+	refused("dump of a flipped bit", "data is corrupt: "+log+" at offset", "dump", dir)
 	if err := os.Remove(log); err != nil {
 		t.Fatal(err)
 	}

@@ -78,6 +78,8 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
 		Ballots: ballots, FirstBallotShortcut: c.firstBallot, NoPreVote: !c.preVote,
 		Window: c.window, BatchMax: c.batch, Seed: seed,
-		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
+		SnapshotEntries: c.snapshotEntries, SnapshotBytes: c.snapshotBytes, SnapshotKeep: c.snapshotKeep,
+		SnapshotChunk: c.snapshotChunk,
+		Lease:         lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
 	}, errors.Join(err, leaseErr, driftErr, ballotsErr)
 }

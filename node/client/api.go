@@ -65,6 +65,9 @@ type Status struct {
 	Committed uint64 `json:"committed"` // slots up to here are known to be chosen
 	Applied   uint64 `json:"applied"`
 	LastSlot  uint64 `json:"last_slot"`
+	FirstSlot uint64 `json:"first_slot"` // the first that the log still holds
+
+	Snapshot SnapshotStatus `json:"snapshot"`
 
 	Sessions int    `json:"sessions"`
 	Keys     int    `json:"keys"`
@@ -107,10 +110,18 @@ type PeerStatus struct {
 	Error       string `json:"error,omitempty"`
 }
 
+// SnapshotStatus describes the snapshot on a node's disk.
+type SnapshotStatus struct {
+	Slot  uint64 `json:"slot"`  // the last slot that it covers; zero without one
+	Bytes int    `json:"bytes"` // of registers and sessions
+}
+
 // WALStatus describes the node's log.
 type WALStatus struct {
+	Base          uint64 `json:"base"` // the log needs a snapshot of this slot or a later one; zero needs none
 	Bytes         int64  `json:"bytes"`
 	Records       uint64 `json:"records"`
-	Syncs         uint64 `json:"syncs"` // since the node was started
+	Syncs         uint64 `json:"syncs"`     // since the node was started
+	Rotations     uint64 `json:"rotations"` // the same: how often the log was replaced by a shorter one
 	SyncLatencyNS int64  `json:"sync_latency_ns"`
 }

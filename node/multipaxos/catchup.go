@@ -4,11 +4,12 @@ import (
 	"elenchus/node/protocol"
 )
 
-// catchup is the fetching of chosen entries that this node missed: one bounded chunk at a time, from any peer that has
-// it (002 §4.3.5).
+// catchup is the fetching of what this node missed: one bounded chunk at a time, from any peer that has it (002
+// §4.3.5). A chunk is of chosen entries, or if the peer has dropped them of a snapshot.
 type catchup struct {
 	outstanding bool
-	peer        int // index of the member asked last
+	peer        int       // index of the member asked last
+	transfer    *transfer // the snapshot that is being fetched; nil when none is
 }
 
 // requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks: what it does not know to
@@ -17,18 +18,36 @@ func (m *Machine) requestCatchup() {
 	if m.catchup.outstanding || m.role == protocol.RoleLeader {
 		return
 	}
-	peer := m.aheadOfUs()
+	if t := m.catchup.transfer; t != nil && t.Slot <= m.committed {
+		m.catchup.transfer = nil
+	}
+	t := m.catchup.transfer
+	peer := m.catchup.peer
+	if t == nil || t.misses >= missesMax {
+		peer = m.aheadOfUs()
+	}
 	if peer < 0 {
 		m.cancel(TimerCatchup)
 		return
 	}
-	m.catchup = catchup{outstanding: true, peer: peer}
+	m.catchup.outstanding, m.catchup.peer = true, peer
+	m.after(TimerCatchup, m.opts.RetryInterval)
+	if t != nil {
+		m.requestChunk(t, peer)
+		return
+	}
 	first := m.committed + 1
 	m.send(protocol.Message{
 		Kind: protocol.MsgCatchup, To: m.members.ids[peer], First: first,
 		Last: min(m.known[peer], m.committed+protocol.Slot(m.opts.CatchupChunk)),
 	}, 0)
-	m.after(TimerCatchup, m.opts.RetryInterval)
+}
+
+func (m *Machine) onCatchupTimer() {
+	m.catchup.outstanding = false
+	if m.catchup.transfer != nil {
+		m.catchup.transfer.misses++
+	}
 }
 
 // aheadOfUs returns the next member, in turn, that knows more to be chosen than this node, or -1. Turns keep a silent
@@ -44,10 +63,15 @@ func (m *Machine) aheadOfUs() int {
 	return -1
 }
 
-// onCatchup answers with what is chosen of the slots asked for, as much as fits into a chunk.
+// onCatchup answers with what is chosen of the slots asked for, as much as fits into a chunk, or if the first of them
+// is no longer there with the beginning of a snapshot.
 func (m *Machine) onCatchup(msg *protocol.Message) {
 	first, last := msg.First, min(msg.Last, m.committed)
 	if first == 0 || first > last {
+		return
+	}
+	if first < m.log.first {
+		m.sendChunk(msg.From, m.snapshots.current, 0)
 		return
 	}
 	entries, _ := m.log.collect(first, last, m.opts.CatchupChunk, m.opts.CatchupBytes)
@@ -72,6 +96,9 @@ func (m *Machine) onChosen(msg *protocol.Message) {
 		m.observe(protocol.Observation{
 			Kind: protocol.ObservedCaughtUp, First: before + 1, Slot: min(last, m.committed), Peer: msg.From,
 		})
+		if from, _ := m.members.index(msg.From); m.catchup.outstanding && from == m.catchup.peer {
+			m.catchup.transfer = nil // the peer that was asked has the entries
+		}
 		m.catchup.outstanding = false
 	}
 }

@@ -167,6 +167,10 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 			g.violated("%v sends %v of %v after a promise of %v", msg.From, msg.Kind, msg.Ballot, g.promised[msg.From])
 		}
 		g.promised[msg.From] = msg.Ballot
+	case protocol.MsgChosen:
+		for _, e := range msg.Entries {
+			g.holds(incarnation, e)
+		}
 	case protocol.MsgAccept:
 		g.used(incarnation, msg.Ballot)
 		for _, e := range msg.Entries {
@@ -177,6 +181,25 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 			g.proposed[at] = value
 			g.safe(msg.From, e)
 		}
+	}
+}
+
+// holds checks an entry that a node takes for chosen.
+func (g *ghost) holds(incarnation string, e protocol.Entry) {
+	if value, ok := g.chosen[e.Slot]; !ok || value != batchText(e.Batch) {
+		g.violated("%s takes %q for chosen in slot %d, chosen is %q", incarnation, batchText(e.Batch), e.Slot, value)
+	}
+}
+
+// booted looks at what a node has made of its disk: all of its log that it takes for chosen.
+func (g *ghost) booted(incarnation string, m *Machine) {
+	for slot := m.log.first; slot <= m.committed; slot++ {
+		e := m.log.get(slot)
+		if e == nil {
+			g.violated("%s starts without slot %d of its log, which has committed %d", incarnation, slot, m.committed)
+			return
+		}
+		g.holds(incarnation, e.Entry)
 	}
 }
 
@@ -196,6 +219,14 @@ func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk prot
 		if onDisk.Less(o.Ballot) {
 			g.violated("%s is elected with %v, its own disk has promised %v", incarnation, o.Ballot, onDisk)
 		}
+	case protocol.ObservedSnapshotInstalled, protocol.ObservedSnapshotRestored:
+		if o.Slot > g.folded {
+			g.violated("%s has a snapshot of slot %d, chosen is everything up to %d", incarnation, o.Slot, g.folded)
+		}
+		if o.Kind == protocol.ObservedSnapshotInstalled && o.First != g.applied[incarnation]+1 {
+			g.violated("%s installed a snapshot from slot %d on after slot %d", incarnation, o.First, g.applied[incarnation])
+		}
+		g.applied[incarnation] = max(o.Slot, g.applied[incarnation])
 	case protocol.ObservedChosen:
 		if _, ok := g.chosen[o.Slot]; !ok {
 			g.violated("%s takes slot %d for chosen, and it is not", incarnation, o.Slot)

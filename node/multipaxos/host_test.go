@@ -1,6 +1,7 @@
 package multipaxos
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -14,11 +15,15 @@ type host struct {
 	opts    Options
 	machine *Machine // nil while the host is down
 
-	disk     []protocol.Record // on stable storage
-	onDisk   protocol.Ballot   // the highest promise among them
-	unsynced []protocol.Record
-	durable  protocol.WriteSeq // of this incarnation
-	clock    hostClock
+	disk      []protocol.Record // on stable storage
+	onDisk    protocol.Ballot   // the highest promise among them
+	unsynced  []protocol.Record
+	rotations []rotation         // of the log that are not carried out, in order
+	durable   protocol.WriteSeq  // of this incarnation
+	snapshot  *protocol.Snapshot // on stable storage
+	writing   *protocol.Snapshot // on its way there
+	broken    error              // what the machine asked for that no driver may be asked for
+	clock     hostClock
 
 	heldSends   []protocol.Send
 	heldReplies []protocol.Reply
@@ -26,6 +31,7 @@ type host struct {
 
 	// Of the simulation: what it has already put on its agenda.
 	syncing   bool
+	saving    bool
 	scheduled [timersEnd]time.Duration
 }
 
@@ -37,12 +43,15 @@ type outcome struct {
 	halt         error
 }
 
+// rotation is a new log that takes the place of the old one, behind the write named.
+type rotation struct {
+	behind protocol.WriteSeq
+	to     *protocol.Compaction
+}
+
 // boot starts an incarnation from what is on disk.
 func (h *host) boot(now time.Duration) (outcome, error) {
-	var rec protocol.Recovered
-	for _, r := range h.disk {
-		rec.Apply(r)
-	}
+	rec := fold(h.snapshot, h.disk)
 	m, err := New(h.opts, rec)
 	if err != nil {
 		return outcome{}, err
@@ -50,7 +59,7 @@ func (h *host) boot(now time.Duration) (outcome, error) {
 	h.machine, h.durable = m, 0
 	h.clock.restart(now)
 	h.heldSends, h.heldReplies, h.timers = nil, nil, [timersEnd]time.Duration{}
-	h.syncing, h.scheduled = false, [timersEnd]time.Duration{}
+	h.syncing, h.saving, h.scheduled = false, false, [timersEnd]time.Duration{}
 	return h.stepAt(h.reading(now), protocol.Input{Kind: protocol.InputStart}), nil
 }
 
@@ -112,6 +121,15 @@ func (h *host) step(now time.Duration, in protocol.Input) outcome {
 
 func (h *host) stepAt(at clock.Reading, in protocol.Input) outcome {
 	fx := h.machine.Step(at, in)
+	if fx.Compaction != nil {
+		h.rotations = append(h.rotations, rotation{h.written(), fx.Compaction})
+	}
+	if fx.Snapshot != nil {
+		if h.writing != nil || h.snapshot != nil && fx.Snapshot.Slot <= h.snapshot.Slot {
+			h.broken = fmt.Errorf("%v asks for a snapshot of slot %d out of turn", h.opts.Self, fx.Snapshot.Slot)
+		}
+		h.writing = fx.Snapshot
+	}
 	h.unsynced = append(h.unsynced, fx.Records...)
 	h.heldSends = append(h.heldSends, fx.Sends...)
 	h.heldReplies = append(h.heldReplies, fx.Replies...)
@@ -152,25 +170,43 @@ func (h *host) written() protocol.WriteSeq { return h.durable + protocol.WriteSe
 
 // sync makes the records up to seq durable and returns what had waited for them. The machine is not told yet.
 func (h *host) sync(seq protocol.WriteSeq) outcome {
-	if seq > h.durable {
-		n := int(seq - h.durable)
-		h.persist(h.unsynced[:n])
-		h.unsynced = append([]protocol.Record(nil), h.unsynced[n:]...)
-		h.durable = seq
-	}
+	h.persist(int(seq - h.durable))
+	h.rotate(h.durable)
 	return h.release()
 }
 
-// crash stops the host. Of the records that were not synced the first kept happen to be on disk.
-func (h *host) crash(kept int) {
-	h.persist(h.unsynced[:kept])
-	h.unsynced, h.machine = nil, nil
+// save makes the snapshot durable that the machine has asked for. The machine is not told yet.
+func (h *host) save() protocol.Slot {
+	h.snapshot, h.writing = h.writing, nil
+	return h.snapshot.Slot
+}
+
+// survival is what happens to be on disk after a crash, of what might be.
+type survival struct {
+	records  int  // the first of those that were not synced
+	rotated  bool // a rotation behind the last of them was carried out
+	snapshot bool // the one that was being written is there
+}
+
+// crash stops the host.
+func (h *host) crash(s survival) {
+	h.persist(s.records)
+	if s.rotated {
+		h.rotate(h.durable)
+	}
+	if s.snapshot && h.writing != nil {
+		h.save()
+	}
+	h.unsynced, h.rotations, h.writing, h.machine = nil, nil, nil, nil
 	h.heldSends, h.heldReplies = nil, nil
 }
 
-func (h *host) persist(records []protocol.Record) {
-	h.disk = append(h.disk, records...)
-	for _, r := range records {
+// persist makes the next n records durable. What comes behind a rotation goes to the new log.
+func (h *host) persist(n int) {
+	for _, r := range h.unsynced[:n] {
+		h.rotate(h.durable)
+		h.durable++
+		h.disk = append(h.disk, r)
 		switch {
 		case r.Kind == protocol.RecordPromise && h.onDisk.Less(r.Ballot):
 			h.onDisk = r.Ballot
@@ -178,4 +214,49 @@ func (h *host) persist(records []protocol.Record) {
 			h.onDisk = r.Entry.Ballot
 		}
 	}
+	h.unsynced = slices.Clone(h.unsynced[n:])
+}
+
+// rotate carries out the rotations behind the writes up to seq.
+func (h *host) rotate(seq protocol.WriteSeq) {
+	for len(h.rotations) > 0 && h.rotations[0].behind <= seq {
+		to := h.rotations[0].to
+		h.rotations = h.rotations[1:]
+		if err := sameState(h.snapshot, to.Slot, h.disk, to.Records); err != nil && h.broken == nil {
+			h.broken = fmt.Errorf("%v: %w", h.opts.Self, err)
+		}
+		h.disk = slices.Clone(to.Records)
+	}
+}
+
+// fold is what a disk holds.
+func fold(snapshot *protocol.Snapshot, log []protocol.Record) protocol.Recovered {
+	rec := protocol.Recovered{Snapshot: snapshot}
+	for _, r := range log {
+		rec.Apply(r)
+	}
+	return rec
+}
+
+// sameState says what a compacted log has lost, beside the durable snapshot.
+func sameState(snapshot *protocol.Snapshot, slot protocol.Slot, before, after []protocol.Record) error {
+	if snapshot == nil || snapshot.Slot < slot {
+		return fmt.Errorf("log compacted up to slot %d without a durable snapshot of that", slot)
+	}
+	was, is := fold(snapshot, before), fold(snapshot, after)
+	switch {
+	case is.Round.Less(was.Round):
+		return fmt.Errorf("compaction up to slot %d forgets round %v", slot, was.Round)
+	case is.Promised.Less(was.Promised):
+		return fmt.Errorf("compaction up to slot %d forgets the promise of %v", slot, was.Promised)
+	case is.Committed < was.Committed:
+		return fmt.Errorf("compaction up to slot %d forgets that slot %d is committed", slot, was.Committed)
+	}
+	for at, e := range was.Entries {
+		now, ok := is.Entries[at]
+		if at > snapshot.Slot && (!ok || now.Ballot != e.Ballot || !slices.Equal(now.Batch, e.Batch)) {
+			return fmt.Errorf("compaction up to slot %d forgets what slot %d has accepted", slot, at)
+		}
+	}
+	return nil
 }

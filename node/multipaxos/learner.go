@@ -34,7 +34,7 @@ func (m *Machine) advance() {
 			}
 			m.markChosen(e)
 		}
-		m.committed = e.Slot
+		m.committed, m.appliedIn = e.Slot, e.Ballot
 		m.apply(e)
 	}
 }
@@ -71,6 +71,9 @@ func (m *Machine) apply(e *logEntry) {
 // over. What this node granted it honours all the same.
 func (m *Machine) learn(e protocol.Entry) {
 	m.noteBallot(e.Ballot)
+	if e.Slot < m.log.first {
+		return // a snapshot holds it
+	}
 	if old := m.log.get(e.Slot); old != nil && (old.chosen || !old.Ballot.Less(e.Ballot)) {
 		if !slices.Equal(old.Batch, e.Batch) {
 			m.halt("slot %d holds another value (ballot %v) than the chosen one (ballot %v)",
@@ -90,7 +93,7 @@ func (m *Machine) learn(e protocol.Entry) {
 // recordCommit writes the committed prefix down. It only spares work after a restart, so it is never waited for.
 func (m *Machine) recordCommit() {
 	m.cancel(TimerCommit)
-	if m.committed > m.committedRec {
+	if m.committed > m.committedRec && m.resting() {
 		m.committedRec = m.committed
 		m.record(protocol.Record{Kind: protocol.RecordCommit, Slot: m.committed})
 	}

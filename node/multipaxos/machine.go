@@ -36,16 +36,18 @@ type Machine struct {
 	promisedSeq protocol.WriteSeq // the record that makes promised durable
 	log         slotLog
 
-	reportedFrom protocol.Slot // the highest First of the Prepares of ballot promised
-	grant        grant
+	progress uint64 // one more than the highest Seq of the Prepares of ballot promised; zero without any
+	grant    grant
 
 	// Learner.
 	store        *register.Store
-	committed    protocol.Slot // every slot up to here is chosen and applied
-	committedRec protocol.Slot // the last RecordCommit
+	committed    protocol.Slot   // every slot up to here is chosen and applied
+	appliedIn    protocol.Ballot // the ballot of the last of them
+	committedRec protocol.Slot   // the last RecordCommit
 	notice       notice
 	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last heard
 	catchup      catchup
+	snapshots    snapshots
 
 	// Whom this node follows, or is.
 	role   protocol.Role
@@ -94,6 +96,10 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		virgin:       rec.Virgin(),
 	}
 	m.noteBallot(rec.Promised)
+	if err := m.restore(rec); err != nil {
+		return nil, err
+	}
+	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.requests.init()
 	return m, nil
 }
@@ -113,6 +119,7 @@ func (m *Machine) Step(now clock.Reading, in protocol.Input) protocol.Effects {
 
 func (m *Machine) reset(now clock.Reading) {
 	m.clock, m.now = now, now.Mono
+	m.fx.Snapshot, m.fx.Compaction = nil, nil
 	m.fx.Records = m.fx.Records[:0]
 	m.fx.Sends = m.fx.Sends[:0]
 	m.fx.Replies = m.fx.Replies[:0]
@@ -134,6 +141,8 @@ func (m *Machine) dispatch(in protocol.Input) {
 		m.onDurable(in.Durable)
 	case protocol.InputForsake:
 		m.forsake()
+	case protocol.InputSnapshotted:
+		m.onSnapshotted(in.Snapshotted)
 	}
 }
 
@@ -144,8 +153,12 @@ func (m *Machine) start() {
 	m.observe(protocol.Observation{
 		Kind: protocol.ObservedRecovered, Ballot: m.promised, Slot: m.committedRec,
 	})
+	if s := m.snapshots.current; s != nil {
+		m.observe(protocol.Observation{Kind: protocol.ObservedSnapshotRestored, Slot: s.Slot, Ballot: s.Ballot})
+	}
 	m.recallGrant()
 	m.advance()
+	m.compactRecovered()
 	m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	m.takeFirstBallot()
 }
@@ -195,6 +208,10 @@ func (m *Machine) onMessage(msg *protocol.Message) {
 		m.onWilling(msg, from)
 	case protocol.MsgUnwilling:
 		m.onUnwilling(msg)
+	case protocol.MsgSnapshot:
+		m.onSnapshot(msg, from)
+	case protocol.MsgFetch:
+		m.onFetch(msg)
 	}
 }
 
@@ -226,6 +243,7 @@ func (m *Machine) settle() {
 	m.forwardQueue()
 	m.requestCatchup()
 	m.announceCommit()
+	m.requestSnapshot()
 	if len(m.fx.Records) > 0 {
 		m.recordCommit() // rides on a write that happens anyway
 	} else if m.committed > m.committedRec {
@@ -236,6 +254,9 @@ func (m *Machine) settle() {
 // record asks for a durable write and returns its number.
 func (m *Machine) record(rec protocol.Record) protocol.WriteSeq {
 	m.fx.Records = append(m.fx.Records, rec)
+	if rec.Kind == protocol.RecordAccept {
+		m.snapshots.bytes += rec.Entry.Size()
+	}
 	m.written++
 	return m.written
 }

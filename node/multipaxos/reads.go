@@ -112,12 +112,8 @@ func (m *Machine) serveReads() {
 
 // serve answers a read from this replica's state.
 func (m *Machine) serve(p *pending) {
-	var ballot protocol.Ballot
-	if e := m.log.get(m.committed); e != nil {
-		ballot = e.Ballot
-	}
-	m.observe(protocol.Observation{Kind: protocol.ObservedServed, Slot: m.committed, Ballot: ballot})
-	m.answer(p, m.store.Read(p.command.Key), m.committed, ballot)
+	m.observe(protocol.Observation{Kind: protocol.ObservedServed, Slot: m.committed, Ballot: m.appliedIn})
+	m.answer(p, m.store.Read(p.command.Key), m.committed, m.appliedIn)
 }
 
 // abandonReads hands the reads of a leader that was deposed back to the queue, or to those who forwarded them.

@@ -35,7 +35,22 @@ func randomKnobs(seed uint64) knobs {
 		k.late = ms(1, 300, 2000)
 	}
 	k.opts.NoPreVote = rng.IntN(3) == 0
+	drawSnapshots(&k.opts, rng)
 	return k
+}
+
+// drawSnapshots makes most worlds take snapshots all the time, and many of them keep nothing for who lags.
+func drawSnapshots(o *Options, rng *rand.Rand) {
+	pick := func(choices ...int) int { return choices[rng.IntN(len(choices))] }
+	o.SnapshotEntries = pick(SnapshotOff, 1, 4, 10, 30)
+	o.SnapshotBytes = pick(SnapshotOff, SnapshotOff, 500, 5000)
+	switch {
+	case o.SnapshotEntries > 0:
+		o.SnapshotKeep = pick(SnapshotOff, SnapshotOff, 1, o.SnapshotEntries/2, o.SnapshotEntries)
+	case o.SnapshotBytes > 0:
+		o.SnapshotKeep = pick(SnapshotOff, 3, 20)
+	}
+	o.SnapshotChunk = pick(300, 1000, 1<<20)
 }
 
 // play runs a world through its faults, heals it, and requires it to come back.
@@ -101,7 +116,9 @@ func TestRandomWorlds(t *testing.T) {
 	for name, n := range map[string]int{
 		"answers": total.ok, "failures": total.failed, "unknowns": total.unknown, "elections": total.elections,
 		"crashes": total.crashes, "catch-ups": total.caughtUp, "retries": total.retried,
-		"pauses": total.pauses, "replays": total.replays, "first ballots": 4 * total.firstBallots,
+		"pauses": total.pauses, "replays": total.replays, "snapshots": total.snapshots,
+		"installed snapshots": total.installed, "restored snapshots": total.restored,
+		"first ballots": 4 * total.firstBallots,
 	} {
 		if n < *worldsCount {
 			t.Errorf("only %d %s in %d worlds", n, name, *worldsCount)
@@ -128,6 +145,10 @@ func (s *stats) add(o stats) {
 	s.isolated += o.isolated
 	s.replays += o.replays
 	s.firstBallots += o.firstBallots
+	s.snapshots += o.snapshots
+	s.installed += o.installed
+	s.restored += o.restored
+	s.sent += o.sent
 }
 
 // Local reads are stale by design; the check that finds no stale read elsewhere must find these.

@@ -29,6 +29,11 @@ func (m *Machine) Status(now clock.Reading) protocol.Status {
 		Committed: m.committed,
 		Applied:   m.committed, // a slot is applied in the step that makes it part of the committed prefix
 		LastSlot:  m.log.last,
+
+		FirstSlot:     m.log.first,
+		Snapshot:      m.snapshots.durable,
+		SnapshotBytes: m.snapshots.durableBytes,
+
 		Sessions:  m.store.Sessions(),
 		Keys:      m.store.Keys(),
 		Hash:      m.store.Hash(),

@@ -46,15 +46,26 @@ func messageText(m *protocol.Message) string {
 	}
 	switch m.Kind {
 	case protocol.MsgPrepare:
-		fmt.Fprintf(&b, " from slot %d", m.First)
-	case protocol.MsgPromise:
-		last := "end"
-		if m.Last != protocol.SlotLast {
-			last = fmt.Sprint(m.Last)
+		if m.First == protocol.SlotLast {
+			fmt.Fprintf(&b, " nothing more, %d pages have come", m.Seq)
+		} else {
+			fmt.Fprintf(&b, " from slot %d", m.First)
 		}
-		fmt.Fprintf(&b, " slots %d…%s", m.First, last)
+	case protocol.MsgPromise:
+		bound := func(slot protocol.Slot) string {
+			if slot == protocol.SlotLast {
+				return "end"
+			}
+			return fmt.Sprint(slot)
+		}
+		fmt.Fprintf(&b, " slots %s…%s", bound(m.First), bound(m.Last))
 	case protocol.MsgAccepted, protocol.MsgCatchup:
 		fmt.Fprintf(&b, " slots %d…%d", m.First, m.Last)
+	case protocol.MsgFetch:
+		fmt.Fprintf(&b, " from slot %d, of the snapshot of slot %d from byte %d", m.First, m.Last, m.Chunk.Offset)
+	case protocol.MsgSnapshot:
+		c := &m.Chunk
+		fmt.Fprintf(&b, " of slot %d, bytes %d…%d of %d", m.Last, c.Offset, c.Offset+uint64(len(c.Data)), c.Total)
 	case protocol.MsgNack:
 		fmt.Fprintf(&b, ": promised %v", m.Promised)
 	case protocol.MsgHeartbeat, protocol.MsgHeartbeatAck:
@@ -122,6 +133,16 @@ func observationText(o protocol.Observation) string {
 			until -= time.Duration(wallEpoch)
 		}
 		return fmt.Sprintf("%v %v till %v", o.Kind, o.Ballot, until)
+	case protocol.ObservedSnapshotTaken:
+		return fmt.Sprintf("has a snapshot of slot %d in %v, its log begins with slot %d", o.Slot, o.Ballot, o.First)
+	case protocol.ObservedSnapshotSent:
+		return fmt.Sprintf("has sent all of its snapshot of slot %d to %v", o.Slot, o.Peer)
+	case protocol.ObservedSnapshotInstalled:
+		return fmt.Sprintf("learns slots %d…%d from a snapshot of %v", o.First, o.Slot, o.Peer)
+	case protocol.ObservedSnapshotRestored:
+		return fmt.Sprintf("starts from its snapshot of slot %d", o.Slot)
+	case protocol.ObservedSnapshotRefused:
+		return fmt.Sprintf("does not use a snapshot of slot %d from %v: %s", o.Slot, o.Peer, o.Reason)
 	default: // ballot, chosen, served; what a lease was asked or refused for is in the messages
 		return ""
 	}

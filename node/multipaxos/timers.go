@@ -74,7 +74,7 @@ func (m *Machine) onTimer(id protocol.TimerID) {
 	case TimerRetry:
 		m.onRetryTimer()
 	case TimerCatchup:
-		m.catchup.outstanding = false
+		m.onCatchupTimer()
 	case TimerGrace:
 		m.campaigning.graceOver = true
 	case TimerDeadline:

@@ -21,6 +21,7 @@ import (
 // The verbs (N is a node's number; FILTER is any of from=N to=N kind=NAME slot=S, lists in parentheses):
 //
 //	nodes N [reads=log|quorum|local|lease] [window=N] [batch=N] [chunk=N] [grace=D] [pending=N]   a new cluster
+//	      [snapshot=SLOTS] [keep=SLOTS] [piece=BYTES]
 //	      [lease=none|rate|wall] [term=D] [renew=D] [drift=PPB] [offset=D] [timeout=D] [shortcut=on] [late=N]
 //	      [poll=on]         with late=N that node is down; without poll=on nodes campaign without asking
 //	campaign N              its clock moves to the end of its election timeout or back-off
@@ -31,12 +32,15 @@ import (
 //	stabilize [FILTER]      the same until no matching message is in flight
 //	drop|duplicate|hold|release [FILTER]   matching messages are lost, copied, kept from arriving, no longer kept
 //	cut N, heal N           from now on all messages from and to the node are lost, or no longer
-//	disk N manual|auto      whether writes wait for sync
+//	disk N manual|auto      whether writes wait for sync, and snapshots for save
 //	sync N                  its writes are durable
-//	crash N [keep=K]        it stops; of the writes that were not synced the first K are on disk
+//	save N                  the snapshot it is writing is durable, and it is told
+//	crash N [keep=K] [saved]   it stops; of the writes that were not synced the first K are on disk, and the snapshot
+//	                        that was being written if it says so
 //	restart N [after=D]     it starts from its disk, a second later unless D says how much
 //	forsake N               it is asked to give up leading
 //	wall N D                its wall clock is set forward, or with a negative D back
+//	corrupt [FILTER]        a bit of the pieces of snapshots in flight changes
 //	log N, status [N], read N KEY, flight   what a node has accepted, says, holds; what is in flight
 //	quiet|loud              whether the effects of what follows are shown
 func TestTranscripts(t *testing.T) {
@@ -100,8 +104,9 @@ func (e *script) run() {
 		"crash": e.crash, "restart": e.restart, "log": e.log, "status": e.status, "read": e.read, "flight": e.flight,
 		"forsake": func() { e.step(e.node(), protocol.Input{Kind: protocol.InputForsake}) },
 		"sleep":   func() { e.node().now += e.duration(e.word(1)) },
-		"wall":    func() { e.node().clock.offset += e.duration(e.word(1)) },
-		"quiet":   func() { e.quiet = true }, "loud": func() { e.quiet = false },
+		"save":    func() { e.save(e.node()) }, "corrupt": e.corrupt,
+		"wall":  func() { e.node().clock.offset += e.duration(e.word(1)) },
+		"quiet": func() { e.quiet = true }, "loud": func() { e.quiet = false },
 	}
 	verb := verbs[e.data.Cmd]
 	if verb == nil {
@@ -170,7 +175,9 @@ func (e *script) nodes() {
 		LeaseTerm: e.duration(e.option("term", "0s")), LeaseRenew: e.duration(e.option("renew", "0s")),
 		DriftBound: int64(e.number(e.option("drift", "0"))), MaxOffset: e.duration(e.option("offset", "0s")),
 		ElectionTimeout: e.duration(e.option("timeout", "0s")), FirstBallotShortcut: e.option("shortcut", "") == "on",
-		NoPreVote: e.option("poll", "") != "on",
+		NoPreVote:       e.option("poll", "") != "on",
+		SnapshotEntries: e.number(e.option("snapshot", "0")), SnapshotKeep: e.number(e.option("keep", "0")),
+		SnapshotChunk: e.number(e.option("piece", "0")),
 	}
 	if opts.Lease, err = ParseLease(e.option("lease", "none")); err != nil {
 		e.data.Fatalf(e.t, "%v", err)
@@ -199,6 +206,7 @@ func (e *script) boot(h *scriptHost) {
 	if err != nil {
 		e.data.Fatalf(e.t, "%v", err)
 	}
+	e.ghost.booted(fmt.Sprintf("%v/%d", h.opts.Self, h.life), h.machine)
 	e.consume(h, out)
 }
 
@@ -233,8 +241,14 @@ func (e *script) consume(h *scriptHost, out outcome) {
 	for _, r := range out.replies {
 		e.show("%v answers #%d: %s\n", h.opts.Self, r.ID, replyText(r))
 	}
-	if !h.manual && h.up() && len(h.unsynced) > 0 {
+	if h.broken != nil {
+		e.ghost.violated("%w", h.broken)
+	}
+	if !h.manual && h.up() && len(h.unsynced)+len(h.rotations) > 0 {
 		e.sync(h)
+	}
+	if !h.manual && h.up() && h.writing != nil {
+		e.save(h)
 	}
 }
 
@@ -251,6 +265,22 @@ func (e *script) sync(h *scriptHost) {
 	seq := h.written()
 	e.consume(h, h.sync(seq))
 	e.step(h, protocol.Input{Kind: protocol.InputDurable, Durable: seq})
+}
+
+func (e *script) save(h *scriptHost) {
+	if h.writing == nil {
+		e.data.Fatalf(e.t, "%v writes no snapshot", h.opts.Self)
+	}
+	e.step(h, protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: h.save()})
+}
+
+func (e *script) corrupt() {
+	for _, f := range e.net {
+		if e.matches(f) && len(f.msg.Chunk.Data) > 0 {
+			f.msg.Chunk.Data = slices.Clone(f.msg.Chunk.Data)
+			f.msg.Chunk.Data[0] ^= 1
+		}
+	}
 }
 
 func (e *script) campaign() {
@@ -384,7 +414,7 @@ func (e *script) crash() {
 	for _, r := range h.unsynced[:keep] {
 		e.ghost.synced(h.opts.Self, r)
 	}
-	h.crash(keep)
+	h.crash(survival{records: keep, snapshot: e.word(1) == "saved"})
 }
 
 func (e *script) restart() {
@@ -395,7 +425,10 @@ func (e *script) restart() {
 
 func (e *script) log() {
 	h := e.node()
-	for slot := protocol.Slot(1); slot <= h.machine.log.last; slot++ {
+	if first := h.machine.log.first; first > 1 {
+		fmt.Fprintf(&e.out, "1…%d: dropped\n", first-1)
+	}
+	for slot := h.machine.log.first; slot <= h.machine.log.last; slot++ {
 		entry := h.machine.log.get(slot)
 		switch {
 		case entry == nil:

@@ -62,6 +62,7 @@ type knobs struct {
 type stats struct {
 	steps, ok, failed, unknown, reads, stale, elections, crashes, caughtUp, retried int
 	leases, lost, forsaken, silences, pauses, isolated, replays, firstBallots       int
+	snapshots, installed, restored, sent                                            int
 }
 
 type event struct {
@@ -177,6 +178,7 @@ func (w *world) boot(i int) {
 		w.ghost.violated("%s cannot start: %v", w.incarnation(i), err)
 		return
 	}
+	w.ghost.booted(w.incarnation(i), w.hosts[i].machine)
 	w.consume(i, out)
 }
 
@@ -191,7 +193,7 @@ func (w *world) crash(i int) {
 	for _, r := range h.unsynced[:kept] {
 		w.ghost.synced(h.opts.Self, r)
 	}
-	h.crash(kept)
+	h.crash(survival{records: kept, rotated: w.chance(0.5), snapshot: w.chance(0.5)})
 }
 
 // pause stops a host for a while (SIGSTOP). The world goes on, and the host notices nothing of it.
@@ -259,8 +261,21 @@ func (w *world) consume(i int, out outcome) {
 			}
 		case protocol.ObservedCaughtUp:
 			w.stats.caughtUp++
+		case protocol.ObservedSnapshotTaken:
+			w.stats.snapshots++
+		case protocol.ObservedSnapshotInstalled:
+			w.stats.installed++
+		case protocol.ObservedSnapshotRestored:
+			w.stats.restored++
+		case protocol.ObservedSnapshotSent:
+			w.stats.sent++
+		case protocol.ObservedSnapshotRefused:
+			w.ghost.violated("%s refuses a snapshot: %s", w.incarnation(i), o.Reason)
 		}
 		w.observeLease(i, o)
+	}
+	if h.broken != nil {
+		w.ghost.violated("%w", h.broken)
 	}
 	if l := &h.machine.leading; h.machine.role == protocol.RoleLeader &&
 		l.next != h.machine.committed+1+protocol.Slot(len(l.inflight)) {
@@ -290,12 +305,16 @@ func (w *world) consume(i int, out outcome) {
 // schedule sets off what the host waits for: its disk, and its timers.
 func (w *world) schedule(i, life int) {
 	h := w.hosts[i]
-	if seq := h.written(); seq > h.durable && !h.syncing {
-		if w.chance(0.3) { // a sync need not cover all that is waiting
+	if seq := h.written(); (seq > h.durable || len(h.rotations) > 0) && !h.syncing {
+		if seq > h.durable && w.chance(0.3) { // a sync need not cover all that is waiting
 			seq = h.durable + 1 + protocol.WriteSeq(w.rng.Uint64N(uint64(seq-h.durable)))
 		}
 		h.syncing = true
 		w.later(w.between(0, w.knobs.disk), func() { w.synced(i, life, seq) })
+	}
+	if h.writing != nil && !h.saving {
+		h.saving = true
+		w.later(w.between(0, 5*w.knobs.disk), func() { w.saved(i, life) })
 	}
 	for id := range h.timers {
 		at := h.timers[id]
@@ -328,6 +347,22 @@ func (w *world) synced(i, life int, seq protocol.WriteSeq) {
 	out := h.sync(seq)
 	w.consume(i, out)
 	w.step(i, life, protocol.Input{Kind: protocol.InputDurable, Durable: seq})
+}
+
+func (w *world) saved(i, life int) {
+	h := w.hosts[i]
+	if !h.up() || w.life[i] != life {
+		return
+	}
+	if w.paused[i] {
+		w.missed[i] = append(w.missed[i], func() { w.saved(i, life) })
+		return
+	}
+	h.saving = false
+	slot := h.save()
+	w.later(w.between(0, w.knobs.disk), func() {
+		w.step(i, life, protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: slot})
+	})
 }
 
 // transmit puts a message on the network, by way of its encoding.

@@ -19,6 +19,12 @@ const (
 	// register as the answer to a forwarded read.
 	EncodedBytesMax = 8 << 20
 
+	// SnapshotBytesMax is the size of the state in a snapshot. A node whose state is larger takes none.
+	SnapshotBytesMax = 1 << 30
+
+	// ChunkBytesMax is how much of a snapshot one message carries.
+	ChunkBytesMax = 2 << 20
+
 	// ReasonBytesMax is the length of a reason.
 	ReasonBytesMax = 512
 )

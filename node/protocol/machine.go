@@ -27,12 +27,13 @@ type InputKind uint8
 
 // The things that can happen to a machine.
 const (
-	InputStart   InputKind = iota // the first input of every incarnation: recovery is over, time runs
-	InputMessage                  // Message arrived from a peer
-	InputRequest                  // a client asked this node for something
-	InputTimer                    // Timer fired: the clock has reached the instant it was set to
-	InputDurable                  // every record up to Durable is on stable storage
-	InputForsake                  // an operator, or an orderly end, wants this node to give up leading
+	InputStart       InputKind = iota // the first input of every incarnation: recovery is over, time runs
+	InputMessage                      // Message arrived from a peer
+	InputRequest                      // a client asked this node for something
+	InputTimer                        // Timer fired: the clock has reached the instant it was set to
+	InputDurable                      // every record up to Durable is on stable storage
+	InputForsake                      // an operator, or an orderly end, wants this node to give up leading
+	InputSnapshotted                  // the snapshot of Snapshotted, which the machine asked for, is on stable storage
 )
 
 // Input is one thing that happened.
@@ -42,6 +43,8 @@ type Input struct {
 	Request Request
 	Timer   TimerID
 	Durable WriteSeq
+
+	Snapshotted Slot
 }
 
 // RequestID names a client request at the node that received it. The driver chooses it, unique within an incarnation.
@@ -58,14 +61,25 @@ type Request struct {
 }
 
 // WriteSeq counts the records a machine has asked to make durable in this incarnation, starting at 1; zero means none.
+// It counts [Effects].Records only. A [Compaction] has no number and does not disturb the count.
 type WriteSeq uint64
 
 // Effects is what a machine wants done after one step.
 //
-// The order of the fields is the order of a driver's duties: append Records first (their sequence numbers continue
-// from the previous step), start the sync, send what waits for nothing, and hold back every Send and Reply until the
-// write it names is durable. The driver reports completed syncs with InputDurable.
+// The order of the fields is the order of a driver's duties: put Compaction into the stream of writes, append Records
+// behind it (their sequence numbers continue from the previous step), start the sync, send what waits for nothing, and
+// hold back every Send and Reply until the write it names is durable. The driver reports completed syncs with
+// InputDurable. Snapshot is written beside all that.
 type Effects struct {
+	// Snapshot, when not nil, is to be made durable in place of the node's last one, all of it or nothing. No message
+	// and no record waits for it, and it may become durable before or after any of them; the driver can take its time.
+	// Then it reports with InputSnapshotted. Until that the old snapshot and the log stay as they are, and the machine
+	// asks for no other snapshot.
+	Snapshot *Snapshot
+
+	// Compaction, when not nil, replaces the log. The snapshot it rests on is durable. See [Compaction].
+	Compaction *Compaction
+
 	Records      []Record
 	Sends        []Send
 	Replies      []Reply

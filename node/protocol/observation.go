@@ -34,6 +34,13 @@ const (
 	ObservedLeaseFreed    // Peer, the leader of Ballot, freed this node of its grant, which would have ended at Until
 	ObservedLeaseRefused  // this node took no part in Ballot of Peer, or granted it nothing; Reason says why
 	ObservedLeaseSilence  // a restart forgot what was granted: until Until no ballot but Ballot, and no grants
+
+	// Snapshots. Slot is the last slot that the snapshot covers, Ballot its ballot.
+	ObservedSnapshotTaken     // a snapshot of this node's state is durable; its log now begins with slot First
+	ObservedSnapshotSent      // the last piece of a snapshot was sent to Peer
+	ObservedSnapshotInstalled // the node's state was replaced by a snapshot that Peer sent
+	ObservedSnapshotRestored  // the node started from a snapshot on its disk
+	ObservedSnapshotRefused   // a snapshot of this node (Peer zero) or from Peer was not used; Reason says why
 )
 
 var observationNames = [...]string{
@@ -42,7 +49,9 @@ var observationNames = [...]string{
 	ObservedRecovered: "recovered", ObservedLeaseAsked: "lease-asked", ObservedLeaseGranted: "lease-granted",
 	ObservedLeaseHeld: "lease-held", ObservedLeaseRenewed: "lease-renewed", ObservedLeaseLost: "lease-lost",
 	ObservedLeaseForsaken: "lease-forsaken", ObservedLeaseFreed: "lease-freed", ObservedLeaseRefused: "lease-refused",
-	ObservedLeaseSilence: "lease-silence",
+	ObservedLeaseSilence: "lease-silence", ObservedSnapshotTaken: "snapshot-taken",
+	ObservedSnapshotSent: "snapshot-sent", ObservedSnapshotInstalled: "snapshot-installed",
+	ObservedSnapshotRestored: "snapshot-restored", ObservedSnapshotRefused: "snapshot-refused",
 }
 
 // String is the kind's name in observation streams.
@@ -95,6 +104,10 @@ type Status struct {
 	Applied   Slot // every slot up to here is applied
 	LastSlot  Slot // the highest slot in which it has accepted something
 
+	FirstSlot     Slot // the first slot that its log still holds, or would hold; 1 before the first compaction
+	Snapshot      Slot // the last slot that its durable snapshot covers; zero without one
+	SnapshotBytes int  // the size of the state in it
+
 	Sessions int    // clients in the session table
 	Keys     int    // registers that are not absent
 	Hash     uint64 // of registers and sessions at Applied: equal on all nodes that applied the same prefix
@@ -114,44 +127,4 @@ type LeaseStatus struct {
 	Granted      Ballot // the ballot of the lease that this node honours as a granter; zero when it honours none
 	GrantedUntil int64
 	Silent       bool // a restart forgot what was granted: Granted is what may have been
-}
-
-// Recovered is what a node's log held when it started: the fold of its records. The zero value is a virgin node.
-type Recovered struct {
-	Round     Ballot // highest ballot ever seen or used
-	Promised  Ballot
-	Committed Slot
-	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
-}
-
-// Virgin reports whether the log was empty: no incarnation of the node has promised, accepted, proposed or learned.
-func (r *Recovered) Virgin() bool {
-	return r.Round.IsZero() && r.Promised.IsZero() && r.Committed == 0 && len(r.Entries) == 0
-}
-
-// Apply folds one record into the recovered state.
-func (r *Recovered) Apply(rec Record) {
-	raise := func(b *Ballot, to Ballot) {
-		if b.Less(to) {
-			*b = to
-		}
-	}
-	switch rec.Kind {
-	case RecordRound:
-		raise(&r.Round, rec.Ballot)
-	case RecordPromise:
-		raise(&r.Round, rec.Ballot)
-		raise(&r.Promised, rec.Ballot)
-	case RecordAccept:
-		raise(&r.Round, rec.Entry.Ballot)
-		raise(&r.Promised, rec.Entry.Ballot)
-		if old, ok := r.Entries[rec.Entry.Slot]; !ok || !rec.Entry.Ballot.Less(old.Ballot) {
-			if r.Entries == nil {
-				r.Entries = make(map[Slot]Entry)
-			}
-			r.Entries[rec.Entry.Slot] = rec.Entry
-		}
-	case RecordCommit:
-		r.Committed = max(r.Committed, rec.Slot)
-	}
 }

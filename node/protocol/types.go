@@ -79,7 +79,8 @@ type MessageKind uint8
 
 // Their numbers are part of the wire format; new ones go to the end.
 const (
-	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed.
+	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed. Seq counts the
+	// pages that have come from anybody: while it rises, the sender is not deaf. With First SlotLast that is all it says.
 	MsgPrepare MessageKind = iota + 1
 	// MsgPromise is phase 1b, one page of it: Ballot is promised, and Entries are all that the sender has accepted in
 	// the slots First…Last, except those up to its Committed, which are chosen and must be learned instead. The page
@@ -115,6 +116,13 @@ const (
 	MsgWilling
 	// MsgUnwilling answers MsgPoll: it would not, for that Reason. It has promised Promised, or honours its lease.
 	MsgUnwilling
+	// MsgSnapshot answers MsgCatchup when the entries asked for are no longer in the sender's log, and MsgFetch: Chunk is
+	// a piece of the snapshot of the slots up to Last. Ballot is that of the snapshot.
+	MsgSnapshot
+	// MsgFetch asks for the piece of a snapshot that begins at Chunk.Offset: the snapshot of the slots up to Last that
+	// has Chunk.Checksum, whoever took it. First is the first slot that the sender lacks. Whoever does not have this
+	// snapshot answers as to MsgCatchup for First…Last.
+	MsgFetch
 )
 
 var messageNames = [...]string{
@@ -122,6 +130,7 @@ var messageNames = [...]string{
 	MsgHeartbeat: "Heartbeat", MsgHeartbeatAck: "HeartbeatAck", MsgCatchup: "Catchup", MsgChosen: "Chosen",
 	MsgForward: "Forward", MsgForwardReply: "ForwardReply", MsgLeaderAlive: "LeaderAlive", MsgForsake: "Forsake",
 	MsgPoll: "Poll", MsgWilling: "Willing", MsgUnwilling: "Unwilling",
+	MsgSnapshot: "Snapshot", MsgFetch: "Fetch",
 }
 
 // Valid reports whether k is one of the known kinds.
@@ -190,4 +199,7 @@ type Message struct {
 	Outcome Outcome
 	Result  register.Result
 	Reason  string
+
+	// Snapshots: MsgSnapshot and MsgFetch.
+	Chunk Chunk
 }

@@ -383,7 +383,7 @@ func (c *cluster) syncs() (n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.nodes {
-		n += s.log.Stats().Syncs
+		n += s.store.Stats().Syncs
 	}
 	return n
 }

@@ -6,7 +6,7 @@
 // reach it through channels; it takes one clock reading, steps the machine and carries out the effects in the order of
 // the contract (package protocol): records are appended, what depends on nothing is sent, everything else is held until
 // the write that it names is durable. A second goroutine syncs the log: whatever was appended while it waited for the
-// disk shares the next fsync. The loop never waits for the disk.
+// disk shares the next fsync. A third one writes snapshots. The loop never waits for the disk.
 //
 // A node stops for good when its log cannot be written, its disk is full, or its machine says so. It never tries again.
 //
@@ -46,7 +46,9 @@
 //
 // # Files
 //
-// The data directory holds the log (package wal); "boot", which counts starts and remembers how long the log was at the
-// last one; and "observations.jsonl", one line for each [protocol.Observation]. A node whose whole data directory is
-// lost cannot be told from a new one: it must not be started again under its old id.
+// The data directory holds the log, "wal", and the snapshot that it rests on, "snapshot" (packages storage and wal); a
+// file with ".new" behind its name was not complete when the node stopped, and means nothing; "boot", which counts
+// starts and remembers how long the log was at the last one; and "observations.jsonl", one line for each
+// [protocol.Observation]. A node whose whole data directory is lost cannot be told from a new one: it must not be
+// started again under its old id.
 package server

@@ -119,7 +119,7 @@ func (g *gateFS) begun() int {
 
 func (g *gateFS) OpenFile(name string, flag int) (wal.File, error) {
 	f, err := g.FS.OpenFile(name, flag)
-	if err != nil || filepath.Base(name) != wal.FileName {
+	if err != nil || strings.TrimSuffix(filepath.Base(name), ".new") != wal.FileName {
 		return f, err
 	}
 	return gateFile{f, g}, nil

@@ -10,7 +10,7 @@ import (
 
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
-	"elenchus/node/wal"
+	"elenchus/node/storage"
 	"elenchus/node/wire"
 )
 
@@ -34,7 +34,13 @@ type submission struct {
 
 // synced is what the syncer reports.
 type synced struct {
-	upTo uint64
+	upTo protocol.WriteSeq
+	err  error
+}
+
+// saved is what the writer of snapshots reports.
+type saved struct {
+	slot protocol.Slot
 	err  error
 }
 
@@ -48,7 +54,7 @@ type event struct {
 // loop owns the machine.
 type loop struct {
 	machine  protocol.Machine
-	log      *wal.Log
+	store    *storage.Store
 	observer *observer
 	clock    Clock
 	logger   hclog.Logger
@@ -59,6 +65,9 @@ type loop struct {
 	inspects chan func(clock.Reading)
 	wake     chan struct{} // tells the syncer that there is something to sync
 	synced   chan synced
+	saves    chan *protocol.Snapshot // to be written
+	saved    chan saved
+	saving   bool          // a snapshot is being written
 	done     chan struct{} // closed when the loop has ended
 
 	timers   timers
@@ -71,7 +80,6 @@ type loop struct {
 	backlog  int   // their sum
 	sends    held[outgoing]
 	replies  held[protocol.Reply]
-	encoded  []byte
 }
 
 type outgoing struct {
@@ -84,6 +92,8 @@ func (l *loop) init() {
 	l.inspects = make(chan func(clock.Reading))
 	l.wake = make(chan struct{}, 1)
 	l.synced = make(chan synced, 1)
+	l.saves = make(chan *protocol.Snapshot, 1) // a machine asks for one at a time
+	l.saved = make(chan saved, 1)
 	l.done = make(chan struct{})
 	l.waiting = make(map[protocol.RequestID]chan<- protocol.Reply)
 	l.alarm = time.NewTimer(time.Hour)
@@ -131,6 +141,8 @@ func (l *loop) turn(ctx context.Context) error {
 		return errStopped
 	case s := <-l.synced:
 		err = l.onSynced(s)
+	case s := <-l.saved:
+		err = l.onSaved(s)
 	case e := <-inbox:
 		err = l.onEvent(e)
 	case inspect := <-l.inspects:
@@ -193,7 +205,7 @@ func (l *loop) onSynced(s synced) error {
 	if s.err != nil {
 		return s.err
 	}
-	upTo := protocol.WriteSeq(s.upTo)
+	upTo := s.upTo
 	if upTo <= l.durable {
 		return nil
 	}
@@ -205,6 +217,15 @@ func (l *loop) onSynced(s synced) error {
 	l.sends.release(upTo, l.sendNow)
 	l.replies.release(upTo, l.replyNow)
 	return l.step(protocol.Input{Kind: protocol.InputDurable, Durable: upTo})
+}
+
+// onSaved tells the machine that its snapshot is durable.
+func (l *loop) onSaved(s saved) error {
+	l.saving = false
+	if s.err != nil {
+		return s.err
+	}
+	return l.step(protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: s.slot})
 }
 
 // step tells the machine what happened, and does what it wants done.
@@ -226,7 +247,7 @@ func (l *loop) step(in protocol.Input) error {
 
 // execute does the duties of a driver in the order of the contract: protocol.Effects.
 func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
-	if err := l.appendRecords(fx.Records); err != nil {
+	if err := l.write(fx); err != nil {
 		return err
 	}
 	for i := range fx.Sends {
@@ -267,22 +288,33 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 	return nil
 }
 
-// appendRecords appends and starts the sync.
-func (l *loop) appendRecords(records []protocol.Record) error {
-	for i := range records {
-		l.encoded = wire.AppendRecord(l.encoded[:0], &records[i])
-		n, err := l.log.Append(l.encoded)
+// write hands over what is to become durable, and starts the sync.
+func (l *loop) write(fx *protocol.Effects) error {
+	if fx.Snapshot != nil {
+		if l.saving {
+			return fmt.Errorf("%w: snapshot of slot %d is wanted while another is written", ErrHalted, fx.Snapshot.Slot)
+		}
+		l.saving = true
+		l.saves <- fx.Snapshot // has room: the writer has taken the one before
+	}
+	if fx.Compaction != nil {
+		if err := l.store.Compact(fx.Compaction); err != nil {
+			return err
+		}
+	}
+	for i := range fx.Records {
+		seq, size, err := l.store.Append(&fx.Records[i])
 		if err != nil {
 			return err
 		}
 		l.appended++
-		if n != uint64(l.appended) {
-			return fmt.Errorf("log counts %d records and the loop %d", n, l.appended)
+		if seq != l.appended {
+			return fmt.Errorf("log counts %d records and the loop %d", seq, l.appended)
 		}
-		l.unsynced = append(l.unsynced, len(l.encoded))
-		l.backlog += len(l.encoded)
+		l.unsynced = append(l.unsynced, size)
+		l.backlog += size
 	}
-	if len(records) > 0 {
+	if len(fx.Records) > 0 || fx.Compaction != nil {
 		select {
 		case l.wake <- struct{}{}:
 		default: // the syncer has not yet seen that it was woken before
@@ -336,6 +368,16 @@ func (l *loop) logObservation(o *protocol.Observation) {
 		l.logger.Debug("lease refused", "ballot", ballot, "peer", o.Peer.String(), "reason", o.Reason)
 	case protocol.ObservedCaughtUp:
 		l.logger.Debug("caught up", "first", o.First, "slot", o.Slot, "peer", o.Peer.String())
+	case protocol.ObservedSnapshotTaken:
+		l.logger.Info("snapshot taken", "slot", o.Slot, "log_from", o.First)
+	case protocol.ObservedSnapshotInstalled:
+		l.logger.Info("snapshot installed", "first", o.First, "slot", o.Slot, "peer", o.Peer.String())
+	case protocol.ObservedSnapshotRestored:
+		l.logger.Info("snapshot restored", "slot", o.Slot)
+	case protocol.ObservedSnapshotSent:
+		l.logger.Debug("snapshot sent", "slot", o.Slot, "peer", o.Peer.String())
+	case protocol.ObservedSnapshotRefused:
+		l.logger.Warn("snapshot refused", "slot", o.Slot, "peer", o.Peer.String(), "reason", o.Reason)
 	case protocol.ObservedRecovered:
 		l.logger.Info("recovered", "ballot", ballot, "committed", o.Slot)
 	}
@@ -349,7 +391,7 @@ func (l *loop) sync() {
 			return
 		case <-l.wake:
 		}
-		upTo, err := l.log.Sync()
+		upTo, err := l.store.Sync()
 		select {
 		case <-l.done:
 			return
@@ -357,6 +399,18 @@ func (l *loop) sync() {
 		}
 		if err != nil {
 			return
+		}
+	}
+}
+
+// saveSnapshots is the goroutine that writes snapshots. The log goes on being synced meanwhile.
+func (l *loop) saveSnapshots() {
+	for {
+		select {
+		case <-l.done:
+			return
+		case snapshot := <-l.saves:
+			l.saved <- saved{snapshot.Slot, l.store.WriteSnapshot(snapshot)} // has room: one is asked for at a time
 		}
 	}
 }

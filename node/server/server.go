@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"elenchus/node/protocol"
+	"elenchus/node/storage"
 	"elenchus/node/transport"
 	"elenchus/node/wal"
 	"elenchus/node/wire"
@@ -25,7 +26,7 @@ type Server struct {
 	logger    hclog.Logger
 	boot      uint64
 	started   time.Time
-	log       *wal.Log
+	store     *storage.Store
 	loop      loop
 	transport *transport.Transport
 	http      *http.Server
@@ -59,7 +60,7 @@ func Start(opts Options) (*Server, error) {
 		return nil, errors.Join(err, closeAll(listeners))
 	}
 	if err := s.launch(listeners[0], listeners[1]); err != nil {
-		return nil, errors.Join(err, s.loop.observer.Close(), s.log.Close(), closeAll(listeners[1:]))
+		return nil, errors.Join(err, s.loop.observer.Close(), s.store.Close(), closeAll(listeners[1:]))
 	}
 	return s, nil
 }
@@ -120,17 +121,9 @@ func (s *Server) recover() (err error) {
 	if err != nil {
 		return err
 	}
-	var recovered protocol.Recovered
 	id := wal.Identity{Cluster: s.opts.Cluster, Node: uint16(s.opts.ID)}
-	log, info, err := wal.Open(s.opts.FS, s.opts.Data, id,
-		wal.Options{MustExist: before.number > 0, FramesMin: before.frames},
-		func(_ wal.Position, payload []byte) error {
-			rec, err := wire.DecodeRecord(payload)
-			if err == nil {
-				recovered.Apply(rec)
-			}
-			return err
-		})
+	store, recovered, info, err := storage.Open(s.opts.FS, s.opts.Data, id,
+		wal.Options{MustExist: before.number > 0, FramesMin: before.frames})
 	if errors.Is(err, wal.ErrMissing) {
 		return fmt.Errorf("%w, but the node was started %d times with this data: its promises are lost", err,
 			before.number)
@@ -140,7 +133,7 @@ func (s *Server) recover() (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, log.Close())
+			err = errors.Join(err, store.Close())
 		}
 	}()
 	if torn := info.Torn; torn != nil {
@@ -159,13 +152,13 @@ func (s *Server) recover() (err error) {
 	if err != nil {
 		return err
 	}
-	s.log = log
+	s.store = store
 	s.loop = loop{
-		machine: machine, log: log, observer: observer, clock: s.opts.Clock, logger: s.logger, self: s.opts.ID,
+		machine: machine, store: store, observer: observer, clock: s.opts.Clock, logger: s.logger, self: s.opts.ID,
 		send: func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
 	}
 	s.loop.init()
-	s.logger.Info("log opened", "boot", s.boot, "records", info.Records, "bytes", info.Bytes)
+	s.logger.Info("log opened", "boot", s.boot, "records", info.Records, "bytes", info.Bytes, "base", info.Base)
 	return nil
 }
 
@@ -187,6 +180,7 @@ func (s *Server) launch(peers, clients net.Listener) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.group.Go(s.loop.sync)
+	s.group.Go(s.loop.saveSnapshots)
 	s.group.Go(func() {
 		if err := s.http.Serve(clients); !errors.Is(err, http.ErrServerClosed) {
 			s.logger.Error("client listener failed", "error", err)
@@ -270,12 +264,12 @@ func (s *Server) shutdown(orderly bool) {
 		var errs []error
 		errs = append(errs, s.transport.Close())
 		if orderly {
-			if _, err := s.log.Sync(); !errors.Is(err, wal.ErrBroken) { // a broken log is why we are here
+			if _, err := s.store.Sync(); !errors.Is(err, wal.ErrBroken) { // a broken log is why we are here
 				errs = append(errs, err)
 			}
 		}
-		errs = append(errs, s.log.Close(), s.loop.observer.Close())
 		s.group.Wait()
+		errs = append(errs, s.store.Close(), s.loop.observer.Close())
 		if err := errors.Join(errs...); err != nil {
 			s.logger.Warn("shutdown was not clean", "error", err)
 		}

@@ -36,6 +36,7 @@ func (s *Server) status(now clock.Reading, m protocol.Status) client.Status {
 		PID: os.Getpid(), Boot: s.boot, UptimeNS: int64(time.Since(s.started)),
 		Role: m.Role.String(), Ballot: m.Ballot.String(), Promised: m.Promised.String(),
 		Committed: uint64(m.Committed), Applied: uint64(m.Applied), LastSlot: uint64(m.LastSlot),
+		FirstSlot: uint64(m.FirstSlot), Snapshot: client.SnapshotStatus{Slot: uint64(m.Snapshot), Bytes: m.SnapshotBytes},
 		Sessions: m.Sessions, Keys: m.Keys, Hash: fmt.Sprintf("%016x", m.Hash), Pending: m.Pending,
 		MonoNS: int64(now.Mono), WallNS: now.Wall,
 		Lease: client.LeaseStatus{
@@ -63,8 +64,9 @@ func (s *Server) withLinks(status client.Status) client.Status {
 			Sent: p.Sent, Received: p.Received, Dropped: p.Dropped, Error: p.Error,
 		}
 	}
-	log := s.log.Stats()
+	log := s.store.Stats()
 	status.WAL = client.WALStatus{
+		Base: log.Base, Rotations: log.Rotations,
 		Bytes: log.Bytes, Records: log.Records, Syncs: log.Syncs, SyncLatencyNS: int64(log.SyncLatency),
 	}
 	return status

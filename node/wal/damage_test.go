@@ -140,7 +140,7 @@ func TestVisitorsErrorIsCorruption(t *testing.T) {
 
 // FuzzOpen: any bytes are either refused, or repaired into a log that opens again with the same records and goes on.
 func FuzzOpen(f *testing.F) {
-	header := appendHeader(nil, testID, 7)
+	header := header{id: testID, nonce: 7}.append(nil)
 	frames := bytes.Clone(header)
 	for i, body := range []string{"\x03one", "\x03two\x00"} {
 		frame := append(make([]byte, frameHeaderBytes), body...)

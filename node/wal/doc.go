@@ -1,4 +1,5 @@
-// Package wal is a write-ahead log: a file of records that survive a crash, and that notices when they did not.
+// Package wal is a write-ahead log and the snapshot that it rests on: files that survive a crash, and that notice when
+// they did not.
 //
 // # Use
 //
@@ -9,14 +10,28 @@
 //
 // # Format
 //
-// All integers are little endian, all checksums CRC-32C. A file header holds magic, version, node, a nonce, and the
-// cluster's name. Behind it come frames, one for each group:
+// All integers are little endian, all checksums CRC-32C. A file header holds magic, version, node, a nonce, the number
+// of the snapshot that the log rests on, how many frames were dropped with earlier logs, and the cluster's name. Behind
+// it come frames, one for each group:
 //
 //	magic u32 | body length u32 | sequence u64 | body checksum u32 | header checksum u32 | body
 //
 // The body is any number of records, each a uvarint length and its bytes. Checksums start from the nonce, so that a
-// block of another log is not mistaken for one of this log, and frames count up from 1, so that a repeated, stale or
-// missing one is noticed.
+// block of another log is not mistaken for one of this log, and frames count up from the dropped ones, so that a
+// repeated, stale or missing one is noticed.
+//
+// # Dropping what a snapshot holds
+//
+// A log grows until somebody who knows what its records mean writes a snapshot ([WriteSnapshot]) and then replaces the
+// log by a shorter one ([Log.Rotate]). Both are written beside the file that they replace, synced, renamed, and the
+// directory is synced:
+//
+//	snapshot.new → snapshot    the log still holds everything
+//	wal.new → wal              its header says which snapshot it rests on
+//
+// A crash in between leaves a newer snapshot beside a log that holds more than it needs to. The opposite, a log without
+// the snapshot that it rests on, cannot come from a crash; whoever opens both compares [Info].Base with the snapshot's
+// number. What is left of a file that was not complete is removed by Open.
 //
 // # A torn tail is not a corrupt middle
 //

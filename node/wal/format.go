@@ -18,8 +18,8 @@ func (id Identity) String() string { return fmt.Sprintf("n%d of cluster %q", id.
 
 const (
 	headerMagic     = "ELENCHUS"
-	headerVersion   = 1
-	headerFixed     = 8 + 2 + 2 + 4 + 2 // magic, version, node, nonce, length of the cluster's name
+	headerVersion   = 2
+	headerFixed     = 8 + 2 + 2 + 4 + 8 + 8 + 2 // magic, version, node, nonce, base, dropped, length of the cluster's name
 	checksumBytes   = 4
 	clusterBytesMax = 64
 
@@ -39,37 +39,54 @@ var (
 	errVersion = errors.New("format version is not supported")
 )
 
-// appendHeader appends the file header.
-func appendHeader(b []byte, id Identity, nonce uint32) []byte {
+// header is the beginning of a file.
+type header struct {
+	id      Identity
+	nonce   uint32
+	base    uint64 // the log rests on a snapshot with this number or a higher one; zero on none
+	dropped uint64 // the frames that were in the logs before this one: its first has the next sequence
+}
+
+// append appends the encoded header.
+func (h header) append(b []byte) []byte {
 	start := len(b)
 	b = append(b, headerMagic...)
 	b = binary.LittleEndian.AppendUint16(b, headerVersion)
-	b = binary.LittleEndian.AppendUint16(b, id.Node)
-	b = binary.LittleEndian.AppendUint32(b, nonce)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(id.Cluster)))
-	b = append(b, id.Cluster...)
+	b = binary.LittleEndian.AppendUint16(b, h.id.Node)
+	b = binary.LittleEndian.AppendUint32(b, h.nonce)
+	b = binary.LittleEndian.AppendUint64(b, h.base)
+	b = binary.LittleEndian.AppendUint64(b, h.dropped)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.id.Cluster)))
+	b = append(b, h.id.Cluster...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
 // parseHeader reads the file header at the start of b and returns its length.
-func parseHeader(b []byte) (id Identity, nonce uint32, length int, err error) {
-	if len(b) < headerFixed || string(b[:8]) != headerMagic {
-		return id, 0, 0, errHeader
+func parseHeader(b []byte) (h header, length int, err error) {
+	if len(b) < 10 || string(b[:8]) != headerMagic {
+		return h, 0, errHeader
 	}
-	nameBytes := int(binary.LittleEndian.Uint16(b[16:]))
+	if v := binary.LittleEndian.Uint16(b[8:]); v != headerVersion {
+		// Either that or damage, which the checksum of an unknown format cannot tell.
+		return h, 0, fmt.Errorf("%w: %d", errVersion, v)
+	}
+	if len(b) < headerFixed {
+		return h, 0, errHeader
+	}
+	nameBytes := int(binary.LittleEndian.Uint16(b[headerFixed-2:]))
 	length = headerFixed + nameBytes + checksumBytes
 	if nameBytes > clusterBytesMax || len(b) < length {
-		return id, 0, 0, errHeader
+		return h, 0, errHeader
 	}
 	body := b[:length-checksumBytes]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[len(body):]) {
-		return id, 0, 0, errHeader
+		return h, 0, errHeader
 	}
-	if v := binary.LittleEndian.Uint16(b[8:]); v != headerVersion {
-		return id, 0, 0, fmt.Errorf("%w: %d", errVersion, v)
-	}
-	id = Identity{Cluster: string(body[headerFixed:]), Node: binary.LittleEndian.Uint16(b[10:])}
-	return id, binary.LittleEndian.Uint32(b[12:]), length, nil
+	return header{
+		id:    Identity{Cluster: string(body[headerFixed:]), Node: binary.LittleEndian.Uint16(b[10:])},
+		nonce: binary.LittleEndian.Uint32(b[12:]), base: binary.LittleEndian.Uint64(b[16:]),
+		dropped: binary.LittleEndian.Uint64(b[24:]),
+	}, length, nil
 }
 
 // frameHeader is what stands before a group of records.

@@ -19,6 +19,8 @@ type FS interface {
 	OpenFile(name string, flag int) (File, error)
 	// Rename replaces to by from.
 	Rename(from, to string) error
+	// Remove deletes a file. It fails with an error that is os.ErrNotExist if there is none.
+	Remove(name string) error
 	// SyncDir makes the entries of dir durable.
 	SyncDir(dir string) error
 	// Lock takes an exclusive lock that ends with Close or with the process, or fails with ErrLocked.
@@ -65,6 +67,9 @@ func (OS) OpenFile(name string, flag int) (File, error) {
 
 // Rename implements FS.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove implements FS.
+func (OS) Remove(name string) error { return os.Remove(name) }
 
 // SyncDir implements FS.
 func (OS) SyncDir(dir string) error {

@@ -14,9 +14,10 @@ import (
 
 // The files of a log's directory.
 const (
-	FileName = "wal"
-	LockName = "wal.lock"
-	tempName = "wal.new"
+	FileName     = "wal"
+	LockName     = "wal.lock"
+	SnapshotName = "snapshot"
+	tempSuffix   = ".new" // of a file that is not complete
 )
 
 // spareBytesMax is the largest buffer that is kept for the next group.
@@ -37,32 +38,48 @@ type Options struct {
 	// FramesMin is how many frames the log is known to have had (Info.Frames of an earlier Open). With fewer, its end is
 	// missing, or it is an old copy: ErrCorrupt.
 	FramesMin uint64
+
+	// Nonce draws the number that a new file's checksums start from; nil means crypto/rand. A simulation draws it from
+	// its seed.
+	Nonce func() uint32
 }
 
-// Log is an open log. Append and Sync may be called concurrently.
+// Log is an open log. Append, Rotate and Sync may be called concurrently.
 type Log struct {
-	file   File
+	fsys   FS
+	dir    string
+	id     Identity
+	draw   func() uint32
 	lock   io.Closer
-	nonce  uint32
 	syncMu sync.Mutex // held through a Sync, so that groups reach the disk in order
 
 	mu       sync.Mutex
-	pending  [][]byte // frames to be written, each with room for its header; the last is still open
-	spare    []byte   // a written frame's memory, for reuse
+	pending  []group
+	spare    []byte // a written frame's memory, for reuse
 	appended uint64
 	stats    Stats
 	err      error
 
 	// Owned by whoever holds syncMu.
+	file     File
+	nonce    uint32
 	offset   int64
 	sequence uint64
 }
 
-// Stats counts what a log has done since Open; Bytes and Records include what was there before.
+// group is what one write brings to the disk: a frame with room for its header, or a new log.
+type group struct {
+	frame    []byte
+	rotation *rotation
+}
+
+// Stats counts what a log has done since Open; Bytes and Records are those of the file as it is now.
 type Stats struct {
+	Base        uint64
 	Bytes       int64
 	Records     uint64 // durable ones
 	Syncs       uint64
+	Rotations   uint64
 	SyncLatency time.Duration // of the last write and fsync
 }
 
@@ -103,16 +120,19 @@ func makeDir(fsys FS, dir string) error {
 }
 
 func open(fsys FS, dir string, id Identity, opts Options, visit func(Position, []byte) error) (*Log, Info, error) {
+	for _, name := range []string{FileName, SnapshotName} {
+		temp := filepath.Join(dir, name+tempSuffix)
+		if err := fsys.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, Info{}, fmt.Errorf("remove what a crash left: %w", err)
+		}
+	}
 	name := filepath.Join(dir, FileName)
 	f, err := fsys.OpenFile(name, os.O_RDWR)
 	if errors.Is(err, os.ErrNotExist) {
 		if opts.MustExist {
 			return nil, Info{}, fmt.Errorf("%w: %s", ErrMissing, name)
 		}
-		if err := create(fsys, dir, id); err != nil {
-			return nil, Info{}, fmt.Errorf("create log: %w", err)
-		}
-		f, err = fsys.OpenFile(name, os.O_RDWR)
+		f, err = create(fsys, dir, header{id: id, nonce: opts.nonce()}, nil)
 	}
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("open log: %w", err)
@@ -124,25 +144,37 @@ func open(fsys FS, dir string, id Identity, opts Options, visit func(Position, [
 	return l, info, nil
 }
 
-// create makes an empty log under a temporary name and renames it, so that a log with half a header cannot exist.
-func create(fsys FS, dir string, id Identity) error {
-	var nonce [4]byte
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return err
+func (o Options) nonce() uint32 {
+	if o.Nonce != nil {
+		return o.Nonce()
 	}
-	temp := filepath.Join(dir, tempName)
-	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // which never fails
+	return binary.LittleEndian.Uint32(b[:])
+}
+
+// create makes a log that holds the given sealed frames under a temporary name, and renames it when it is complete, so
+// that neither a log with half a header nor half of a rotation can exist. The rename is not durable yet.
+func create(fsys FS, dir string, h header, frames [][]byte) (File, error) {
+	name := filepath.Join(dir, FileName)
+	f, err := fsys.OpenFile(name+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("create log: %w", err)
 	}
-	header := appendHeader(nil, id, binary.LittleEndian.Uint32(nonce[:]))
-	if _, err := f.WriteAt(header, 0); err != nil {
-		return errors.Join(err, f.Close())
+	offset := int64(0)
+	for _, b := range append([][]byte{h.append(nil)}, frames...) {
+		if _, err := f.WriteAt(b, offset); err != nil {
+			return nil, errors.Join(fmt.Errorf("create log: %w", err), f.Close())
+		}
+		offset += int64(len(b))
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
+	if err := f.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("create log: %w", err), f.Close())
 	}
-	return fsys.Rename(temp, filepath.Join(dir, FileName))
+	if err := fsys.Rename(name+tempSuffix, name); err != nil {
+		return nil, errors.Join(fmt.Errorf("create log: %w", err), f.Close())
+	}
+	return f, nil
 }
 
 // recoverLog replays f, repairs its tail, and makes durable what it has read.
@@ -169,8 +201,11 @@ func recoverLog(
 	if err := fsys.SyncDir(dir); err != nil {
 		return nil, s.info, fmt.Errorf("sync log directory: %w", err)
 	}
-	l := &Log{file: f, nonce: s.nonce, offset: s.info.Bytes, sequence: s.info.Frames}
-	l.stats = Stats{Bytes: s.info.Bytes, Records: s.info.Records}
+	l := &Log{
+		fsys: fsys, dir: dir, id: id, draw: opts.nonce,
+		file: f, nonce: s.nonce, offset: s.info.Bytes, sequence: s.info.Frames,
+		stats: Stats{Base: s.info.Base, Bytes: s.info.Bytes, Records: s.info.Records},
+	}
 	return l, s.info, nil
 }
 
@@ -202,31 +237,44 @@ func (l *Log) Append(payload []byte) (uint64, error) {
 		return 0, l.err
 	}
 	last := len(l.pending) - 1
-	if last < 0 || len(l.pending[last])+binary.MaxVarintLen32+len(payload) > frameHeaderBytes+frameBytesMax {
-		l.pending = append(l.pending, append(l.spare[:0], make([]byte, frameHeaderBytes)...))
+	if last < 0 || l.pending[last].rotation != nil || !fits(l.pending[last].frame, payload) {
+		l.pending = append(l.pending, group{frame: append(l.spare[:0], make([]byte, frameHeaderBytes)...)})
 		l.spare = nil
 		last++
 	}
-	frame := binary.AppendUvarint(l.pending[last], uint64(len(payload)))
-	l.pending[last] = append(frame, payload...)
+	l.pending[last].frame = appendRecord(l.pending[last].frame, payload)
 	l.appended++
 	return l.appended, nil
 }
 
-// Sync makes durable everything that was appended before the call, and returns the number of the last such record.
-// With nothing new to write it does nothing.
+// fits reports whether there is room in the frame for another record.
+func fits(frame, payload []byte) bool {
+	return len(frame)+binary.MaxVarintLen32+len(payload) <= frameHeaderBytes+frameBytesMax
+}
+
+func appendRecord(frame, payload []byte) []byte {
+	return append(binary.AppendUvarint(frame, uint64(len(payload))), payload...)
+}
+
+// Sync makes durable everything that was appended before the call, and returns the number of the last such record. It
+// carries out rotations where they stand among the records. With nothing new to write it does nothing.
 func (l *Log) Sync() (uint64, error) {
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	l.mu.Lock()
-	frames, appended, err := l.pending, l.appended, l.err
+	groups, appended, err := l.pending, l.appended, l.err
 	l.pending = nil
 	l.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	for _, frame := range frames {
-		if err := l.writeFrame(frame); err != nil {
+	for _, g := range groups {
+		if g.rotation != nil {
+			err = l.rotate(g.rotation)
+		} else {
+			err = l.writeFrame(g.frame)
+		}
+		if err != nil {
 			l.fail(err)
 			return 0, err
 		}

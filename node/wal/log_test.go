@@ -106,7 +106,7 @@ func TestRecordsSurviveOnARealDisk(t *testing.T) {
 		t.Errorf("stats = %+v, want 4 records and 1 sync", got)
 	}
 	var positions []string
-	_, err = Read(OS{}, dir, func(at Position, payload []byte) error {
+	_, err = Read(OS{}, dir, func(Info) error { return nil }, func(at Position, payload []byte) error {
 		positions = append(positions, fmt.Sprintf("%d/%d %s", at.Frame, at.Record, payload))
 		return nil
 	})

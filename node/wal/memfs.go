@@ -36,7 +36,7 @@ type memInode struct {
 	dirty   map[int64]bool // sectors that the next Sync will write
 }
 
-// memRename moves an entry; from is empty when to is new.
+// memRename moves an entry; from is empty when to is new, and to when from is removed.
 type memRename struct {
 	from, to string
 	inode    *memInode
@@ -117,7 +117,9 @@ func (m *MemFS) SetBytes(name string, data []byte) {
 func (m *MemFS) replay(n int) {
 	for _, change := range m.journal[:n] {
 		delete(m.durable, change.from)
-		m.durable[change.to] = change.inode
+		if change.to != "" {
+			m.durable[change.to] = change.inode
+		}
 	}
 	m.journal = m.journal[n:]
 }
@@ -198,6 +200,21 @@ func (m *MemFS) Rename(from, to string) error {
 	delete(m.entries, from)
 	m.entries[to] = inode
 	m.journal = append(m.journal, memRename{from: from, to: to, inode: inode})
+	return nil
+}
+
+// Remove implements FS.
+func (m *MemFS) Remove(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(); err != nil {
+		return err
+	}
+	if m.entries[name] == nil {
+		return &os.PathError{Op: "remove", Path: name, Err: os.ErrNotExist}
+	}
+	delete(m.entries, name)
+	m.journal = append(m.journal, memRename{from: name})
 	return nil
 }
 

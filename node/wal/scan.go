@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 )
 
-// ErrCorrupt means that the log is damaged in a way that a crash does not explain.
-var ErrCorrupt = errors.New("log is corrupt")
+// ErrCorrupt means that a log or a snapshot is damaged in a way that a crash does not explain.
+var ErrCorrupt = errors.New("data is corrupt")
 
-// ErrIdentity means that the log belongs to another node or another cluster.
-var ErrIdentity = errors.New("log belongs to somebody else")
+// ErrIdentity means that a log or a snapshot belongs to another node or another cluster.
+var ErrIdentity = errors.New("data belongs to somebody else")
 
-// CorruptError says where a log is damaged. It is ErrCorrupt.
+// CorruptError says where a file is damaged. It is ErrCorrupt.
 type CorruptError struct {
 	File   string
 	Offset int64 // of the frame (or header) that is damaged
@@ -42,28 +42,33 @@ type Torn struct {
 // Position is where a record stands.
 type Position struct {
 	Offset int64  // of its frame in the file
-	Frame  uint64 // 1 … n
+	Frame  uint64 // its sequence
 	Record int    // 0 … n-1 within its frame
 }
 
 // Info is what reading a log found.
 type Info struct {
 	Identity Identity
-	Frames   uint64
+	Base     uint64 // of the snapshot that the log rests on (Log.Rotate); zero when it rests on none
+	Frames   uint64 // the sequence of the last one: those that were dropped with earlier logs count
 	Records  uint64
 	Bytes    int64 // up to the end of the last good frame
 	Torn     *Torn // nil when the log ends with a good frame
 }
 
 // Read visits every record of the log in dir, in order, and changes nothing: not even a torn tail. It takes no lock, so
-// the log of a running node may end in a frame that is just being written. The payload is valid during the visit.
-func Read(fsys FS, dir string, visit func(Position, []byte) error) (Info, error) {
+// the log of a running node may end in a frame that is just being written. Begin is told before, when the log is open:
+// a snapshot that is read then is not older than what the log rests on. The payload is valid during the visit.
+func Read(fsys FS, dir string, begin func(Info) error, visit func(Position, []byte) error) (Info, error) {
 	f, err := fsys.OpenFile(filepath.Join(dir, FileName), os.O_RDONLY)
 	if err != nil {
 		return Info{}, fmt.Errorf("open log: %w", err)
 	}
 	s := scanner{file: f, name: filepath.Join(dir, FileName), visit: visit}
 	err = s.readHeader()
+	if err == nil {
+		err = begin(s.info)
+	}
 	if err == nil {
 		err = s.readFrames()
 	}
@@ -104,11 +109,12 @@ func (s *scanner) readHeader() error {
 	if err != nil {
 		return err
 	}
-	id, nonce, length, err := parseHeader(b)
+	h, length, err := parseHeader(b)
 	if err != nil {
 		return s.corrupt(0, "%v", err)
 	}
-	s.nonce, s.info.Identity, s.info.Bytes = nonce, id, int64(length)
+	s.nonce = h.nonce
+	s.info = Info{Identity: h.id, Base: h.base, Frames: h.dropped, Bytes: int64(length)}
 	return nil
 }
 

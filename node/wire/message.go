@@ -25,6 +25,7 @@ const (
 	fieldLease
 	fieldTerm
 	fieldExpiry
+	fieldChunk
 	fieldsAll = 1<<iota - 1
 )
 
@@ -87,6 +88,9 @@ func appendRest(dst []byte, m *protocol.Message, fields uint64) []byte {
 	if fields&fieldExpiry != 0 {
 		dst = binary.AppendUvarint(dst, uint64(m.Expiry))
 	}
+	if fields&fieldChunk != 0 {
+		dst = appendChunk(dst, &m.Chunk)
+	}
 	return dst
 }
 
@@ -112,6 +116,7 @@ func messageFields(m *protocol.Message) (fields uint64) {
 	set(fieldLease, m.Lease != 0)
 	set(fieldTerm, m.Term > 0)
 	set(fieldExpiry, m.Expiry > 0)
+	set(fieldChunk, !emptyChunk(&m.Chunk))
 	return fields
 }
 
@@ -150,6 +155,9 @@ func DecodeMessage(data []byte) (protocol.Message, error) {
 	}
 	r.forwarding(&m, fields)
 	r.lease(&m, fields)
+	if fields&fieldChunk != 0 {
+		m.Chunk = r.chunk()
+	}
 	if err := r.finish(); err != nil {
 		return protocol.Message{}, err
 	}

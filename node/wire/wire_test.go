@@ -43,7 +43,7 @@ func entry(t *rapid.T) protocol.Entry {
 
 func message(t *rapid.T) protocol.Message {
 	return protocol.Message{
-		Kind: protocol.MessageKind(rapid.Uint8Range(1, uint8(protocol.MsgForsake)).Draw(t, "kind")),
+		Kind: protocol.MessageKind(rapid.Uint8Range(1, uint8(protocol.MsgFetch)).Draw(t, "kind")),
 		From: protocol.NodeID(rapid.Uint16().Draw(t, "from")), To: protocol.NodeID(rapid.Uint16().Draw(t, "to")),
 		Ballot: ballot(t), Promised: ballot(t), Committed: protocol.Slot(numbers.Draw(t, "committed")),
 		First: protocol.Slot(numbers.Draw(t, "first")), Last: protocol.Slot(numbers.Draw(t, "last")),
@@ -59,7 +59,21 @@ func message(t *rapid.T) protocol.Message {
 		Lease:  protocol.LeaseStep(rapid.Uint8Range(0, uint8(protocol.LeaseRefused)).Draw(t, "lease")),
 		Term:   rapid.Int64Range(0, math.MaxInt64).Draw(t, "term"),
 		Expiry: rapid.Int64Range(0, math.MaxInt64).Draw(t, "expiry"),
+		Chunk:  rapid.Custom(chunk).Draw(t, "chunk"),
 	}
+}
+
+func chunk(t *rapid.T) protocol.Chunk {
+	c := protocol.Chunk{
+		Offset:   rapid.Uint64Range(0, protocol.SnapshotBytesMax-100).Draw(t, "offset"),
+		Checksum: rapid.Uint32().Draw(t, "checksum"), Data: rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "data"),
+	}
+	if rapid.Bool().Draw(t, "request") {
+		c.Data = nil
+		return c
+	}
+	c.Total = rapid.Uint64Range(c.Offset+uint64(len(c.Data)), protocol.SnapshotBytesMax).Draw(t, "total")
+	return c
 }
 
 // Unset slices come back as nil; nobody may tell nil from empty.
@@ -128,12 +142,15 @@ func TestDecodeIsStrict(t *testing.T) {
 	bad := map[string][]byte{
 		"empty": nil, "version": patch(0, 2), "kind zero": patch(1, 0), "kind beyond": patch(1, 200),
 		"trailing": append(bytes.Clone(good), 0), "too long": make([]byte, protocol.EncodedBytesMax+1),
-		"unknown field":        {version, byte(protocol.MsgNack), 1, 2, 0x80, 0x80, 0x04, 0},
+		"unknown field":        {version, byte(protocol.MsgNack), 1, 2, 0x80, 0x80, 0x08, 0},
 		"zero that is present": {version, byte(protocol.MsgNack), 1, 2, fieldCommitted, 0},
 		"long integer":         {version, byte(protocol.MsgNack), 0x81, 0x00, 2, 0},
 		"node beyond 16 bits":  {version, byte(protocol.MsgNack), 0x80, 0x80, 0x04, 2, 0},
 		"oversized integer": append([]byte{version, byte(protocol.MsgNack), 1, 2, fieldCommitted},
 			0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+		"empty chunk":            {version, byte(protocol.MsgFetch), 1, 2, 0x80, 0x80, 0x04, 0, 0, 0, 0},
+		"chunk beyond its end":   {version, byte(protocol.MsgSnapshot), 1, 2, 0x80, 0x80, 0x04, 5, 6, 0, 2, 'x', 'y'},
+		"chunk without its data": {version, byte(protocol.MsgSnapshot), 1, 2, 0x80, 0x80, 0x04, 0, 9, 0, 2, 'x'},
 		"many entries, no bytes": {version, byte(protocol.MsgAccept), 1, 2, fieldEntries, 0xff, 0x1f},
 	}
 	for n := range good {
@@ -190,7 +207,11 @@ func TestLargestFit(t *testing.T) {
 		accept.Entries = append(accept.Entries, e)
 		size += e.Size()
 	}
-	for _, m := range []protocol.Message{reply, accept} {
+	piece := protocol.Message{Kind: protocol.MsgSnapshot, Chunk: protocol.Chunk{
+		Offset: protocol.SnapshotBytesMax - protocol.ChunkBytesMax, Total: protocol.SnapshotBytesMax, Checksum: 1<<32 - 1,
+		Data: make([]byte, protocol.ChunkBytesMax),
+	}}
+	for _, m := range []protocol.Message{reply, accept, piece} {
 		if _, err := DecodeMessage(AppendMessage(nil, &m)); err != nil {
 			t.Errorf("%v: %v", m.Kind, err)
 		}
@@ -238,6 +259,32 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 		if again := AppendRecord(nil, &rec); !bytes.Equal(again, data) {
 			t.Errorf("%x decodes to %+v, which encodes to %x", data, rec, again)
+		}
+	})
+}
+
+// A snapshot's state is what follows its head, whatever it is.
+func FuzzDecodeSnapshot(f *testing.F) {
+	for _, s := range []protocol.Snapshot{
+		{Slot: 1, State: []byte("state")}, {Slot: 300, Ballot: protocol.Ballot{Round: 7, Node: 2}},
+		{Slot: protocol.SlotLast - 1, Ballot: protocol.Ballot{Round: math.MaxUint64, Node: 9}, State: []byte{0}},
+	} {
+		f.Add(append(AppendSnapshotHead(nil, &s), s.State...))
+	}
+	f.Add([]byte{version, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := DecodeSnapshot(data)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) {
+				t.Errorf("error %v does not wrap ErrInvalid", err)
+			}
+			return
+		}
+		if s.Slot == 0 || s.Slot == protocol.SlotLast {
+			t.Errorf("%x is a snapshot of slot %d", data, s.Slot)
+		}
+		if again := append(AppendSnapshotHead(nil, s), s.State...); !bytes.Equal(again, data) {
+			t.Errorf("%x decodes to %+v, which encodes to %x", data, s, again)
 		}
 	})
 }

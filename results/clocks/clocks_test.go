@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,6 +148,15 @@ func TestClocksThatDidNotMove(t *testing.T) {
 	r, ok := track.Overall(Mono)
 	if ppm, err := r.PPM(); !ok || math.Abs(ppm-40) > err || err > 100 {
 		t.Errorf("%v ± %v ppm, %v", ppm, err, ok)
+	}
+	// A question that took long proves nothing, and is not what is told of the clock.
+	track, _ = measured(t, host{mono: 5, wall: began.UnixNano(), stretches: []stretch{{mono: 1, wall: 1}}})
+	slow := track.Points[50]
+	slow.At, slow.Error = slow.At+15*time.Millisecond, 20*time.Millisecond
+	track.Points[50] = slow
+	track.Points = slices.Delete(slices.Delete(track.Points, 51, 55), 46, 50) // and has no better one beside it
+	if v, _ := track.Deviation(Mono); v.Error > 5*time.Millisecond {
+		t.Errorf("the deviation is told by a sample that says nothing: %+v", v)
 	}
 	if (Track{}).Moved() {
 		t.Error("a clock that nobody measured has moved")

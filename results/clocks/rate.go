@@ -108,8 +108,9 @@ func (t Track) Overall(c Clock) (Rate, bool) {
 const MovedMin = 10 * time.Millisecond
 
 // Deviation is the offset of a clock that is most certainly the furthest from the one it began with, and when that was.
+// Samples that say little have no say.
 func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
-	best := t.Best(250 * time.Millisecond)
+	best := Track{Points: t.Sharp()}.Best(250 * time.Millisecond)
 	if len(best) == 0 {
 		return Value{}, 0
 	}

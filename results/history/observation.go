@@ -18,8 +18,6 @@ const (
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
 
-	ObservedSnapshotInstalled = "snapshot-installed" // the node took the state up to Slot from Peer
-
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
 	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
 	// Until, or until it is freed; a leader honours what it holds, without a line of its own.
@@ -32,6 +30,12 @@ const (
 	ObservedLeaseFreed    = "lease-freed"    // Peer, the leader of Ballot, freed the node of what it had granted
 	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer a part in Ballot, or a lease; Reason says why
 	ObservedLeaseSilence  = "lease-silence"  // after a restart the node grants and promises nothing until Until
+
+	ObservedSnapshotTaken     = "snapshot-taken"     // a snapshot of the slots up to Slot is on the node's disk
+	ObservedSnapshotSent      = "snapshot-sent"      // all of it was sent to Peer
+	ObservedSnapshotInstalled = "snapshot-installed" // the node learned First…Slot from a snapshot of Peer
+	ObservedSnapshotRestored  = "snapshot-restored"  // the node started from the one on its disk
+	ObservedSnapshotRefused   = "snapshot-refused"   // one was not used; Reason says why
 )
 
 // Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.

@@ -1,0 +1,46 @@
+package multipaxos
+
+import "elenchus/node/protocol"
+
+// SnapshotOff turns off what the option would have limited: no snapshot for that reason, or no entries kept.
+const SnapshotOff = -1
+
+// snapshotDefaults replaces the zeros that concern snapshots, and SnapshotOff by zeros.
+func (o *Options) snapshotDefaults() {
+	number := func(field *int, value int) {
+		switch *field {
+		case 0:
+			*field = value
+		case SnapshotOff:
+			*field = 0
+		}
+	}
+	number(&o.SnapshotEntries, 10_000)
+	number(&o.SnapshotBytes, 64<<20)
+	number(&o.SnapshotKeep, o.keepByDefault())
+	number(&o.SnapshotChunk, 1<<20)
+}
+
+// keepByDefault is a tenth of what one snapshot covers, so that a new log costs little beside what it replaces.
+func (o *Options) keepByDefault() int {
+	switch {
+	case o.SnapshotEntries > 0:
+		return o.SnapshotEntries / 10
+	case o.SnapshotBytes > 0:
+		return 1000
+	}
+	return 0
+}
+
+// checkSnapshots finds problems with snapshots. The options have their defaults.
+func (o *Options) checkSnapshots(check func(ok bool, format string, args ...any)) {
+	check(o.SnapshotEntries >= 0, "snapshot entries: %d is negative; %d turns it off", o.SnapshotEntries, SnapshotOff)
+	check(o.SnapshotBytes >= 0, "snapshot bytes: %d is negative; %d turns it off", o.SnapshotBytes, SnapshotOff)
+	check(o.SnapshotKeep >= 0, "snapshot keep: %d is negative; %d keeps none", o.SnapshotKeep, SnapshotOff)
+	check(o.SnapshotEntries <= 0 || o.SnapshotKeep <= o.SnapshotEntries, "snapshot keep: %d is above the snapshot "+
+		"entries %d, so that every snapshot would rewrite more entries than it replaces", o.SnapshotKeep, o.SnapshotEntries)
+	check(o.SnapshotEntries != 0 || o.SnapshotBytes != 0 || o.SnapshotKeep <= 0, "snapshot keep: %d entries behind "+
+		"snapshots of which there are none, since neither entries nor bytes ask for any", o.SnapshotKeep)
+	check(o.SnapshotChunk >= 1 && o.SnapshotChunk <= protocol.ChunkBytesMax, "snapshot chunk: %d; want 1 to %d",
+		o.SnapshotChunk, protocol.ChunkBytesMax)
+}

@@ -1,0 +1,55 @@
+package register
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// filled returns a store of registers with 100 bytes each, written by a tenth as many clients.
+func filled(b *testing.B, keys int) *Store {
+	b.Helper()
+	s, err := New(Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	value := strings.Repeat("v", 100)
+	for i := range keys {
+		clients := max(1, keys/10)
+		s.Apply(Command{
+			Client: ClientID(i%clients + 1), Seq: uint64(i/clients + 1), Op: OpWrite, Key: fmt.Sprintf("key/%07d", i), Value: value,
+		})
+	}
+	return s
+}
+
+// BenchmarkSnapshot is for how long a node does nothing else when it takes a snapshot.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, keys := range []int{10_000, 100_000} {
+		s := filled(b, keys)
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			b.ReportAllocs()
+			size := 0
+			for range b.N {
+				size = len(s.Snapshot())
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
+}
+
+// BenchmarkRestore is for how long a node does nothing else when it installs one.
+func BenchmarkRestore(b *testing.B) {
+	for _, keys := range []int{10_000, 100_000} {
+		data := filled(b, keys).Snapshot()
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				var s Store
+				if err := s.Restore(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
