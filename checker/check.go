@@ -15,6 +15,7 @@ const (
 	CheckLinearizability = "linearizability"
 	CheckLists           = "lists"
 	CheckAgreement       = "agreement"
+	CheckInvariants      = "invariants"
 )
 
 // Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
@@ -47,6 +48,9 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		add(checkLists(keys, failed))
 		add(checkAgreement(in.Nodes))
 	}
+	if in.Watched || in.WatchedErr != nil {
+		add(invariantsCheck(in, &s.Reasons))
+	}
 	underWhich(s.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
 	switch {
@@ -73,6 +77,19 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Status = verdict.Valid
 	}
 	return s
+}
+
+// invariantsCheck passes on what somebody who saw every node in true time has found.
+func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Finding) {
+	c := verdict.Check{Checker: CheckInvariants, Status: verdict.Valid, Detail: "every step of every node"}
+	switch {
+	case in.WatchedErr != nil:
+		c.Status = verdict.Unknown
+		*reasons = append(*reasons, in.WatchedErr.Error())
+	case len(in.Broken) > 0:
+		c.Status = verdict.Violated
+	}
+	return c, in.Broken
 }
 
 // underWhich adds to each finding the faults that were in effect when it showed.
@@ -110,13 +127,16 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		results[r.Key] = r
 	}
 	var findings []verdict.Finding
-	operations, longest, unknown := 0, 0, 0
+	operations, longest, unknown, proven := 0, 0, 0, 0
 	for _, k := range keys {
 		operations += len(k.Ops)
 		longest = max(longest, len(k.Ops))
 		r, ok := results[k.Key]
 		if !ok {
 			r = KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+		}
+		if r.By == ByOrder && r.Status != verdict.Unknown {
+			proven++
 		}
 		switch r.Status {
 		case verdict.Violated:
@@ -141,7 +161,8 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	case operations == 0:
 		c.Status = verdict.None
 	}
-	c.Detail = fmt.Sprintf("%s, %s, longest key %d", count(len(keys), "key"), count(operations, "operation"), longest)
+	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
+		count(len(keys), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))

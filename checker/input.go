@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // Input is all that a verdict is made from.
@@ -17,6 +18,12 @@ type Input struct {
 	FaultsErr  error // why the fault log could not be read, if it could not
 	Nodes      []NodeObservations
 	Facts      Facts
+
+	// Watched says that somebody saw the state of every node in true time, and Broken which rules were seen broken. The
+	// error says why that cannot be read.
+	Watched    bool
+	Broken     []verdict.Finding
+	WatchedErr error
 
 	// Prefix says which files are damaged when only what stands before the damage is to be judged. A history or fault log
 	// is then no error, but its beginning.

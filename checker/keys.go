@@ -18,29 +18,49 @@ type KeyHistory struct {
 func SplitByKey(ops []history.Operation) []KeyHistory {
 	index := make(map[string]int)
 	var keys []KeyHistory
-	for _, op := range ops {
-		i, ok := index[op.Op.Key]
+	var counts []int // so that keys get exactly the room they need: operations are large
+	for i := range ops {
+		k, ok := index[ops[i].Op.Key]
 		if !ok {
-			i = len(keys)
-			index[op.Op.Key] = i
-			keys = append(keys, KeyHistory{Key: op.Op.Key})
+			k = len(keys)
+			index[ops[i].Op.Key] = k
+			keys, counts = append(keys, KeyHistory{Key: ops[i].Op.Key}), append(counts, 0)
 		}
-		if op.Outcome == history.OK || op.Outcome == history.Unknown && op.Op.Func.Mutates() {
-			keys[i].Ops = append(keys[i].Ops, op)
+		if says(&ops[i]) {
+			counts[k]++
+		}
+	}
+	for i := range ops {
+		if k := index[ops[i].Op.Key]; says(&ops[i]) {
+			if keys[k].Ops == nil {
+				keys[k].Ops = make([]history.Operation, 0, counts[k])
+			}
+			keys[k].Ops = append(keys[k].Ops, ops[i])
 		}
 	}
 	return keys
 }
 
+// says reports whether an operation says anything about its register.
+func says(op *history.Operation) bool {
+	return op.Outcome == history.OK || op.Outcome == history.Unknown && op.Op.Func.Mutates()
+}
+
 // cost estimates how long a search takes: proportional to the operations, and 1.8 times as long for each further one
 // that overlaps (measured with Porcupine on registers with unique values). Only its order matters.
 func (k KeyHistory) cost() float64 {
+	return float64(len(k.Ops)) * math.Pow(1.8, float64(min(k.overlap(), 200)))
+}
+
+// overlap is the greatest number of operations that may be under way at once, updates of unknown outcome forever.
+func (k KeyHistory) overlap() int {
 	type edge struct {
 		at   int64
 		call bool
 	}
 	var edges []edge
-	for _, op := range k.Ops {
+	for i := range k.Ops {
+		op := &k.Ops[i]
 		edges = append(edges, edge{op.CallSeq, true})
 		if op.Outcome == history.OK {
 			edges = append(edges, edge{op.ReturnSeq, false})
@@ -56,5 +76,5 @@ func (k KeyHistory) cost() float64 {
 			open--
 		}
 	}
-	return float64(len(k.Ops)) * math.Pow(1.8, float64(min(most, 200)))
+	return most
 }

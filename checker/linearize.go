@@ -3,6 +3,7 @@ package checker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,6 +22,10 @@ type Budget struct {
 
 	Explained int           // how many violated keys are explained and drawn, the earliest first (default 30)
 	Explain   time.Duration // to explain one key (default 20 s)
+
+	// Second is how long a key may be, in operations, that is decided by order and yet searched, too, for a second
+	// opinion (default 500; negative: none). It is only asked where little overlaps, so that it costs milliseconds.
+	Second int
 }
 
 func (b Budget) withDefaults() Budget {
@@ -29,6 +34,7 @@ func (b Budget) withDefaults() Budget {
 	b.Memory = orElse(b.Memory, 2<<30)
 	b.Explained = orElse(b.Explained, 30)
 	b.Explain = orElse(b.Explain, 20*time.Second)
+	b.Second = orElse(b.Second, 500)
 	return b
 }
 
@@ -44,6 +50,7 @@ type KeyResult struct {
 	Ops       int            // operations of its history, without those that say nothing
 	Status    verdict.Status // valid, violated or unknown
 	Reason    string         // why unknown
+	By        Method         // what decided
 	Tightened bool           // the bounds that unique values allow were used
 	Elapsed   time.Duration
 
@@ -51,7 +58,18 @@ type KeyResult struct {
 	Explanation *Explanation
 	// Picture is an HTML page that shows the violation; empty when none was drawn.
 	Picture []byte
+
+	core []history.Operation // of Explanation, as it was confirmed; ByOrder only
 }
+
+// Method is a way to decide a key.
+type Method string
+
+// The methods, in the order in which they are tried.
+const (
+	ByOrder  Method = "order"  // package register, with a proof of every decision
+	BySearch Method = "search" // Porcupine
+)
 
 // request is a task for a solver.
 type request struct {
@@ -59,6 +77,10 @@ type request struct {
 	Key     KeyHistory
 	Windows []history.FaultWindow // Explain only: faults, to show beside the operations
 	Budget  time.Duration
+
+	// Explain only: what is known already. Then Key holds only the operations to draw, and Core the explanation's core.
+	Known *Explanation
+	Core  []history.Operation
 }
 
 // solver does requests, here or in another process. After an error it can only be closed.
@@ -75,9 +97,16 @@ func (s inProcess) solve(req request) KeyResult {
 	res := KeyResult{Key: req.Key.Key, Ops: len(req.Key.Ops)}
 	if req.Explain {
 		res.Status = verdict.Violated
-		res.Explanation = explain(s.model, req.Key.Ops, begin.Add(req.Budget))
-		res.Picture = draw(s.model, req.Key, res.Explanation, req.Windows, begin.Add(req.Budget))
+		deadline := begin.Add(req.Budget)
+		ops := req.Key.Ops
+		if res.Explanation = req.Known; res.Explanation != nil {
+			res.Explanation.Order = longestOrder(s.model, req.Core, deadline)
+		} else if res.Explanation = explain(s.model, ops, deadline); res.Explanation != nil {
+			ops = pictureOps(ops, res.Explanation)
+		}
+		res.Picture = draw(s.model, ops, res.Explanation, req.Windows, deadline)
 	} else {
+		res.By = BySearch
 		res.Status, res.Tightened = decide(s.model, req.Key.Ops, req.Budget)
 		if res.Status == verdict.Unknown {
 			res.Reason = fmt.Sprintf("no decision within %v", req.Budget.Round(time.Millisecond))
@@ -96,8 +125,8 @@ func (l local) solve(_ context.Context, req request) (KeyResult, error) {
 
 func (local) close() {}
 
-// Linearize decides every key in this process, without a limit of memory: for simulated runs, whose histories are
-// short, and for tests. Runs of a lab use [RunWorker].
+// Linearize decides every key in this process, without a limit of memory for searches: for simulated runs, whose
+// histories are short, and for tests. Runs of a lab use [RunWorker].
 func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
@@ -105,25 +134,33 @@ func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operati
 	return linearize(ctx, start, ops, windows, budget)
 }
 
-// linearize has solvers decide all keys, cheapest first, so that one hopeless key costs no other its answer. A key
-// whose solver fails is unknown, and a new solver goes on with the next.
+// linearize decides keys by order where it can, and has solvers decide the others, cheapest first, so that one hopeless
+// key costs no other its answer. A key whose solver fails is unknown, and a new solver goes on with the next.
 func linearize(ctx context.Context, start func() (solver, error), ops []history.Operation,
 	windows []history.FaultWindow, budget Budget,
 ) Linearizability {
 	begin := time.Now()
 	d := &driver{start: start, budget: budget.withDefaults(), windows: windows}
 	defer d.stop()
+	d.deadline = begin.Add(d.budget.Total)
 	keys := SplitByKey(ops)
 	results := make([]KeyResult, len(keys))
-	order := make([]int, len(keys))
+	var rest []int // keys that need a search
 	costs := make([]float64, len(keys))
 	for i, k := range keys {
-		order[i], costs[i] = i, k.cost()
+		var decided bool
+		if results[i], decided = d.byOrder(ctx, k); !decided {
+			rest = append(rest, i)
+			costs[i] = k.cost()
+		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(costs[a], costs[b]) })
-	deadline := begin.Add(d.budget.Total)
-	for _, i := range order {
-		results[i] = d.decide(ctx, keys[i], deadline)
+	slices.SortStableFunc(rest, func(a, b int) int { return cmp.Compare(costs[a], costs[b]) })
+	for _, i := range rest {
+		objection := results[i].Reason
+		results[i] = d.bySearch(ctx, keys[i])
+		if objection != "" && results[i].Status == verdict.Unknown {
+			results[i].Reason = objection + "; " + results[i].Reason
+		}
 	}
 	explained := 0
 	for i := range keys { // in order of their first operations: what happened early explains what came later
@@ -141,18 +178,79 @@ const failuresMax = 20
 type driver struct {
 	start    func() (solver, error)
 	budget   Budget
+	deadline time.Time
 	windows  []history.FaultWindow
 	current  solver
 	failures int
+	orderer  orderer
 }
 
-func (d *driver) decide(ctx context.Context, key KeyHistory, deadline time.Time) KeyResult {
-	res := KeyResult{Key: key.Key, Ops: len(key.Ops), Status: verdict.Unknown}
-	left := time.Until(deadline)
+// byOrder decides a key by order, and has what it found confirmed: a violation by a search among the few operations
+// that prove it, and a short key by a search in all of it. It reports false if the key is to be searched, with a reason
+// if something is wrong with the proof.
+func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) {
+	begin := time.Now()
+	res := KeyResult{Key: key.Key, Ops: len(key.Ops), Status: verdict.Unknown, By: ByOrder}
+	if ctx.Err() != nil {
+		return res, false
+	}
+	status, err := d.orderer.decide(key.Ops)
 	switch {
-	case len(key.Ops) == 0: // nothing was observed of it
-		res.Status = verdict.Valid
-		return res
+	case err != nil:
+		res.Reason = err.Error()
+		return res, false
+	case status == verdict.Violated:
+		e, core, err := d.orderer.explain(key.Ops)
+		if err == nil {
+			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
+		}
+		if err != nil {
+			res.Reason = err.Error()
+			return res, false
+		}
+		res.Explanation, res.core = e, core
+	case status != verdict.Valid:
+		return res, false
+	}
+	if n := len(key.Ops); 0 < n && n <= d.budget.Second && d.failures == 0 && key.overlap() <= secondOverlapMax {
+		if err := d.confirm(ctx, key, status, secondBudget); errors.Is(err, errDisagree) {
+			res.Reason, res.Elapsed = err.Error(), time.Since(begin)
+			return res, true
+		}
+	}
+	res.Status, res.Elapsed = status, time.Since(begin)
+	return res, true
+}
+
+// A second opinion is asked for only where the search is certain to be quick.
+const (
+	secondOverlapMax = 8
+	secondBudget     = 200 * time.Millisecond
+)
+
+// errDisagree means that one of the two methods is wrong, which no verdict may hide.
+var errDisagree = errors.New("two ways to decide disagree, so that one of them is wrong")
+
+// confirm has a solver decide what was already decided.
+func (d *driver) confirm(ctx context.Context, key KeyHistory, want verdict.Status, budget time.Duration) error {
+	got, err := d.solve(ctx, request{Key: key, Budget: budget})
+	switch {
+	case err != nil:
+		return fmt.Errorf("confirm by a search that %s is %s: %w", count(len(key.Ops), "operation"), want, err)
+	case got.Status == verdict.Unknown:
+		return fmt.Errorf("confirm by a search that %s is %s: %s", count(len(key.Ops), "operation"), want, got.Reason)
+	case got.Status != want:
+		return fmt.Errorf("%w: %s among %s, by order %s, by search %s",
+			errDisagree, key.Key, count(len(key.Ops), "operation"), want, got.Status)
+	}
+	return nil
+}
+
+// bySearch has a solver decide a key.
+func (d *driver) bySearch(ctx context.Context, key KeyHistory) KeyResult {
+	res := KeyResult{Key: key.Key, Ops: len(key.Ops), Status: verdict.Unknown, By: BySearch}
+	left := time.Until(d.deadline)
+	switch {
 	case ctx.Err() != nil:
 		res.Reason = "the check was stopped before this key's turn"
 		return res
@@ -168,8 +266,14 @@ func (d *driver) decide(ctx context.Context, key KeyHistory, deadline time.Time)
 	return got
 }
 
+// explain adds to a violated key what is not known yet of its explanation, and a picture.
 func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
-	got, err := d.solve(ctx, request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain})
+	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
+	if e := res.Explanation; e != nil {
+		req.Known, req.Core = e, res.core
+		req.Key.Ops = pictureOps(lately(key.Ops, e), e)
+	}
+	got, err := d.solve(ctx, req)
 	if err != nil {
 		res.Reason = "not explained: " + err.Error()
 		return

@@ -180,11 +180,17 @@ func runWorker(ctx context.Context, t *testing.T, ops []history.Operation, budge
 	return out
 }
 
+// searched begins a history that only a search can decide, because a value repeats.
+func searched(t *testing.T, key string) *script {
+	t.Helper()
+	return newScript(t, key).do(0, write(1)).do(0, write(1))
+}
+
 // A search that dies takes its own key with it and no other.
 func TestDeathOfTheWorker(t *testing.T) {
-	good := newScript(t, "good").do(0, write(1)).do(1, read(), 1).ops
-	bad := newScript(t, "bad").do(0, write(1)).do(1, read(), 2).ops
-	more := newScript(t, "more").do(0, write(1)).do(1, read(), 1).do(1, read(), 1).do(1, read(), 1).do(1, read(), 1).ops
+	good := searched(t, "good").ops
+	bad := searched(t, "bad").do(1, read(), 2).ops
+	more := searched(t, "more").do(1, read(), 1).do(1, read(), 1).do(1, read(), 1).ops
 	tests := []struct{ key, reason string }{
 		{"exit", "exit status 7"},
 		{"panic", "no such register"},
@@ -192,7 +198,7 @@ func TestDeathOfTheWorker(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.key, func(t *testing.T) {
-			dying := newScript(t, tt.key).do(0, write(1)).do(1, read(), 1).do(1, read(), 1).ops
+			dying := searched(t, tt.key).do(1, read(), 1).ops
 			got := runWorker(context.Background(), t, merge(more, dying, good, bad),
 				Budget{Memory: 256 << 20, Key: time.Minute})
 			want := map[string]verdict.Status{
@@ -204,16 +210,16 @@ func TestDeathOfTheWorker(t *testing.T) {
 				}
 			}
 			contains(t, "reason", got[tt.key].Reason, tt.reason)
-			if e := got["bad"].Explanation; e == nil || len(e.Core) != 1 || len(got["bad"].Picture) == 0 {
-				t.Errorf("the violation is not explained: %+v", got["bad"])
+			if e := got["bad"].Explanation; e == nil || len(e.Core) != 3 || len(got["bad"].Picture) == 0 {
+				t.Errorf("the violation is not explained: %+v", e)
 			}
 		})
 	}
 }
 
 func TestStoppedWorker(t *testing.T) {
-	good := newScript(t, "good").do(0, write(1)).do(1, read(), 1).ops
-	hang := newScript(t, "hang").do(0, write(1)).do(1, read(), 1).do(1, read(), 1).ops
+	good := searched(t, "good").ops
+	hang := searched(t, "hang").do(1, read(), 1).ops
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	got := runWorker(ctx, t, merge(hang, good), Budget{Key: 10 * time.Minute})
@@ -224,7 +230,7 @@ func TestStoppedWorker(t *testing.T) {
 }
 
 func TestNoWorker(t *testing.T) {
-	ops := newScript(t, "x").do(0, write(1)).do(1, read(), 1).ops
+	ops := searched(t, "x").ops
 	for _, argv := range [][]string{nil, {"/does/not/exist"}, {"true"}, {"false"}} {
 		lin := RunWorker(context.Background(), argv, ops, nil, Budget{})
 		if k := lin.Keys[0]; k.Status != verdict.Unknown || !strings.Contains(k.Reason, "checking process") {

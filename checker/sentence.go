@@ -63,10 +63,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		f.Summary = fmt.Sprintf("No order of the %d operations on %s can explain what its clients saw.", r.Ops, k.Key)
 		return f
 	}
-	byID := make(map[int]history.Operation, len(k.Ops))
-	for _, op := range k.Ops {
-		byID[op.ID] = op
-	}
+	byID := operationsOf(k, e)
 	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
 	f.Operations = withLast(e)
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
@@ -88,6 +85,17 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
 	}
 	return f
+}
+
+// operationsOf are the operations that an explanation names, by ID.
+func operationsOf(k KeyHistory, e *Explanation) map[int]history.Operation {
+	out := make(map[int]history.Operation)
+	for _, id := range append([]int{e.Last}, e.Core...) {
+		if op, ok := byID(k.Ops, id); ok {
+			out[id] = op
+		}
+	}
+	return out
 }
 
 // withLast is the core, with the operation that completed the violation as its last.
@@ -203,6 +211,7 @@ func (c culprit) superseded() string {
 	if c.last.Op.Func == history.CAS && c.last.Op.Expect == nil && c.last.Result.Matched {
 		absent = true
 	}
+	known := c.provenSince(old)
 	var best history.Operation // what proves another value, preferring the core, then updates, then the latest
 	var bestValue int64
 	found := false
@@ -211,7 +220,7 @@ func (c culprit) superseded() string {
 		if !ok || !absent && v == old || q.Outcome != history.OK || q.ReturnSeq >= c.last.CallSeq {
 			continue
 		}
-		if !absent && !c.wasThereBefore(old, q) {
+		if !absent && known >= q.CallSeq {
 			continue
 		}
 		if !found || c.rank(q) >= c.rank(best) {
@@ -250,15 +259,17 @@ func proves(op history.Operation) (int64, bool) {
 	return 0, false
 }
 
-// wasThereBefore reports whether v was in the register before q was called, or its write was over by then.
-func (c culprit) wasThereBefore(v int64, q history.Operation) bool {
-	return slices.ContainsFunc(c.k.Ops, func(p history.Operation) bool {
-		if p.Outcome != history.OK || p.ReturnSeq >= q.CallSeq {
-			return false
+// provenSince is the first return of an operation that shows v to have been in the register, or never.
+func (c culprit) provenSince(v int64) int64 {
+	since := int64(never)
+	for i := range c.k.Ops {
+		if p := &c.k.Ops[i]; p.Outcome == history.OK && p.ReturnSeq < since {
+			if pv, ok := proves(*p); ok && pv == v {
+				since = p.ReturnSeq
+			}
 		}
-		pv, ok := proves(p)
-		return ok && pv == v
-	})
+	}
+	return since
 }
 
 func (c culprit) everSeen(v int64) bool {

@@ -17,7 +17,7 @@ import (
 func (r Run) Evidence() (map[string]string, error) {
 	files := make(map[string]string)
 	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, PlanFile,
-		ProbesFile, NodesDir} {
+		ProbesFile, InvariantsFile, SimulatedFile, NodesDir} {
 		err := filepath.WalkDir(r.Path(name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err

@@ -70,6 +70,10 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 	in := checker.Input{Run: dir.Name(), Facts: facts(m),
 		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
 	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
+	watched, err := dir.LoadInvariants()
+	if in.WatchedErr = err; watched != nil {
+		in.Watched, in.Broken = true, watched.Findings
+	}
 	switch {
 	case !m.Reached(results.StateRunning): // nothing was ever sent
 		in.History.Complete, in.Faults.Complete = true, true

@@ -63,7 +63,9 @@ func (m *Machine) onAccept(msg *protocol.Message) {
 		return
 	}
 	raised, before := m.promised.Less(msg.Ballot), m.written
-	m.raisePromise(msg.Ballot, fmt.Sprintf("accepted in %v", msg.Ballot))
+	if raised {
+		m.raisePromise(msg.Ballot, fmt.Sprintf("accepted in %v", msg.Ballot))
+	}
 	for _, e := range msg.Entries {
 		if !m.accept(e) {
 			return

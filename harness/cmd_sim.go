@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/sim"
+	"elenchus/results"
+	"elenchus/results/verdict"
+	"elenchus/workloads"
+)
+
+func simCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sim",
+		Usage: "play many runs in the simulator, each from its seed",
+		Description: "Every seed draws a whole run: the size of the cluster, clocks, disks, network, clients, faults.\n" +
+			"It is played in virtual time with the same machines that the nodes run, and judged by what the clients saw\n" +
+			"and by what an observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
+			"The same seed gives the same run, event for event: the hash says so.",
+		Flags:  withEnv(simFlags()),
+		Action: simAction,
+	}
+}
+
+func simFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
+		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
+			Usage: "sizes of the cluster to draw from: `LIST`"},
+		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
+			Usage: "what the clients do: `NAMES` from elenchus list workloads, or all"},
+		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
+			Usage: "run the workload for `TIME` of the virtual clock"},
+		&cli.StringFlag{Name: "reads", Category: catSystem,
+			Usage: "how nodes serve reads: `KIND` is quorum, log, lease or local (default: drawn)", DefaultText: "drawn"},
+		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
+			Usage: "`KINDS` of faults to draw from: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
+		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "draw all plans in one `STYLE`: " + styleNames() +
+			" (default: a mixture)", DefaultText: "mixture"},
+		&cli.BoolFlag{Name: "outside", Category: catNemesis,
+			Usage: "leave the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
+		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
+		&cli.BoolFlag{Name: "twice", Category: catChecking, Usage: "play every run twice and compare the hashes"},
+		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
+		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
+			Usage: "keep the state of the campaign in `FILE`, and go on from there if it exists"},
+		&cli.IntFlag{Name: "keep", Category: catOutput, Value: 10, Usage: "write at most `N` run directories"},
+		resultsFlag(),
+		jsonFlag(),
+	}
+}
+
+func styleNames() string {
+	var names []string
+	for _, s := range sim.Styles() {
+		names = append(names, s[0])
+	}
+	return strings.Join(names, ", ")
+}
+
+func simAction(c *cli.Context) error {
+	campaign, err := simCampaign(c)
+	if err != nil {
+		return err
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	state := c.String("resume")
+	if state != "" {
+		if campaign.Resume, err = loadCampaign(state); err != nil {
+			return err
+		}
+		if campaign.Resume != nil {
+			ui.Say("going on at seed %d", campaign.Resume.Next)
+		}
+	}
+	if err := campaign.Validate(); err != nil {
+		return usageError("%v", err)
+	}
+	saved := time.Now()
+	campaign.Progress = func(s *sim.Summary) {
+		ui.Status("%s", simStatus(s))
+		if state != "" && time.Since(saved) > saveEvery {
+			saved = time.Now()
+			_ = saveCampaign(state, s) // the last time counts
+		}
+	}
+	summary, err := campaign.Run(c.Context)
+	if err != nil {
+		return err
+	}
+	err = keepFailures(c, ui, campaign, summary)
+	if state != "" {
+		err = errors.Join(err, saveCampaign(state, summary))
+	}
+	return errors.Join(err, concludeSim(c, campaign, summary))
+}
+
+// saveEvery is how often the state of a campaign is written down while it goes on.
+const saveEvery = 2 * time.Second
+
+// simCampaign turns the command line into a campaign.
+func simCampaign(c *cli.Context) (sim.Campaign, error) {
+	campaign := sim.Campaign{
+		Draw: sim.DrawOptions{
+			Length: c.Duration("time-limit"), Style: c.String("style"), Reads: c.String("reads"), Outside: c.Bool("outside"),
+		},
+		Workers: c.Int("workers"), UntilFailure: c.Bool("until-failure"), Twice: c.Bool("twice"),
+	}
+	var problems []error
+	add := func(flag string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--%s: %w", flag, err))
+		}
+	}
+	var err error
+	campaign.From, campaign.To, err = parseSeeds(c.String("seeds"))
+	add("seeds", err)
+	campaign.Draw.Nodes, err = parseSizes(c.String("nodes"))
+	add("nodes", err)
+	campaign.Draw.Workloads, err = parseWorkloads(c.String("workload"))
+	add("workload", err)
+	campaign.Draw.Kinds, err = sim.ParseKinds(c.String("nemesis"))
+	add("nemesis", err)
+	if c.Int("workers") < 1 {
+		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
+		campaign.Workers = 1
+	}
+	if c.Int("keep") < 0 {
+		add("keep", fmt.Errorf("%d is negative", c.Int("keep")))
+	}
+	if len(problems) == 0 {
+		if err := campaign.Draw.Validate(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return campaign, usageError("%v", err)
+	}
+	return campaign, nil
+}
+
+// parseSeeds reads "A-B", both included, or a single seed.
+func parseSeeds(text string) (from, to uint64, err error) {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 64)
+	to, err2 := strconv.ParseUint(strings.TrimSpace(last), 10, 64)
+	switch {
+	case err1 != nil || err2 != nil:
+		return 0, 0, fmt.Errorf("%q is neither a seed (7) nor a range of seeds (1-1000)", text)
+	case to < from:
+		return 0, 0, fmt.Errorf("the range %q ends before it begins", text)
+	}
+	return from, to, nil
+}
+
+func parseSizes(text string) ([]int, error) {
+	var sizes []int
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil {
+			return nil, fmt.Errorf("%q is no number of nodes", word)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
+
+func parseWorkloads(text string) ([]string, error) {
+	if text == "all" {
+		return nil, nil
+	}
+	var names []string
+	for word := range strings.SplitSeq(text, ",") {
+		w, err := workloads.Lookup(strings.TrimSpace(word))
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, w.Name)
+	}
+	return names, nil
+}
+
+// simStatus is how a campaign stands, in a line.
+func simStatus(s *sim.Summary) string {
+	seconds := max(s.Elapsed.Seconds(), 1e-9)
+	return fmt.Sprintf("%d of %d runs (%.0f/min, %.0f× real time)  %d failed", s.Runs, s.To-s.From+1,
+		float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds, s.Failed)
+}
+
+// keepFailures writes run directories of failing runs: the first of each kind, then others, as many as wanted.
+func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summary) error {
+	var order []int
+	seen := make(map[string]bool)
+	for i, f := range s.Failures {
+		if !seen[f.Kind] {
+			seen[f.Kind] = true
+			order = append(order, i)
+		}
+	}
+	for i := range s.Failures {
+		if !slices.Contains(order, i) {
+			order = append(order, i)
+		}
+	}
+	var errs []error
+	for _, i := range order[:min(len(order), c.Int("keep"))] {
+		f := &s.Failures[i]
+		if f.Directory != "" {
+			continue // of an earlier part of the campaign
+		}
+		plan, err := sim.Draw(f.Seed, campaign.Draw)
+		if err == nil {
+			f.Directory, err = writeSimRun(context.WithoutCancel(c.Context), c, ui, campaign.World, plan)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("keep seed %d: %w", f.Seed, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writeSimRun plays a plan once more, writes the run down, and has it judged like any other run.
+func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Options, plan *sim.Plan) (string, error) {
+	directory := sim.Directory{
+		Root: c.String("results"), Argv: commandLine(), Now: time.Now(), Repeat: simRepeat(c, plan.Seed),
+	}
+	dir, _, err := directory.Write(world, plan)
+	if err != nil {
+		return "", err
+	}
+	_, err = run.Check(ctx, dir, time.Minute, 2<<30, ui)
+	return dir.Dir, err
+}
+
+// simRepeat is the command that plays one seed again.
+func simRepeat(c *cli.Context, seed uint64) string {
+	words := []string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}
+	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style"} {
+		if c.IsSet(name) {
+			words = append(words, "--"+name, fmt.Sprint(c.Value(name)))
+		}
+	}
+	if c.Bool("outside") {
+		words = append(words, "--outside")
+	}
+	return strings.Join(words, " ")
+}
+
+// concludeSim tells what has come of a campaign, and chooses the exit code.
+func concludeSim(c *cli.Context, campaign sim.Campaign, s *sim.Summary) error {
+	if c.Bool("json") {
+		if err := printJSON(c, s); err != nil {
+			return err
+		}
+	} else {
+		printSummary(c, s)
+	}
+	switch {
+	case s.Failed > 0:
+		return exitError{code: verdict.ExitViolated}
+	case len(s.Unequal) > 0 || s.Interrupted:
+		return exitError{code: verdict.ExitHarness}
+	case len(s.Undecided) > 0:
+		return exitError{code: verdict.ExitUnknown}
+	case s.Stats.OK == 0 || len(campaign.Draw.Kinds) > 0 && campaign.Draw.Style != "calm" && s.Stats.Faults == 0:
+		return exitError{code: verdict.ExitVacuous}
+	}
+	return nil
+}
+
+func printSummary(c *cli.Context, s *sim.Summary) {
+	out := c.App.Writer
+	if s.Interrupted {
+		fmt.Fprintf(out, "interrupted: seeds %d to %d are done, of %d to %d\n", s.From, s.Next-1, s.From, s.To)
+	}
+	seconds := max(s.Elapsed.Seconds(), 1e-9)
+	fmt.Fprintf(out, "%d runs, %v of virtual time in %v: %.0f runs a minute, %.0f× real time, %.1f M events a second\n",
+		s.Runs, s.Simulated.Round(time.Second), s.Elapsed.Round(time.Millisecond), float64(s.Runs)/seconds*60,
+		s.Simulated.Seconds()/seconds, float64(s.Stats.Events)/seconds/1e6)
+	n := &s.Stats
+	fmt.Fprintf(out, "%d operations ok, %d failed, %d unknown\n", n.OK, n.Failed, n.Unknown)
+	fmt.Fprintf(out, "%d faults, %d crashes, %d elections, %d leases, %d snapshots\n", n.Faults, n.Crashes, n.Elections,
+		n.Leases, n.Snapshots)
+	fmt.Fprintf(out, "fingerprint %016x\n", s.Fingerprint)
+	if len(s.Undecided) > 0 {
+		fmt.Fprintf(out, "not decided: seeds %v\n", s.Undecided)
+	}
+	if len(s.Unequal) > 0 {
+		fmt.Fprintf(out, "not the same twice: seeds %v\n", s.Unequal)
+	}
+	if s.Failed == 0 {
+		fmt.Fprintln(out, "nothing was found")
+		return
+	}
+	fmt.Fprintf(out, "%d runs failed\n", s.Failed)
+	for i, f := range s.Failures {
+		if i == 20 {
+			fmt.Fprintf(out, "  … and %d more\n", s.Failed-20)
+			break
+		}
+		first, _, _ := strings.Cut(f.Message, "\n")
+		fmt.Fprintf(out, "  seed %d: %s\n", f.Seed, first)
+		if f.Outside {
+			fmt.Fprintf(out, "    outside the safe envelope\n")
+		}
+		if f.Directory != "" {
+			fmt.Fprintf(out, "    %s\n", f.Directory)
+		}
+	}
+}
+
+// loadCampaign reads the state of a campaign; nil when there is none.
+func loadCampaign(path string) (*sim.Summary, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read campaign: %w", err)
+	}
+	var s sim.Summary
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, usageError("--resume: %s is not the state of a campaign: %v", path, err)
+	}
+	return &s, nil
+}
+
+func saveCampaign(path string, s *sim.Summary) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save campaign: %w", err)
+	}
+	return results.WriteFile(path, append(data, '\n'))
+}

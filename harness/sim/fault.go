@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"elenchus/nemesis"
+)
+
+// FaultKind is the kind of a fault for which the schedule file has no word.
+type FaultKind string
+
+// The kinds. What Amount means is said at each; Targets are nodes and roles as in a schedule.
+const (
+	FaultLoss      FaultKind = "loss"      // of messages to and from the targets, Amount in a million are lost
+	FaultDelay     FaultKind = "delay"     // messages to and from the targets take up to Amount ns longer
+	FaultDuplicate FaultKind = "duplicate" // Amount in a million are delivered twice
+	FaultCorrupt   FaultKind = "corrupt"   // Amount in a million have a bit flipped
+	FaultHold      FaultKind = "hold"      // messages from the targets are held, and let go all at once in the end
+	FaultReset     FaultKind = "reset"     // at once, all connections of the targets break
+	FaultDiskSlow  FaultKind = "disk-slow" // syncs take up to Amount ns longer
+	FaultDiskStuck FaultKind = "disk-stuck"
+	FaultDiskError FaultKind = "disk-error" // Amount in a million syncs fail
+	FaultDiskFull  FaultKind = "disk-full"
+	FaultDiskRot   FaultKind = "disk-rot"  // at once, the disk is damaged and the process dies; it refuses to start again
+	FaultDiskWipe  FaultKind = "disk-wipe" // at once, the disk is emptied and the process dies; Amount 1 lets it come back
+	FaultSuspend   FaultKind = "suspend"   // a pause in which the monotonic clock stands still
+	FaultCrash     FaultKind = "crash"     // power is lost, and is back in the end: all targets at the same moment
+	FaultForsake   FaultKind = "forsake"   // at once, an operator tells the targets to give up leading
+)
+
+// FaultKinds lists every kind, in the order in which they are planned.
+func FaultKinds() []FaultKind {
+	return []FaultKind{
+		FaultLoss, FaultDelay, FaultDuplicate, FaultCorrupt, FaultHold, FaultReset, FaultDiskSlow, FaultDiskStuck,
+		FaultDiskError, FaultDiskFull, FaultDiskRot, FaultDiskWipe, FaultSuspend, FaultCrash, FaultForsake,
+	}
+}
+
+// Fault is one of them.
+type Fault struct {
+	ID      string        `json:"id"`
+	At      time.Duration `json:"at_ns"`
+	For     time.Duration `json:"for_ns,omitempty"` // zero: until everything is healed in the end
+	Kind    FaultKind     `json:"kind"`
+	Targets []string      `json:"targets"`
+	Amount  int64         `json:"amount,omitempty"`
+}
+
+// String shows the fault in the manner of a schedule file.
+func (f Fault) String() string {
+	text := "at " + f.At.String()
+	if f.For != 0 {
+		text += " for " + f.For.String()
+	}
+	text += " " + string(f.Kind) + " " + strings.Join(f.Targets, ",")
+	if f.Amount != 0 {
+		text += fmt.Sprintf(" %d", f.Amount)
+	}
+	return text
+}
+
+// aim is the fault as one of the schedule's that has the same targets, which is how they are resolved.
+func (f *Fault) aim() nemesis.Fault {
+	return nemesis.Fault{ID: f.ID, At: f.At, For: f.For, Kind: nemesis.Kill, Groups: [][]string{f.Targets}}
+}
+
+func (f *Fault) validate(nodes []string, length time.Duration) error {
+	var problems []error
+	if !slices.Contains(FaultKinds(), f.Kind) {
+		problems = append(problems, fmt.Errorf("unknown kind %q", f.Kind))
+	}
+	one := nemesis.Schedule{Nodes: nodes, Length: length, Faults: []nemesis.Fault{f.aim()}}
+	if err := one.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	limit := int64(0)
+	switch f.Kind {
+	case FaultLoss, FaultDuplicate, FaultCorrupt, FaultDiskError:
+		limit = million
+	case FaultDiskWipe:
+		limit = 1
+	case FaultDelay, FaultDiskSlow:
+		limit = int64(time.Hour)
+	}
+	if limit > 0 && (f.Amount < 0 || f.Amount > limit) {
+		problems = append(problems, fmt.Errorf("an amount of %d; want 0 to %d", f.Amount, limit))
+	}
+	return errors.Join(problems...)
+}
+
+// detail is the fault without its kind, aimed at these targets.
+func (f *Fault) detail(targets []string) string {
+	text := strings.Join(targets, ",")
+	if f.Amount != 0 {
+		text += fmt.Sprintf(" %d", f.Amount)
+	}
+	return text
+}

@@ -1,0 +1,127 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"elenchus/results/history"
+)
+
+// The end of a run, as in a lab: everything is healed, and then every node must answer. It is asked for one update, so
+// that a cluster which can only read is found out, and for every key that was used.
+
+// startFinal sends the clients out that read in the end.
+func (w *World) startFinal() {
+	if w.plan.Load.Script == nil {
+		w.keys = w.generator.Keys()
+	} else {
+		w.keys = w.keys[:0]
+		seen := make(map[string]bool)
+		for i := range w.plan.Load.Script {
+			if key := w.plan.Load.Script[i].Op.Key; !seen[key] {
+				seen[key] = true
+				w.keys = append(w.keys, key)
+			}
+		}
+	}
+	w.finals = 0
+	for i := range w.n {
+		if w.nodes[i].retired {
+			continue
+		}
+		w.finals++
+		c := w.addClient(-1, i)
+		w.events.push(event{at: w.now, kind: eventThink, arg: uint64(c.index)})
+	}
+}
+
+// finalStep asks for the next thing.
+func (w *World) finalStep(c *client) {
+	if !c.wrote {
+		f := history.Write
+		if w.plan.Load.Workload == "append" {
+			f = history.Append
+		}
+		w.finalValue++
+		w.invoke(c, history.PhaseRecovery, history.Op{Func: f, Key: finalKeys[c.node], Value: w.finalValue})
+		return
+	}
+	w.invoke(c, history.PhaseFinal, history.Op{Func: history.Read, Key: w.keys[c.reads]})
+}
+
+// finalKeys are keys that no workload uses.
+var finalKeys = func() (keys [nodesMax]string) {
+	for i := range keys {
+		keys[i] = fmt.Sprintf("final-n%d", i+1)
+	}
+	return keys
+}()
+
+// finalAnswer goes on after an answer.
+func (w *World) finalAnswer(c *client, op *history.Operation) {
+	pause := time.Duration(0)
+	switch {
+	case op.Outcome != history.OK:
+		pause = finalPause
+	case op.Phase == history.PhaseRecovery:
+		c.wrote = true
+	default:
+		c.reads++
+	}
+	if c.wrote && c.reads == len(w.keys) {
+		c.done = true
+		w.finals--
+		return
+	}
+	w.events.push(event{at: w.now + pause, kind: eventThink, arg: uint64(c.index)})
+}
+
+// finalPause is how long a client rests before it asks again in the end.
+const finalPause = 20 * time.Millisecond
+
+// stuck says what everybody waits for.
+func (w *World) stuck(bound time.Duration) {
+	v := Violation{Invariant: checkStuck}
+	v.Message = fmt.Sprintf("not everybody was answered within %v of the last heal", bound)
+	for i := range w.clients {
+		c := &w.clients[i]
+		if c.worker >= 0 || c.done {
+			continue
+		}
+		v.Message += fmt.Sprintf("; n%d owes its client ", c.node+1)
+		switch {
+		case c.busy:
+			v.Message += "an answer to " + w.ops[c.op].Op.String()
+		default:
+			v.Message += "an answer, after " + w.ops[c.op].Reason
+		}
+	}
+	for i := range w.n {
+		v.Message += "; " + w.describe(&w.nodes[i])
+	}
+	w.violated(v)
+}
+
+// describe says how a node is, for those who want to know why nothing happens.
+func (w *World) describe(n *node) string {
+	if !n.up {
+		return fmt.Sprintf("%v is down (%s)", n.id(), n.killed)
+	}
+	s := n.machine.Status(n.clock.reading(w.now))
+	text := fmt.Sprintf("%v is a %v in %v, has promised %v and applied %d slots of %d", n.id(), s.Role, s.Ballot,
+		s.Promised, s.Applied, s.LastSlot)
+	if s.Leader != 0 {
+		text += fmt.Sprintf(", follows %v", s.Leader)
+	}
+	if s.Pending > 0 {
+		text += fmt.Sprintf(", %d requests wait", s.Pending)
+	}
+	if !s.Lease.Granted.IsZero() {
+		text += fmt.Sprintf(", owes a lease of %v for %v", s.Lease.Granted,
+			time.Duration(s.Lease.GrantedUntil-w.leaseClock(n)))
+	}
+	if len(n.disk.pending) > 0 {
+		text += fmt.Sprintf(", %d records wait for its disk", len(n.disk.pending))
+	}
+	return text
+}

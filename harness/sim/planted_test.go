@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// huntVariable makes a test binary hunt, rather than test.
+const huntVariable = "ELENCHUS_SIM_HUNT"
+
+// hunted is what a hunt prints.
+type hunted struct {
+	Runs    uint64        `json:"runs"`
+	CPU     time.Duration `json:"cpu_ns"`
+	Failure *Failure      `json:"failure"`
+}
+
+// TestHunt is what TestPlantedBugsAreFound runs in binaries that have a bug in them.
+func TestHunt(t *testing.T) {
+	if os.Getenv(huntVariable) == "" {
+		t.Skip("this is no hunt")
+	}
+	campaign := Campaign{From: 1, To: 100_000, UntilFailure: true}
+	begun := processTime(t)
+	s, err := campaign.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hunted{Runs: s.Runs, CPU: processTime(t) - begun}
+	if len(s.Failures) > 0 {
+		h.Failure = &s.Failures[0]
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(h); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A harness that has never caught a real flaw proves nothing. Each of these is a bug that somebody could make, in the
+// source as it is built for the test: no wrapper could make it.
+func TestPlantedBugsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package once for every bug")
+	}
+	files, err := filepath.Glob("testdata/planted/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bugs to plant: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			h := hunt(t, plant(t, file))
+			if h.Failure == nil {
+				t.Fatalf("not found in %d runs", h.Runs)
+			}
+			t.Logf("found in run %d, after %v of CPU time: %s", h.Runs, h.CPU, h.Failure.Message)
+		})
+	}
+}
+
+// plant builds a test binary of this package with a bug in it.
+func plant(t *testing.T, file string) (binary string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for i, part := range strings.Split(string(text), "-- file: ")[1:] {
+		path, rest, _ := strings.Cut(part, "\n-- old\n")
+		before, after, ok := strings.Cut(rest, "\n-- new\n")
+		if !ok {
+			t.Fatalf("%s: part %d is not of the form file, old, new", file, i+1)
+		}
+		path, err := filepath.Abs(filepath.Join("..", "..", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(source), before+"\n") != 1 {
+			t.Fatalf("%s: what is to be replaced in %s is there %d times", file, path, strings.Count(string(source), before))
+		}
+		changed := filepath.Join(dir, filepath.Base(path))
+		mutated := strings.Replace(string(source), before+"\n", strings.TrimSuffix(after, "\n")+"\n", 1)
+		if err := os.WriteFile(changed, []byte(mutated), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = changed
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binary = filepath.Join(dir, "planted.test")
+	build := exec.Command("go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build with %s: %v\n%s", file, err, out)
+	}
+	return binary
+}
+
+func hunt(t *testing.T, binary string) (h hunted) {
+	t.Helper()
+	cmd := exec.Command(binary, "-test.run", "^TestHunt$")
+	cmd.Env = append(os.Environ(), huntVariable+"=1")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("hunt: %v\n%s", err, out)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	if err := json.Unmarshal([]byte(line), &h); err != nil {
+		t.Fatalf("hunt printed %q: %v", line, err)
+	}
+	return h
+}

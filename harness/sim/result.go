@@ -1,0 +1,129 @@
+package sim
+
+import (
+	"time"
+
+	"elenchus/results/history"
+)
+
+// Stats counts what happened in a run.
+type Stats struct {
+	Events uint64 `json:"events"` // taken from the heap
+	Steps  uint64 `json:"steps"`  // of machines
+
+	Sent       uint64 `json:"sent"`
+	Delivered  uint64 `json:"delivered"`
+	Lost       uint64 `json:"lost"`
+	Cut        uint64 `json:"cut"`
+	Duplicated uint64 `json:"duplicated"`
+	Corrupted  uint64 `json:"corrupted"`
+	Encoded    uint64 `json:"encoded"`
+	Released   uint64 `json:"released"` // after they were held
+	Resets     uint64 `json:"resets"`
+
+	Syncs      uint64 `json:"syncs"`
+	TornGroups uint64 `json:"torn_groups"` // lost in a crash, as they were being written
+	DiskErrors uint64 `json:"disk_errors"`
+
+	Snapshots   uint64 `json:"snapshots"`   // written
+	Installed   uint64 `json:"installed"`   // that came from a peer
+	Compactions uint64 `json:"compactions"` // of logs
+
+	Crashes  uint64 `json:"crashes"`
+	Restarts uint64 `json:"restarts"`
+	Refused  uint64 `json:"refused"` // starts that failed because of the disk
+	Faults   uint64 `json:"faults"`  // that took effect
+
+	Elections  uint64 `json:"elections"`
+	Deposed    uint64 `json:"deposed"`
+	CaughtUp   uint64 `json:"caught_up"`
+	Leases     uint64 `json:"leases"` // acquired or renewed
+	LeasesLost uint64 `json:"leases_lost"`
+
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Unknown uint64 `json:"unknown"`
+	Reads   uint64 `json:"reads"` // of those that were ok
+	Retries uint64 `json:"retries"`
+}
+
+// Add adds the counts of another run.
+func (s *Stats) Add(o *Stats) {
+	a, b := s.fields(), o.fields()
+	for i := range a {
+		*a[i] += *b[i]
+	}
+}
+
+func (s *Stats) fields() [31]*uint64 {
+	return [...]*uint64{
+		&s.Events, &s.Steps, &s.Sent, &s.Delivered, &s.Lost, &s.Cut, &s.Duplicated, &s.Corrupted, &s.Encoded, &s.Released,
+		&s.Resets, &s.Syncs, &s.TornGroups, &s.DiskErrors, &s.Crashes, &s.Restarts, &s.Refused, &s.Faults, &s.Elections,
+		&s.Deposed, &s.CaughtUp, &s.Leases, &s.LeasesLost, &s.OK, &s.Failed, &s.Unknown, &s.Reads, &s.Retries,
+		&s.Snapshots, &s.Installed, &s.Compactions,
+	}
+}
+
+// Result is what came of a run.
+type Result struct {
+	Seed uint64 `json:"seed"`
+	Hash uint64 `json:"hash"` // of every event: equal for equal plans and programs
+
+	Simulated time.Duration `json:"simulated_ns"` // true time from beginning to end
+	Stats     Stats         `json:"stats"`
+
+	// Recovered is the time from the last heal until everybody was answered; zero if it did not come to that.
+	Recovered time.Duration `json:"recovered_ns"`
+
+	// Violation is the first rule that was broken, if one was. What broke only in the clients' history is found at the
+	// end of a run, so whatever an invariant sees comes before it.
+	Violation *Violation `json:"violation,omitempty"`
+
+	// Undecided are the registers of whose history the checker could not say whether it is linearizable.
+	Undecided []string `json:"undecided,omitempty"`
+
+	History []history.Operation  `json:"-"`
+	Faults  []history.FaultEvent `json:"-"` // with Options.Record
+	Trace   *Trace               `json:"-"` // with Options.Trace
+
+	clients []extra // who did what of History
+}
+
+// finish judges what the clients saw, and puts the result together.
+func (w *World) finish() Result {
+	if w.opts.Record { // what stopped the run has ended its faults, too
+		for i := range w.faults {
+			if w.faults[i].on {
+				w.recordHeal(i)
+			}
+		}
+	}
+	r := Result{
+		Seed: w.plan.Seed, Hash: w.hash, Simulated: w.now, Stats: w.stats, History: w.ops, Faults: w.faultLog,
+		Trace: w.trace, clients: w.extras,
+	}
+	if w.violation == nil {
+		r.Recovered = w.now - w.plan.Length
+		finding := w.opts.Checker.Check(w.ops)
+		r.Undecided = finding.Undecided
+		if finding.Violated != "" {
+			w.violated(Violation{
+				Invariant: checkLinearizable, Key: finding.Violated,
+				Message: "what the clients saw of " + finding.Violated + " is not what a register can have done",
+			})
+		}
+	}
+	r.Violation = w.violation
+	return r
+}
+
+// Script is what the clients did before everything was healed, as a script that does it again.
+func (r *Result) Script() []Call {
+	calls := []Call{}
+	for i := range r.History {
+		if op := &r.History[i]; op.Phase == history.PhaseMain {
+			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op})
+		}
+	}
+	return calls
+}

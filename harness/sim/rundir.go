@@ -1,0 +1,288 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"elenchus/nemesis"
+	"elenchus/node/protocol"
+	"elenchus/results"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+	"elenchus/workloads"
+)
+
+// Directory says what to write down of a run, and where.
+type Directory struct {
+	Root   string    // where runs are kept
+	Argv   []string  // the command line
+	Repeat string    // the command that does the run again
+	Now    time.Time // the beginning of the run, for people
+}
+
+// Write plays a plan and leaves a run directory like any other run: history, schedules, faults, what the nodes
+// observed, and beside these the plan and what the invariants found. A verdict is for the caller to have made.
+func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) {
+	opts.Record, opts.Trace = true, true
+	w := New(opts)
+	r, err := w.Run(plan)
+	if err != nil {
+		return results.Run{}, r, err
+	}
+	dir, err := results.Create(d.Root, fmt.Sprintf("sim-%s-seed%d", plan.Load.Workload, plan.Seed), d.Now)
+	if err != nil {
+		return dir, r, err
+	}
+	manifest := d.manifest(plan, &r)
+	err = errors.Join(
+		results.WriteFile(dir.SchedulePlanned(), plan.scheduleText()),
+		results.WriteFile(dir.SchedulePlayed(), w.played()),
+		results.WriteFile(dir.HarnessLog(), w.log(&r)),
+		dir.SaveSimulated(struct {
+			Schema int `json:"schema"`
+			*Plan
+		}{1, plan}),
+		dir.SaveInvariants(results.Invariants{Findings: r.findings()}),
+		w.writeHistory(dir.History()),
+		writeFaults(dir.Faults(), r.Faults),
+	)
+	for i := range w.n {
+		err = errors.Join(err, w.writeObservations(dir, i))
+	}
+	if err != nil {
+		return dir, r, fmt.Errorf("write run: %w", err)
+	}
+	if manifest.Files, err = dir.Evidence(); err != nil {
+		return dir, r, err
+	}
+	for _, s := range []results.State{
+		results.StateCreated, results.StateRunning, results.StateHealed, results.StateCollected,
+	} {
+		at := time.Duration(0)
+		if s == results.StateHealed || s == results.StateCollected {
+			at = min(plan.Length, r.Simulated)
+		}
+		if err := manifest.Enter(s, at); err != nil {
+			return dir, r, err
+		}
+	}
+	return dir, r, dir.SaveManifest(manifest)
+}
+
+func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
+	m := &results.Manifest{
+		Tool: results.ThisTool(), Argv: d.Argv, Repeat: d.Repeat, Seed: plan.Seed, Lab: "sim", Started: d.Now,
+		Config: results.Config{
+			System: "paxos", Protocol: "multipaxos", Workload: plan.Load.Workload, Nemesis: plan.kinds(),
+			Concurrency: plan.Load.Clients * plan.Nodes(), TimeLimit: plan.Length, OpTimeout: plan.Load.Patience,
+			Reads: plan.Node.Reads.String(), UniqueValues: true, Observations: true,
+			Options: map[string]string{"style": plan.Style, "hash": fmt.Sprintf("%016x", r.Hash)},
+		},
+	}
+	if workload, err := workloads.Lookup(plan.Load.Workload); err == nil {
+		m.Config.Funcs = workload.Funcs
+	}
+	for _, name := range plan.Schedule.Nodes {
+		m.Hosts = append(m.Hosts, results.Host{Name: name, Address: "simulated"})
+	}
+	stuck := r.Violation != nil && r.Violation.Invariant == checkStuck
+	if r.Violation == nil || stuck || r.Violation.Invariant == checkLinearizable {
+		m.Recovery = results.Recovery{
+			Attempted: true, HealedAt: plan.Length, Recovered: !stuck, Took: max(0, r.Simulated-plan.Length),
+			Deadline: plan.RecoveryBound(len(r.History)),
+		}
+	}
+	if stuck {
+		m.Recovery.Nodes = []results.NodeReady{{Node: "cluster", Detail: r.Violation.Message}}
+	}
+	return m
+}
+
+// kinds are the kinds of faults in the plan.
+func (p *Plan) kinds() []string {
+	kinds := p.Schedule.Kinds()
+	for i := range p.Faults {
+		if kind := string(p.Faults[i].Kind); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// findings are the violation as a verdict has it. What is about liveness, or only about the history, is found again by
+// those who judge these.
+func (r *Result) findings() []verdict.Finding {
+	v := r.Violation
+	if v == nil || v.Invariant == checkStuck || v.Invariant == checkLinearizable {
+		return nil
+	}
+	f := verdict.Finding{Checker: v.Invariant, Key: v.Key, Summary: v.Message, At: v.At}
+	if v.Node != 0 {
+		f.Details = append(f.Details, fmt.Sprintf("Node: n%d.", v.Node))
+	}
+	if v.Slot != 0 {
+		f.Details = append(f.Details, fmt.Sprintf("Slot: %d.", v.Slot))
+	}
+	if !v.Ballot.IsZero() {
+		f.Details = append(f.Details, fmt.Sprintf("Ballot: %v.", v.Ballot))
+	}
+	return []verdict.Finding{f}
+}
+
+// scheduleText is the plan's schedule as a file. The faults that it has no words for stand as comments.
+func (p *Plan) scheduleText() []byte {
+	text := bytes.NewBuffer(p.Schedule.Format())
+	if len(p.Faults) > 0 {
+		text.WriteString("\n# only in the simulator\n")
+	}
+	for _, f := range p.Faults {
+		fmt.Fprintf(text, "# %s: %s\n", f.ID, f)
+	}
+	return text.Bytes()
+}
+
+// played is the schedule as it was played.
+func (w *World) played() []byte {
+	text := bytes.NewBuffer(nemesis.Played(&w.plan.Schedule, w.faultLog))
+	for i, e := range w.faultLog {
+		if i == 0 {
+			text.WriteString("\n# only in the simulator\n")
+		}
+		if slices.ContainsFunc(w.plan.Faults, func(f Fault) bool { return f.ID == e.ID }) {
+			fmt.Fprintf(text, "# %s: %s %v %s %s %s\n", e.ID, e.Step, e.Begin, e.Status, e.Kind, e.Played)
+		}
+	}
+	return text.Bytes()
+}
+
+// log is what the simulator has to say about a run, for people.
+func (w *World) log(r *Result) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "seed %d, style %s, hash %016x\n", r.Seed, w.plan.Style, r.Hash)
+	fmt.Fprintf(&b, "%d nodes, %v simulated\n", w.n, r.Simulated)
+	for _, reason := range w.plan.Outside() {
+		fmt.Fprintf(&b, "outside the safe envelope: %s\n", reason)
+	}
+	if r.Violation != nil {
+		fmt.Fprintf(&b, "%v\n", r.Violation)
+	}
+	stats, err := json.MarshalIndent(r.Stats, "", "  ")
+	if err == nil {
+		b.Write(append(stats, '\n'))
+	}
+	return b.Bytes()
+}
+
+// writeHistory writes the operations as the events that they were.
+func (w *World) writeHistory(path string) error {
+	var now time.Duration
+	out, err := history.Create(path, history.WriterOptions{Now: func() time.Duration { return now }})
+	if err != nil {
+		return err
+	}
+	type edge struct {
+		seq int64
+		op  int
+	}
+	var edges []edge
+	for i := range w.ops {
+		edges = append(edges, edge{w.ops[i].CallSeq, i})
+		if w.ops[i].ReturnSeq >= 0 {
+			edges = append(edges, edge{w.ops[i].ReturnSeq, i})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return int(a.seq - b.seq) })
+	invoked := make(map[int]history.Event)
+	for _, e := range edges {
+		op := &w.ops[e.op]
+		if e.seq == op.CallSeq {
+			now = op.Call
+			if invoked[e.op], err = out.Invoke(op.Process, op.Node, op.Phase, op.Op); err != nil {
+				break
+			}
+			continue
+		}
+		now = op.Return
+		if _, err = out.Complete(invoked[e.op], op.Outcome, op.Result, op.Reason, w.witness(e.op)); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, out.Close())
+}
+
+func (w *World) witness(op int) (by history.Witness) {
+	x := &w.extras[op]
+	if x.slot != 0 {
+		by.Slot, by.Ballot = uint64(x.slot), x.ballot.String()
+	}
+	if x.leader != 0 {
+		by.Leader = x.leader.String()
+	}
+	return by
+}
+
+func writeFaults(path string, events []history.FaultEvent) error {
+	out, err := history.CreateFaults(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err = out.Append(e); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, out.Close())
+}
+
+// observation is a line of what a node observes of itself, as package server writes it.
+type observation struct {
+	MonoNS int64         `json:"mono_ns"`
+	WallNS int64         `json:"wall_ns"`
+	Boot   int           `json:"boot"`
+	Node   string        `json:"node"`
+	Kind   string        `json:"kind"`
+	Ballot string        `json:"ballot,omitempty"`
+	First  protocol.Slot `json:"first,omitempty"`
+	Slot   protocol.Slot `json:"slot,omitempty"`
+	Peer   string        `json:"peer,omitempty"`
+	IDs    []string      `json:"ids,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Until  int64         `json:"until_ns,omitempty"`
+}
+
+func (w *World) writeObservations(dir results.Run, node int) error {
+	var b bytes.Buffer
+	for i := range w.trace.Moments {
+		m := &w.trace.Moments[i]
+		if m.Kind != MomentObserved || m.Node != node+1 {
+			continue
+		}
+		line := observation{
+			MonoNS: int64(m.Clock.Mono), WallNS: m.Clock.Wall, Boot: m.Life, Node: w.names[node], Kind: m.Seen.Kind.String(),
+			First: m.Seen.First, Slot: m.Seen.Slot, Reason: m.Seen.Reason, Until: m.Seen.Until,
+		}
+		if !m.Seen.Ballot.IsZero() {
+			line.Ballot = m.Seen.Ballot.String()
+		}
+		if m.Seen.Peer != 0 {
+			line.Peer = m.Seen.Peer.String()
+		}
+		for k := range m.Seen.Batch {
+			line.IDs = append(line.IDs, m.Seen.Batch[k].ID())
+		}
+		encoded, err := json.Marshal(line)
+		if err != nil {
+			return err
+		}
+		b.Write(append(encoded, '\n'))
+	}
+	if err := os.MkdirAll(dir.NodeDir(w.names[node]), 0o755); err != nil {
+		return err
+	}
+	return results.WriteFile(dir.Observations(w.names[node]), b.Bytes())
+}

@@ -1,0 +1,283 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"elenchus/node/multipaxos"
+	"elenchus/node/protocol"
+	"elenchus/results/history"
+	"elenchus/workloads"
+)
+
+// nodesMax is the largest cluster.
+const nodesMax = protocol.NodesMax
+
+// Options say what a World runs, and what it keeps of it.
+type Options struct {
+	// Machine makes the machine of a node from its options and from what its log held. Nil means multipaxos.New.
+	Machine func(multipaxos.Options, protocol.Recovered) (protocol.Machine, error)
+
+	// Checker decides whether the history of a run is linearizable. Nil means that of package checker; [NoChecker] means
+	// that the invariants are all that is held against a run.
+	Checker Checker
+
+	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
+	Record bool
+	Trace  bool
+}
+
+// World plays runs, one after the other. Its memory is used again, so a long campaign needs one World for each
+// goroutine. It is not safe for concurrent use.
+type World struct {
+	opts Options
+
+	// The run.
+	plan      *Plan
+	n         int
+	rng       rng
+	net       Network // the plan's, until everything is healed
+	disk      Disk    // likewise
+	names     []string
+	now       time.Duration
+	events    eventHeap
+	calm      bool // everything is healed
+	hash      uint64
+	violation *Violation
+	stats     Stats
+	stepping  *node // whose machine is at work: if it panics, that is where
+
+	nodes    [nodesMax]node
+	links    [nodesMax * nodesMax]link
+	messages messagePool
+	attempts attempts
+	frame    []byte
+	timerGen uint32
+	faults   []active
+	faultLog []history.FaultEvent
+	ghost    ghost
+	trace    *Trace
+
+	generator    workloads.Generator
+	clients      []client
+	processes    int
+	calls        uint64
+	requests     []request
+	idleRequests []uint32
+	told         protocol.Slot // the last slot that any client was told about
+	texts        []string
+	ints         arena[int64]
+	keys         []string
+	finals       int // clients that are not done
+	finalValue   int64
+
+	ops        []history.Operation
+	extras     []extra
+	historySeq int64
+}
+
+// extra is what a history does not say of an operation, or only in words.
+type extra struct {
+	client int
+	slot   protocol.Slot
+	ballot protocol.Ballot
+	leader protocol.NodeID
+}
+
+// New returns a world without a past.
+func New(opts Options) *World {
+	if opts.Machine == nil {
+		opts.Machine = func(o multipaxos.Options, rec protocol.Recovered) (protocol.Machine, error) {
+			return multipaxos.New(o, rec)
+		}
+	}
+	if opts.Checker == nil {
+		opts.Checker = NewChecker()
+	}
+	return &World{opts: opts}
+}
+
+func (w *World) newMachine(opts multipaxos.Options, rec protocol.Recovered) (protocol.Machine, error) {
+	return w.opts.Machine(opts, rec)
+}
+
+// Run plays a plan from beginning to end, or to the first violation. The error says that the plan is invalid; whatever
+// happens in the run itself, a panic of a machine included, is part of the result. What the result points to is good
+// until the next Run.
+func (w *World) Run(plan *Plan) (Result, error) {
+	if err := plan.Validate(); err != nil {
+		return Result{}, fmt.Errorf("invalid plan: %w", err)
+	}
+	return w.runValid(plan)
+}
+
+// runValid plays a plan that is known to be valid, as those are that Draw makes.
+func (w *World) runValid(plan *Plan) (Result, error) {
+	if err := w.reset(plan); err != nil {
+		return Result{}, err
+	}
+	w.play()
+	return w.finish(), nil
+}
+
+// reset makes the world ready for a run.
+func (w *World) reset(plan *Plan) error {
+	w.plan, w.n, w.rng = plan, plan.Nodes(), rng{plan.Seed}
+	w.net, w.disk = plan.Network, plan.Disk
+	w.names = plan.Schedule.Nodes
+	w.now, w.calm, w.violation, w.stats = 0, false, nil, Stats{}
+	w.hash = mix(plan.Seed, uint64(w.n))
+	w.events.reset()
+	w.messages.reset()
+	w.attempts = attempts{}
+	w.timerGen = 0
+	for i := range w.n {
+		w.nodes[i].reset(i, plan.Clocks[i])
+		if plan.Disk.Bytes {
+			w.nodes[i].disk.bytes = newByteDisk(w.rng, i)
+		}
+		for j := range w.n {
+			l := w.link(i, j)
+			l.reset()
+			l.skew = within(w.rng.at(forLink, uint64(i), uint64(j)), 0, w.net.Skew)
+		}
+	}
+	clear(w.clients)
+	clear(w.requests)
+	w.clients, w.requests, w.idleRequests = w.clients[:0], w.requests[:0], w.idleRequests[:0]
+	w.processes, w.calls, w.told, w.finals, w.finalValue = 0, 0, 0, 0, 0
+	clear(w.ops)
+	w.ops, w.extras, w.historySeq = w.ops[:0], w.extras[:0], 0
+	w.ints.reset()
+	w.faultLog = nil
+	w.ghost.reset(w)
+	if w.trace = nil; w.opts.Trace {
+		w.trace = &Trace{}
+	}
+	return w.startClients()
+}
+
+// startClients makes the clients, and gives each its first thought.
+func (w *World) startClients() error {
+	l := &w.plan.Load
+	workload, err := workloads.Lookup(l.Workload)
+	if err != nil {
+		return err
+	}
+	w.generator, err = workload.New(workloads.Options{
+		Seed: w.plan.Seed, Workers: l.Clients * w.n, Nodes: w.n, ReadPercent: l.ReadPercent, ActiveKeys: l.ActiveKeys,
+		KeyOps: l.KeyOps,
+	})
+	if err != nil {
+		return fmt.Errorf("make workload: %w", err)
+	}
+	count := l.Clients * w.n
+	for i := range l.Script {
+		count = max(count, l.Script[i].Client+1)
+	}
+	for i := range count {
+		c := w.addClient(i, i%w.n)
+		for k := range l.Script {
+			if l.Script[k].Client == i {
+				c.script = append(c.script, k)
+			}
+		}
+		w.think(c, 0)
+	}
+	return nil
+}
+
+// play is the run.
+func (w *World) play() {
+	defer w.caught()
+	for i := range w.n {
+		// Nobody starts all hosts at the same moment.
+		at := within(w.rng.at(forStart, uint64(i), 0), 0, startSpread)
+		w.events.push(event{at: at, kind: eventRestart, node: uint8(i)})
+	}
+	w.startFaults()
+	w.loop(w.plan.Length)
+	if w.violation != nil {
+		return
+	}
+	w.now = w.plan.Length
+	w.healAll()
+	w.startFinal()
+	bound := w.plan.RecoveryBound(len(w.keys))
+	w.loop(w.plan.Length + bound)
+	switch {
+	case w.violation != nil:
+	case w.finals > 0:
+		w.stuck(bound)
+	default:
+		w.checkAnswered()
+	}
+}
+
+// startSpread is the time within which all nodes are started.
+const startSpread = 20 * time.Millisecond
+
+// caught turns a panic of a machine into a finding.
+func (w *World) caught() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if w.stepping == nil {
+		panic(p) // it is this package's own
+	}
+	w.violated(Violation{
+		Invariant: invariantPanic, Node: w.stepping.index + 1,
+		Message: fmt.Sprintf("%v\n%s", p, debug.Stack()),
+	})
+}
+
+// loop plays events up to an instant, the first violation, or until everybody is done.
+func (w *World) loop(until time.Duration) {
+	for len(w.events.items) > 0 && w.events.items[0].at <= until && w.violation == nil {
+		e := w.events.pop()
+		w.now = e.at
+		w.stats.Events++
+		w.hash = mix(w.hash^uint64(e.at), uint64(e.kind)<<56^uint64(e.node)<<48^uint64(e.sub)<<32^e.arg)
+		w.happen(&e)
+		if w.calm && w.finals == 0 {
+			return
+		}
+	}
+}
+
+// happen is one event.
+func (w *World) happen(e *event) {
+	n := &w.nodes[e.node]
+	switch e.kind {
+	case eventMessage:
+		w.arrive(e)
+	case eventTimer:
+		w.fire(n, e)
+	case eventSync:
+		w.syncDone(n, e)
+	case eventSynced:
+		w.synced(n, e)
+	case eventSaved:
+		w.saveDone(n, e)
+	case eventRequest:
+		w.requested(n, e)
+	case eventAnswer:
+		w.gotAnswer(e)
+	case eventTimeout:
+		w.timedOut(&w.clients[e.arg])
+	case eventThink:
+		w.thought(&w.clients[e.arg])
+	case eventFault:
+		w.fault(int(e.arg))
+	case eventHeal:
+		w.heal(int(e.arg))
+	case eventStrobe:
+		w.strobe(n, int(e.arg))
+	case eventRestart:
+		if n.life == e.gen {
+			w.boot(n)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package sim
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// cleanSeeds is how many seeds the tests play; a campaign plays many more.
+const cleanSeeds = 400
+
+// draw is the plan of a seed.
+func draw(tb testing.TB, seed uint64, o DrawOptions) *Plan {
+	tb.Helper()
+	p, err := Draw(seed, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// run plays a plan.
+func run(tb testing.TB, w *World, p *Plan) Result {
+	tb.Helper()
+	r, err := w.Run(p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// Inside the envelope nothing is ever wrong. Whatever this test finds is a bug, of the protocol or of the simulator.
+func TestCleanSeedsStayClean(t *testing.T) {
+	w := New(Options{})
+	var total Stats
+	for seed := uint64(1); seed <= cleanSeeds; seed++ {
+		p := draw(t, seed, DrawOptions{})
+		if out := p.Outside(); out != nil {
+			t.Fatalf("seed %d leaves the envelope: %q", seed, out)
+		}
+		r := run(t, w, p)
+		total.Add(&r.Stats)
+		if r.Violation != nil || r.Undecided != nil {
+			t.Errorf("seed %d: %v, not decided: %q\nagain: elenchus sim --seeds %d", seed, r.Violation, r.Undecided, seed)
+		}
+	}
+	t.Logf("%+v", total)
+	// What finds nothing wrong must have seen something.
+	for i, count := range total.fields() {
+		if *count == 0 {
+			t.Errorf("count %d of Stats is zero over %d seeds", i, cleanSeeds)
+		}
+	}
+	if total.OK < 50*cleanSeeds || total.Leases < 2*cleanSeeds || total.Elections < cleanSeeds {
+		t.Errorf("too little happens: %d answers, %d leases, %d elections", total.OK, total.Leases, total.Elections)
+	}
+}
+
+// The same seed is the same run: in a world that has played others, and with any number of processors.
+func TestRunsRepeatThemselves(t *testing.T) {
+	used := New(Options{Checker: NoChecker{}})
+	hashes := make(map[uint64]uint64)
+	for seed := uint64(1); seed <= 60; seed++ {
+		p := draw(t, seed, DrawOptions{})
+		first := run(t, used, p)
+		again := run(t, New(Options{Checker: NoChecker{}, Record: true, Trace: true}), draw(t, seed, DrawOptions{}))
+		if first.Hash != again.Hash || first.Stats != again.Stats {
+			t.Errorf("seed %d: hash %x, and the second time %x\n%+v\n%+v", seed, first.Hash, again.Hash, first.Stats,
+				again.Stats)
+		}
+		if other, ok := hashes[first.Hash]; ok {
+			t.Errorf("seeds %d and %d have the same hash", seed, other)
+		}
+		hashes[first.Hash] = seed
+	}
+}
+
+// fingerprintVariable makes a test binary print the fingerprint of a campaign.
+const fingerprintVariable = "ELENCHUS_SIM_FINGERPRINT"
+
+func TestFingerprintHelper(t *testing.T) {
+	if os.Getenv(fingerprintVariable) == "" {
+		t.Skip("nobody asks")
+	}
+	s, err := Campaign{From: 1, To: 100, Workers: 3, Twice: true}.Run(context.Background())
+	if err != nil || len(s.Unequal) > 0 {
+		t.Fatal(err, s.Unequal)
+	}
+	os.Stdout.WriteString(strings.Join([]string{"fingerprint", decimal(s.Fingerprint), decimal(s.Stats.Events), "\n"}, " "))
+}
+
+// Another process has other seeds for its maps, another layout of its memory, and here other settings of the runtime.
+func TestFingerprintIsThatOfEveryProcess(t *testing.T) {
+	var first string
+	for _, procs := range []string{"1", "2", "7"} {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestFingerprintHelper$")
+		cmd.Env = append(os.Environ(), fingerprintVariable+"=1", "GOMAXPROCS="+procs, "GOGC="+procs+"0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		if !strings.HasPrefix(line, "fingerprint ") {
+			t.Fatalf("no fingerprint in %q", out)
+		}
+		if first == "" {
+			first = line
+		}
+		if line != first {
+			t.Errorf("with GOMAXPROCS=%s: %q, before %q", procs, line, first)
+		}
+	}
+}
+
+// Messages that are handed over as values share memory with their senders. If anybody could see that, the same run
+// with every message encoded and decoded would be another one.
+func TestSharedMemoryIsNotObservable(t *testing.T) {
+	w := New(Options{Checker: NoChecker{}})
+	for seed := uint64(1); seed <= 80; seed++ {
+		p := draw(t, seed, DrawOptions{})
+		p.Network.CodecPPM = 0
+		values := run(t, w, p)
+		p.Network.CodecPPM = million
+		encoded := run(t, w, p)
+		if encoded.Stats.Encoded <= values.Stats.Encoded || values.Hash != encoded.Hash {
+			t.Errorf("seed %d: hash %x with values, %x with %d messages encoded", seed, values.Hash, encoded.Hash,
+				encoded.Stats.Encoded)
+		}
+	}
+}
+
+// Taking an event out of a run leaves everything as it was that does not depend on it: here all that happened before.
+func TestFaultsDoNotChangeThePast(t *testing.T) {
+	w := New(Options{Checker: NoChecker{}})
+	compared := 0
+	for seed := uint64(1); seed <= 40; seed++ {
+		p := draw(t, seed, DrawOptions{Kinds: []string{"kill", "crash", "loss"}})
+		if len(p.Schedule.Faults) == 0 || len(p.Faults) > 0 && p.Faults[0].At < p.Schedule.Faults[0].At {
+			continue
+		}
+		last := p.Schedule.Faults[len(p.Schedule.Faults)-1]
+		until := func(p *Plan) (moments []time.Duration) {
+			traced := New(Options{Checker: NoChecker{}, Trace: true})
+			for _, m := range run(t, traced, p).Trace.Moments {
+				if m.At < last.At {
+					moments = append(moments, m.At)
+				}
+			}
+			return moments
+		}
+		with := until(p)
+		shorter := *p
+		shorter.Schedule.Faults = p.Schedule.Faults[:len(p.Schedule.Faults)-1]
+		without := until(&shorter)
+		compared++
+		if len(with) != len(without) {
+			t.Errorf("seed %d: %d moments before %v with the fault, %d without", seed, len(with), last.At, len(without))
+			continue
+		}
+		for i := range with {
+			if with[i] != without[i] {
+				t.Errorf("seed %d: moment %d is at %v with the fault, at %v without", seed, i, with[i], without[i])
+				break
+			}
+		}
+	}
+	if compared < 10 {
+		t.Errorf("only %d plans were compared", compared)
+	}
+	_ = w
+}
+
+// A script repeats what the clients of a run did, in the place of the workload.
+func TestScriptTakesThePlaceOfTheWorkload(t *testing.T) {
+	w := New(Options{})
+	p := draw(t, 3, DrawOptions{Style: "calm"})
+	first := run(t, w, p)
+	script := first.Script()
+	if len(script) < 50 {
+		t.Fatalf("only %d calls", len(script))
+	}
+	scripted := *p
+	scripted.Load.Script = script
+	again := run(t, w, &scripted)
+	if again.Violation != nil || again.Stats.OK+again.Stats.Failed+again.Stats.Unknown < uint64(len(script)) {
+		t.Errorf("%v, %+v for %d calls", again.Violation, again.Stats, len(script))
+	}
+	scripted.Load.Script = script[:5]
+	if few := run(t, w, &scripted); few.Stats.OK > 100 {
+		t.Errorf("%d answers to five calls and the last reads", few.Stats.OK)
+	}
+}
