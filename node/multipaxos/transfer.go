@@ -116,9 +116,9 @@ func (m *Machine) beginTransfer(msg *protocol.Message, from int) bool {
 	return true
 }
 
-// install replaces the state by that of a snapshot, or reports false if that is of no use. Everything that it covers is chosen, so it may be used before it is
-// durable: a crash takes this node back to what it knew before, and what its log then reports it has accepted. What it
-// must not do meanwhile is said at [Machine.resting].
+// install replaces the state by that of a snapshot, or reports false if that is of no use. Everything that it covers is
+// chosen, so it may be used before it is durable: a crash takes this node back to what it knew before, and what its log
+// then reports it has accepted. What it must not do meanwhile is said at [Machine.resting].
 //
 // As when it learns entries, it may raise the promise although a lease bars the ballot.
 func (m *Machine) install(t *transfer, from protocol.NodeID) bool {
