@@ -82,6 +82,9 @@ type Result struct {
 	// Undecided are the registers of whose history the checker could not say whether it is linearizable.
 	Undecided []string `json:"undecided,omitempty"`
 
+	// Fired are the faults that took effect, in the order in which they did.
+	Fired []Fired `json:"-"`
+
 	History []history.Operation  `json:"-"`
 	Faults  []history.FaultEvent `json:"-"` // with Options.Record
 	Trace   *Trace               `json:"-"` // with Options.Trace
@@ -100,6 +103,7 @@ func (w *World) finish() Result {
 	}
 	r := Result{
 		Seed: w.plan.Seed, Hash: w.hash, Simulated: w.now, Stats: w.stats, History: w.ops, Faults: w.faultLog,
+		Fired: w.fired,
 		Trace: w.trace, clients: w.extras,
 	}
 	if w.violation == nil {

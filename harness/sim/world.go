@@ -50,11 +50,17 @@ type World struct {
 
 	nodes    [nodesMax]node
 	links    [nodesMax * nodesMax]link
+	chains   []time.Duration // how much longer each chain takes; nil when all take the same
+	ranked   []time.Duration // the memory of chains
 	messages messagePool
 	attempts attempts
 	frame    []byte
 	timerGen uint32
 	faults   []active
+	waits    []waiting
+	cued     uint32 // the cues that any of them waits for
+	leaders  [2]int // who was elected last, and before that one; -1 for nobody
+	fired    []Fired
 	faultLog []history.FaultEvent
 	ghost    ghost
 	trace    *Trace
@@ -143,6 +149,7 @@ func (w *World) reset(plan *Plan) error {
 			l.skew = within(w.rng.at(forLink, uint64(i), uint64(j)), 0, w.net.Skew)
 		}
 	}
+	w.rankChains()
 	clear(w.clients)
 	clear(w.requests)
 	w.clients, w.requests, w.idleRequests = w.clients[:0], w.requests[:0], w.idleRequests[:0]

@@ -137,7 +137,7 @@ func TestFaultsDoNotChangeThePast(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	compared := 0
 	for seed := uint64(1); seed <= 40; seed++ {
-		p := draw(t, seed, DrawOptions{Kinds: []string{"kill", "crash", "loss"}})
+		p := draw(t, seed, DrawOptions{Kinds: []string{"kill", "crash", "loss"}, Style: "swarm"})
 		if len(p.Schedule.Faults) == 0 || len(p.Faults) > 0 && p.Faults[0].At < p.Schedule.Faults[0].At {
 			continue
 		}
