@@ -62,6 +62,8 @@ type World struct {
 	leaders  [2]int // who was elected last, and before that one; -1 for nobody
 	fired    []Fired
 	faultLog []history.FaultEvent
+	sampled  time.Duration // when clocks are read next
+	samples  []history.ClockLine
 	ghost    ghost
 	trace    *Trace
 
@@ -157,7 +159,10 @@ func (w *World) reset(plan *Plan) error {
 	clear(w.ops)
 	w.ops, w.extras, w.historySeq = w.ops[:0], w.extras[:0], 0
 	w.ints.reset()
-	w.faultLog = nil
+	w.faultLog, w.samples, w.sampled = nil, nil, never
+	if w.opts.Record {
+		w.sampled = 0
+	}
 	w.ghost.reset(w)
 	if w.trace = nil; w.opts.Trace {
 		w.trace = &Trace{}
@@ -244,6 +249,9 @@ func (w *World) caught() {
 func (w *World) loop(until time.Duration) {
 	for len(w.events.items) > 0 && w.events.items[0].at <= until && w.violation == nil {
 		e := w.events.pop()
+		if e.at >= w.sampled {
+			w.sample(e.at)
+		}
 		w.now = e.at
 		w.stats.Events++
 		w.hash = mix(w.hash^uint64(e.at), uint64(e.kind)<<56^uint64(e.node)<<48^uint64(e.sub)<<32^e.arg)

@@ -30,44 +30,31 @@ func (w *World) noteEnded(i int) {
 }
 
 // Freeze is the plan without what depends on the run: of every fault that took effect in it, begin and end are those
-// that it had, and its targets are nodes. Faults that never began are left out. So it is the same run again, and one
-// out of which faults can be taken while the others stay when and where they were. The result must be that of this
-// plan, and of the last run of its world.
+// that it had, and its targets are nodes. Faults that did not take effect are left out. So it is the same run again,
+// and one out of which faults can be taken while the others stay when and where they were. The result must be that of
+// this plan, and of the last run of its world.
 func (p *Plan) Freeze(r *Result) *Plan {
 	frozen := *p
 	frozen.Triggers = nil
 	frozen.Schedule.Faults, frozen.Faults = nil, nil
 	for i := range p.Schedule.Faults {
 		f := p.Schedule.Faults[i]
-		fired := r.firedAs(f.ID)
-		switch {
-		case fired != nil:
+		if fired := r.firedAs(f.ID); fired != nil {
 			f.At, f.For = fired.span(f.For)
 			f.Groups, f.Shape = fired.Targets, fired.shape
-		case p.triggered(f.ID):
-			continue
+			frozen.Schedule.Faults = append(frozen.Schedule.Faults, f)
 		}
-		frozen.Schedule.Faults = append(frozen.Schedule.Faults, f)
 	}
 	frozen.Schedule.Sort()
 	for i := range p.Faults {
 		f := p.Faults[i]
-		fired := r.firedAs(f.ID)
-		switch {
-		case fired != nil:
+		if fired := r.firedAs(f.ID); fired != nil {
 			f.At, f.For = fired.span(f.For)
 			f.Targets = slices.Concat(fired.Targets...)
-		case p.triggered(f.ID):
-			continue
+			frozen.Faults = append(frozen.Faults, f)
 		}
-		frozen.Faults = append(frozen.Faults, f)
 	}
 	return &frozen
-}
-
-// triggered reports whether a trigger says when the fault begins, or at whom it is aimed.
-func (p *Plan) triggered(id string) bool {
-	return slices.ContainsFunc(p.Triggers, func(t Trigger) bool { return t.Fault == id && !t.End })
 }
 
 func (r *Result) firedAs(id string) *Fired {
