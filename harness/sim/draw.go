@@ -138,11 +138,22 @@ var styles = []style{
 	},
 }
 
-// Styles lists the ways in which plans are drawn: name and summary.
-func Styles() [][2]string {
-	var list [][2]string
+// Style is a way in which plans are drawn.
+type Style struct {
+	Name    string `json:"name"`
+	Share   int    `json:"share"` // of all plans, in percent
+	Summary string `json:"summary"`
+}
+
+// Styles lists the ways in which plans are drawn.
+func Styles() []Style {
+	var list []Style
+	total := uint64(0)
 	for _, s := range styles {
-		list = append(list, [2]string{s.name, s.summary})
+		total += s.share
+	}
+	for _, s := range styles {
+		list = append(list, Style{s.name, int(s.share * 100 / total), s.summary})
 	}
 	return list
 }

@@ -60,11 +60,18 @@ var recipes = []recipe{
 		1, []string{nemesis.Partition, kindError}, false, (*hazard).badDisk},
 }
 
-// Recipes lists the recipes: name and summary.
-func Recipes() [][2]string {
-	var list [][2]string
+// Recipe is a sequence of faults that plans of the style "recipes" are made of.
+type Recipe struct {
+	Name    string   `json:"name"`
+	Kinds   []string `json:"kinds"` // of faults that it consists of
+	Summary string   `json:"summary"`
+}
+
+// Recipes lists the recipes.
+func Recipes() []Recipe {
+	var list []Recipe
 	for _, r := range recipes {
-		list = append(list, [2]string{r.name, r.summary})
+		list = append(list, Recipe{r.name, slices.Clone(r.kinds), r.summary})
 	}
 	return list
 }

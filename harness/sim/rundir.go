@@ -150,6 +150,12 @@ func (p *Plan) scheduleText() []byte {
 	for _, f := range p.Faults {
 		fmt.Fprintf(text, "# %s: %s\n", f.ID, f)
 	}
+	if len(p.Triggers) > 0 {
+		text.WriteString("\n# what faults wait for, and at whom they are aimed, in the simulator\n")
+	}
+	for _, t := range p.Triggers {
+		fmt.Fprintf(text, "# %s\n", t)
+	}
 	return text.Bytes()
 }
 
@@ -192,45 +198,19 @@ func (w *World) writeHistory(path string) error {
 	if err != nil {
 		return err
 	}
-	type edge struct {
-		seq int64
-		op  int
-	}
-	var edges []edge
-	for i := range w.ops {
-		edges = append(edges, edge{w.ops[i].CallSeq, i})
-		if w.ops[i].ReturnSeq >= 0 {
-			edges = append(edges, edge{w.ops[i].ReturnSeq, i})
-		}
-	}
-	slices.SortFunc(edges, func(a, b edge) int { return int(a.seq - b.seq) })
+	r := Result{History: w.ops, clients: w.extras}
 	invoked := make(map[int]history.Event)
-	for _, e := range edges {
-		op := &w.ops[e.op]
-		if e.seq == op.CallSeq {
-			now = op.Call
-			if invoked[e.op], err = out.Invoke(op.Process, op.Node, op.Phase, op.Op); err != nil {
-				break
-			}
-			continue
+	err = r.Replay(func(i int, completed bool, at time.Duration) (err error) {
+		op := &w.ops[i]
+		now = at
+		if !completed {
+			invoked[i], err = out.Invoke(op.Process, op.Node, op.Phase, op.Op)
+			return err
 		}
-		now = op.Return
-		if _, err = out.Complete(invoked[e.op], op.Outcome, op.Result, op.Reason, w.witness(e.op)); err != nil {
-			break
-		}
-	}
+		_, err = out.Complete(invoked[i], op.Outcome, op.Result, op.Reason, r.Witness(i))
+		return err
+	})
 	return errors.Join(err, out.Close())
-}
-
-func (w *World) witness(op int) (by history.Witness) {
-	x := &w.extras[op]
-	if x.slot != 0 {
-		by.Slot, by.Ballot = uint64(x.slot), x.ballot.String()
-	}
-	if x.leader != 0 {
-		by.Leader = x.leader.String()
-	}
-	return by
 }
 
 func writeFaults(path string, events []history.FaultEvent) error {

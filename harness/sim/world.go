@@ -26,6 +26,10 @@ type Options struct {
 	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
 	Record bool
 	Trace  bool
+
+	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
+	// clocks are made to leave their bounds.
+	BrokenLeases bool
 }
 
 // World plays runs, one after the other. Its memory is used again, so a long campaign needs one World for each
