@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -10,6 +9,7 @@ import (
 	attack "elenchus/harness/envelope"
 	"elenchus/harness/lab"
 	"elenchus/harness/run"
+	"elenchus/results"
 	"elenchus/results/envelope"
 )
 
@@ -32,7 +32,8 @@ func envelopeSim(c *cli.Context, plan envelope.Plan, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(e.dir.HarnessLog(), []byte("simulated: the same seed makes the same attacks\n"), 0o644); err != nil {
+	said := []byte("simulated: the same seed makes the same attacks\n")
+	if err := results.WriteFile(e.dir.HarnessLog(), said); err != nil {
 		return err
 	}
 	begin := time.Now()

@@ -135,7 +135,8 @@ func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 	}
 	n := len(names)
 	if o.Concurrency%n != 0 {
-		return nil, fmt.Errorf("--concurrency: %d clients cannot be shared out evenly among %d simulated nodes", o.Concurrency, n)
+		return nil, fmt.Errorf("--concurrency: %d clients cannot be shared out evenly among %d simulated nodes",
+			o.Concurrency, n)
 	}
 	p := &sim.Plan{
 		Seed: o.Seed, Style: "test", Length: o.TimeLimit, Node: node, Clocks: make([]sim.Clock, n), Network: simNetwork,

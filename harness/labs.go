@@ -82,8 +82,8 @@ func checkLabFlags(c *cli.Context, also ...string) error {
 	kind, kinds := c.String("lab"), slices.Concat(labKinds, also)
 	switch {
 	case kind == simLab && !slices.Contains(kinds, kind):
-		return usageError("lab sim has no hosts: it is for elenchus test and elenchus envelope, and elenchus sim plays many " +
-			"runs in it")
+		return usageError("lab sim has no hosts: it is for elenchus test and elenchus envelope, and elenchus sim plays " +
+			"many runs in it")
 	case !slices.Contains(kinds, kind):
 		return usageError("unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
 	case kind == "inventory" && c.String("inventory") == "":

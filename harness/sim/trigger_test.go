@@ -256,9 +256,10 @@ func TestRanksOrderChains(t *testing.T) {
 		id := [5]uint64{
 			uint64(m.Node), uint64(m.Peer), uint64(m.Message.Kind), m.Message.Seq, m.Message.Ballot.Round,
 		}
-		if m.Kind == MomentSent {
+		switch m.Kind {
+		case MomentSent:
 			sent[id] = m.At
-		} else if m.Kind == MomentDelivered {
+		case MomentDelivered:
 			one, chain := m.At-sent[id], [3]int{m.Node, m.Peer, int(m.Message.Kind)}
 			if before, ok := took[chain]; ok && before != one {
 				t.Fatalf("chain %v took %v, and then %v", chain, before, one)
