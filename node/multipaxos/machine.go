@@ -61,6 +61,7 @@ type Machine struct {
 	poll        poll
 	campaigning campaigning
 	leading     leading
+	proposing   proposing
 	reading     reading
 	holding     holding
 

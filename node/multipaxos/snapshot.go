@@ -152,8 +152,8 @@ func (m *Machine) compact() {
 		{Kind: protocol.RecordRound, Ballot: m.highest},
 		{Kind: protocol.RecordPromise, Ballot: m.promised},
 	}
-	for _, e := range m.log.all() {
-		records = append(records, protocol.Record{Kind: protocol.RecordAccept, Entry: e})
+	for e := range m.log.all {
+		records = append(records, protocol.Record{Kind: protocol.RecordAccept, Entry: *e})
 	}
 	records = append(records, protocol.Record{Kind: protocol.RecordCommit, Slot: m.committed})
 	m.committedRec = m.committed
