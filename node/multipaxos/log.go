@@ -125,7 +125,9 @@ func (l *slotLog) forget(first protocol.Slot) {
 
 // all yields every entry in the order of their slots.
 func (l *slotLog) all(yield func(e *protocol.Entry) bool) {
-	for _, number := range slices.Sorted(maps.Keys(l.pages)) {
+	numbers := slices.AppendSeq(make([]protocol.Slot, 0, len(l.pages)), maps.Keys(l.pages))
+	slices.Sort(numbers)
+	for _, number := range numbers {
 		for i := range l.pages[number] {
 			if e := &l.pages[number][i]; e.Slot != 0 && !yield(&e.Entry) {
 				return
