@@ -102,6 +102,10 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.requests.init()
+	m.fx = protocol.Effects{ // most steps want no more
+		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),
+		Observations: make([]protocol.Observation, 0, 8),
+	}
 	return m, nil
 }
 

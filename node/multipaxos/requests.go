@@ -47,7 +47,11 @@ type pending struct {
 
 func (p *pending) remote() bool { return p.key.from != 0 }
 
-func (r *requests) init() { r.live = make(map[requestKey]*pending) }
+func (r *requests) init() {
+	r.live = make(map[requestKey]*pending)
+	r.deadlines = make(deadlines, 0, slabItems)
+	r.queue.items = make([]*pending, 0, slabItems)
+}
 
 // onRequest takes a request of one of this node's own clients.
 func (m *Machine) onRequest(req protocol.Request) {
