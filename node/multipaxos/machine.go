@@ -101,6 +101,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		return nil, err
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
+	m.catchup.patience = m.opts.RetryInterval
 	m.requests.init()
 	m.fx = protocol.Effects{ // most steps want no more
 		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),
