@@ -21,7 +21,7 @@ const (
 // Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
 func Check(ctx context.Context, in Input) verdict.Verdict {
 	ops := history.Operations(in.History.Events)
-	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run}
+	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run, Stopped: in.Facts.Stopped}
 	v.Harness = checkHarness(in, ops)
 	v.Coverage = checkCoverage(in, ops)
 	v.Liveness = checkLiveness(in, ops, v.Harness.Status)
@@ -61,6 +61,12 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 			"only the lines before line %d of the history, which is damaged, were judged", in.Prefix[prefix].Line))
 	case !in.History.Complete:
 		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
+	}
+	if in.Facts.Stopped != "" && !slices.ContainsFunc(s.Findings, func(f verdict.Finding) bool {
+		return f.Checker == CheckLinearizability
+	}) && in.HistoryErr == nil {
+		s.Reasons = append(s.Reasons, "the run was stopped at a violation that the whole history does not show, so that one "+
+			"of two checkers is wrong: "+in.Facts.Stopped)
 	}
 	has := func(status verdict.Status) bool {
 		return slices.ContainsFunc(s.Checks, func(c verdict.Check) bool { return c.Status == status })

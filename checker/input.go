@@ -64,6 +64,7 @@ type Facts struct {
 	Imported      bool     // another tool has recorded the history, and nothing else of the run is known
 	Collected     bool     // final reads were done, and logs fetched from every node
 	Interrupted   bool     // ended early by a signal
+	Stopped       string   // why the workload was ended at a violation that showed while it ran; empty if it was not
 	HarnessErrors []string // what else went wrong that is not the system's doing
 }
 

@@ -26,6 +26,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	t.player = player
 	ctx, cancel := context.WithTimeout(ctx, max(0, t.opts.TimeLimit-t.now()))
 	defer cancel()
+	t.sentinel.arm(cancel)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.load.run(ctx) })

@@ -52,6 +52,7 @@ type test struct {
 	load     *load
 	clocks   *clocks // nil while they are not measured
 	watch    *watch
+	sentinel *sentinel // nil unless the run is to fail fast
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
@@ -214,6 +215,7 @@ func (t *test) live(ctx context.Context) error {
 		return nil
 	}
 	t.blame(t.mainPhase(ctx))
+	t.manifest.Stopped = t.sentinel.stopped()
 	if ctx.Err() != nil {
 		t.manifest.Interrupted = true
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")

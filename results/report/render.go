@@ -358,7 +358,7 @@ func hostRows(in Input, st stories) []hostRow {
 				r.observed(n.Observations)
 			}
 		}
-		r.Leaderships = len(st.of(h.Name).leads)
+		r.Leaderships = len(st.of(h.Name).Leads)
 		r.Answered, r.Silent = afterTheHeal(in, h.Name)
 		for _, f := range in.Files {
 			if rest, ok := strings.CutPrefix(f.Path, path.Join(results.NodesDir, h.Name)+"/"); ok {

@@ -42,6 +42,9 @@ type Verdict struct {
 	Coverage Coverage `json:"coverage"`
 	Harness  Harness  `json:"harness"`
 
+	// Stopped says why the workload was ended before its time, if it was: an answer without a linearization.
+	Stopped string `json:"stopped,omitempty"`
+
 	// Prefix is set when files are damaged and only what stands before the damage was judged, because the user wanted so.
 	Prefix []Prefix `json:"prefix,omitempty"`
 }
