@@ -13,6 +13,7 @@ import (
 // Names of the checks, in verdicts and findings.
 const (
 	CheckLinearizability = "linearizability"
+	CheckDurability      = "durability"
 	CheckLists           = "lists"
 	CheckAgreement       = "agreement"
 	CheckInvariants      = "invariants"
@@ -41,12 +42,15 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Findings = append(s.Findings, findings...)
 	}
 	keys, failed := SplitByKey(ops), failedByKey(ops)
-	add(linearizabilityCheck(in.Linearizability, keys, failed, &s.Reasons))
+	agreement, disagreements := checkAgreement(in.Nodes)
+	d := newDiagnosis(in, disagreements)
+	add(linearizabilityCheck(in.Linearizability, keys, failed, d, &s.Reasons))
 	if ctx.Err() != nil {
 		s.Reasons = append(s.Reasons, "the check was stopped")
 	} else {
+		add(checkDurability(keys))
 		add(checkLists(keys, failed))
-		add(checkAgreement(in.Nodes))
+		add(agreement, disagreements)
 	}
 	if in.Watched || in.WatchedErr != nil {
 		add(invariantsCheck(in, &s.Reasons))
@@ -125,7 +129,7 @@ func failedByKey(ops []history.Operation) map[string][]history.Operation {
 
 // linearizabilityCheck adds up the decisions on the keys. A key without a decision is unknown.
 func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[string][]history.Operation,
-	reasons *[]string,
+	d *diagnosis, reasons *[]string,
 ) (verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: lin.Elapsed}
 	results := make(map[string]KeyResult, len(lin.Keys))
@@ -146,7 +150,11 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		}
 		switch r.Status {
 		case verdict.Violated:
-			findings = append(findings, linearizabilityFinding(k, failed[k.Key], r))
+			f, p := linearizabilityFinding(k, failed[k.Key], r)
+			if d != nil && p.summary != "" {
+				d.tell(&f, p)
+			}
+			findings = append(findings, f)
 		case verdict.Valid:
 		default:
 			if unknown++; unknown <= detailsMax {

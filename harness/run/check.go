@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"elenchus/checker"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/results"
 	clockaxis "elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/report"
 	"elenchus/results/verdict"
 )
@@ -88,33 +90,54 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 	}
 	if m.Reached(results.StateCollected) {
 		tracks := clockTracks(dir)
+		in.Clocks = tracks
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
-			n.When = placed(h.Name, n.Log, tracks, m)
+			axis, trusted := axisOf(h.Name, n.Log, tracks, m)
+			if trusted {
+				n.When, n.Until = placed(n.Log, axis)
+				in.Stories = append(in.Stories, leases.New(h.Name, n.Log.Observations, axis,
+					leases.Deaths(in.Faults.Events, h.Name), history.Forever))
+			}
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
 	return in
 }
 
-// placed says when, since the run began, a node made each of its observations: by what was measured of its clocks, else
-// by its own wall clock, where that is the harness's too and nobody meant to move it. It is nil when nobody knows.
-func placed(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) []time.Duration {
-	track := clockaxis.Track{Node: node}
-	if i := slices.IndexFunc(tracks, func(t clockaxis.Track) bool { return t.Node == node }); i >= 0 {
-		track = tracks[i]
-	}
-	axis := clockaxis.NewAxis(m.Started, track, log.Observations)
-	trusted := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
-	if !axis.Measured() && !trusted {
-		return nil
-	}
-	when := make([]time.Duration, len(log.Observations))
+// axisOf is how the instants of a node's observations are known: by what was measured of its clocks, else by its own
+// wall clock, which can be trusted where it is the harness's too and nobody meant to move it.
+func axisOf(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) (
+	axis *clockaxis.Axis, trusted bool) {
+	axis = clockaxis.NewAxis(m.Started, clockaxis.Find(tracks, node), log.Observations)
+	shared := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
+	return axis, axis.Measured() || shared
+}
+
+// placed says when, since the run began, a node made each of its observations, and when the terms that these are about
+// were to end.
+func placed(log history.ObservationLog, axis *clockaxis.Axis) (when, until []time.Duration) {
+	when, until = make([]time.Duration, len(log.Observations)), make([]time.Duration, len(log.Observations))
 	for i, o := range log.Observations {
 		when[i] = axis.At(o)
+		if !o.Until.IsZero() {
+			until[i] = axis.Moment(o, o.Until)
+		}
 	}
-	return when
+	return when, until
+}
+
+// leaseFacts are what the leases of the run assume of clocks.
+func leaseFacts(l *results.Lease) checker.Lease {
+	if l == nil {
+		return checker.Lease{}
+	}
+	facts := checker.Lease{Mode: l.Mode, MaxOffset: l.MaxOffset}
+	if ppb, err := system.ParseDriftBound(l.DriftBound); err == nil {
+		facts.DriftBound = float64(ppb) / 1e9
+	}
+	return facts
 }
 
 // clockTracks are what was measured of the nodes' clocks: nothing of a run in which nobody did, or can be read.
@@ -158,7 +181,7 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		Reads: m.Config.Reads, UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
+		Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease), UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
 			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,

@@ -50,6 +50,10 @@ func (t *test) mainPhase(ctx context.Context) error {
 		}
 	})
 	err = group.Wait()
+	if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+		t.manifest.Stopped = s
+		t.ui.Step("stopped: %s", stoppedBecause(s))
+	}
 	t.manifest.PlayedUntil = player.Until()
 	return err
 }

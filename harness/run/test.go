@@ -215,7 +215,6 @@ func (t *test) live(ctx context.Context) error {
 		return nil
 	}
 	t.blame(t.mainPhase(ctx))
-	t.manifest.Stopped = t.sentinel.stopped()
 	if ctx.Err() != nil {
 		t.manifest.Interrupted = true
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
