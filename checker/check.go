@@ -21,7 +21,7 @@ const (
 
 // Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
 func Check(ctx context.Context, in Input) verdict.Verdict {
-	ops := history.Operations(in.History.Events)
+	ops := in.History.All()
 	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run, Stopped: in.Facts.Stopped}
 	v.Harness = checkHarness(in, ops)
 	v.Coverage = checkCoverage(in, ops)
@@ -41,7 +41,7 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Checks = append(s.Checks, c)
 		s.Findings = append(s.Findings, findings...)
 	}
-	keys, failed := SplitByKey(ops), failedByKey(ops)
+	keys, failed := ByKey(ops), failedByKey(ops)
 	agreement, disagreements := checkAgreement(in.Nodes)
 	d := newDiagnosis(in, disagreements)
 	add(linearizabilityCheck(in.Linearizability, keys, failed, d, &s.Reasons))
@@ -128,7 +128,7 @@ func failedByKey(ops []history.Operation) map[string][]history.Operation {
 }
 
 // linearizabilityCheck adds up the decisions on the keys. A key without a decision is unknown.
-func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[string][]history.Operation,
+func linearizabilityCheck(lin Linearizability, keys *Keys, failed map[string][]history.Operation,
 	d *diagnosis, reasons *[]string,
 ) (verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: lin.Elapsed}
@@ -138,19 +138,20 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	}
 	var findings []verdict.Finding
 	operations, longest, unknown, proven := 0, 0, 0, 0
-	for _, k := range keys {
-		operations += len(k.Ops)
-		longest = max(longest, len(k.Ops))
-		r, ok := results[k.Key]
+	for i, key := range keys.names {
+		n := len(keys.index[i])
+		operations += n
+		longest = max(longest, n)
+		r, ok := results[key]
 		if !ok {
-			r = KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+			r = KeyResult{Key: key, Ops: n, Status: verdict.Unknown, Reason: "it was not checked"}
 		}
 		if r.By == ByOrder && r.Status != verdict.Unknown {
 			proven++
 		}
 		switch r.Status {
 		case verdict.Violated:
-			f, p := linearizabilityFinding(k, failed[k.Key], r)
+			f, p := linearizabilityFinding(keys.At(i), failed[key], r)
 			if d != nil && p.summary != "" {
 				d.tell(&f, p)
 			}
@@ -159,7 +160,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		default:
 			if unknown++; unknown <= detailsMax {
 				*reasons = append(*reasons, fmt.Sprintf("linearizability of %s, with %s, is not decided: %s",
-					k.Key, count(r.Ops, "operation"), r.Reason))
+					key, count(r.Ops, "operation"), r.Reason))
 			}
 		}
 	}
@@ -176,7 +177,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		c.Status = verdict.None
 	}
 	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
-		count(len(keys), "key"), count(operations, "operation"), longest, proven)
+		count(keys.Len(), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))

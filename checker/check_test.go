@@ -285,7 +285,7 @@ func TestLists(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(t, "x")
 			tt.script(s)
-			_, findings := checkLists(SplitByKey(s.ops), failedByKey(s.ops))
+			_, findings := checkLists(ByKey(s.ops), failedByKey(s.ops))
 			var got []string
 			for _, f := range findings {
 				got = append(got, f.Summary)
@@ -309,7 +309,7 @@ func TestListFindingsAreViolations(t *testing.T) {
 	for seed := range uint64(4000) {
 		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: listFuncs}
 		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
-		_, findings := checkLists(SplitByKey(ops), failedByKey(ops))
+		_, findings := checkLists(ByKey(ops), failedByKey(ops))
 		if len(findings) == 0 {
 			continue
 		}

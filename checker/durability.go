@@ -17,12 +17,13 @@ import (
 // that read began, and began after somebody had proven u to be in the register already; values never recur; so the
 // update came after u, and is gone. It counts as lost when all final reads agree that it is. If only some do, the others
 // have it, and it is their answers that are stale, which linearizability tells of. Lists are left to [checkLists].
-func checkDurability(keys []KeyHistory) (verdict.Check, []verdict.Finding) {
+func checkDurability(keys *Keys) (verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	c := verdict.Check{Checker: CheckDurability, Status: verdict.None}
 	var findings []verdict.Finding
 	looked, reads, updates := 0, 0, 0
-	for _, k := range keys {
+	for i := range keys.Len() {
+		k := keys.At(i)
 		final := finalReads(k)
 		if len(final) == 0 || isList(k) || !uniqueValues(k) {
 			continue

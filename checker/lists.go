@@ -16,12 +16,13 @@ import (
 // of these is necessary for linearizability, so a finding is a violation; they do not suffice for it.
 //
 // At most one finding of each sort is made for a key, the earliest, with the number of the others.
-func checkLists(keys []KeyHistory, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
+func checkLists(keys *Keys, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	check := verdict.Check{Checker: CheckLists, Status: verdict.None}
 	var findings []verdict.Finding
 	lists, answers := 0, 0
-	for _, k := range keys {
+	for i := range keys.Len() {
+		k := keys.At(i)
 		l, ok := newList(k, failed[k.Key])
 		if !ok {
 			continue

@@ -144,7 +144,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
 		DeposedReads: c.Int("deposed-reads"), FailFast: c.Bool("fail-fast"),
-		CheckMemory:  int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)

@@ -50,7 +50,7 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 		return verdict.Verdict{}, err
 	}
 	in := checkInput(dir, manifest, prefix)
-	ops := history.Operations(in.History.Events)
+	ops := in.History.Operations
 	self, err := os.Executable()
 	if err != nil {
 		return verdict.Verdict{}, fmt.Errorf("find this program: %w", err)
@@ -60,11 +60,14 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	in.Linearizability = checker.RunWorker(ctx, []string{self, CheckWorker}, ops,
 		history.Windows(in.Faults.Events), checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory})
 	v := checker.Check(ctx, in)
-	if ctx.Err() != nil { // half a check must not replace a whole one
+	// The operations go before the report is made, which reads them again.
+	lin, operations := in.Linearizability, len(ops)
+	in, ops = checker.Input{}, nil //nolint:ineffassign,wastedassign // frees what may be gigabytes
+	if ctx.Err() != nil {          // half a check must not replace a whole one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
-	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))
-	return v, fullDisk(writeVerdict(dir, manifest, v, in), filepath.Dir(dir.Dir))
+	ui.Step("checked %d operations on %d keys in %v", operations, len(lin.Keys), round(time.Since(begin)))
+	return v, fullDisk(writeVerdict(dir, manifest, v, lin), filepath.Dir(dir.Dir))
 }
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
@@ -82,7 +85,7 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 	case prefix:
 		readPrefixes(dir, &in)
 	default:
-		in.History, in.HistoryErr = history.ReadFile(dir.History())
+		in.History, in.HistoryErr = history.ReadOperations(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())
 	}
 	if m.PlayedUntil > 0 {
@@ -202,11 +205,11 @@ func facts(m *results.Manifest) checker.Facts {
 }
 
 // writeVerdict puts the verdict, the pictures and the report into the run's directory, in place of older ones.
-func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, in checker.Input) error {
+func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability) error {
 	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
 		return fmt.Errorf("remove old pictures: %w", err)
 	}
-	for _, key := range in.Linearizability.Keys {
+	for _, key := range lin.Keys {
 		if len(key.Picture) == 0 {
 			continue
 		}

@@ -49,11 +49,15 @@ func (t *test) mainPhase(ctx context.Context) error {
 			return nil
 		}
 	})
+	group.Go(func() error {
+		<-ctx.Done()
+		if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+			t.manifest.Stopped = s
+			t.ui.Step("stopping: %s", stoppedBecause(s))
+		}
+		return nil
+	})
 	err = group.Wait()
-	if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
-		t.manifest.Stopped = s
-		t.ui.Step("stopped: %s", stoppedBecause(s))
-	}
 	t.manifest.PlayedUntil = player.Until()
 	return err
 }
