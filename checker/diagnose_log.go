@@ -36,7 +36,7 @@ func (d *diagnosis) unlogged(p plainly) *verdict.Cause {
 	applied := d.applications()
 	slot := p.before.By.Slot
 	what := update{p.before.Op.Key, strconv.FormatInt(p.before.Op.Value, 10)}
-	if len(applied[what]) > 0 || !d.slots[slot] {
+	if len(applied) == 0 || len(applied[what]) > 0 || !d.slots[slot] {
 		return nil
 	}
 	return &verdict.Cause{

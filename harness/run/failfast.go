@@ -29,11 +29,15 @@ func (s *sentinel) observe(e *history.Event) {
 		return
 	}
 	_, why := s.online.Decision(e.Op.Key)
-	s.found = &results.Stopped{At: e.Time, Seq: e.Seq, Key: e.Op.Key,
-		Reason: fmt.Sprintf("the answer to %v of process %d at %s: %s", e.Op, e.Process, e.Node, why)}
+	s.found = stopAt(e, why)
 	if s.end != nil {
 		s.end()
 	}
+}
+
+func stopAt(e *history.Event, why string) *results.Stopped {
+	return &results.Stopped{At: e.Time, Seq: e.Seq, Key: e.Op.Key,
+		Reason: fmt.Sprintf("the answer to %v of process %d at %s: %s", e.Op, e.Process, e.Node, why)}
 }
 
 // arm says how the workload is ended.
