@@ -185,7 +185,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options
 	if err != nil {
 		return opts, usageError("%v", err)
 	}
-	return opts, checkShim(c, schedule)
+	return opts, checkClockTools(c, opts, schedule)
 }
 
 // readSchedule reads a schedule for nodes of these names.

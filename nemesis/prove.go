@@ -35,8 +35,8 @@ const proveTimeout = 5 * time.Second
 //   - kill and pause: on each host a sleep is started, recorded in a PID file of its own, paused, resumed, killed,
 //     started again, and removed.
 //   - clock: the clocks of each host run slow for a moment, and then jump for another. Under a clock shim those are the
-//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time daemons
-//     are stopped meanwhile.
+//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time
+//     daemons are stopped meanwhile.
 //
 // The answer has a proof for every host and kind, in the order of hosts and then of kinds. The error joins what went
 // wrong; it is nil if everything wanted is proven to work.

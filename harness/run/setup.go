@@ -90,9 +90,9 @@ func (t *test) reachClocks(ctx context.Context) error {
 		return err
 	}
 	t.system, err = system.New(system.Options{
-		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(), Reads: t.opts.Reads, Seed: t.opts.Seed,
-		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
-		Window: t.opts.Window, Flags: t.opts.NodeFlags,
+		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(),
+		Reads: t.opts.Reads, Seed: t.opts.Seed, Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout,
+		PromiseGrace: t.opts.PromiseGrace, Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
 		return err
