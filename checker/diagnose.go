@@ -13,8 +13,8 @@ import (
 )
 
 // diagnosis says which assumption broke when a violation came about, from what nodes and clocks show. Each of its
-// suspicions is a function of its own that returns a cause only if there is evidence for every part of what it says, and
-// nil otherwise: that nothing is said does not mean that nothing of the sort happened.
+// suspicions is a function of its own that returns a cause only if there is evidence for every part of what it says,
+// and nil otherwise: that nothing is said does not mean that nothing of the sort happened.
 //
 // None of it has a part in the verdict.
 type diagnosis struct {
@@ -227,8 +227,8 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		return fmt.Sprintf("The leader was then %s, elected in ballot %s at %s.", other.node, other.ballot,
 			seconds(other.from))
 	case own.ballot.compare(other.ballot) > 0:
-		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no longer "+
-			"led.", node, own.ballot, seconds(own.from), other.node)
+		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no "+
+			"longer led.", node, own.ballot, seconds(own.from), other.node)
 	}
 	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s did not notice before %s.", other.node,
 		other.ballot, seconds(other.from), node, seconds(own.to))

@@ -27,8 +27,8 @@ func (d *diagnosis) twoValues(plainly) *verdict.Cause {
 	return c
 }
 
-// unlogged blames an acknowledgement that came before the update was safe: no node ever applied it, and what was applied
-// in the slot that was named to the client is something else.
+// unlogged blames an acknowledgement that came before the update was safe: no node ever applied it, and what was
+// applied in the slot that was named to the client is something else.
 func (d *diagnosis) unlogged(p plainly) *verdict.Cause {
 	if !p.superseded || !p.before.Op.Func.Mutates() || p.before.By.Slot == 0 {
 		return nil
@@ -88,15 +88,15 @@ func (d *diagnosis) appliedTwice(p plainly) *verdict.Cause {
 		return nil
 	}
 	first, again := olds[0], olds[len(olds)-1]
-	if !(first < news[0] && news[len(news)-1] < again && again <= p.last.By.Slot) {
+	if first >= news[0] || news[len(news)-1] >= again || again > p.last.By.Slot {
 		return nil
 	}
 	return &verdict.Cause{
 		Name: "applied twice",
-		Says: fmt.Sprintf("The update to %d is in the log twice, and took effect again after %d had replaced it: an update must "+
-			"take effect once at most.", *p.old, *p.newer),
-		Evidence: []string{fmt.Sprintf("It was applied in slot %d and in slot %d, with the update to %d in slot %d between them; "+
-			"the answer came from the state up to slot %d.", first, again, *p.newer, news[0], p.last.By.Slot)},
+		Says: fmt.Sprintf("The update to %d is in the log twice, and took effect again after %d had replaced it: an update "+
+			"must take effect once at most.", *p.old, *p.newer),
+		Evidence: []string{fmt.Sprintf("It was applied in slot %d and in slot %d, with the update to %d in slot %d between "+
+			"them; the answer came from the state up to slot %d.", first, again, *p.newer, news[0], p.last.By.Slot)},
 	}
 }
 

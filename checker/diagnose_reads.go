@@ -14,8 +14,8 @@ func (d *diagnosis) localReads(p plainly) *verdict.Cause {
 	}
 	c := &verdict.Cause{
 		Name: "reads without any check",
-		Says: "Reads were answered in the mode \"local\": every node answers from its own state and asks nobody whether that " +
-			"is the latest. It is this mode that is at fault; nodes and clocks need not have done anything wrong.",
+		Says: "Reads were answered in the mode \"local\": every node answers from its own state and asks nobody whether " +
+			"that is the latest. It is this mode that is at fault; nodes and clocks need not have done anything wrong.",
 		Evidence: []string{"The run was configured with local reads."},
 	}
 	if missing := behind(p); missing != "" {
@@ -32,8 +32,8 @@ func behind(p plainly) string {
 		w.Slot <= read.Slot {
 		return ""
 	}
-	return fmt.Sprintf("The answer came from the state up to slot %d; slot %d, with the %s of %d, had been acknowledged %s "+
-		"before the read began.", read.Slot, w.Slot, p.before.Op.Func, p.before.Op.Value,
+	return fmt.Sprintf("The answer came from the state up to slot %d; slot %d, with the %s of %d, had been acknowledged "+
+		"%s before the read began.", read.Slot, w.Slot, p.before.Op.Func, p.before.Op.Value,
 		milliseconds(p.last.Call-p.before.Return))
 }
 

@@ -25,7 +25,8 @@
 // # The other checks
 //
 // Durability compares the final reads with what was acknowledged. Lists (append) are also compared element by element,
-// compares the applied logs of the nodes slot by slot. Both are independent of the search, and decide when it cannot.
+// which names what was lost, repeated or reordered. Agreement compares the applied logs of the nodes slot by slot. All
+// of them are independent of the search, and decide when it cannot.
 //
 // # Explanations
 //
