@@ -102,8 +102,8 @@ func (d *diagnosis) outlived(p plainly, holder string) string {
 			}
 		}
 		if honoured >= 0 && honoured < h.To {
-			return fmt.Sprintf("%s's lease of ballot %s lasted until %s by its own clock, and those who had granted it honoured "+
-				"it until %s at the latest", holder, h.Ballot, seconds(h.To), seconds(honoured))
+			return fmt.Sprintf("%s's lease of ballot %s lasted until %s by its own clock, and those who had granted it "+
+				"honoured it until %s at the latest", holder, h.Ballot, seconds(h.To), seconds(honoured))
 		}
 	}
 	return holder + "'s lease lasted longer by its own clock than others honoured it"

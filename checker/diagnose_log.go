@@ -41,8 +41,8 @@ func (d *diagnosis) unlogged(p plainly) *verdict.Cause {
 	}
 	return &verdict.Cause{
 		Name: "acknowledged, and not in the log",
-		Says: fmt.Sprintf("The %s of %d was acknowledged in slot %d, and that slot was applied without it: it was forgotten, "+
-			"or replaced by something else.", p.before.Op.Func, p.before.Op.Value, slot),
+		Says: fmt.Sprintf("The %s of %d was acknowledged in slot %d, and that slot was applied without it: it was "+
+			"forgotten, or replaced by something else.", p.before.Op.Func, p.before.Op.Value, slot),
 		Evidence: []string{fmt.Sprintf("No node ever applied it, in this slot or any other; slot %d was applied as %s.", slot,
 			d.inSlot(slot))},
 	}

@@ -30,8 +30,8 @@
 //
 // # Explanations
 //
-// A violation is told in sentences, as a table and in a picture. A diagnosis says which assumption broke, from what nodes
-// and clocks recorded, where they did; it has no part in the verdict.
+// A violation is told in sentences, as a table and in a picture. A diagnosis says which assumption broke, from what
+// nodes and clocks recorded, where they did; it has no part in the verdict.
 //
 // # Verdicts
 //

@@ -61,8 +61,8 @@ func ReadOperations(path string) (Log, error) {
 	return log, nil
 }
 
-// ReadPrefix reads the operations of the history at path up to the first line that is damaged, if one is. Such a history
-// is not complete.
+// ReadPrefix reads the operations of the history at path up to the first line that is damaged, if one is. Such a
+// history is not complete.
 func ReadPrefix(path string) (Log, *Damage, error) {
 	log, err := readOperations(path)
 	if damage := (*Damage)(nil); errors.As(err, &damage) {
