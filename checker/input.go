@@ -21,8 +21,8 @@ type Input struct {
 	Nodes      []NodeObservations
 	Facts      Facts
 
-	// Stories are who led and held leases when, and Clocks what was measured of the nodes' clocks: what explanations go by,
-	// and no verdict.
+	// Stories are who led and held leases when, and Clocks what was measured of the nodes' clocks: what explanations go
+	// by, and no verdict.
 	Stories []leases.Story
 	Clocks  []clocks.Track
 

@@ -59,7 +59,8 @@ func Import(o ImportOptions, ui *UI) (results.Run, error) {
 	return run, run.PointLatest()
 }
 
-// source is a history that is to be imported. One in the project's own format is not held in memory, but copied as it is.
+// source is a history that is to be imported. One in the project's own format is not held in memory, but copied
+// as it is.
 type source struct {
 	foreign.History
 	format string
