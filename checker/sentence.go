@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +14,25 @@ import (
 
 // seconds is an instant or a length of time as findings have it: "12.297 s".
 func seconds(d time.Duration) string {
+	return precise(d, 3)
+}
+
+func precise(d time.Duration, digits int) string {
 	if d == history.Forever {
 		return "the end"
 	}
-	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s"
+	return strconv.FormatFloat(d.Seconds(), 'f', digits, 64) + " s"
+}
+
+// instants are two instants in the same form as [seconds], with as many digits as it takes to tell them apart.
+func instants(a, b time.Duration) (string, string) {
+	for digits := 3; digits < 9; digits += 3 {
+		unit := time.Second / time.Duration(math.Pow10(digits))
+		if a == history.Forever || b == history.Forever || a == b || a.Round(unit) != b.Round(unit) {
+			return precise(a, digits), precise(b, digits)
+		}
+	}
+	return precise(a, 9), precise(b, 9)
 }
 
 func who(op history.Operation) string {
@@ -254,18 +270,19 @@ func (c culprit) superseded() plainly {
 		now, p.old = fmt.Sprintf("saw %d", old), &old
 	}
 	p.name = c.nameOf(p)
-	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), seconds(c.last.Call), now)
+	proven, began := instants(best.Return, c.last.Call)
+	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), began, now)
 	w, ok := c.writer(bestValue)
 	switch {
 	case ok && w.ID == best.ID && !c.everSeen(bestValue):
 		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but nobody ever saw it: %s.",
-			w.Op.Func, bestValue, c.k.Key, who(w), seconds(w.Return), what)
+			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
 	case ok && w.ID == best.ID:
 		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but %s.",
-			w.Op.Func, bestValue, c.k.Key, who(w), seconds(w.Return), what)
+			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
 	default:
 		p.summary = fmt.Sprintf("Register %s had already been seen to be %d by %s at %s, but %s.",
-			c.k.Key, bestValue, who(best), seconds(best.Return), what)
+			c.k.Key, bestValue, who(best), proven, what)
 	}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -57,6 +58,8 @@ type Summary struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 	Next uint64 `json:"next"` // every seed below is done
+
+	Draw *DrawOptions `json:"draw,omitempty"` // from what the runs were drawn; nil in states of earlier versions
 
 	Runs        uint64            `json:"runs"`
 	Failed      uint64            `json:"failed"`
@@ -124,6 +127,10 @@ func (c Campaign) Validate() error {
 		problems = append(problems, fmt.Errorf("resume: that campaign has the seeds %d to %d, and this one %d to %d", s.From,
 			s.To, c.From, c.To))
 	}
+	if s := c.Resume; s != nil && s.Draw != nil && !reflect.DeepEqual(*s.Draw, c.Draw.withDefaults()) {
+		problems = append(problems, errors.New("resume: that campaign draws its runs from other options (draw in its "+
+			"state): nothing could be said of both together"))
+	}
 	return errors.Join(append(problems, c.Draw.Validate())...)
 }
 
@@ -148,7 +155,7 @@ type running struct {
 const idle = ^uint64(0)
 
 func (c Campaign) begin() *running {
-	s := &Summary{From: c.From, To: c.To, Next: c.From}
+	s := &Summary{From: c.From, To: c.To, Next: c.From, Draw: &c.Draw}
 	if c.Resume != nil {
 		s = c.Resume
 	}

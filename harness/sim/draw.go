@@ -16,15 +16,15 @@ import (
 
 // DrawOptions say what plans are drawn from. The zero value is usable.
 type DrawOptions struct {
-	Nodes     []int         // sizes of the cluster (3, 4, 5)
-	Workloads []string      // names of workloads (all)
-	Kinds     []string      // of faults, see [Kinds]; nil means all, empty none
-	Length    time.Duration // before everything is healed (2 s)
-	Style     string        // see [Styles]; empty means that it is drawn, too
-	Reads     string        // how nodes serve reads; empty means that it is drawn
+	Nodes     []int         `json:"nodes"`           // sizes of the cluster (3, 4, 5)
+	Workloads []string      `json:"workloads"`       // names of workloads (all)
+	Kinds     []string      `json:"kinds"`           // of faults, see [Kinds]; nil means all, empty none
+	Length    time.Duration `json:"length_ns"`       // before everything is healed (2 s)
+	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn, too
+	Reads     string        `json:"reads,omitempty"` // how nodes serve reads; empty means that it is drawn
 
 	// Outside lets plans leave the safe envelope, see [Plan.Outside].
-	Outside bool
+	Outside bool `json:"outside,omitempty"`
 }
 
 func (o DrawOptions) withDefaults() DrawOptions {

@@ -111,7 +111,7 @@ func Render(w io.Writer, in Input) error {
 	}
 	if in.Checked {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
-		p.Axes = axes(in.Verdict)
+		p.Axes = axes(in.Verdict, imported(in.Manifest))
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
 		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
@@ -211,7 +211,10 @@ func faultStatusClass(s history.FaultStatus) string {
 	return "none"
 }
 
-func axes(v verdict.Verdict) []axis {
+// imported tells whether another tool recorded the history.
+func imported(m *results.Manifest) bool { return m != nil && m.Imported != "" }
+
+func axes(v verdict.Verdict, imported bool) []axis {
 	out := []axis{
 		{Name: "Safety", Status: v.Safety.Status,
 			About:   "Did anything happen that a correct register could not have done?",
@@ -221,7 +224,7 @@ func axes(v verdict.Verdict) []axis {
 		{Name: "Coverage", Status: v.Coverage.Status, About: "Was enough exercised for the answers to mean something?",
 			Summary: coverageSummary(v.Coverage), Reasons: v.Coverage.Reasons},
 		{Name: "Harness", Status: v.Harness.Status, About: "Can the run itself be trusted?",
-			Summary: harnessSummary(v.Harness), Reasons: v.Harness.Reasons},
+			Summary: harnessSummary(v.Harness, imported), Reasons: v.Harness.Reasons},
 	}
 	for i := range out {
 		out[i].Class = statusClass(out[i].Status)
@@ -317,11 +320,14 @@ func leaderRows(c verdict.Coverage) []fact {
 		fact{"… without an answer", grouped(d.Unknown)})
 }
 
-func harnessSummary(h verdict.Harness) string {
-	if h.Status == verdict.Healthy {
-		return "the history is whole, and every fault was proven"
+func harnessSummary(h verdict.Harness, imported bool) string {
+	switch {
+	case h.Status != verdict.Healthy:
+		return ""
+	case imported:
+		return "the history is whole; what else another harness did is not known"
 	}
-	return ""
+	return "the history is whole, and every fault was proven"
 }
 
 func plural(n int, noun string) string {

@@ -29,7 +29,7 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n\n", paint(wordClass(v.ExitCode()), v.Word()), plain(v.Run))
-	for _, a := range axes(v) {
+	for _, a := range axes(v, imported(m)) {
 		text := a.Summary
 		if a.Summary == "" && len(a.Reasons) > 0 {
 			text, a.Reasons = a.Reasons[0], a.Reasons[1:]
