@@ -17,6 +17,9 @@ type active struct {
 	before  []int64 // what it changed, to be put back
 	begun   time.Duration
 	event   history.FaultEvent // as far as it is known; kept when the run is recorded
+
+	took bool          // it took effect …
+	as   nemesis.Fault // … with these nodes in the place of roles
 }
 
 // scheduled is how many faults of the plan are in its schedule; those that follow are of this package's own kinds.
@@ -89,6 +92,7 @@ func (w *World) fault(i int) {
 		status, a.on = history.FaultSkipped, false
 	} else {
 		w.stats.Faults++
+		a.took, a.as = true, resolved.Fault
 	}
 	w.recordFault(i, &resolved.Fault, own, resolved.Targets, status, nil)
 	if done && planned.For != 0 {

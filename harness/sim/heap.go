@@ -19,6 +19,7 @@ const (
 	eventFault                        // a fault begins: arg is its place in the plan
 	eventHeal                         // a fault ends
 	eventRestart                      // a node is started: gen is the incarnation that ended
+	eventReseed                       // what is drawn from now on comes from the plan's other seed
 )
 
 // event is one thing that happens. It is a plain value, so that the heap of them is one piece of memory.

@@ -32,6 +32,8 @@ type Plan struct {
 	// Schedule are the faults that a lab can play too, Faults those for which the schedule file has no words.
 	Schedule nemesis.Schedule `json:"schedule"`
 	Faults   []Fault          `json:"faults,omitempty"`
+
+	Reseed *Reseed `json:"reseed,omitempty"`
 }
 
 // Clock is what a node's clocks are like when the run begins.
@@ -123,6 +125,17 @@ type Call struct {
 	Client int           `json:"client"`
 	At     time.Duration `json:"at_ns"`
 	Op     history.Op    `json:"op"`
+
+	// Nth says for draws about the call the how manieth it is of its client; zero is one more than the one before. So
+	// they stay what they are when an earlier call is left out.
+	Nth uint64 `json:"nth,omitempty"`
+}
+
+// Reseed has everything that is drawn from an instant on come from another seed: the past of the run stays, and its
+// future is another one of those that it could have had. Machines draw anew, too, as far as they have not drawn yet.
+type Reseed struct {
+	At   time.Duration `json:"at_ns"`
+	Seed uint64        `json:"seed"`
 }
 
 // Nodes is the size of the cluster.
@@ -168,6 +181,7 @@ func (p *Plan) Validate() error {
 	check(p.Network.Bandwidth >= 0, "network: the bandwidth is negative")
 	check(p.Disk.Sync >= 0 && p.Disk.Jitter >= 0 && p.Disk.Tail >= 0, "disk: a delay is negative")
 	problems = append(problems, p.Load.problems()...)
+	check(p.Reseed == nil || p.Reseed.At >= 0, "reseed: before the beginning")
 	seen := make(map[string]bool)
 	for i := range p.Faults {
 		check(!seen[p.Faults[i].ID], "fault %d: another is called %q", i+1, p.Faults[i].ID)

@@ -80,6 +80,7 @@ type World struct {
 // extra is what a history does not say of an operation, or only in words.
 type extra struct {
 	client int
+	nth    uint64 // of that client's operations
 	slot   protocol.Slot
 	ballot protocol.Ballot
 	leader protocol.NodeID
@@ -197,6 +198,9 @@ func (w *World) play() {
 		w.events.push(event{at: at, kind: eventRestart, node: uint8(i)})
 	}
 	w.startFaults()
+	if w.plan.Reseed != nil {
+		w.events.push(event{at: w.plan.Reseed.At, kind: eventReseed})
+	}
 	w.loop(w.plan.Length)
 	if w.violation != nil {
 		return
@@ -276,6 +280,18 @@ func (w *World) happen(e *event) {
 	case eventRestart:
 		if n.life == e.gen {
 			w.boot(n)
+		}
+	case eventReseed:
+		w.reseed()
+	}
+}
+
+// reseed gives the run another future.
+func (w *World) reseed() {
+	w.rng = rng{w.plan.Reseed.Seed}
+	for i := range w.n {
+		if m, ok := w.nodes[i].machine.(interface{ Reseed(seed uint64) }); ok && w.nodes[i].up {
+			m.Reseed(w.rng.at(forMachine, uint64(i), uint64(w.nodes[i].life)))
 		}
 	}
 }
