@@ -92,7 +92,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), simCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), labCommand(), listCommand(),
+			testCommand(), simCommand(), replayCommand(), shrinkCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), labCommand(), listCommand(),
 			helpCommand(),
 		},
 	}

@@ -60,10 +60,22 @@ func (f Fault) String() string {
 		text += " for " + f.For.String()
 	}
 	text += " " + string(f.Kind) + " " + strings.Join(f.Targets, ",")
-	if f.Amount != 0 {
-		text += fmt.Sprintf(" %d", f.Amount)
+	return text + f.amountText()
+}
+
+// amountText says how hard the fault is, for people: a duration, a share or a rate.
+func (f *Fault) amountText() string {
+	switch {
+	case f.Amount == 0:
+		return ""
+	case f.Kind == FaultDelay || f.Kind == FaultDiskSlow || f.Kind == FaultClockStep:
+		return " " + time.Duration(f.Amount).String()
+	case f.Kind == FaultClockRate:
+		return fmt.Sprintf(" %+g%%", float64(f.Amount)/1e7)
+	case f.Kind == FaultDiskWipe:
+		return " and back"
 	}
-	return text
+	return fmt.Sprintf(" %g%%", float64(f.Amount)/1e4)
 }
 
 // aim is the fault as one of the schedule's that has the same targets, which is how they are resolved.
@@ -105,9 +117,5 @@ func (f *Fault) validate(nodes []string, length time.Duration) error {
 
 // detail is the fault without its kind, aimed at these targets.
 func (f *Fault) detail(targets []string) string {
-	text := strings.Join(targets, ",")
-	if f.Amount != 0 {
-		text += fmt.Sprintf(" %d", f.Amount)
-	}
-	return text
+	return strings.Join(targets, ",") + f.amountText()
 }

@@ -55,6 +55,10 @@ var descriptions = map[string]string{
 	results.FaultsFile:          "every step of every fault, with what proved it",
 	results.HarnessLogFile:      "what the harness did",
 	results.VerdictFile:         "what the checkers decided, for programs",
+	results.InvariantsFile:      "what an observer of all nodes found",
+	results.PlanFile:            "the simulated run as data: elenchus replay plays it again",
+	results.PictureFile:         "what happened, as a space-time diagram",
+	results.ShrinkFile:          "what was left out until nothing more could be",
 }
 
 func describe(rel string) string {

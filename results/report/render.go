@@ -43,6 +43,7 @@ type page struct {
 	Facts                  []fact
 	Check                  string // the command that judges the run again
 	MoreFiles              bool
+	Picture                string // a space-time diagram, if there is one
 }
 
 // axis is one axis of the verdict.
@@ -101,6 +102,9 @@ func Render(w io.Writer, in Input) error {
 	p.Findings = in.Verdict.Safety.Findings
 	if len(p.Findings) > findingsOpen+1 { // for a single one more it is not worth hiding it
 		p.Findings, p.MoreFindings = p.Findings[:findingsOpen], p.Findings[findingsOpen:]
+	}
+	if slices.ContainsFunc(in.Files, func(f File) bool { return f.Path == results.PictureFile }) {
+		p.Picture = results.PictureFile
 	}
 	if len(p.Files) > filesMax {
 		p.Files, p.MoreFiles = p.Files[:filesMax], true

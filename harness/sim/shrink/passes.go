@@ -29,6 +29,7 @@ func (s *shrinker) search() {
 		{"simpler faults", (*shrinker).simplerFaults},
 		{"settings", (*shrinker).usualSettings},
 		{"pauses", (*shrinker).lessTime},
+		{"the end", (*shrinker).spellEnd},
 		{"simpler operations", (*shrinker).simplerCalls},
 		{"rarer messages", (*shrinker).quieter},
 	}
@@ -375,6 +376,9 @@ func usualClocks(p *sim.Plan) iter.Seq[candidate] {
 func (s *shrinker) lessTime() {
 	s.greedy(func(p *sim.Plan) iter.Seq[candidate] {
 		return func(yield func(candidate) bool) {
+			if c := s.healed(p); c != nil && !yield(candidate{c, "faults that end before the run does"}) {
+				return
+			}
 			times := moments(p)
 			times = append(times, p.Length)
 			for i := 1; i < len(times); i++ {
@@ -397,7 +401,56 @@ func (s *shrinker) lessTime() {
 	})
 }
 
-// evenTimes begins things at whole milliseconds.
+// spellEnd makes calls of the script from what the clients do behind the end of the run, where it is there that it
+// fails, so that they can be left out.
+func (s *shrinker) spellEnd() {
+	c := s.healed(s.best)
+	if c == nil {
+		return
+	}
+	r, err := s.worlds[0].Run(s.best)
+	if err != nil {
+		return
+	}
+	n := c.Nodes()
+	first := 0
+	for _, call := range c.Load.Script {
+		first = max(first, call.Client/n+1)
+	}
+	for i := range r.History {
+		if op := &r.History[i]; op.Phase != history.PhaseMain {
+			client := first*n + slices.Index(c.Schedule.Nodes, op.Node)
+			c.Load.Script = append(c.Load.Script, sim.Call{Client: client, At: op.Call, Op: op.Op})
+		}
+	}
+	s.first(func(yield func(candidate) bool) {
+		yield(candidate{c, "what clients do in the end as a part of the run"})
+	})
+}
+
+// healed is a plan for a run that fails behind its end, when everything was healed: the end comes later, and the
+// faults are over when they were. So nobody reads everything once more in between.
+func (s *shrinker) healed(p *sim.Plan) *sim.Plan {
+	if s.violation.AtEnd() || s.violation.At < p.Length {
+		return nil
+	}
+	c := p.Clone()
+	for i := range c.Schedule.Faults {
+		if f := &c.Schedule.Faults[i]; f.For == 0 {
+			f.For = p.Length - f.At
+		}
+	}
+	for i := range c.Faults {
+		if f := &c.Faults[i]; f.For == 0 && !f.Kind.Instant() {
+			f.For = p.Length - f.At
+		}
+	}
+	c.Length = s.violation.At.Truncate(ms) + ms
+	c.Schedule.Length = c.Length
+	return c
+}
+
+// evenTimes begins things at whole milliseconds: all of them, or one.
 func evenTimes(p *sim.Plan, yield func(candidate) bool) bool {
 	for _, grain := range []time.Duration{10 * ms, ms} {
 		c := p.Clone()
@@ -413,6 +466,15 @@ func evenTimes(p *sim.Plan, yield func(candidate) bool) bool {
 		cut(c)
 		if !yield(candidate{c, fmt.Sprintf("times in steps of %v", grain)}) {
 			return false
+		}
+	}
+	for i := range p.Load.Script {
+		if at := p.Load.Script[i].At; at%ms != 0 {
+			c := p.Clone()
+			c.Load.Script[i].At = at.Truncate(ms)
+			if !yield(candidate{c, fmt.Sprintf("a call at %v", at.Truncate(ms))}) {
+				return false
+			}
 		}
 	}
 	return true

@@ -21,6 +21,8 @@ type Size struct {
 
 	lasting time.Duration // all faults together, of those that end
 	foreign int           // faults and targets that are not as simple as they could be
+	uneven  int           // times that are no whole milliseconds
+	late    int           // 1 when it fails after all was healed, while everybody asks for everything once more
 }
 
 // String is the size as a line.
@@ -45,7 +47,8 @@ func count(n int, what string) string {
 func (s Size) weight() int64 {
 	return int64(s.Faults)*20_000 + int64(s.Accidents)*8_000 + int64(s.Nodes)*6_000 + int64(s.Operations)*4_000 +
 		int64(s.Clients)*1_000 + int64(s.Keys)*1_000 + int64(s.Messages)*300 + int64(s.Settings)*400 +
-		int64(s.foreign)*500 + int64(s.Time/time.Millisecond)*2 + int64(s.lasting/time.Millisecond)
+		int64(s.foreign)*500 + int64(s.Time/time.Millisecond)*2 + int64(s.lasting/time.Millisecond) +
+		int64(s.uneven)*20 + int64(s.late)*12_000
 }
 
 // sizeOf is the size of a run.
@@ -57,8 +60,16 @@ func sizeOf(p *sim.Plan, r *sim.Result) Size {
 	s.Time = r.Simulated
 	if r.Violation != nil {
 		s.Time = r.Violation.At
+		if s.Time >= p.Length && !r.Violation.AtEnd() {
+			s.late = 1
+		}
 	}
 	clients, keys := make(map[int]bool), make(map[string]bool)
+	for _, at := range moments(p) {
+		if at%ms != 0 {
+			s.uneven++
+		}
+	}
 	for i := range p.Load.Script {
 		clients[p.Load.Script[i].Client] = true
 		keys[p.Load.Script[i].Op.Key] = true
