@@ -26,6 +26,10 @@ type Options struct {
 	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
 	Record bool
 	Trace  bool
+
+	// Brief ends every run with the plan's length. Nothing is healed and nobody is asked for anything once more, so only
+	// what breaks until then is found. It is for whoever plays a run again and again that broke then.
+	Brief bool
 }
 
 // World plays runs, one after the other. Its memory is used again, so a long campaign needs one World for each
@@ -202,7 +206,7 @@ func (w *World) play() {
 		w.events.push(event{at: w.plan.Reseed.At, kind: eventReseed})
 	}
 	w.loop(w.plan.Length)
-	if w.violation != nil {
+	if w.violation != nil || w.opts.Brief {
 		return
 	}
 	w.now = w.plan.Length

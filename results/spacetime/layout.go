@@ -73,7 +73,7 @@ func (d *Diagram) layout() *layout {
 // placeLanes gives every line its place, from left to right.
 func (l *layout) placeLanes() {
 	columns := l.faultColumns()
-	x := float64(margin + axisWidth + columns*faultWidth + 66)
+	x := float64(margin+axisWidth+columns*faultWidth) + l.faultNames() + 58
 	for i, lane := range l.d.Lanes {
 		if i > 0 {
 			switch {
@@ -106,6 +106,20 @@ func (l *layout) faultColumns() int {
 	}
 	return len(ends)
 }
+
+// faultNames is the room for the names of faults that are too short for them.
+func (l *layout) faultNames() float64 {
+	room := 0.0
+	for _, f := range l.d.Faults {
+		if f.To-f.From < 30*time.Millisecond {
+			room = max(room, min(textWidth(f.Label), faultNameMax))
+		}
+	}
+	return room
+}
+
+// faultNameMax is how wide the name of a fault may be beside it.
+const faultNameMax = 120
 
 // placeTimes stretches the time in which much happens, and presses the rest.
 func (l *layout) placeTimes() {

@@ -202,6 +202,8 @@ func (p *painter) faultBars() {
 			html.EscapeString(fmt.Sprintf("%s, from %s to %s ms", f.Label, milliseconds(f.From), milliseconds(f.To))))
 		if textWidth(f.Label)*1.05 < h-6 {
 			p.f("<text transform=\"translate(%.1f %.1f) rotate(90)\">%s</text>", x+4.5, y+7, html.EscapeString(f.Label))
+		} else if w := p.faultNames(); textWidth(f.Label) <= w {
+			p.f("<text x=\"%.1f\" y=\"%.1f\">%s</text>", x+21, y+11, html.EscapeString(f.Label))
 		}
 		p.f("</g>\n")
 	}
@@ -289,7 +291,11 @@ func (p *painter) boxes() {
 		p.f("<g class=\"op %s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" rx=\"4\"/>", o.State, x, y, boxWidth, h)
 		p.f("<title>%s</title>", html.EscapeString(fmt.Sprintf("%s %s, from %s to %s ms", o.Label, o.Result,
 			milliseconds(o.From), milliseconds(o.To))))
-		p.f("<text x=\"%.1f\" y=\"%.1f\">%s</text>", x+boxWidth/2, y+13.5, html.EscapeString(o.Label))
+		class := "func"
+		if textWidth(o.Label) > boxWidth-14 {
+			class = "func small"
+		}
+		p.f("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", class, x+boxWidth/2, y+13.5, html.EscapeString(o.Label))
 		if o.Result != "" && h >= 34 {
 			p.f("<text class=\"result\" x=\"%.1f\" y=\"%.1f\">%s</text>", x+boxWidth/2, y+h-6, html.EscapeString(o.Result))
 		}

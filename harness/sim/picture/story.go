@@ -45,10 +45,12 @@ func (t *teller) story() {
 	if v == nil {
 		return
 	}
-	n := spacetime.Note{At: v.At, Violation: true, Text: t.sentence(rounded(firstLine(v.Message))) + t.unwritten(v)}
+	n := spacetime.Note{At: v.At, Violation: true, Text: rounded(firstLine(v.Message))}
 	if v.Node > 0 {
+		n.Text = strings.Replace(n.Text, "the node", t.name(v.Node), 1)
 		n.Lanes = []int{t.node[v.Node]}
 	}
+	n.Text = t.sentence(n.Text) + t.unwritten(v)
 	t.d.Notes = append(t.d.Notes, n)
 }
 

@@ -44,11 +44,15 @@ func (s *shrinker) search() {
 			}
 		}
 		s.pass, s.seeds = "other draws", 0
-		s.otherDraws(4 * tries)
+		s.otherDraws(2 * tries)
 		if s.size.weight() < before {
 			continue
 		}
+		if s.leap(tries) {
+			continue
+		}
 		if tries >= s.opts.Seeds {
+			s.evenTimes()
 			s.result.Finished = !s.over(0)
 			return
 		}
@@ -56,9 +60,72 @@ func (s *shrinker) search() {
 	}
 }
 
-// greedy tries candidates made from the best plan so far, and begins anew with whatever is kept, until none is.
+// A run is still large when it has more than so many operations or messages.
+const (
+	largeOperations = 10
+	largeMessages   = 150
+)
+
+// leap leaves out much at once, with many other draws. A failure that needs luck is lost with every little thing that
+// is left out, since what comes later falls into other slots and is drawn anew; so one may as well leave out most of
+// it, and be patient.
+func (s *shrinker) leap(round int) bool {
+	if s.size.Operations <= largeOperations && s.size.Messages <= largeMessages {
+		return false
+	}
+	s.pass, s.seeds, s.seedsFrom = "much at once", s.opts.Seeds, uint64(round+1)<<16
+	defer func() { s.seeds, s.seedsFrom = 0, 0 }()
+	base := s.best
+	return s.first(func(yield func(candidate) bool) {
+		for _, quiet := range []bool{true, false} {
+			for _, kept := range []int{2, 4, 8, 16, 32} {
+				drop := len(base.Load.Script) - kept
+				if drop <= 0 {
+					break
+				}
+				c := withoutCalls(base, func(i int, _ *sim.Call) bool { return i < drop })
+				if quiet {
+					for _, k := range accidents {
+						k.reset(c)
+					}
+				}
+				if !yield(candidate{c, fmt.Sprintf("the last %d operations alone", kept)}) {
+					return
+				}
+			}
+		}
+	}) >= 0
+}
+
+// greedy tries candidates made from the best plan so far. Whenever one is kept it goes on with those that follow, made
+// from the new plan, and then with those before, until none of a whole round is kept.
 func (s *shrinker) greedy(candidates func(p *sim.Plan) iter.Seq[candidate]) {
-	for s.first(candidates(s.best)) >= 0 {
+	from := 0
+	for {
+		place := s.first(rotated(candidates(s.best), from))
+		if place < 0 {
+			return
+		}
+		from += place // less than that when it has wrapped around; then the round begins a little later
+	}
+}
+
+// rotated is a sequence from one of its elements on, and then those before it.
+func rotated(all iter.Seq[candidate], from int) iter.Seq[candidate] {
+	return func(yield func(candidate) bool) {
+		var before []candidate
+		for c := range all {
+			if len(before) < from {
+				before = append(before, c)
+			} else if !yield(c) {
+				return
+			}
+		}
+		for _, c := range before {
+			if !yield(c) {
+				return
+			}
+		}
 	}
 }
 
@@ -259,7 +326,7 @@ func simplerScheduled(p *sim.Plan, f nemesis.Fault) []nemesis.Fault {
 	}
 	for g := range f.Groups {
 		for i := range f.Groups[g] {
-			if len(f.Groups[g]) > 1 {
+			if len(f.Groups[g]) > 1 && f.Shape != nemesis.Ring { // a ring is of all nodes
 				less := f
 				less.Groups = slices.Clone(f.Groups)
 				less.Groups[g] = slices.Delete(slices.Clone(f.Groups[g]), i, i+1)
@@ -383,9 +450,9 @@ func (s *shrinker) lessTime() {
 			times = append(times, p.Length)
 			for i := 1; i < len(times); i++ {
 				gap := times[i] - times[i-1]
-				for _, share := range []time.Duration{1, 2, 4, 8} {
+				for _, share := range []time.Duration{1, 2, 5} {
 					span := gap / share
-					if span < ms/2 {
+					if span < ms {
 						break
 					}
 					what := fmt.Sprintf("%v less before %v", span.Round(ms/10), times[i].Round(ms/10))
@@ -393,9 +460,6 @@ func (s *shrinker) lessTime() {
 						return
 					}
 				}
-			}
-			if !evenTimes(p, yield) {
-				return
 			}
 		}
 	})
@@ -451,33 +515,37 @@ func (s *shrinker) healed(p *sim.Plan) *sim.Plan {
 }
 
 // evenTimes begins things at whole milliseconds: all of them, or one.
-func evenTimes(p *sim.Plan, yield func(candidate) bool) bool {
-	for _, grain := range []time.Duration{10 * ms, ms} {
-		c := p.Clone()
-		for i := range c.Schedule.Faults {
-			c.Schedule.Faults[i].At = c.Schedule.Faults[i].At.Truncate(grain)
-		}
-		for i := range c.Faults {
-			c.Faults[i].At = c.Faults[i].At.Truncate(grain)
-		}
-		for i := range c.Load.Script {
-			c.Load.Script[i].At = c.Load.Script[i].At.Truncate(grain)
-		}
-		cut(c)
-		if !yield(candidate{c, fmt.Sprintf("times in steps of %v", grain)}) {
-			return false
-		}
-	}
-	for i := range p.Load.Script {
-		if at := p.Load.Script[i].At; at%ms != 0 {
-			c := p.Clone()
-			c.Load.Script[i].At = at.Truncate(ms)
-			if !yield(candidate{c, fmt.Sprintf("a call at %v", at.Truncate(ms))}) {
-				return false
+func (s *shrinker) evenTimes() {
+	s.pass, s.seeds = "even times", 0
+	s.greedy(func(p *sim.Plan) iter.Seq[candidate] {
+		return func(yield func(candidate) bool) {
+			for _, grain := range []time.Duration{10 * ms, ms} {
+				c := p.Clone()
+				for i := range c.Schedule.Faults {
+					c.Schedule.Faults[i].At = c.Schedule.Faults[i].At.Truncate(grain)
+				}
+				for i := range c.Faults {
+					c.Faults[i].At = c.Faults[i].At.Truncate(grain)
+				}
+				for i := range c.Load.Script {
+					c.Load.Script[i].At = c.Load.Script[i].At.Truncate(grain)
+				}
+				cut(c)
+				if !yield(candidate{c, fmt.Sprintf("times in steps of %v", grain)}) {
+					return
+				}
+			}
+			for i := range p.Load.Script {
+				if at := p.Load.Script[i].At; at%ms != 0 {
+					c := p.Clone()
+					c.Load.Script[i].At = at.Truncate(ms)
+					if !yield(candidate{c, fmt.Sprintf("a call at %v", at.Truncate(ms))}) {
+						return
+					}
+				}
 			}
 		}
-	}
-	return true
+	})
 }
 
 // simplerCalls are reads and writes in the place of other operations, of fewer clients, on fewer keys.

@@ -98,3 +98,29 @@ func shrinkAll(t *testing.T, file string, env ...string) (all []shrunk) {
 	}
 	return all
 }
+
+// Each of the bugs that package sim can find is shrunk until a person can follow it.
+func TestPlantedBugsBecomeSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package once for every bug")
+	}
+	files, err := filepath.Glob("../testdata/planted/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bugs to plant: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			all := shrinkAll(t, file, shrinkVariable+"=1", countVariable+"=2", candidatesLimit+"=6000")
+			if len(all) != 2 {
+				t.Fatalf("%d runs were shrunk", len(all))
+			}
+			for _, s := range all {
+				t.Logf("seed %d, %s: %v; before: %v; %d candidates in %v", s.Seed, s.Kind, s.After, s.Before, s.Candidates,
+					s.Elapsed)
+				if s.After.Faults > 3 || s.After.Operations > 10 {
+					t.Errorf("seed %d: %v is too much", s.Seed, s.After)
+				}
+			}
+		})
+	}
+}

@@ -18,7 +18,7 @@ type Options struct {
 	Budget     time.Duration // stop then; zero is no limit
 	Candidates int           // stop after so many; zero is no limit
 
-	// Seeds is with how many other seeds a candidate is tried in the end (32). None with -1.
+	// Seeds is with how many other seeds a candidate is tried in the end (256). None with -1.
 	Seeds int
 
 	// NodesMin is how many nodes there must be at least, unless there are fewer to begin with (3). A cluster of one or
@@ -30,6 +30,8 @@ type Options struct {
 
 	// Progress is told how it stands, now and then and from one goroutine; nil is nobody.
 	Progress func(Progress)
+
+	kept func(*sim.Plan) // is told of every plan that is kept, in tests
 }
 
 // Progress is how a search stands.
@@ -106,7 +108,7 @@ func (o *Options) validate() error {
 	}
 	switch {
 	case o.Seeds == 0:
-		o.Seeds = 32
+		o.Seeds = 256
 	case o.Seeds < 0:
 		o.Seeds = 0
 	}
@@ -118,6 +120,7 @@ type shrinker struct {
 	ctx    context.Context // of the one call of Run that it lives for
 	opts   Options
 	worlds []*sim.World
+	brief  []*sim.World // for failures that come before the end of the run
 	begun  time.Time
 	told   time.Time
 	result Result
@@ -129,8 +132,9 @@ type shrinker struct {
 	size      Size
 	violation sim.Violation
 
-	pass  string
-	seeds int // candidates are tried with so many other seeds
+	pass      string // what is being tried
+	seeds     int    // candidates are tried with so many other seeds …
+	seedsFrom uint64 // … above this one
 }
 
 // begin freezes the plan and finds out how it fails.
@@ -138,6 +142,9 @@ func begin(plan *sim.Plan, o Options) (*shrinker, error) {
 	s := &shrinker{opts: o, begun: time.Now(), inside: len(plan.Outside()) == 0}
 	for range o.Workers {
 		s.worlds = append(s.worlds, sim.New(o.World))
+		brief := o.World
+		brief.Brief, brief.Checker = true, sim.NoChecker{}
+		s.brief = append(s.brief, sim.New(brief))
 	}
 	frozen, r, err := s.worlds[0].Frozen(plan)
 	if err != nil {
@@ -232,7 +239,7 @@ func (s *shrinker) varied(candidates iter.Seq[candidate]) iter.Seq[candidate] {
 			}
 			for k := range s.seeds {
 				other := *c.plan
-				other.Seed = uint64(k + 1)
+				other.Seed = s.seedsFrom + uint64(k) + 1
 				if !yield(candidate{&other, fmt.Sprintf("%s, with seed %d", c.what, other.Seed)}) {
 					return
 				}
@@ -267,10 +274,14 @@ func (s *shrinker) playAll(batch []candidate) (int, outcome) {
 		}
 	}
 	var group sync.WaitGroup
-	for _, w := range s.worlds[1:min(len(s.worlds), len(batch))] {
+	worlds := s.worlds
+	if !s.violation.AtEnd() && s.size.late == 0 {
+		worlds = s.brief
+	}
+	for _, w := range worlds[1:min(len(worlds), len(batch))] {
 		group.Go(func() { work(w) })
 	}
-	work(s.worlds[0])
+	work(worlds[0])
 	group.Wait()
 	if k := int(kept.Load()); k < len(batch) {
 		return k, outcomes[k]
@@ -280,6 +291,9 @@ func (s *shrinker) playAll(batch []candidate) (int, outcome) {
 
 func (s *shrinker) keep(what string, o outcome) {
 	s.best, s.size, s.violation = o.plan, o.size, o.violation
+	if s.opts.kept != nil {
+		s.opts.kept(o.plan)
+	}
 	s.result.Steps = append(s.result.Steps, Step{What: what, Candidate: s.result.Candidates, Size: o.size})
 	s.progress(false)
 }
