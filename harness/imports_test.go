@@ -41,7 +41,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "harness/sim", []string{
 			mod + "nemesis", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
 			mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire",
-			mod + "node/wal",
+			mod + "node/wal", mod + "results/spacetime", mod + "nemesis/clockshim", mod + "nemesis/hostclock",
 		}},
 		{mod + "harness/system", []string{mod + "harness/control", mod + "node/client"}},
 	}

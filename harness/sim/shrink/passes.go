@@ -33,7 +33,8 @@ func (s *shrinker) search() {
 		{"simpler operations", (*shrinker).simplerCalls},
 		{"rarer messages", (*shrinker).quieter},
 	}
-	for tries := 0; ; {
+	tries := 0
+	for round := 1; ; round++ {
 		before := s.size.weight()
 		for _, p := range passes {
 			s.pass, s.seeds = p.name, tries
@@ -45,10 +46,7 @@ func (s *shrinker) search() {
 		}
 		s.pass, s.seeds = "other draws", 0
 		s.otherDraws(2 * tries)
-		if s.size.weight() < before {
-			continue
-		}
-		if s.leap(tries) {
+		if leapt := s.leap(round); leapt || s.size.weight() < before {
 			continue
 		}
 		if tries >= s.opts.Seeds {
@@ -73,7 +71,7 @@ func (s *shrinker) leap(round int) bool {
 	if s.size.Operations <= largeOperations && s.size.Messages <= largeMessages {
 		return false
 	}
-	s.pass, s.seeds, s.seedsFrom = "much at once", s.opts.Seeds, uint64(round+1)<<16
+	s.pass, s.seeds, s.seedsFrom = "much at once", s.opts.Seeds, uint64(round)<<16
 	defer func() { s.seeds, s.seedsFrom = 0, 0 }()
 	base := s.best
 	return s.first(func(yield func(candidate) bool) {
