@@ -40,7 +40,7 @@ func TestShrinkLeavesTheSmallestRun(t *testing.T) {
 	}
 	small := results.Run{Dir: done.Directory}
 	for _, path := range []string{
-		small.History(), small.SchedulePlanned(), small.SchedulePlayed(), small.Path(results.PlanFile),
+		small.History(), small.SchedulePlanned(), small.SchedulePlayed(), small.Path(results.SimulatedFile),
 		small.Path(results.ShrinkFile), done.Picture,
 	} {
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -85,19 +85,19 @@ func TestReplayIsTheSameRun(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 	// Somebody else's plan gives another hash, and the command says so.
-	plan, err := os.ReadFile(first.Path(results.PlanFile))
+	plan, err := os.ReadFile(first.Path(results.SimulatedFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := strings.Replace(string(plan), `"patience_ns": `, `"patience_ns": 1`, 1)
-	if err := os.WriteFile(first.Path(results.PlanFile), []byte(other), 0o600); err != nil {
+	if err := os.WriteFile(first.Path(results.SimulatedFile), []byte(other), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, _ = call(t, nil, "replay", "--results", dir, first.Name())
 	if code != verdict.ExitHarness || !strings.Contains(stdout, "this is another run") {
 		t.Errorf("exit code %d: %s", code, stdout)
 	}
-	if err := os.WriteFile(first.Path(results.PlanFile), []byte(`{"schema":1}`), 0o600); err != nil {
+	if err := os.WriteFile(first.Path(results.SimulatedFile), []byte(`{"schema":1}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, stderr = call(t, nil, "replay", "--results", dir, first.Name()); code != verdict.ExitUsage ||
@@ -205,7 +205,7 @@ func TestReplayOfALabsRun(t *testing.T) {
 	if err := run.SaveManifest(manifest); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(run.Path(results.PlanFile)); err != nil {
+	if err := os.Remove(run.Path(results.SimulatedFile)); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := call(t, nil, "replay", "--results", dir, run.Name())

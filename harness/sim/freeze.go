@@ -89,7 +89,7 @@ func (r *Result) Deaths() []Death {
 // Instant reports whether faults of the kind are over when they have begun.
 func (k FaultKind) Instant() bool {
 	switch k {
-	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultClockStep, FaultForsake:
+	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultForsake:
 		return true
 	}
 	return false

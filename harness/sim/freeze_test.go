@@ -102,7 +102,6 @@ func TestFaultsForPeople(t *testing.T) {
 	}{
 		{Fault{At: time.Second, Kind: FaultDiskSlow, Targets: []string{"n3"}, Amount: int64(50 * ms)}, "at 1s disk-slow n3 50ms"},
 		{Fault{At: ms, For: ms, Kind: FaultLoss, Targets: []string{"n1", "n2"}, Amount: 200_000}, "at 1ms for 1ms loss n1,n2 20%"},
-		{Fault{At: ms, Kind: FaultClockRate, Targets: []string{"n1"}, Amount: -ppb / 100}, "at 1ms clock-rate n1 -1%"},
 		{Fault{At: ms, Kind: FaultDiskWipe, Targets: []string{"n1"}, Amount: 1}, "at 1ms disk-wipe n1 and back"},
 		{Fault{At: ms, Kind: FaultHold, Targets: []string{"n1"}}, "at 1ms hold n1"},
 	} {

@@ -10,7 +10,7 @@ import (
 // simulated.
 func LoadPlan(dir results.Run) (*Plan, error) {
 	var p Plan
-	if err := dir.LoadPlan(&p); err != nil {
+	if err := dir.LoadSimulated(&p); err != nil {
 		return nil, fmt.Errorf("load plan: %w", err)
 	}
 	if err := p.Validate(); err != nil {

@@ -7,32 +7,40 @@ import (
 	"elenchus/node/protocol"
 )
 
+// takesPart reports whether this node may do what the owner of a ballot asks for: it has promised nothing higher, and
+// no lease bars the ballot. Otherwise it says why not.
+func (m *Machine) takesPart(msg *protocol.Message) bool {
+	switch {
+	case msg.Ballot.Node != msg.From:
+		return false
+	case msg.Ballot.Less(m.promised):
+		m.nack(msg)
+		return false
+	case m.bars(msg.Ballot):
+		m.refuse(msg)
+		return false
+	}
+	return true
+}
+
 // onPrepare promises the ballot if it is not below what was promised before, and reports what was accepted (003 III,
 // 004 "Prepare phase"). A repeated Prepare, or one that asks for a later page, gets its answer from the same promise.
 func (m *Machine) onPrepare(msg *protocol.Message) {
-	if msg.Ballot.Node != msg.From {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !m.takesPart(msg) {
 		return
 	}
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
-		m.leader, m.ballot, m.reportedFrom = 0, msg.Ballot, 0
+		m.leader, m.ballot, m.progress = 0, msg.Ballot, 0
 	}
 	first := msg.First
 	if first == 0 {
 		first = msg.Committed + 1
 	}
-	if first > m.reportedFrom {
+	if msg.Seq >= m.progress {
 		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
-		m.reportedFrom, m.poll = first, poll{}
+		m.progress, m.poll = msg.Seq+1, poll{}
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 	page := protocol.Message{
@@ -51,15 +59,7 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 
 // onAccept accepts the entries unless a higher ballot was promised.
 func (m *Machine) onAccept(msg *protocol.Message) {
-	if !wellFormedAccept(msg) {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !wellFormedAccept(msg) || !m.takesPart(msg) {
 		return
 	}
 	raised, before := m.promised.Less(msg.Ballot), m.written
@@ -83,7 +83,7 @@ func (m *Machine) onAccept(msg *protocol.Message) {
 }
 
 func wellFormedAccept(msg *protocol.Message) bool {
-	if msg.Ballot.Node != msg.From || len(msg.Entries) == 0 {
+	if len(msg.Entries) == 0 {
 		return false
 	}
 	first := msg.Entries[0].Slot
@@ -98,8 +98,8 @@ func wellFormedAccept(msg *protocol.Message) bool {
 
 // accept stores one entry whose ballot is not below the promise. It reports false if the node had to stop.
 //
-// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing, and
-// no promise of this node will fail to say so.
+// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing,
+// and no promise of this node will fail to say so.
 func (m *Machine) accept(e protocol.Entry) bool {
 	if e.Slot < m.log.first {
 		return true
@@ -126,15 +126,7 @@ func (m *Machine) accept(e protocol.Entry) bool {
 // onHeartbeat follows the leader. The answer means that this node has promised nothing above the ballot, which is what
 // confirms a quorum read.
 func (m *Machine) onHeartbeat(msg *protocol.Message) {
-	if msg.Ballot.Node != msg.From {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !m.takesPart(msg) {
 		return
 	}
 	if m.promised.Less(msg.Ballot) {

@@ -36,8 +36,9 @@ type heldSnapshot struct {
 // from a defect.
 const snapshotSlotMax = protocol.SlotLast / 2
 
-// lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent.
-const lendPatience = 10
+// lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent: for
+// longer than the other waits before it asks again.
+const lendPatience = 2 * patienceMax
 
 // restore starts from the snapshot on disk.
 func (m *Machine) restore(rec protocol.Recovered) error {
@@ -144,8 +145,8 @@ func (m *Machine) compactRecovered() {
 	}
 }
 
-// compact drops the entries that nobody is expected to ask for any more, and hands the driver what remains. The snapshot
-// is durable.
+// compact drops the entries that nobody is expected to ask for any more, and hands the driver what remains. The
+// snapshot is durable.
 func (m *Machine) compact() {
 	m.log.forget(m.keptFrom(m.snapshots.durable))
 	records := []protocol.Record{

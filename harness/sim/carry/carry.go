@@ -14,7 +14,6 @@ import (
 
 	"elenchus/harness/sim"
 	"elenchus/nemesis"
-	"elenchus/nemesis/clockshim"
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/results"
@@ -170,36 +169,10 @@ func (b *baggage) faults(p *sim.Plan, s *nemesis.Schedule) {
 	p.Schedule = nemesis.Schedule{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length}
 	for _, f := range s.Faults {
 		switch f.Kind {
-		case nemesis.Partition, nemesis.Kill, nemesis.Pause:
+		case nemesis.Partition, nemesis.Kill, nemesis.Pause, nemesis.Clock:
 			p.Schedule.Faults = append(p.Schedule.Faults, f)
-		case nemesis.Clock:
-			if own, why := clockFault(f); why == "" {
-				p.Faults = append(p.Faults, own)
-			} else {
-				b.leave("%s (%s): %s", f.ID, f, why)
-			}
 		default:
 			b.leave("%s (%s): the simulator has no such fault", f.ID, f)
 		}
 	}
-}
-
-// clockFault is a clock fault in the words of the simulator, or why there is none.
-func clockFault(f nemesis.Fault) (own sim.Fault, why string) {
-	own = sim.Fault{ID: f.ID, At: f.At, For: f.For, Targets: f.Groups[0]}
-	switch f.Shape {
-	case nemesis.ClockRate:
-		own.Kind, own.Amount = sim.FaultClockRate, int64(f.Move.Rate-clockshim.Nominal)
-		if own.Amount <= -int64(clockshim.Nominal)/2 || own.Amount > int64(clockshim.Nominal) {
-			return own, "clocks of the simulator run from half to twice as fast"
-		}
-	case nemesis.ClockStep:
-		own.Kind, own.Amount = sim.FaultClockStep, int64(f.Move.Step)
-		if f.Move.Step.Abs() > time.Hour {
-			return own, "clocks of the simulator are stepped by up to an hour"
-		}
-	default:
-		return own, "clocks of the simulator do not jump to and fro"
-	}
-	return own, ""
 }

@@ -7,8 +7,6 @@ import (
 
 	"elenchus/harness/sim"
 	"elenchus/nemesis"
-	"elenchus/nemesis/clockshim"
-	"elenchus/nemesis/hostclock"
 	"elenchus/node/multipaxos"
 )
 
@@ -90,17 +88,11 @@ func (b *baggage) schedule(p *sim.Plan) *nemesis.Schedule {
 	for i := range p.Faults {
 		f := &p.Faults[i]
 		same, ok := f.Scheduled()
-		switch {
-		case ok:
-			b.leave("%s (%s): it is played as %s %s", f.ID, f, same.Kind, same.Detail())
-		case f.Kind == sim.FaultClockRate && f.Amount != 0:
-			same = clockMove(f, nemesis.ClockRate, hostclock.Move{Rate: clockshim.Nominal + clockshim.Rate(f.Amount)})
-		case f.Kind == sim.FaultClockStep && f.Amount != 0:
-			same = clockMove(f, nemesis.ClockStep, hostclock.Move{Step: time.Duration(f.Amount)})
-		default:
+		if !ok {
 			b.leave("%s (%s): a lab has no such fault", f.ID, f)
 			continue
 		}
+		b.leave("%s (%s): it is played as %s %s", f.ID, f, same.Kind, same.Detail())
 		one := nemesis.Schedule{Nodes: s.Nodes, Length: s.Length, Faults: []nemesis.Fault{same}}
 		if err := one.Validate(); err != nil {
 			b.leave("%s (%s): %v", f.ID, f, err)
@@ -110,12 +102,6 @@ func (b *baggage) schedule(p *sim.Plan) *nemesis.Schedule {
 	}
 	s.Sort()
 	return s
-}
-
-func clockMove(f *sim.Fault, shape string, move hostclock.Move) nemesis.Fault {
-	return nemesis.Fault{
-		ID: f.ID, At: f.At, For: f.For, Kind: nemesis.Clock, Shape: shape, Groups: [][]string{f.Targets}, Move: move,
-	}
 }
 
 // world names what only the simulator can do.
