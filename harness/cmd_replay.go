@@ -22,10 +22,10 @@ func replayCommand() *cli.Command {
 		Name:      "replay",
 		Usage:     "play a simulated run again, or the faults of a run in another world",
 		ArgsUsage: "[SEED|RUN]",
-		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is a run directory, the name of one, or\n" +
-			"latest (the default). A simulated run is played again event for event, and the hashes are compared. With\n" +
-			"--lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of the run of a lab\n" +
-			"the schedule is played in the simulator. What cannot be taken along is said.\n\n" +
+		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is a run directory, the name\n" +
+			"of one, or latest (the default). A simulated run is played again event for event, and the hashes are\n" +
+			"compared. With --lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of\n" +
+			"the run of a lab the schedule is played in the simulator. What cannot be taken along is said.\n\n" +
 			"--bisect-time finds the moment of no return of a run that fails: at points in virtual time everything that\n" +
 			"is still to be drawn is drawn anew, and the share of the futures that fail in the same way is counted.",
 		Flags: withEnv(slices.Concat([]cli.Flag{

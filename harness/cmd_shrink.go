@@ -23,8 +23,8 @@ func shrinkCommand() *cli.Command {
 		Name:      "shrink",
 		Usage:     "make a simulated run that fails as small as can be",
 		ArgsUsage: "[SEED|RUN]",
-		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is the directory of a simulated run,\n" +
-			"the name of one, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are\n" +
+		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is the directory of a simulated\n" +
+			"run, the name of one, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are\n" +
 			"left out as long as the run still fails in the same way. What is left is a run directory like any other,\n" +
 			"with a picture of what happened, spacetime.svg. Ctrl-C keeps the smallest run so far.",
 		Flags: withEnv(append(drawFlags(),

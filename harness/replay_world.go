@@ -84,7 +84,8 @@ func replayInLab(c *cli.Context, found *simulated) error {
 		ui.Say("not taken along: %s", what)
 	}
 	file := filepath.Join(c.String("results"), fmt.Sprintf("replayed-seed%d.schedule", plan.Seed))
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), results.WriteFile(file, lab.Schedule.Format())); err != nil {
+	err = os.MkdirAll(filepath.Dir(file), 0o755)
+	if err = errors.Join(err, results.WriteFile(file, lab.Schedule.Format())); err != nil {
 		return err
 	}
 	self, err := os.Executable()

@@ -69,15 +69,15 @@ type painter struct {
 func (p *painter) f(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
 
 func (p *painter) text(x, y float64, class, text string) {
-	p.f("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">%s</text>\n", x, y, class, html.EscapeString(text))
+	p.f("<text x='%.1f' y='%.1f' class='%s'>%s</text>\n", x, y, class, html.EscapeString(text))
 }
 
 func (p *painter) document() {
-	p.f("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n",
+	p.f("<svg xmlns='http://www.w3.org/2000/svg' width='%.0f' height='%.0f' viewBox='0 0 %.0f %.0f' role='img'>\n",
 		p.width, p.height, p.width, p.height)
 	p.f("<title>%s</title>\n<style>%s</style>\n", html.EscapeString(p.d.Title), style)
 	p.b.WriteString(definitions)
-	p.f("<rect class=\"paper\" width=\"%.0f\" height=\"%.0f\"/>\n", p.width, p.height)
+	p.f("<rect class='paper' width='%.0f' height='%.0f'/>\n", p.width, p.height)
 	p.header()
 	p.legend()
 	p.axis()
@@ -134,7 +134,7 @@ func (p *painter) legend() {
 	} {
 		if slices.ContainsFunc(p.d.Messages, func(m Message) bool { return m.Tone == t.tone }) {
 			item(t.label, func(x, y float64) {
-				p.f("<g class=\"m %s\"><line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", t.tone, x, y, x+20, y)
+				p.f("<g class='m %s'><line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", t.tone, x, y, x+20, y)
 				p.head(x+20, y, 1, 0)
 				p.f("</g>\n")
 			})
@@ -142,7 +142,7 @@ func (p *painter) legend() {
 	}
 	if slices.ContainsFunc(p.d.Messages, func(m Message) bool { return m.Lost }) {
 		item("lost", func(x, y float64) {
-			p.f("<g class=\"m election lost\"><line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x, y, x+16, y)
+			p.f("<g class='m election lost'><line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", x, y, x+16, y)
 			p.cross(x+18, y)
 			p.f("</g>\n")
 		})
@@ -156,7 +156,7 @@ func (p *painter) legend() {
 	} {
 		if slices.ContainsFunc(p.d.Bands, func(b Band) bool { return b.Kind == k.kind }) {
 			item(k.label, func(x, y float64) {
-				p.f("<rect class=\"band b-%s\" x=\"%.1f\" y=\"%.1f\" width=\"20\" height=\"10\" rx=\"2\"/>\n", k.kind, x, y-5)
+				p.f("<rect class='band b-%s' x='%.1f' y='%.1f' width='20' height='10' rx='2'/>\n", k.kind, x, y-5)
 			})
 		}
 	}
@@ -166,7 +166,7 @@ func (p *painter) legend() {
 func (p *painter) axis() {
 	x := float64(margin + axisWidth - 16)
 	p.text(margin, p.top-24, "unit", "ms")
-	p.f("<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x, p.top, x, p.bottom)
+	p.f("<line class='axis' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", x, p.top, x, p.bottom)
 	last := math.Inf(-1)
 	for i, at := range p.times {
 		y := p.ys[i]
@@ -174,14 +174,14 @@ func (p *painter) axis() {
 			continue
 		}
 		last = y
-		p.f("<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x-4, y, x, y)
-		p.f("<text class=\"tick\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x-8, y+3.6, milliseconds(at))
+		p.f("<line class='axis' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", x-4, y, x, y)
+		p.f("<text class='tick' x='%.1f' y='%.1f'>%s</text>\n", x-8, y+3.6, milliseconds(at))
 	}
 	for _, g := range p.gaps {
-		p.f("<line class=\"gap\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x-5, g.y-3, x+5, g.y-7)
-		p.f("<line class=\"gap\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", x-5, g.y+3, x+5, g.y-1)
+		p.f("<line class='gap' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", x-5, g.y-3, x+5, g.y-7)
+		p.f("<line class='gap' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", x-5, g.y+3, x+5, g.y-1)
 		if g.span >= 40*time.Millisecond {
-			p.f("<text class=\"pause\" x=\"%.1f\" y=\"%.1f\">%s ms later</text>\n", x-8, g.y+3, milliseconds(g.span))
+			p.f("<text class='pause' x='%.1f' y='%.1f'>%s ms later</text>\n", x-8, g.y+3, milliseconds(g.span))
 		}
 	}
 }
@@ -198,12 +198,12 @@ func (p *painter) faultBars() {
 	for i, f := range p.d.Faults {
 		x, y := p.faults[i], p.y(f.From)
 		h := max(p.y(f.To)-y, 12)
-		p.f("<g class=\"fault\"><rect x=\"%.1f\" y=\"%.1f\" width=\"16\" height=\"%.1f\" rx=\"3\"/><title>%s</title>", x, y, h,
+		p.f("<g class='fault'><rect x='%.1f' y='%.1f' width='16' height='%.1f' rx='3'/><title>%s</title>", x, y, h,
 			html.EscapeString(fmt.Sprintf("%s, from %s to %s ms", f.Label, milliseconds(f.From), milliseconds(f.To))))
 		if textWidth(f.Label)*1.05 < h-6 {
-			p.f("<text transform=\"translate(%.1f %.1f) rotate(90)\">%s</text>", x+4.5, y+7, html.EscapeString(f.Label))
+			p.f("<text transform='translate(%.1f %.1f) rotate(90)'>%s</text>", x+4.5, y+7, html.EscapeString(f.Label))
 		} else if w := p.faultNames(); textWidth(f.Label) <= w {
-			p.f("<text x=\"%.1f\" y=\"%.1f\">%s</text>", x+21, y+11, html.EscapeString(f.Label))
+			p.f("<text x='%.1f' y='%.1f'>%s</text>", x+21, y+11, html.EscapeString(f.Label))
 		}
 		p.f("</g>\n")
 	}
@@ -217,10 +217,10 @@ func (p *painter) lines() {
 			class = "client"
 		}
 		x := p.lanes[i]
-		p.f("<line class=\"life %s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class, x, p.top-12, x, p.bottom)
+		p.f("<line class='life %s' x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", class, x, p.top-12, x, p.bottom)
 		w := textWidth(lane.Name)*1.25 + 22
-		p.f("<g class=\"name %s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"24\" rx=\"12\"/>", class, x-w/2, p.top-38, w)
-		p.f("<text x=\"%.1f\" y=\"%.1f\">%s</text></g>\n", x, p.top-21, html.EscapeString(lane.Name))
+		p.f("<g class='name %s'><rect x='%.1f' y='%.1f' width='%.1f' height='24' rx='12'/>", class, x-w/2, p.top-38, w)
+		p.f("<text x='%.1f' y='%.1f'>%s</text></g>\n", x, p.top-21, html.EscapeString(lane.Name))
 	}
 }
 
@@ -239,12 +239,12 @@ func (p *painter) bands() {
 			at := bandAt[kind]
 			y := p.y(b.From)
 			h := max(p.y(b.To)-y, 3)
-			p.f("<rect class=\"band b-%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"2\"><title>%s</title></rect>\n",
+			p.f("<rect class='band b-%s' x='%.1f' y='%.1f' width='%.1f' height='%.1f' rx='2'><title>%s</title></rect>\n",
 				kind, p.lanes[b.Lane]+at[0], y, at[1], h, html.EscapeString(b.Title))
 			if b.Label != "" && textWidth(b.Label)*0.92 < h-4 {
 				w := textWidth(b.Label)
 				p.taken = append(p.taken, rect{p.lanes[b.Lane] - 49, y + h/2 - w/2, 14, w})
-				p.f("<text class=\"bandname n-%s\" transform=\"translate(%.1f %.1f) rotate(-90)\">%s</text>\n", kind,
+				p.f("<text class='bandname n-%s' transform='translate(%.1f %.1f) rotate(-90)'>%s</text>\n", kind,
 					p.lanes[b.Lane]-39, y+h/2, html.EscapeString(b.Label))
 			}
 		}
@@ -258,9 +258,9 @@ func (p *painter) violations() {
 			continue
 		}
 		y := p.y(n.At)
-		p.f("<line class=\"broken\" x1=\"%d\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", margin+axisWidth-16, y, p.notesX-8, y)
+		p.f("<line class='broken' x1='%d' y1='%.1f' x2='%.1f' y2='%.1f'/>\n", margin+axisWidth-16, y, p.notesX-8, y)
 		for _, lane := range n.Lanes {
-			p.f("<path class=\"burst\" d=\"%s\"/>\n", burst(p.lanes[lane], y))
+			p.f("<path class='burst' d='%s'/>\n", burst(p.lanes[lane], y))
 		}
 	}
 }
@@ -288,16 +288,16 @@ func (p *painter) boxes() {
 			end = p.bottom
 		}
 		h := max(end-y, 19)
-		p.f("<g class=\"op %s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" rx=\"4\"/>", o.State, x, y, boxWidth, h)
+		p.f("<g class='op %s'><rect x='%.1f' y='%.1f' width='%d' height='%.1f' rx='4'/>", o.State, x, y, boxWidth, h)
 		p.f("<title>%s</title>", html.EscapeString(fmt.Sprintf("%s %s, from %s to %s ms", o.Label, o.Result,
 			milliseconds(o.From), milliseconds(o.To))))
 		class := "func"
 		if textWidth(o.Label) > boxWidth-14 {
 			class = "func small"
 		}
-		p.f("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", class, x+boxWidth/2, y+13.5, html.EscapeString(o.Label))
+		p.f("<text class='%s' x='%.1f' y='%.1f'>%s</text>", class, x+boxWidth/2, y+13.5, html.EscapeString(o.Label))
 		if o.Result != "" && h >= 34 {
-			p.f("<text class=\"result\" x=\"%.1f\" y=\"%.1f\">%s</text>", x+boxWidth/2, y+h-6, html.EscapeString(o.Result))
+			p.f("<text class='result' x='%.1f' y='%.1f'>%s</text>", x+boxWidth/2, y+h-6, html.EscapeString(o.Result))
 		}
 		p.f("</g>\n")
 		p.taken = append(p.taken, rect{x - 2, y - 2, boxWidth + 4, h + 4})
@@ -379,7 +379,7 @@ func (p *painter) message(m *Message) {
 	if m.Open {
 		class += " open"
 	}
-	p.f("<g class=\"%s\"><title>%s</title><line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", class,
+	p.f("<g class='%s'><title>%s</title><line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f'/>", class,
 		html.EscapeString(m.Title), x1, y1, x2, y2)
 	length := math.Hypot(x2-x1, y2-y1)
 	switch {
@@ -394,12 +394,12 @@ func (p *painter) message(m *Message) {
 // head is the head of an arrow that points in the direction (dx, dy), of length 1.
 func (p *painter) head(x, y, dx, dy float64) {
 	const long, wide = 8, 3.4
-	p.f("<path class=\"head\" d=\"M%.1f %.1fL%.1f %.1fL%.1f %.1fZ\"/>", x, y, x-long*dx-wide*dy, y-long*dy+wide*dx,
+	p.f("<path class='head' d='M%.1f %.1fL%.1f %.1fL%.1f %.1fZ'/>", x, y, x-long*dx-wide*dy, y-long*dy+wide*dx,
 		x-long*dx+wide*dy, y-long*dy-wide*dx)
 }
 
 func (p *painter) cross(x, y float64) {
-	p.f("<path class=\"cross\" d=\"M%.1f %.1fl8 8m0 -8l-8 8\"/>", x-4, y-4)
+	p.f("<path class='cross' d='M%.1f %.1fl8 8m0 -8l-8 8'/>", x-4, y-4)
 }
 
 // label stands on its message where there is room, nearer to the receiver than to the sender: what goes to several
@@ -422,8 +422,8 @@ func (p *painter) label(m *Message) {
 	if !ok {
 		return
 	}
-	p.f("<rect class=\"behind\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"3\"/>", r.x+1, r.y+1.5, r.w-2, r.h-2)
-	p.f("<text class=\"label %s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", m.Tone, r.x+r.w/2, r.y+r.h-3,
+	p.f("<rect class='behind' x='%.1f' y='%.1f' width='%.1f' height='%.1f' rx='3'/>", r.x+1, r.y+1.5, r.w-2, r.h-2)
+	p.f("<text class='label %s' x='%.1f' y='%.1f'>%s</text>\n", m.Tone, r.x+r.w/2, r.y+r.h-3,
 		html.EscapeString(m.Label))
 }
 
@@ -442,17 +442,18 @@ func (p *painter) notes() {
 		if n.Violation {
 			class = "note bad"
 		}
-		p.f("<g class=\"%s\">", class)
+		p.f("<g class='%s'>", class)
 		x := p.notesX - 8
 		for _, lane := range n.Lanes {
 			if spot := p.noteSpot(i, lane); !n.Violation {
 				p.number(spot.x+8, spot.y+8, i+1)
 			}
 		}
-		p.f("<path class=\"lead\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\"/>", x-26, p.y(n.At), x-8, p.y(n.At), x-12, y, x, y)
+		at := p.y(n.At)
+		p.f("<path class='lead' d='M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f'/>", x-26, at, x-8, at, x-12, y, x, y)
 		p.number(x+10, y, i+1)
 		for k, line := range lines {
-			p.f("<text x=\"%.1f\" y=\"%.1f\">%s</text>", p.notesX+24, y+4+float64(k)*lineHeight, html.EscapeString(line))
+			p.f("<text x='%.1f' y='%.1f'>%s</text>", p.notesX+24, y+4+float64(k)*lineHeight, html.EscapeString(line))
 		}
 		p.f("</g>\n")
 		next = y + float64(len(lines))*lineHeight + 7
@@ -463,16 +464,16 @@ func (p *painter) notes() {
 }
 
 func (p *painter) number(x, y float64, n int) {
-	p.f("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"8\"/><text class=\"number\" x=\"%.1f\" y=\"%.1f\">%d</text>", x, y, x, y+3.4, n)
+	p.f("<circle cx='%.1f' cy='%.1f' r='8'/><text class='number' x='%.1f' y='%.1f'>%d</text>", x, y, x, y+3.4, n)
 }
 
 // grow makes the document as high as its story is long.
 func (p *painter) grow(height float64) {
-	old := fmt.Sprintf("width=\"%.0f\" height=\"%.0f\"", p.width, p.height)
-	box := fmt.Sprintf("viewBox=\"0 0 %.0f %.0f\"", p.width, p.height)
+	old := fmt.Sprintf("width='%.0f' height='%.0f'", p.width, p.height)
+	box := fmt.Sprintf("viewBox='0 0 %.0f %.0f'", p.width, p.height)
 	p.height = height
-	text := strings.Replace(p.b.String(), box, fmt.Sprintf("viewBox=\"0 0 %.0f %.0f\"", p.width, p.height), 1)
-	text = strings.ReplaceAll(text, old, fmt.Sprintf("width=\"%.0f\" height=\"%.0f\"", p.width, p.height))
+	text := strings.Replace(p.b.String(), box, fmt.Sprintf("viewBox='0 0 %.0f %.0f'", p.width, p.height), 1)
+	text = strings.ReplaceAll(text, old, fmt.Sprintf("width='%.0f' height='%.0f'", p.width, p.height))
 	p.b.Reset()
 	p.b.WriteString(text)
 }

@@ -101,7 +101,7 @@ func TestLabelsKeepClear(t *testing.T) {
 			}
 		}
 	}
-	labels := strings.Count(p.b.String(), `class="label `)
+	labels := strings.Count(p.b.String(), `class='label `)
 	if labels < 45 {
 		t.Errorf("only %d of 60 messages have a label", labels)
 	}

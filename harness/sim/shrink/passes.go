@@ -33,8 +33,7 @@ func (s *shrinker) search() {
 		{"simpler operations", (*shrinker).simplerCalls},
 		{"rarer messages", (*shrinker).quieter},
 	}
-	tries := 0
-	for round := 1; ; round++ {
+	for tries := 0; ; {
 		before := s.size.weight()
 		for _, p := range passes {
 			s.pass, s.seeds = p.name, tries
@@ -46,7 +45,7 @@ func (s *shrinker) search() {
 		}
 		s.pass, s.seeds = "other draws", 0
 		s.otherDraws(2 * tries)
-		if leapt := s.leap(round); leapt || s.size.weight() < before {
+		if s.size.weight() < before {
 			continue
 		}
 		if tries >= s.opts.Seeds {
@@ -56,43 +55,6 @@ func (s *shrinker) search() {
 		}
 		tries = min(max(1, tries*4), s.opts.Seeds)
 	}
-}
-
-// A run is still large when it has more than so many operations or messages.
-const (
-	largeOperations = 10
-	largeMessages   = 150
-)
-
-// leap leaves out much at once, with many other draws. A failure that needs luck is lost with every little thing that
-// is left out, since what comes later falls into other slots and is drawn anew; so one may as well leave out most of
-// it, and be patient.
-func (s *shrinker) leap(round int) bool {
-	if s.size.Operations <= largeOperations && s.size.Messages <= largeMessages {
-		return false
-	}
-	s.pass, s.seeds, s.seedsFrom = "much at once", s.opts.Seeds, uint64(round)<<16
-	defer func() { s.seeds, s.seedsFrom = 0, 0 }()
-	base := s.best
-	return s.first(func(yield func(candidate) bool) {
-		for _, quiet := range []bool{true, false} {
-			for _, kept := range []int{2, 4, 8, 16, 32} {
-				drop := len(base.Load.Script) - kept
-				if drop <= 0 {
-					break
-				}
-				c := withoutCalls(base, func(i int, _ *sim.Call) bool { return i < drop })
-				if quiet {
-					for _, k := range accidents {
-						k.reset(c)
-					}
-				}
-				if !yield(candidate{c, fmt.Sprintf("the last %d operations alone", kept)}) {
-					return
-				}
-			}
-		}
-	}) >= 0
 }
 
 // greedy tries candidates made from the best plan so far. Whenever one is kept it goes on with those that follow, made

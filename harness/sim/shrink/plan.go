@@ -99,6 +99,9 @@ func withoutNode(p *sim.Plan, gone int) *sim.Plan {
 				left = append(left, g)
 			}
 		}
+		if f.Shape == nemesis.Ring && n-1 < 3 { // two nodes are no ring
+			continue
+		}
 		if len(left) == len(f.Groups) {
 			f.Groups = left
 			c.Schedule.Faults = append(c.Schedule.Faults, f)

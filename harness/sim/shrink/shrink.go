@@ -132,9 +132,8 @@ type shrinker struct {
 	size      Size
 	violation sim.Violation
 
-	pass      string // what is being tried
-	seeds     int    // candidates are tried with so many other seeds …
-	seedsFrom uint64 // … above this one
+	pass  string // what is being tried
+	seeds int    // candidates are tried with so many other seeds
 }
 
 // begin freezes the plan and finds out how it fails.
@@ -239,7 +238,7 @@ func (s *shrinker) varied(candidates iter.Seq[candidate]) iter.Seq[candidate] {
 			}
 			for k := range s.seeds {
 				other := *c.plan
-				other.Seed = s.seedsFrom + uint64(k) + 1
+				other.Seed = uint64(k + 1)
 				if !yield(candidate{&other, fmt.Sprintf("%s, with seed %d", c.what, other.Seed)}) {
 					return
 				}
