@@ -495,6 +495,24 @@ func (s *shrinker) evenTimes() {
 					return
 				}
 			}
+			for i := range p.Schedule.Faults {
+				if at := p.Schedule.Faults[i].At; at%ms != 0 {
+					c := p.Clone()
+					c.Schedule.Faults[i].At = at.Truncate(ms)
+					if !yield(candidate{c, fmt.Sprintf("a fault at %v", at.Truncate(ms))}) {
+						return
+					}
+				}
+			}
+			for i := range p.Faults {
+				if at := p.Faults[i].At; at%ms != 0 {
+					c := p.Clone()
+					c.Faults[i].At = at.Truncate(ms)
+					if !yield(candidate{c, fmt.Sprintf("a fault at %v", at.Truncate(ms))}) {
+						return
+					}
+				}
+			}
 			for i := range p.Load.Script {
 				if at := p.Load.Script[i].At; at%ms != 0 {
 					c := p.Clone()

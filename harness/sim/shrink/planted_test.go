@@ -110,8 +110,8 @@ func TestPlantedBugsBecomeSmall(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			all := shrinkAll(t, file, shrinkVariable+"=1", countVariable+"=2", candidatesLimit+"=6000")
-			if len(all) != 2 {
+			all := shrinkAll(t, file, shrinkVariable+"=1", countVariable+"=1", candidatesLimit+"=20000")
+			if len(all) != 1 {
 				t.Fatalf("%d runs were shrunk", len(all))
 			}
 			for _, s := range all {
