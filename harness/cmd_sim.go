@@ -72,7 +72,7 @@ func drawFlags() []cli.Flag {
 func styleNames() string {
 	var names []string
 	for _, s := range sim.Styles() {
-		names = append(names, s[0])
+		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")
 }

@@ -26,8 +26,9 @@ func testCommand() *cli.Command {
 		Usage: "run a workload under faults and judge what the clients saw",
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
-			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags(), clockFlags())),
+			"The run directory, results/runs/latest, holds all of it; index.html is the report.\n\n" +
+			"With --lab sim nothing is brought up: the run is played in virtual time, and is the same every time.",
+		Flags:  withEnv(slices.Concat(labFlags(simLab), testFlags(), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -78,12 +79,15 @@ func testFlags() []cli.Flag {
 }
 
 func testAction(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
+	if err := checkLabFlags(c, simLab); err != nil {
 		return err
 	}
 	seed, err := chooseSeed(c)
 	if err != nil {
 		return err
+	}
+	if c.String("lab") == simLab {
+		return testSim(c, seed)
 	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
@@ -171,7 +175,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options
 	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
-	if !c.Bool("dry-run") {
+	if !c.Bool("dry-run") && c.String("lab") != simLab {
 		if opts.NodeBinary, err = nodeBinary(c.String("node-binary")); err != nil {
 			return opts, err
 		}

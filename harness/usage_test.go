@@ -150,6 +150,7 @@ func TestJSONForScriptsHasKeysOfOneKind(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"list", "workloads", "--json"}, {"list", "nemeses", "--json"}, {"list", "runs", "--json"},
+		{"list", "labs", "--json"}, {"list", "recipes", "--json"},
 		{"lab", "status", "--json"}, {"test", "--dry-run", "--json", "--seed", "7"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)

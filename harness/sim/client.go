@@ -282,6 +282,9 @@ func (w *World) judge(n *node, asked *request, r *protocol.Reply) {
 		w.ghost.served(n, asked, r, reads == multipaxos.ReadsLog, reads == multipaxos.ReadsLocal)
 	case r.Outcome == protocol.OutcomeOK:
 		w.ghost.acknowledged(n, asked, r)
+		if w.cued&onAcknowledged != 0 {
+			w.cue(onAcknowledged, n)
+		}
 	}
 }
 

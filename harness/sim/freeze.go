@@ -7,10 +7,10 @@ import (
 	"elenchus/nemesis"
 )
 
-// Frozen plays a plan and returns one that says in full what came of its choices: nodes in the place of roles, what
-// the clients did in the place of what generates it. Faults that did not take effect are left out. Playing it is
-// playing the same run, but now something can be taken out of it and leave all the rest as it was: a role would be
-// resolved to somebody else, a generator would go on with something else.
+// Frozen plays a plan and returns one that says in full what came of its choices: faults as [Plan.Freeze] has them, and
+// what the clients did in the place of what generates it. Playing it is playing the same run, but now something can be
+// taken out of it and leave all the rest as it was: a role would be resolved to somebody else, a generator would go on
+// with something else.
 //
 // The result is that of the plan as it was, and good until the next Run.
 func (w *World) Frozen(plan *Plan) (*Plan, Result, error) {
@@ -18,24 +18,7 @@ func (w *World) Frozen(plan *Plan) (*Plan, Result, error) {
 	if err != nil {
 		return nil, r, err
 	}
-	p := plan.Clone()
-	p.Schedule.Faults, p.Faults = nil, nil
-	for i := range w.faults {
-		a := &w.faults[i]
-		if !a.took {
-			continue
-		}
-		if i < w.scheduled() {
-			p.Schedule.Faults = append(p.Schedule.Faults, a.as)
-			continue
-		}
-		own := plan.Faults[i-w.scheduled()]
-		own.Targets = nil
-		for _, target := range a.targets {
-			own.Targets = append(own.Targets, w.names[target])
-		}
-		p.Faults = append(p.Faults, own)
-	}
+	p := plan.Freeze(&r).Clone()
 	if p.Load.Script == nil {
 		p.Load.Script = r.Script()
 	}
@@ -50,6 +33,7 @@ func (p *Plan) Clone() *Plan {
 	c.Schedule.Nodes = slices.Clone(p.Schedule.Nodes)
 	c.Schedule.Faults = slices.Clone(p.Schedule.Faults)
 	c.Faults = slices.Clone(p.Faults)
+	c.Triggers = slices.Clone(p.Triggers)
 	if p.Load.Script != nil {
 		c.Load.Script = append([]Call{}, p.Load.Script...) // an empty one is not none
 	}

@@ -33,6 +33,9 @@ type Plan struct {
 	Schedule nemesis.Schedule `json:"schedule"`
 	Faults   []Fault          `json:"faults,omitempty"`
 
+	// Triggers make some of them wait for something, or aim them. See [Plan.Freeze].
+	Triggers []Trigger `json:"triggers,omitempty"`
+
 	Reseed *Reseed `json:"reseed,omitempty"`
 }
 
@@ -66,6 +69,13 @@ type Network struct {
 	// silence a connection is given up: a cut that ends sooner only delays what a stream carries.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	DeadAfter time.Duration `json:"dead_after_ns,omitempty"`
+
+	// Ranks, when there are any, order messages by priority more than by chance. Every chain of messages, those of one
+	// kind from one node to one other, has a rank from 0 to Ranks-1, and each of its messages takes so many RankSteps
+	// longer. What is slow stays slow, so that one chain overtakes another for as long as it takes for that to matter;
+	// faults that demote are the points at which priorities change (Burckhardt and others 2010).
+	Ranks    int           `json:"ranks,omitempty"`
+	RankStep time.Duration `json:"rank_step_ns,omitempty"`
 
 	// CodecPPM of the messages go by way of their encoding. The rest is handed over as it is.
 	CodecPPM uint32 `json:"codec_ppm,omitempty"`
@@ -179,6 +189,7 @@ func (p *Plan) Validate() error {
 	check(p.Network.Delay >= 0 && p.Network.Jitter >= 0 && p.Network.Skew >= 0 && p.Network.Tail >= 0,
 		"network: a delay is negative")
 	check(p.Network.Bandwidth >= 0, "network: the bandwidth is negative")
+	check(p.Network.Ranks >= 0 && p.Network.RankStep >= 0, "network: a rank is negative")
 	check(p.Disk.Sync >= 0 && p.Disk.Jitter >= 0 && p.Disk.Tail >= 0, "disk: a delay is negative")
 	problems = append(problems, p.Load.problems()...)
 	check(p.Reseed == nil || p.Reseed.At >= 0, "reseed: before the beginning")
@@ -190,7 +201,7 @@ func (p *Plan) Validate() error {
 			problems = append(problems, fmt.Errorf("fault %d (%s): %w", i+1, p.Faults[i].ID, err))
 		}
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, p.triggerProblems()...)...)
 }
 
 // lengthMax bounds a run. Longer ones are better cut in pieces: their histories are kept in memory.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,11 @@ func TestHunt(t *testing.T) {
 	if os.Getenv(huntVariable) == "" {
 		t.Skip("this is no hunt")
 	}
-	campaign := Campaign{From: 1, To: 100_000, UntilFailure: true}
+	from, err := strconv.ParseUint(os.Getenv(huntVariable), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	campaign := Campaign{From: from, To: from + 100_000, UntilFailure: true}
 	begun := processTime(t)
 	s, err := campaign.Run(context.Background())
 	if err != nil {

@@ -78,6 +78,9 @@ func (v *Violation) AtEnd() bool {
 
 // violated keeps the first violation of a run, which ends it.
 func (w *World) violated(v Violation) {
+	if w.opts.BrokenLeases && (v.Invariant == invariantLease || v.Invariant == invariantFresh) {
+		return
+	}
 	if w.violation == nil {
 		v.At = w.now
 		w.violation = &v

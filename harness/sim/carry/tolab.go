@@ -122,6 +122,12 @@ func (b *baggage) world(p *sim.Plan) {
 	if p.Load.RetryPPM != 0 {
 		b.leave("clients that ask again with the same place in their session")
 	}
+	for _, t := range p.Triggers {
+		b.leave("what a fault waits for, or whom it is aimed at: %s", t)
+	}
+	if p.Network.Ranks != 0 {
+		b.leave("messages in order of rank")
+	}
 	if p.Reseed != nil {
 		b.leave("the other future from %v on", p.Reseed.At)
 	}

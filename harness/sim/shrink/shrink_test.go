@@ -77,8 +77,8 @@ func TestEveryStepKeepsTheFailure(t *testing.T) {
 	if a.Operations >= b.Operations/4 || a.Faults > 1 || a.Messages >= b.Messages || a.Nodes != 3 {
 		t.Errorf("from %v to %v", b, a)
 	}
-	if len(result.Plan.Load.Script) < 2 || len(result.Plan.Load.Script) > 5 {
-		t.Errorf("a stale read takes an update and a read: %v", result.Plan.Load.Script)
+	if len(result.Plan.Load.Script) < 1 || len(result.Plan.Load.Script) > 5 {
+		t.Errorf("a stale read takes an update, and a read of the script or of the end: %v", result.Plan.Load.Script)
 	}
 }
 
