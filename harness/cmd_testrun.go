@@ -72,6 +72,8 @@ func testFlags() []cli.Flag {
 			Usage: "the linearizability check may use `MIB` of memory"},
 		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
 			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
+		&cli.BoolFlag{Name: "fail-fast", Category: catChecking,
+			Usage: "end the workload at the first answer that has no linearization; then heal, collect and check as ever"},
 		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
@@ -145,8 +147,8 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		DeposedReads: c.Int("deposed-reads"),
-		CheckMemory:  int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		DeposedReads: c.Int("deposed-reads"), FailFast: c.Bool("fail-fast"),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)

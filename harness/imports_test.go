@@ -32,7 +32,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{history, []string{}},
 		{verdict, []string{}},
 		{mod + "results", []string{history, verdict}},
-		{mod + "checker", []string{history, verdict}},
+		{mod + "checker", []string{history, verdict, mod + "results/clocks", mod + "results/leases"}},
 		{mod + "nemesis", []string{history}},
 		{mod + "workloads/paxosclient", []string{mod + "workloads", history, mod + "node/client"}},
 		{mod + "workloads", []string{history}},

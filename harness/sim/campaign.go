@@ -12,8 +12,12 @@ import (
 )
 
 // campaignGC is the percentage by which the heap grows between collections while a campaign goes on: its live memory
-// is a few megabytes, so that collecting half as often costs nothing.
-const campaignGC = 800
+// is a few megabytes, so that collecting less often costs nothing. Beyond this there is hardly anything to gain.
+const campaignGC = 400
+
+// worldRuns is how many runs a worker plays in one World. A World keeps the memory that the largest of its runs has
+// needed, and there is always a larger one to come: over a long campaign that would grow, if slowly, without end.
+const worldRuns = 1000
 
 // Campaign plays the plans of many seeds.
 type Campaign struct {
@@ -172,11 +176,14 @@ func (r *running) work(ctx context.Context, stop func(), worker int) {
 	if r.campaign.World.Checker != nil {
 		opts.Checker = r.campaign.World.Checker
 	}
-	w := New(opts)
-	for ctx.Err() == nil {
+	var w *World
+	for runs := 0; ctx.Err() == nil; runs++ {
 		seed, ok := r.take(worker)
 		if !ok {
 			return
+		}
+		if runs%worldRuns == 0 {
+			w = New(opts)
 		}
 		one, err := r.play(w, seed)
 		if r.note(worker, one, err) && r.campaign.UntilFailure || err != nil {

@@ -234,13 +234,9 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 	if d.snapshot == nil || d.snapshot.Slot < to.Slot {
 		return "rests on a snapshot that is not durable"
 	}
-	var was, is protocol.Recovered
-	for i := range d.records {
-		was.Apply(d.records[i])
-	}
-	for i := range to.Records {
-		is.Apply(to.Records[i])
-	}
+	was, is := &w.folds[0], &w.folds[1]
+	fold(was, d.records)
+	fold(is, to.Records)
 	switch {
 	case is.Round.Less(was.Round):
 		return "forgets the ballot " + was.Round.String()
@@ -259,6 +255,15 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 		}
 	}
 	return ""
+}
+
+// fold makes r what is recovered from a log.
+func fold(r *protocol.Recovered, log []protocol.Record) {
+	clear(r.Entries)
+	*r = protocol.Recovered{Entries: r.Entries}
+	for i := range log {
+		r.Apply(log[i])
+	}
 }
 
 // synced tells a process that a sync is done.

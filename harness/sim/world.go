@@ -63,6 +63,7 @@ type World struct {
 	messages messagePool
 	attempts attempts
 	frame    []byte
+	folds    [2]protocol.Recovered // of logs that are compared
 	timerGen uint32
 	faults   []active
 	waits    []waiting

@@ -61,6 +61,7 @@ type Machine struct {
 	poll        poll
 	campaigning campaigning
 	leading     leading
+	proposing   proposing
 	reading     reading
 	holding     holding
 
@@ -102,6 +103,10 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.catchup.patience = m.opts.RetryInterval
 	m.requests.init()
+	m.fx = protocol.Effects{ // most steps want no more
+		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),
+		Observations: make([]protocol.Observation, 0, 8),
+	}
 	return m, nil
 }
 

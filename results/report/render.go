@@ -36,6 +36,7 @@ type page struct {
 	Style                  template.CSS
 	Findings, MoreFindings []finding // those that are shown at once, and the rest
 	Word                   string
+	Headline               string // what was violated, and what broke, in a few words each
 	Class                  string // of the verdict
 	Axes                   []axis
 	Timeline               *timeline
@@ -115,6 +116,7 @@ func Render(w io.Writer, in Input) error {
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
 		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
+	p.Headline = headline(in.Verdict.Safety.Findings)
 	for i, f := range in.Verdict.Safety.Findings {
 		p.Findings = append(p.Findings, finding{Finding: f})
 		if i < closeupsMax {
@@ -134,6 +136,38 @@ func Render(w io.Writer, in Input) error {
 		return fmt.Errorf("render report: %w", err)
 	}
 	return nil
+}
+
+// headline sums up findings: "Stale read, 10 times. What broke: clocks drifted apart; two leases at once."
+func headline(findings []verdict.Finding) string {
+	var names, causes []string
+	times := make(map[string]int)
+	for _, f := range findings {
+		if f.Name == "" {
+			continue
+		}
+		if times[f.Name]++; times[f.Name] == 1 {
+			names = append(names, f.Name)
+		}
+		for _, c := range f.Causes {
+			if !slices.Contains(causes, c.Name) {
+				causes = append(causes, c.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	for i, name := range names {
+		if n := times[name]; n > 1 {
+			names[i] = fmt.Sprintf("%s, %d times", name, n)
+		}
+	}
+	text := upper(strings.Join(names, "; ")) + "."
+	if len(causes) > 0 {
+		text += " What broke: " + strings.Join(causes, "; ") + "."
+	}
+	return text
 }
 
 // href is a link to a file in the run's directory. The leading dot keeps names from being read as schemes.
@@ -362,7 +396,7 @@ func hostRows(in Input, st stories) []hostRow {
 				r.observed(n.Observations)
 			}
 		}
-		r.Leaderships = len(st.of(h.Name).leads)
+		r.Leaderships = len(st.of(h.Name).Leads)
 		r.Answered, r.Silent = afterTheHeal(in, h.Name)
 		for _, f := range in.Files {
 			if rest, ok := strings.CutPrefix(f.Path, path.Join(results.NodesDir, h.Name)+"/"); ok {
