@@ -16,7 +16,8 @@ import (
 // It is a part of linearizability, decided without any search: a final read shows u; an update was acknowledged before
 // that read began, and began after somebody had proven u to be in the register already; values never recur; so the
 // update came after u, and is gone. It counts as lost when all final reads agree that it is. If only some do, the
-// others have it, and it is their answers that are stale, which linearizability tells of. Lists are left to [checkLists].
+// others have it, and it is their answers that are stale, which linearizability tells of. Lists are left to
+// [checkLists].
 func checkDurability(keys *Keys) (verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	c := verdict.Check{Checker: CheckDurability, Status: verdict.None}

@@ -14,8 +14,8 @@ type KeyHistory struct {
 }
 
 // Keys is a history by key: every register has its own, which is made when it is asked for, because operations are
-// large and there may be millions. Operations that say nothing about a register are left out: those that failed, and reads
-// that got no answer. Keys come in order of their first operation.
+// large and there may be millions. Operations that say nothing about a register are left out: those that failed, and
+// reads that got no answer. Keys come in order of their first operation.
 type Keys struct {
 	ops   []history.Operation
 	names []string

@@ -40,9 +40,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "harness/clockprobe", []string{mod + "harness/control", history}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/sim", []string{
-			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
-			mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire",
-			mod + "node/wal",
+			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker",
+			mod + "checker/register", mod + "results", mod + "results/spacetime", history, verdict, mod + "node/clock",
+			mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire", mod + "node/wal",
 		}},
 		{mod + "harness/system", []string{mod + "harness/control", mod + "node/client"}},
 	}

@@ -83,6 +83,9 @@ func (w *World) write(n *node, fx *protocol.Effects) {
 		d.turns = append(d.turns, turn{len(d.pending), fx.Compaction})
 	}
 	n.written += protocol.WriteSeq(len(fx.Records))
+	if len(fx.Records) > 0 {
+		w.trace.records(w.now, MomentWritten, n, n.written)
+	}
 	d.pending = append(d.pending, fx.Records...)
 	if !d.syncing && (len(d.pending) > 0 || len(d.turns) > 0) {
 		w.startSync(n)
@@ -156,6 +159,7 @@ func (w *World) syncDone(n *node, e *event) {
 	}
 	w.stats.Syncs++
 	n.onDisk += protocol.WriteSeq(d.group)
+	w.trace.records(w.now, MomentDurable, n, n.onDisk)
 	w.persist(n, d.parts())
 	w.synced(n, &event{
 		at: w.now, kind: eventSynced, node: uint8(n.index), gen: n.life, arg: uint64(n.onDisk),

@@ -63,6 +63,19 @@ func (f Fault) String() string {
 	return text + " " + string(f.Kind) + " " + f.detail(f.Targets)
 }
 
+// amountText says how hard the fault is, for people: a duration or a share.
+func (f *Fault) amountText() string {
+	switch {
+	case f.Amount == 0:
+		return ""
+	case f.Kind == FaultDelay || f.Kind == FaultDiskSlow:
+		return " " + time.Duration(f.Amount).String()
+	case f.Kind == FaultDiskWipe:
+		return " and back"
+	}
+	return fmt.Sprintf(" %g%%", float64(f.Amount)/1e4)
+}
+
 // aim is the fault as one of the schedule's that has the same targets, which is how they are resolved.
 func (f *Fault) aim() nemesis.Fault {
 	return nemesis.Fault{ID: f.ID, At: f.At, For: f.For, Kind: nemesis.Kill, Groups: [][]string{f.Targets}}
@@ -97,10 +110,7 @@ func (f *Fault) validate(nodes []string, length time.Duration) error {
 
 // detail is the fault without its kind, aimed at these targets.
 func (f *Fault) detail(targets []string) string {
-	text := strings.Join(targets, ",")
-	if f.Amount != 0 {
-		text += fmt.Sprintf(" %d", f.Amount)
-	}
+	text := strings.Join(targets, ",") + f.amountText()
 	if f.Messages != "" {
 		text += " " + f.Messages
 	}

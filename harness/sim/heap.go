@@ -23,6 +23,7 @@ const (
 	eventHeal                         // a fault ends
 	eventStrobe                       // a wall clock jumps to and fro: arg is the fault
 	eventRestart                      // a node is started: gen is the incarnation that ended
+	eventReseed                       // what is drawn from now on comes from the plan's other seed
 )
 
 // event is one thing that happens. It is a plain value, so that the heap of them is one piece of memory.

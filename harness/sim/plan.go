@@ -35,6 +35,8 @@ type Plan struct {
 
 	// Triggers make some of them wait for something, or aim them. See [Plan.Freeze].
 	Triggers []Trigger `json:"triggers,omitempty"`
+
+	Reseed *Reseed `json:"reseed,omitempty"`
 }
 
 // Clock is what a node's clocks are like when the run begins.
@@ -133,6 +135,17 @@ type Call struct {
 	Client int           `json:"client"`
 	At     time.Duration `json:"at_ns"`
 	Op     history.Op    `json:"op"`
+
+	// Nth says for draws about the call the how manieth it is of its client; zero is one more than the one before. So
+	// they stay what they are when an earlier call is left out.
+	Nth uint64 `json:"nth,omitempty"`
+}
+
+// Reseed has everything that is drawn from an instant on come from another seed: the past of the run stays, and its
+// future is another one of those that it could have had. Machines draw anew, too, as far as they have not drawn yet.
+type Reseed struct {
+	At   time.Duration `json:"at_ns"`
+	Seed uint64        `json:"seed"`
 }
 
 // Nodes is the size of the cluster.
@@ -179,6 +192,7 @@ func (p *Plan) Validate() error {
 	check(p.Network.Ranks >= 0 && p.Network.RankStep >= 0, "network: a rank is negative")
 	check(p.Disk.Sync >= 0 && p.Disk.Jitter >= 0 && p.Disk.Tail >= 0, "disk: a delay is negative")
 	problems = append(problems, p.Load.problems()...)
+	check(p.Reseed == nil || p.Reseed.At >= 0, "reseed: before the beginning")
 	seen := make(map[string]bool)
 	for i := range p.Faults {
 		check(!seen[p.Faults[i].ID], "fault %d: another is called %q", i+1, p.Faults[i].ID)

@@ -172,7 +172,7 @@ func (r *Result) Script() []Call {
 	calls := []Call{}
 	for i := range r.History {
 		if op := &r.History[i]; op.Phase == history.PhaseMain {
-			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op})
+			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op, Nth: r.clients[i].nth})
 		}
 	}
 	return calls

@@ -20,6 +20,7 @@ import (
 // Directory says what to write down of a run, and where.
 type Directory struct {
 	Root   string    // where runs are kept
+	Name   string    // of the run, behind its time; empty is "sim", the workload and the seed
 	Argv   []string  // the command line
 	Repeat string    // the command that does the run again
 	Now    time.Time // the beginning of the run, for people
@@ -37,7 +38,11 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 	if err != nil {
 		return results.Run{}, r, err
 	}
-	dir, err := results.Create(d.Root, fmt.Sprintf("sim-%s-seed%d", plan.Load.Workload, plan.Seed), d.Now)
+	name := d.Name
+	if name == "" {
+		name = fmt.Sprintf("sim-%s-seed%d", plan.Load.Workload, plan.Seed)
+	}
+	dir, err := results.Create(d.Root, name, d.Now)
 	if err != nil {
 		return dir, r, err
 	}
@@ -88,7 +93,7 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 			System: "paxos", Protocol: "multipaxos", Workload: plan.Load.Workload, Nemesis: plan.kinds(),
 			Concurrency: plan.Load.Clients * plan.Nodes(), TimeLimit: plan.Length, OpTimeout: plan.Load.Patience,
 			Reads: plan.Node.Reads.String(), UniqueValues: true, Observations: true,
-			Options: map[string]string{"style": plan.Style, "hash": fmt.Sprintf("%016x", r.Hash)},
+			Options: map[string]string{"style": plan.Style, HashOption: fmt.Sprintf("%016x", r.Hash)},
 		},
 	}
 	if workload, err := workloads.Lookup(plan.Load.Workload); err == nil {

@@ -71,6 +71,11 @@ func (v Violation) String() string {
 	return b.String()
 }
 
+// AtEnd reports whether the rule is one that only a whole run can break.
+func (v *Violation) AtEnd() bool {
+	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
+}
+
 // violated keeps the first violation of a run, which ends it.
 func (w *World) violated(v Violation) {
 	if w.opts.BrokenLeases && (v.Invariant == invariantLease || v.Invariant == invariantFresh) {

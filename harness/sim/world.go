@@ -27,6 +27,10 @@ type Options struct {
 	Record bool
 	Trace  bool
 
+	// Brief ends every run with the plan's length. Nothing is healed and nobody is asked for anything once more, so only
+	// what breaks until then is found. It is for whoever plays a run again and again that broke then.
+	Brief bool
+
 	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
 	// clocks are made to leave their bounds.
 	BrokenLeases bool
@@ -93,6 +97,7 @@ type World struct {
 // extra is what a history does not say of an operation, or only in words.
 type extra struct {
 	client int
+	nth    uint64 // of that client's operations
 	slot   protocol.Slot
 	ballot protocol.Ballot
 	leader protocol.NodeID
@@ -214,8 +219,11 @@ func (w *World) play() {
 		w.events.push(event{at: at, kind: eventRestart, node: uint8(i)})
 	}
 	w.startFaults()
+	if w.plan.Reseed != nil {
+		w.events.push(event{at: w.plan.Reseed.At, kind: eventReseed})
+	}
 	w.loop(w.plan.Length)
-	if w.violation != nil {
+	if w.violation != nil || w.opts.Brief {
 		return
 	}
 	w.now = w.plan.Length
@@ -298,6 +306,18 @@ func (w *World) happen(e *event) {
 	case eventRestart:
 		if n.life == e.gen {
 			w.boot(n)
+		}
+	case eventReseed:
+		w.reseed()
+	}
+}
+
+// reseed gives the run another future.
+func (w *World) reseed() {
+	w.rng = rng{w.plan.Reseed.Seed}
+	for i := range w.n {
+		if m, ok := w.nodes[i].machine.(interface{ Reseed(seed uint64) }); ok && w.nodes[i].up {
+			m.Reseed(w.rng.at(forMachine, uint64(i), uint64(w.nodes[i].life)))
 		}
 	}
 }

@@ -110,6 +110,10 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	return m, nil
 }
 
+// Reseed has the random choices that are still to be made come from another seed. What was drawn before stays: the
+// incarnation's number, and timers that run. It is for whoever asks what else could have become of a run.
+func (m *Machine) Reseed(seed uint64) { m.rng = rand.New(rand.NewPCG(seed, uint64(m.opts.Self))) }
+
 // Step implements [protocol.Machine].
 func (m *Machine) Step(now clock.Reading, in protocol.Input) protocol.Effects {
 	m.reset(now)

@@ -50,6 +50,7 @@ type page struct {
 	Facts                  []fact
 	Check                  string // the command that judges the run again
 	MoreFiles              bool
+	Picture                string // a space-time diagram, if there is one
 }
 
 // finding is a finding with its picture.
@@ -124,6 +125,9 @@ func Render(w io.Writer, in Input) error {
 	}
 	if len(p.Findings) > findingsOpen+1 { // for a single one more it is not worth hiding it
 		p.Findings, p.MoreFindings = p.Findings[:findingsOpen], p.Findings[findingsOpen:]
+	}
+	if slices.ContainsFunc(in.Files, func(f File) bool { return f.Path == results.PictureFile }) {
+		p.Picture = results.PictureFile
 	}
 	if len(p.Files) > filesMax {
 		p.Files, p.MoreFiles = p.Files[:filesMax], true
