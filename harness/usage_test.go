@@ -56,7 +56,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}{
 		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset": did you mean elenchus test?`}},
 		{"command that is like no other", nil, []string{"frobnicate"},
-			[]string{`unknown command "frobnicate": elenchus has test, sim, check, export, bench, envelope, lab, list, help (see elenchus --help)`}},
+			[]string{`unknown command "frobnicate": elenchus has test, sim, replay, shrink, check, export, bench, envelope, lab, list, help (see elenchus --help)`}},
 		{"help for an unknown command", nil, []string{"help", "chekc"}, []string{"did you mean elenchus check?"}},
 		{"help for an unknown subcommand", nil, []string{"help", "lab", "dwon"}, []string{"did you mean elenchus lab down?"}},
 		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp": did you mean elenchus lab up?`}},
