@@ -52,6 +52,10 @@ func simFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "outside", Category: catNemesis,
 			Usage: "leave the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
+		&cli.StringFlag{Name: "judge", Category: catChecking, Value: judgeAll,
+			Usage: "what fails a run: `WHAT` is all, or clients for what users of a cluster can notice"},
+		&cli.DurationFlag{Name: "cpu-limit", Category: catChecking,
+			Usage: "stop when `TIME` of processor time is used up", DefaultText: "none"},
 		&cli.BoolFlag{Name: "twice", Category: catChecking, Usage: "play every run twice and compare the hashes"},
 		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
@@ -96,7 +100,9 @@ func simAction(c *cli.Context) error {
 			_ = saveCampaign(state, s) // the last time counts
 		}
 	}
-	summary, err := campaign.Run(c.Context)
+	ctx, stop := limitCPU(c.Context, c.Duration("cpu-limit"))
+	defer stop()
+	summary, err := campaign.Run(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,6 +139,16 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	add("workload", err)
 	campaign.Draw.Kinds, err = sim.ParseKinds(c.String("nemesis"))
 	add("nemesis", err)
+	switch c.String("judge") {
+	case judgeAll:
+	case judgeClients:
+		campaign.World.ClientsOnly = true
+	default:
+		add("judge", fmt.Errorf("%q is neither %s nor %s", c.String("judge"), judgeAll, judgeClients))
+	}
+	if limit := c.Duration("cpu-limit"); limit < 0 {
+		add("cpu-limit", fmt.Errorf("%v is negative", limit))
+	}
 	if c.Int("workers") < 1 {
 		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
 		campaign.Workers = 1
@@ -150,6 +166,12 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	}
 	return campaign, nil
 }
+
+// Who judges the runs of a campaign.
+const (
+	judgeAll     = "all"
+	judgeClients = "clients"
+)
 
 // parseSeeds reads "A-B", both included, or a single seed.
 func parseSeeds(text string) (from, to uint64, err error) {
@@ -250,7 +272,7 @@ func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Opti
 // simRepeat is the command that plays one seed again.
 func simRepeat(c *cli.Context, seed uint64) string {
 	words := []string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}
-	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style"} {
+	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style", "judge"} {
 		if c.IsSet(name) {
 			words = append(words, "--"+name, fmt.Sprint(c.Value(name)))
 		}
