@@ -46,6 +46,8 @@ func mutantRunFlags() []cli.Flag {
 		&cli.IntFlag{Name: "seeds", Category: catChecking, Value: 20, Usage: "start from `N` seeds"},
 		&cli.IntFlag{Name: "give-up", Category: catChecking, Value: 3,
 			Usage: "leave a mutant that the first `N` seeds have not found; 0 never does"},
+		&cli.IntFlag{Name: "client-seeds", Category: catChecking, Value: 3,
+			Usage: "hunt what was found once more, from `N` seeds, by what clients can see alone; 0 does not"},
 		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
 			Usage: "keep what was measured in `FILE`, and measure only what is not in there"},

@@ -33,6 +33,8 @@ type hunting struct {
 	opts hunt.Options
 	lab  string
 	ui   *run.UI
+
+	clientStarts int // from how many seeds what observers have found is hunted by clients' eyes
 }
 
 func runMutants(c *cli.Context) error {
@@ -71,7 +73,7 @@ func runMutants(c *cli.Context) error {
 // newHunting checks the options.
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
-		lab: c.String("lab"), ui: run.NewUI(c.App.ErrWriter),
+		lab: c.String("lab"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"),
 		opts: hunt.Options{
 			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
 		},
@@ -79,6 +81,9 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	var problems []error
 	if h.lab != labSim && h.lab != labLocal {
 		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, labSim, labLocal))
+	}
+	if h.clientStarts < 0 {
+		problems = append(problems, fmt.Errorf("--client-seeds: %d is negative", h.clientStarts))
 	}
 	if c.Bool("clean") && c.NArg() > 0 {
 		problems = append(problems, errors.New("--clean has no mutants: leave the names out"))
@@ -194,9 +199,6 @@ func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) err
 	return nil
 }
 
-// clientStarts is from how many seeds it is tried to find by clients' eyes what was found by observers.
-const clientStarts = 3
-
 // measure hunts with all eyes, and if that finds something once more with those of clients.
 func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) error {
 	opts := h.opts
@@ -207,10 +209,10 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	var err error
-	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() {
+	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() || h.clientStarts == 0 {
 		return err
 	}
-	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, clientStarts)
+	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err
@@ -254,7 +256,7 @@ func (h *hunting) digest(m *mutants.Mutant) string {
 			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
 		}
 	}
-	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp)
+	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
 	return fmt.Sprintf("%x", d.Sum(nil)[:8])
 }
 

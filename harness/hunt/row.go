@@ -27,9 +27,6 @@ type Row struct {
 // Found reports whether any start has found the mutant.
 func (r *Row) Found() bool { return r.All.Found() > 0 }
 
-// Infected reports whether a rule was seen broken, by whomever.
-func (r *Row) Infected() bool { return r.Found() }
-
 // Propagated reports whether clients could see something.
 func (r *Row) Propagated() bool {
 	if r.Clients != nil && r.Clients.Found() > 0 {
@@ -51,7 +48,9 @@ func (r *Row) Blame() string {
 		return "not in the simulator"
 	case r.Propagated():
 		return "seen by clients"
-	case r.Infected():
+	case r.Found() && r.Clients == nil:
+		return "found by observers"
+	case r.Found():
 		return "seen by observers alone"
 	case r.Reached:
 		return "executed, and broke nothing"
