@@ -161,7 +161,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	case operations == 0:
 		c.Status = verdict.None
 	}
-	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d decided by order, with proof, the others by search",
+	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
 		count(len(keys), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {

@@ -157,7 +157,7 @@ func TestAxes(t *testing.T) {
 		{"nothing demanded", func(in *Input) {
 			in.Facts.Funcs = history.Funcs
 			in.Facts.WantedKinds = []string{"clock"}
-			in.Thresholds = Thresholds{-1, -1, -1, -1, -1}
+			in.Thresholds = Thresholds{-1, -1, -1, -1, -1, -1}
 		}, v, v, s, h, ""},
 		{"not recovered", func(in *Input) {
 			in.Facts.Recovery.Recovered = false

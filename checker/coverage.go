@@ -18,12 +18,9 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 		Faults:     countFaults(in.Faults.Events, in.Facts.WantedKinds),
 		UnderFault: underFault(ops, history.Windows(in.Faults.Events)),
 	}
-	for _, n := range in.Nodes {
-		for _, o := range n.Log.Observations {
-			if o.Kind == history.ObservedElected {
-				c.Leaders++
-			}
-		}
+	countEvents(in.Nodes, &c)
+	if len(in.Nodes) > 0 {
+		c.DeposedReads = deposedReads(in.Nodes, ops, in.Facts.Reads)
 	}
 	why := partial(in)
 	if why == "" && in.FaultsErr != nil {
@@ -37,7 +34,7 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 	if in.Facts.Imported && thresholds.FinalReads == 0 {
 		thresholds.FinalReads = -1 // other tools have no such phase, or do not say where it begins
 	}
-	c.Reasons = vacuous(c, in.Facts, thresholds.withDefaults(in.Facts.TimeLimit))
+	c.Reasons = vacuous(c, in.Facts, thresholds.withDefaults(in.Facts))
 	if len(c.Reasons) > 0 {
 		c.Status = verdict.Vacuous
 	}
@@ -79,6 +76,12 @@ func vacuous(c verdict.Coverage, facts Facts, t Thresholds) []string {
 	}
 	if len(facts.WantedKinds) > 0 {
 		lack(c.UnderFault, t.UnderFault, "operations answered ok while a fault was in effect")
+	}
+	if c.DeposedReads != nil {
+		lack(c.DeposedReads.Attempted, t.DeposedReads, "reads attempted at deposed leaders")
+	} else if t.DeposedReads > 0 {
+		out = append(out, "reads attempted at deposed leaders: not known, as the nodes' clocks cannot be compared with the "+
+			"harness's")
 	}
 	final := 0
 	for _, o := range c.Operations {

@@ -4,15 +4,23 @@
 //
 // A register is linearizable if its operations can be put in one order that a single correct register could have
 // performed, and that keeps real time: whatever returned before another was called comes before it (Herlihy and Wing,
-// 1990). Keys are independent of one another, so each is decided by itself, with Porcupine's search ([Linearize]).
+// 1990). Keys are independent of one another, so each is decided by itself ([Linearize]).
 //
-// What enters the search: operations that were answered ok, and updates whose outcome is unknown, which may have taken
-// effect at any time after their call or never. Operations that failed, and reads without an answer, say nothing.
+// What enters the decision: operations that were answered ok, and updates whose outcome is unknown, which may have
+// taken effect at any time after their call or never. Operations that failed, and reads without an answer, say nothing.
 //
-// The search is exponential in the number of operations that overlap, and updates of unknown outcome overlap with
-// everything after them. When all values of a key are unique, most of them can be bounded or left out without changing
-// the answer ([tighten]); that is what keeps histories with many faults decidable. The search runs in a process of its
-// own under limits of time and memory ([RunWorker]). A key that exhausts them is unknown, never valid.
+// There are two ways to decide. Registers whose written values are unique are decided by order ([ByOrder], package
+// register), in time O(n log n) however much overlaps, and never unknown. Every such decision carries its proof: a
+// valid key an order that is replayed, a violated one the first answer that no order explains and a minimal core of
+// what was known then, which counts only when a search confirms that it is impossible. Keys that a search can afford
+// are searched anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes
+// on.
+//
+// Everything else, lists above all, is decided by Porcupine's search ([BySearch]). It is exponential in the number of
+// operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
+// are unique, most of them can be bounded or left out without changing the answer ([tighten]); that is what keeps
+// histories with many faults decidable. The search runs in a process of its own under limits of time and memory
+// ([RunWorker]). A key that exhausts them is unknown, never valid.
 //
 // # The other checks
 //

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html"
 	"slices"
@@ -13,10 +14,12 @@ import (
 )
 
 // pictureOpsMax bounds the operations in a picture: browsers draw that many at once. Where values are unique, older
-// ones are left out until only pictureOpsWanted are left, a few screens wide, the violation in the last.
+// ones are left out until only pictureOpsWanted are left, a few screens wide, the violation in the last; and more, if
+// more than pictureOverlapMax of these overlap, because a picture takes a search.
 const (
-	pictureOpsMax    = 300
-	pictureOpsWanted = 60
+	pictureOpsMax     = 300
+	pictureOpsWanted  = 60
+	pictureOverlapMax = 10
 )
 
 // draw makes an HTML page of the operations around a violation, which [pictureOps] chose, with the faults that were in
@@ -48,58 +51,131 @@ func draw(model porcupine.Model, ops []history.Operation, e *Explanation, window
 	if err := porcupine.Visualize(pictureModel(model, e), info, &buf); err != nil {
 		return nil
 	}
-	return buf.Bytes()
+	return bytes.Replace(buf.Bytes(), []byte("</body>"), []byte(toTheError+"</body>"), 1)
+}
+
+// toTheError opens a picture at the operation that cannot be explained rather than at the first one.
+const toTheError = `<script>
+for (const text of document.querySelectorAll('#canvas text')) {
+  if (text.textContent.startsWith('✗')) {
+    text.scrollIntoView({inline: 'center', block: 'center'})
+    break
+  }
+}
+</script>
+`
+
+// lately are the operations of a key decided by order that can matter for a picture: those on the values of the core,
+// and on the latest values before the violation. All others every legal order could spare.
+func lately(ops []history.Operation, e *Explanation) []history.Operation {
+	last, ok := byID(ops, e.Last)
+	if !ok {
+		return nil
+	}
+	keep := make(map[int64]bool)
+	core := make(map[int]bool)
+	for _, id := range e.Core {
+		core[id] = true
+		if op, ok := byID(ops, id); ok {
+			keepValues(keep, &op)
+		}
+	}
+	n := len(keep) + pictureOpsWanted
+	for i := len(ops) - 1; i >= 0 && len(keep) < n; i-- {
+		if op := &ops[i]; op.CallSeq < last.ReturnSeq && op.Op.Func.Mutates() {
+			keep[op.Op.Value] = true
+		}
+	}
+	var out []history.Operation
+	for i := range ops {
+		op := &ops[i]
+		writes := op.Op.Func.Mutates() && !onlyLooks(*op)
+		switch {
+		case op.CallSeq > last.ReturnSeq:
+		case writes && keep[op.Op.Value]:
+			if op.Op.Expect != nil && !keep[*op.Op.Expect] {
+				out = append(out, weakened(*op))
+				continue
+			}
+			out = append(out, *op)
+		case !writes && (core[op.ID] || len(op.Result.Values) > 0 && keep[op.Result.Values[0]]):
+			out = append(out, *op)
+		}
+	}
+	return out
+}
+
+func keepValues(keep map[int64]bool, op *history.Operation) {
+	if op.Op.Func.Mutates() {
+		keep[op.Op.Value] = true
+	}
+	for _, v := range op.Result.Values {
+		keep[v] = true
+	}
+}
+
+// byID finds an operation, in a history in order of invocation.
+func byID(ops []history.Operation, id int) (history.Operation, bool) {
+	i, ok := slices.BinarySearchFunc(ops, id, func(op history.Operation, id int) int { return cmp.Compare(op.ID, id) })
+	if !ok {
+		return history.Operation{}, false
+	}
+	return ops[i], true
 }
 
 // pictureOps are the operations up to the one that cannot be explained; if they are too many, the latest values, and
 // those of the core whenever they were.
 func pictureOps(ops []history.Operation, e *Explanation) []history.Operation {
-	i := slices.IndexFunc(ops, func(op history.Operation) bool { return op.ID == e.Last })
-	if i < 0 {
+	last, ok := byID(ops, e.Last)
+	if !ok {
 		return nil
 	}
-	prefix := upTo(ops, ops[i].ReturnSeq)
-	if len(prefix) <= pictureOpsWanted {
-		return prefix
-	}
+	prefix := upTo(ops, last.ReturnSeq)
 	if _, unique := firstSeen(prefix); !unique {
 		if len(prefix) > pictureOpsMax {
 			return nil
 		}
 		return prefix
 	}
+	for wanted := pictureOpsWanted; ; wanted /= 2 {
+		prefix = pictureOf(prefix, e, wanted)
+		if wanted <= 1 || (KeyHistory{Ops: prefix}).overlap() <= pictureOverlapMax {
+			break
+		}
+	}
+	if len(prefix) > pictureOpsMax {
+		return nil
+	}
+	return prefix
+}
+
+// pictureOf leaves old values out until no more operations are left than wanted, or only those of the core.
+func pictureOf(prefix []history.Operation, e *Explanation, wanted int) []history.Operation {
+	if len(prefix) <= wanted {
+		return prefix
+	}
 	core := make(map[int64]bool)
-	for _, op := range prefix {
-		if slices.Contains(e.Core, op.ID) {
-			core[op.Op.Value] = true
-			for _, v := range op.Result.Values {
-				core[v] = true
-			}
+	for i := range prefix {
+		if slices.Contains(e.Core, prefix[i].ID) {
+			keepValues(core, &prefix[i])
 		}
 	}
 	old := slices.DeleteFunc(values(prefix), func(v int64) bool { return core[v] })
-	if n := len(old) - pictureOpsWanted; n > 0 { // every value has an operation
-		prefix, old = withoutValues(prefix, old[:n]), old[n:]
-	}
-	for n := 1; len(prefix) > pictureOpsWanted && n <= len(old); n++ {
+	for n := 1; len(prefix) > wanted && n <= len(old); n++ {
 		if n == len(old) || n%4 == 0 {
 			prefix = withoutValues(prefix, old[:n])
 		}
 	}
 	// Reads that have no part in the violation go next, the oldest first: what has no legal order without them has none
 	// with them.
-	spare := len(prefix) - pictureOpsWanted
-	prefix = slices.DeleteFunc(prefix, func(op history.Operation) bool {
+	spare := len(prefix) - wanted
+	return slices.DeleteFunc(prefix, func(op history.Operation) bool {
 		drop := spare > 0 && op.Op.Func == history.Read && !slices.Contains(e.Core, op.ID) && op.ID != e.Last
 		if drop {
 			spare--
 		}
 		return drop
 	})
-	if len(prefix) > pictureOpsMax {
-		return nil
-	}
-	return prefix
 }
 
 // onTimeAxis turns sequence numbers into nanoseconds, which order events in the same way, and ends what never returned

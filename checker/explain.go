@@ -16,8 +16,9 @@ type Explanation struct {
 	// that came before it was fine. Last is that operation's ID.
 	Prefix, Last int
 
-	// Core are the IDs of operations that have no legal order by themselves, in order of invocation: taking away any
-	// one of them alone leaves an order, unless the budget did not suffice to find that out.
+	// Core are the IDs of operations that have no legal order by themselves, in order of invocation. Taking away any
+	// one of them, an update together with what saw its value, leaves an order, unless the budget did not suffice to
+	// find that out. A compare-and-set whose expected value is not written in the core stands for a plain write.
 	Core []int
 
 	// Order is the longest legal order of the core that exists: the operations of the core that are missing in it are

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -39,6 +40,9 @@ type NodeObservations struct {
 	Node string
 	Log  history.ObservationLog
 	Err  error // why it could not be read, if it could not
+
+	// When is the time of each observation since the run began; nil when nobody can know it.
+	When []time.Duration
 }
 
 // Facts are the things a verdict depends on that the harness knows and the history does not say.
@@ -48,8 +52,9 @@ type Facts struct {
 	WantedKinds []string       // kinds of faults that were asked for
 	TimeLimit   time.Duration  // of the workload
 
-	UniqueValues bool // the workload promises that no value is written twice to a key
-	Observations bool // the system writes observations: a node without any is a failure to collect
+	Reads        string // how the system answers reads, "lease" for one; empty when nothing is known of it
+	UniqueValues bool   // the workload promises that no value is written twice to a key
+	Observations bool   // the system writes observations: a node without any is a failure to collect
 
 	Recovery Recovery
 
@@ -101,9 +106,14 @@ type Thresholds struct {
 	UnderFault int
 	// FinalReads is how many final reads must be ok (default 1), so that losses can show at all.
 	FinalReads int
+	// DeposedReads is how many reads must have been attempted at deposed leaders (default 1 when reads are under leases,
+	// and both clock faults and faults that can depose a leader who lives on, pauses or partitions, were wanted; else
+	// none). Without any, nobody tried whether leases hold when clocks do not.
+	DeposedReads int
 }
 
-func (t Thresholds) withDefaults(limit time.Duration) Thresholds {
+func (t Thresholds) withDefaults(facts Facts) Thresholds {
+	limit := facts.TimeLimit
 	def := func(v *int, d int) { *v = max(0, orElse(*v, d)) }
 	def(&t.OKPerFunc, 1)
 	def(&t.InstalledPerKind, 1)
@@ -113,8 +123,19 @@ func (t Thresholds) withDefaults(limit time.Duration) Thresholds {
 	}
 	def(&t.UnderFault, underFault)
 	def(&t.FinalReads, 1)
+	deposed := 0
+	if facts.attacksLeases() {
+		deposed = 1
+	}
+	def(&t.DeposedReads, deposed)
 	t.InEffectPerKind = max(0, orElse(t.InEffectPerKind, min(limit/30, time.Second)))
 	return t
+}
+
+// attacksLeases reports whether the run was meant to find out whether leases hold.
+func (f Facts) attacksLeases() bool {
+	wanted := func(kind string) bool { return slices.Contains(f.WantedKinds, kind) }
+	return f.Reads == "lease" && wanted("clock") && (wanted("partition") || wanted("pause"))
 }
 
 // partial says why a run cannot be judged by what it did: there is no history to go by, or only its beginning.

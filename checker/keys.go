@@ -18,18 +18,32 @@ type KeyHistory struct {
 func SplitByKey(ops []history.Operation) []KeyHistory {
 	index := make(map[string]int)
 	var keys []KeyHistory
-	for _, op := range ops {
-		i, ok := index[op.Op.Key]
+	var counts []int // so that keys get exactly the room they need: operations are large
+	for i := range ops {
+		k, ok := index[ops[i].Op.Key]
 		if !ok {
-			i = len(keys)
-			index[op.Op.Key] = i
-			keys = append(keys, KeyHistory{Key: op.Op.Key})
+			k = len(keys)
+			index[ops[i].Op.Key] = k
+			keys, counts = append(keys, KeyHistory{Key: ops[i].Op.Key}), append(counts, 0)
 		}
-		if op.Outcome == history.OK || op.Outcome == history.Unknown && op.Op.Func.Mutates() {
-			keys[i].Ops = append(keys[i].Ops, op)
+		if says(&ops[i]) {
+			counts[k]++
+		}
+	}
+	for i := range ops {
+		if k := index[ops[i].Op.Key]; says(&ops[i]) {
+			if keys[k].Ops == nil {
+				keys[k].Ops = make([]history.Operation, 0, counts[k])
+			}
+			keys[k].Ops = append(keys[k].Ops, ops[i])
 		}
 	}
 	return keys
+}
+
+// says reports whether an operation says anything about its register.
+func says(op *history.Operation) bool {
+	return op.Outcome == history.OK || op.Outcome == history.Unknown && op.Op.Func.Mutates()
 }
 
 // cost estimates how long a search takes: proportional to the operations, and 1.8 times as long for each further one
@@ -45,7 +59,8 @@ func (k KeyHistory) overlap() int {
 		call bool
 	}
 	var edges []edge
-	for _, op := range k.Ops {
+	for i := range k.Ops {
+		op := &k.Ops[i]
 		edges = append(edges, edge{op.CallSeq, true})
 		if op.Outcome == history.OK {
 			edges = append(edges, edge{op.ReturnSeq, false})

@@ -125,8 +125,8 @@ func (l local) solve(_ context.Context, req request) (KeyResult, error) {
 
 func (local) close() {}
 
-// Linearize decides every key in this process, without a limit of memory: for simulated runs, whose histories are
-// short, and for tests. Runs of a lab use [RunWorker].
+// Linearize decides every key in this process, without a limit of memory for searches: for simulated runs, whose
+// histories are short, and for tests. Runs of a lab use [RunWorker].
 func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
@@ -271,7 +271,7 @@ func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
 	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
 	if e := res.Explanation; e != nil {
 		req.Known, req.Core = e, res.core
-		req.Key.Ops = pictureOps(key.Ops, e)
+		req.Key.Ops = pictureOps(lately(key.Ops, e), e)
 	}
 	got, err := d.solve(ctx, req)
 	if err != nil {

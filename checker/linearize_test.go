@@ -75,7 +75,7 @@ func TestPlantedAnomalies(t *testing.T) {
 			keys, failed := SplitByKey(s.ops), failedByKey(s.ops)
 			f := linearizabilityFinding(keys[0], failed["x"], r)
 			contains(t, "finding", f.Summary, tt.wants...)
-			if f.File != "linearizability/x.html" || !bytes.Contains(r.Picture, []byte("<html")) {
+			if f.File != "linearizability/x.html" || !bytes.Contains(r.Picture, []byte("scrollIntoView({inline: 'center'")) {
 				t.Errorf("picture %q of %d bytes", f.File, len(r.Picture))
 			}
 			if strings.HasSuffix(f.Summary, "..") || !strings.HasSuffix(f.Summary, ".") {

@@ -24,7 +24,7 @@ type orderer struct {
 // load translates what was known of ops when the event seq had just happened. It reports false for histories of things
 // that are no registers.
 func (o *orderer) load(ops []history.Operation, seq int64) bool {
-	o.ops, o.from = o.ops[:0], o.from[:0]
+	o.ops, o.from = slices.Grow(o.ops[:0], len(ops)), slices.Grow(o.from[:0], len(ops))
 	for i := range ops {
 		op := &ops[i]
 		if op.CallSeq > seq {

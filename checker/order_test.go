@@ -231,6 +231,24 @@ func TestConfirmation(t *testing.T) {
 	}
 }
 
+// Keys decided by order are confirmed, explained and drawn in the worker.
+func TestWorkerConfirms(t *testing.T) {
+	good := newScript(t, "good").do(0, write(1)).do(1, read(), 1).ops
+	bad := newScript(t, "bad").do(0, write(1)).call(0, cas(1, 2)).ret(0, ok, true).call(0, cas(2, 3)).ret(0, ok, true).
+		do(1, read(), 1).ops
+	got := runWorker(context.Background(), t, merge(good, bad), Budget{})
+	if k := got["good"]; k.Status != verdict.Valid || k.By != ByOrder {
+		t.Errorf("%s by %s: %s", k.Status, k.By, k.Reason)
+	}
+	k := got["bad"]
+	if k.Status != verdict.Violated || k.By != ByOrder || k.Explanation == nil || len(k.Picture) == 0 {
+		t.Fatalf("%s by %s: %s, %+v", k.Status, k.By, k.Reason, k.Explanation)
+	}
+	if e := k.Explanation; len(e.Core) != 3 || len(e.Order) != 2 || e.Prefix != 4 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // A proof that does not hold is never a verdict.
 func TestUnprovenOrder(t *testing.T) {
 	ops := newScript(t, "x").do(0, write(1)).do(1, read(), 1).ops

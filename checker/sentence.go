@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,6 +65,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	}
 	byID := operationsOf(k, e)
 	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
+	f.Operations = withLast(e)
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
 		head := fmt.Sprintf("These %d operations alone have no legal order:", len(e.Core))
 		if len(e.Core) == 1 {
@@ -89,14 +89,19 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 
 // operationsOf are the operations that an explanation names, by ID.
 func operationsOf(k KeyHistory, e *Explanation) map[int]history.Operation {
-	byID := make(map[int]history.Operation)
+	out := make(map[int]history.Operation)
 	for _, id := range append([]int{e.Last}, e.Core...) {
-		i, ok := slices.BinarySearchFunc(k.Ops, id, func(op history.Operation, id int) int { return cmp.Compare(op.ID, id) })
-		if ok {
-			byID[id] = k.Ops[i]
+		if op, ok := byID(k.Ops, id); ok {
+			out[id] = op
 		}
 	}
-	return byID
+	return out
+}
+
+// withLast is the core, with the operation that completed the violation as its last.
+func withLast(e *Explanation) []int {
+	ids := slices.DeleteFunc(slices.Clone(e.Core), func(id int) bool { return id == e.Last })
+	return append(ids, e.Last)
 }
 
 // detailsMax bounds the lines of a finding.

@@ -62,9 +62,10 @@ func WorkerMain(stdin io.Reader, stdout io.Writer, model porcupine.Model) error 
 	}
 }
 
-// RunWorker decides every key in a process of its own, which argv starts and which must call [WorkerMain]. A search
-// that occupies more than the budgeted memory, does not keep to its time, or dies otherwise, costs its key the answer
-// and no other: keys that were decided stay so, and a new process goes on with the rest.
+// RunWorker decides keys by order in this process, and by search in one of its own, which argv starts and which must
+// call [WorkerMain]. A search that occupies more than the budgeted memory, does not keep to its time, or dies
+// otherwise, costs its key the answer and no other: keys that were decided stay so, and a new process goes on with the
+// rest.
 func RunWorker(ctx context.Context, argv []string, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {

@@ -60,6 +60,19 @@ func checkAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	switch manifest.Kind {
+	case results.KindBench:
+		return usageError("%s is a benchmark: there is nothing to judge (%s has its figures)", dir.Name(), benchSummary)
+	case results.KindEnvelope:
+		if c.Bool("prefix") {
+			return usageError("--prefix is for tests: of a sweep, %s has every attack by itself", dir.Name())
+		}
+		return concludeEnvelope(c, dir, ui)
+	}
 	check := run.Check
 	if c.Bool("prefix") {
 		check = run.CheckPrefix
@@ -68,8 +81,7 @@ func checkAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := dir.LoadManifest()
-	if err != nil {
+	if manifest, err = dir.LoadManifest(); err != nil {
 		return err
 	}
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})

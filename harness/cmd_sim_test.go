@@ -53,7 +53,7 @@ func TestSimLeavesRunsThatFail(t *testing.T) {
 	}
 	run := results.Run{Dir: s.Failures[0].Directory}
 	for _, path := range []string{
-		run.History(), run.Faults(), run.SchedulePlanned(), run.SchedulePlayed(), run.Report(), run.Path(results.PlanFile),
+		run.History(), run.Faults(), run.SchedulePlanned(), run.SchedulePlayed(), run.Report(), run.Path(results.SimulatedFile),
 		run.Path(results.InvariantsFile), run.Observations("n1"), run.HarnessLog(),
 	} {
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -86,7 +86,7 @@ func TestSimLeavesRunsThatFail(t *testing.T) {
 func TestSimBrokenInvariantIsInTheVerdict(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "runs")
-	s := simulate(t, verdict.ExitViolated, "--outside", "--nemesis", "partition,kill,disk-wipe,clock-rate", "--seeds",
+	s := simulate(t, verdict.ExitViolated, "--outside", "--nemesis", "partition,kill,disk-wipe,clock", "--seeds",
 		"1-3000", "--until-failure", "--results", dir)
 	f := s.Failures[0]
 	run := results.Run{Dir: f.Directory}

@@ -71,6 +71,8 @@ func testFlags() []cli.Flag {
 			Usage: "the linearizability check may take `TIME`"},
 		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
 			Usage: "the linearizability check may use `MIB` of memory"},
+		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
+			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
 		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
@@ -147,7 +149,8 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		DeposedReads: c.Int("deposed-reads"),
+		CheckMemory:  int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)
@@ -188,7 +191,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 	if err != nil {
 		return opts, usageError("%v", err)
 	}
-	return opts, checkShim(c, schedule)
+	return opts, checkClockTools(c, opts, schedule)
 }
 
 // readSchedule reads a schedule for nodes of these names.

@@ -76,9 +76,16 @@ func share(c *cli.Context, name string) (float64, error) {
 	return f, nil
 }
 
-// checkShim refuses faults of clocks in a local lab on a machine that the clock shim does not exist for.
-func checkShim(c *cli.Context, s *nemesis.Schedule) error {
-	if c.String("lab") == "local" && runtime.GOARCH != "amd64" && slices.Contains(s.Kinds(), nemesis.Clock) {
+// checkClockTools refuses faults of clocks when there is nothing to move them with: no helper, or no clock shim for the
+// machine that a local lab is on.
+func checkClockTools(c *cli.Context, opts run.Options, s *nemesis.Schedule) error {
+	if !slices.Contains(s.Kinds(), nemesis.Clock) {
+		return nil
+	}
+	if opts.ClockBinary == "" && !c.Bool("dry-run") {
+		return usageError("faults of clocks need the helper program elenchus-clock beside this one: make build makes it")
+	}
+	if c.String("lab") == "local" && runtime.GOARCH != "amd64" {
 		return usageError("the hosts of a local lab share this machine's kernel, and the shim that gives them clocks of "+
 			"their own exists for amd64 only: %s has no faults of clocks in a local lab", runtime.GOARCH)
 	}

@@ -117,6 +117,7 @@ func TestHostsThatCannotBeUsedAreNamed(t *testing.T) {
 
 func TestAnyHostsWithSSHWillDo(t *testing.T) {
 	t.Parallel()
+	needClocks(t)
 	needRoot(t)
 	r := newRig(t)
 	name := r.labUp(3)

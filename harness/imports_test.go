@@ -37,9 +37,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "workloads/paxosclient", []string{mod + "workloads", history, mod + "node/client"}},
 		{mod + "workloads", []string{history}},
 		{mod + "harness/control", []string{}},
+		{mod + "harness/clockprobe", []string{mod + "harness/control", history}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/sim", []string{
-			mod + "nemesis", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
+			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker", mod + "checker/register", mod + "results", history, verdict,
 			mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire",
 			mod + "node/wal",
 		}},
@@ -49,7 +50,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	world := []string{"net", "net/http", "os", "os/exec", "log", "syscall", "math/rand", "crypto/rand", "io/ioutil",
 		"golang.org/x/sys/unix", "github.com/hashicorp/go-hclog", "sync", "sync/atomic", "context", "runtime"}
 	pure := []string{mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos",
-		mod + "node/wire"}
+		mod + "node/wire", mod + "checker/register", mod + "checker/register/synthetic"}
 	onlyFromHarness := "github.com/urfave/cli/v2"
 
 	for _, p := range listPackages(t) {

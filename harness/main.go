@@ -93,8 +93,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), simCommand(), mutantsCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), labCommand(),
-			listCommand(), helpCommand(),
+			testCommand(), simCommand(), mutantsCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), benchCommand(),
+			envelopeCommand(), labCommand(), listCommand(), helpCommand(),
 		},
 	}
 	for _, c := range app.Commands {

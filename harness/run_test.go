@@ -9,6 +9,8 @@ import (
 
 	"elenchus/nemesis"
 	"elenchus/results"
+	"elenchus/results/clocks"
+	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
 
@@ -49,6 +51,7 @@ func TestCorrectSystemIsValidUnderEveryFault(t *testing.T) {
 				}
 			}
 			filesAreThere(t, dir, m)
+			clocksAreMeasured(t, dir, m)
 			r.checkAgrees(v)
 			r.checkAgrees(v)
 			r.playedCanBePlayed(dir)
@@ -65,6 +68,7 @@ func filesAreThere(t *testing.T, dir results.Run, m *results.Manifest) {
 	}
 	files := []string{
 		results.ReportFile, results.VerdictFile, results.ManifestFile, results.HistoryFile, results.FaultsFile,
+		results.ClocksFile,
 		results.SchedulePlannedFile, results.SchedulePlayedFile, results.HarnessLogFile,
 	}
 	for _, file := range files {
@@ -80,6 +84,28 @@ func filesAreThere(t *testing.T, dir results.Run, m *results.Manifest) {
 	for _, file := range files {
 		if info, err := os.Stat(dir.Path(file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s is missing or empty: %v", file, err)
+		}
+	}
+}
+
+// clocksAreMeasured wants samples of every host's clocks, or to be told why there are none.
+func clocksAreMeasured(t *testing.T, dir results.Run, m *results.Manifest) {
+	t.Helper()
+	log, err := history.ReadClocks(dir.Clocks())
+	if err != nil || log.Truncated {
+		t.Errorf("clocks: truncated %v, %v", log.Truncated, err)
+	}
+	if m.Files[results.ClocksFile] == "" {
+		t.Error("the measurements of the clocks are no evidence")
+	}
+	tracks := clocks.Tracks(log.Lines)
+	for _, h := range m.Hosts {
+		track := clocks.Find(tracks, h.Name)
+		if len(track.Points) < 20 && track.Missing == "" {
+			t.Errorf("%s: %d samples, gaps %v", h.Name, len(track.Points), track.Gaps)
+		}
+		if track.Moved() {
+			t.Errorf("%s: a clock went astray", h.Name)
 		}
 	}
 }

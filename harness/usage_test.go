@@ -56,7 +56,8 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}{
 		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset": did you mean elenchus test?`}},
 		{"command that is like no other", nil, []string{"frobnicate"},
-			[]string{`unknown command "frobnicate": elenchus has test, sim, mutants, check, export, lab, list, help (see elenchus --help)`}},
+			[]string{"unknown command \"frobnicate\": elenchus has test, sim, mutants, check, export, bench, envelope, lab, list, help " +
+				"(see elenchus --help)"}},
 		{"help for an unknown command", nil, []string{"help", "chekc"}, []string{"did you mean elenchus check?"}},
 		{"help for an unknown subcommand", nil, []string{"help", "lab", "dwon"}, []string{"did you mean elenchus lab down?"}},
 		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp": did you mean elenchus lab up?`}},
@@ -102,6 +103,12 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 			[]string{"test", "--dry-run"}, []string{"none", "no such file"}},
 		{"misspelt fault", nil, []string{"test", "--nodes", "3", "--schedule", typo},
 			[]string{typo + ":4:14: ", `did you mean "partition"`, "\n\tat 1s for 2s partitoin isolate n1\n\t             ^\n"}},
+		{"clocks with no drift to speak of", nil, []string{"test", "--nemesis", "clock", "--clock-drift", "0", "--dry-run"},
+			[]string{"--clock-drift", "2%", "none"}},
+		{"clocks that stand still", nil, []string{"test", "--nemesis", "clock", "--clock-drift", "1e9", "--dry-run"},
+			[]string{"clocks that run 1e+11% apart", "ten times the real one"}},
+		{"steps of nothing", nil, []string{"test", "--nemesis", "clock", "--clock-step", "0s", "--dry-run"}, []string{"--clock-step"}},
+		{"more hunts than time", nil, []string{"test", "--hunt", "150%", "--dry-run"}, []string{"hunts for 1.5 of the time"}},
 		{"schedule for other nodes", nil, []string{"test", "--nodes", "3", "--schedule", nodes}, []string{nodes, "n4"}},
 		{"schedule of the future", nil, []string{"test", "--schedule", version}, []string{version + ":1:"}},
 		{"schedule without anything", nil, []string{"test", "--schedule", empty}, []string{empty}},

@@ -59,7 +59,8 @@ func (s sighting) pid() int {
 }
 
 // whose says which process has the clocks that the report is about. One that is just being started may not have them
-// yet. A host where none runs has its clocks moved all the same: they are the host's, and what is started will have them.
+// yet. A host where none runs has its clocks moved all the same: they are the host's, and what is started will have
+// them.
 func (c *clock) whose(ctx context.Context, host Host, report *hostclock.Report, s sighting) (string, error) {
 	if report.Attached == nil || *report.Attached {
 		return c.owner(*report, s), nil

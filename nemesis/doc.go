@@ -1,6 +1,6 @@
-// Package nemesis does to a cluster what the world does: it cuts connections, kills and pauses processes. It plans
-// faults, reads and writes them as data, plays them against real hosts with proof that each took effect, and undoes
-// them whatever happens.
+// Package nemesis does to a cluster what the world does: it cuts connections, kills and pauses processes, and moves
+// clocks. It plans faults, reads and writes them as data, plays them against real hosts with proof that each took
+// effect, and undoes them whatever happens.
 //
 //	schedule, err := nemesis.Plan(nemesis.PlanOptions{Seed: 7, Nodes: nodes}) // or nemesis.Parse
 //	ledger, err := nemesis.OpenLedger(path)
@@ -26,6 +26,7 @@
 //	at 20s     for 3s     partition one-way n1 -> n2,n3
 //	at 24s     for 3s     partition ring
 //	at 27s     for 2s     partition bridge n3
+//	at 27s     for 1s     clock rate leader 0.9
 //	at 29s                kill n1
 //
 // A fault fires at a time since the run began and is reverted when it has lasted for as long as said; without "for" it
@@ -64,13 +65,17 @@
 //	partition one-way A -> B              packets from A to B are dropped, from B to A they pass
 //	kill A                                SIGKILL; started again when reverted
 //	pause A                               SIGSTOP; SIGCONT when reverted
+//	clock rate A 0.9                      CLOCK_MONOTONIC and CLOCK_REALTIME run at nine tenths of the raw clock's rate;
+//	clock rate A -10%                     the same; or +500ppm
+//	clock step A +2s                      CLOCK_REALTIME jumps ahead, and back when reverted
+//	clock strobe A 200ms every 50ms       CLOCK_REALTIME jumps to and fro, for 50 ms each
 //
 // Partitions cut nodes from each other, never from clients or from the harness. A one-way cut is one of packets: over
 // TCP the deaf side still sends, but never learns that it was heard, until its window is full.
 //
 // # Later versions
 //
-// A fault's line is a moment, a duration, a kind, and whatever the kind wants. New kinds (clock, disk, packet) add
+// A fault's line is a moment, a duration, a kind, and whatever the kind wants. New kinds (disk, packet) add
 // kinds, other moments ("on" an event, instead of "at" a time) add a first word. Both are errors to a program that does
 // not know them, with a line number, so files of version 1 keep their meaning and the number only changes if one
 // would not.
@@ -87,6 +92,9 @@
 //   - kill: the process with the recorded PID and start time is gone. The revert is proven by a process with another
 //     start time.
 //   - pause: all threads of the process are in state T. The revert is proven by none being so.
+//   - clock: the clocks as the node is told them, read before and after against CLOCK_MONOTONIC_RAW, which nothing
+//     moves, run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process has them.
+//     The revert is proven by the rate that is left, and by a wall clock that is where it would have been.
 //
 // An installed fault is looked at once more when its time is over, before it is reverted, by the same signs; what is
 // seen is in the evidence of the revert, after "before:". Had somebody else ended it meanwhile, the revert has failed,
@@ -103,5 +111,25 @@
 //   - Killing what is paused works; the pause is then over. The process that the kill's revert starts runs, even
 //     if the pause would have lasted longer: a pause stops a process, not a node.
 //   - A node that two pauses hold runs again when the last of them is reverted.
-//   - A kill's revert starts what the kill killed, and nothing else.
+//   - A kill's revert starts what the kill killed, and nothing else. What another kill has killed since stays dead
+//     until that one is reverted.
+//
+// Clocks belong to hosts. They go on as they were set while the node is dead or paused, and a node that is started
+// again has them. Of several rates on one host the one applied last counts, and when it is reverted the one before;
+// steps add up; a second strobe is skipped. When the last of them is reverted, the rate is nominal and the wall clock
+// right; what the monotonic clock has gained or lost it keeps, as clocks do.
+//
+// # How clocks are moved
+//
+// The same words are meant in every kind of lab, and the evidence says how it was done. A host that shares its kernel
+// has its node started under a clock shim, see package clockshim for what that moves and what stays real. A host with a
+// kernel of its own has that kernel's clocks moved, by adjtimex; its time daemons are stopped meanwhile, and found out
+// if they were not. What only one way can do is refused by the other before the run, by the name of the host:
+// [Schedule.CheckClocks]. Package hostclock has the limits, and does it.
+//
+// # Leases
+//
+// What rests on clocks is right as long as they keep a promise. Planned clock faults keep inside of it, see
+// [ClockBounds], unless they are asked to go further. Where reads rest on leases, part of the time goes to [Hunts]:
+// recipes of several faults that are timed to meet in the moment in which a lease has ended for one side only.
 package nemesis

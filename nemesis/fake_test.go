@@ -223,6 +223,9 @@ func (w *world) find(ctx context.Context, host Host) (sighting, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.state[host.Name].process == (Process{}) {
+		return sighting{}, nil
+	}
 	return w.sighting(w.state[host.Name].process), nil
 }
 
@@ -270,6 +273,7 @@ func (w *world) start(ctx context.Context, host Host) error {
 	if !h.alive {
 		w.next++
 		h.process, h.alive, h.stopped = Process{host.Name, w.next, uint64(100 * w.next)}, true, false
+		return w.settle(ctx, h)
 	}
 	return nil
 }
@@ -366,6 +370,24 @@ func (w *world) resetClock(ctx context.Context, host Host) (hostclock.Report, er
 		r.Done = append(r.Done, "put right what "+m.fault+" moved")
 	}
 	return r, nil
+}
+
+// settle is how long a start lasts after the process runs; one that dies meanwhile is no start, and leaves no record.
+func (w *world) settle(ctx context.Context, h *fakeHost) error {
+	started := h.process
+	if lasts := w.slow[started.Host+" settle"]; lasts > 0 {
+		w.mu.Unlock()
+		err := sleep(ctx, lasts)
+		w.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	if h.process == started && !h.alive {
+		h.process = Process{}
+		return errors.New("it exited at once")
+	}
+	return nil
 }
 
 func (w *world) sweep(ctx context.Context, host Host) ([]string, error) {

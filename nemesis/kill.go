@@ -109,6 +109,12 @@ func (k *kill) startOne(ctx context.Context, host Host, victim Process) result {
 			return nil
 		}
 		if err := k.start(ctx, host); err != nil {
+			if fault := k.board.killedSince(victim); fault != "" {
+				// It was started, or somebody else's start came first, and then another fault killed it: to start one more
+				// would be to end that fault.
+				seen = "what was started was killed by " + fault
+				return nil
+			}
 			return err
 		}
 		s, err = k.find(ctx, host)

@@ -19,7 +19,8 @@ func parseRate(word string) (clockshim.Rate, error) {
 	for suffix, size := range map[string]float64{"%": 1e-2, "ppm": 1e-6} {
 		if rest, found := strings.CutSuffix(word, suffix); found {
 			if !strings.HasPrefix(rest, "+") && !strings.HasPrefix(rest, "-") {
-				return 0, fmt.Errorf("%q is no rate: say what the clock gains or loses with a sign, like +%s or -%s", word, word, word)
+				return 0, fmt.Errorf("%q is no rate: say what the clock gains or loses with a sign, like +%s or -%s",
+					word, word, word)
 			}
 			digits, unit, base = rest, size, 1
 		}

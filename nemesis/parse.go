@@ -265,7 +265,8 @@ func (p *parser) shape(l *line, f *Fault, where *places, what string, names []st
 
 // move takes what is done to a clock.
 func (p *parser) move(l *line, f *Fault, where *places) bool {
-	column, ok := l.place(), true
+	var ok bool
+	column := l.place()
 	where.fields["move"] = column
 	switch f.Shape {
 	case ClockRate:

@@ -118,8 +118,8 @@ func Forms() []Form {
 //     which no other form is left, as with two nodes, must take what there is).
 //
 // It follows for three kinds that a majority of nodes is up and connected for at least half of the run: an outage
-// takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %. Clock faults take
-// nobody down.
+// takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %. Clock faults
+// take nobody down.
 //
 // Where there are leases, the end of every act belongs to hunts instead, one after the other with time between them for
 // the cluster to have a leader again.

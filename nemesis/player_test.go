@@ -403,6 +403,31 @@ apply f1 failed
 	}
 }
 
+// TestKillOfWhatIsBeingStarted: what another fault kills stays dead until that one is reverted, even if it was just
+// being started and its start therefore failed.
+func TestKillOfWhatIsBeingStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("n1", "n2", "n3")
+		p := newPlay(t, w, "at 1s for 1s kill n1", "at 2100ms for 2s kill n1")
+		w.slow["n1 settle"] = 200 * time.Millisecond
+		if err := p.player.Play(background); err != nil {
+			t.Error(err)
+		}
+		p.want(`
+1s..1.003s apply f1 kill n1: installed
+  n1: process 1 (start 100) is gone
+2.1s..2.103s apply f2 kill n1: installed
+  n1: process 4 (start 400) is gone
+2s..2.203s revert f1 kill n1: reverted
+  before: n1: process 1 (start 100) is gone
+  n1: what was started was killed by f2
+4.1s..4.305s revert f2 kill n1: reverted
+  before: n1: process 4 (start 400) is gone
+  n1: process 5 (start 500) runs
+`)
+	})
+}
+
 // TestSlowFaultDelaysNoOther: each fault has its own pace.
 func TestSlowFaultDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

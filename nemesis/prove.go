@@ -35,8 +35,8 @@ const proveTimeout = 5 * time.Second
 //   - kill and pause: on each host a sleep is started, recorded in a PID file of its own, paused, resumed, killed,
 //     started again, and removed.
 //   - clock: the clocks of each host run slow for a moment, and then jump for another. Under a clock shim those are the
-//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time daemons
-//     are stopped meanwhile.
+//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time
+//     daemons are stopped meanwhile.
 //
 // The answer has a proof for every host and kind, in the order of hosts and then of kinds. The error joins what went
 // wrong; it is nil if everything wanted is proven to work.
@@ -54,7 +54,7 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	for _, host := range hosts {
 		names = append(names, host.Name)
 	}
-	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8]}
+	sleepers := &sleepers{cluster: cluster, nonce: rand.Text()[:8], shimmed: slices.Contains(kinds, Clock)}
 	trial := trial{names: names, seen: map[[2]string]*Proof{}}
 	for _, host := range names {
 		for _, kind := range kinds {
@@ -227,6 +227,7 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 type sleepers struct {
 	cluster Cluster
 	nonce   string // so that nobody else's file is taken for ours
+	shimmed bool   // they run under a clock shim, where nodes would; else there may be no place for its file
 }
 
 // pidFile names the host, too: hosts of a lab on one machine may share a file system.
@@ -237,6 +238,9 @@ func (s *sleepers) pidFile(host string) string {
 // clockFile is the control file of the sleep's clocks: the node's own are left alone. It lies beside the node's, where
 // the file system is in memory.
 func (s *sleepers) clockFile(host string) string {
+	if !s.shimmed {
+		return ""
+	}
 	for _, h := range s.cluster.Hosts() {
 		if h.Name == host && h.Clock.Control != "" {
 			return h.Clock.Control + "-doctor-" + s.nonce
@@ -250,7 +254,7 @@ func (s *sleepers) Hosts() []Host {
 	hosts := slices.Clone(s.cluster.Hosts())
 	for i := range hosts {
 		hosts[i].PIDFile = s.pidFile(hosts[i].Name)
-		if hosts[i].Clock.Control != "" {
+		if s.shimmed && hosts[i].Clock.Control != "" {
 			hosts[i].Clock.Control = s.clockFile(hosts[i].Name)
 		}
 	}

@@ -241,11 +241,13 @@ type board struct {
 	cuts  map[string][]Cut            // by the fault that cuts
 	holds map[Process]map[string]bool // the pauses that hold a process
 	kills map[Process]string          // the kill that killed a process
+	last  map[string]Process          // by host: the process that was killed last
 	turns map[Process]chan struct{}   // whose turn it is to stop a process, or to have it go on
 }
 
 func newBoard() *board {
 	return &board{cuts: map[string][]Cut{}, holds: map[Process]map[string]bool{}, kills: map[Process]string{},
+		last:  map[string]Process{},
 		turns: map[Process]chan struct{}{}}
 }
 
@@ -332,9 +334,19 @@ func (b *board) claim(p Process, fault string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, taken := b.kills[p]; !taken {
-		b.kills[p] = fault
+		b.kills[p], b.last[p.Host] = fault, p
 	}
 	return b.kills[p] == fault
+}
+
+// killedSince names the kill that killed another process of the same host after this one, or none.
+func (b *board) killedSince(p Process) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := b.last[p.Host]; last != p {
+		return b.kills[last]
+	}
+	return ""
 }
 
 // killedBy names the kill that killed a process, or none.

@@ -12,12 +12,12 @@ import (
 	"slices"
 )
 
-// Evidence hashes everything that a verdict is made from and that is there: the history, the faults, the schedules and
-// all that was collected from the nodes. The answer is for [Manifest].Files.
+// Evidence hashes everything that a verdict is made from and that is there: the history, the faults, the clocks, the
+// schedules and all that was collected from the nodes. The answer is for [Manifest].Files.
 func (r Run) Evidence() (map[string]string, error) {
 	files := make(map[string]string)
-	for _, name := range []string{HistoryFile, FaultsFile, SchedulePlannedFile, SchedulePlayedFile, InvariantsFile,
-		PlanFile, NodesDir} {
+	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, PlanFile,
+		ProbesFile, InvariantsFile, SimulatedFile, NodesDir} {
 		err := filepath.WalkDir(r.Path(name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err

@@ -8,11 +8,11 @@ import (
 	"elenchus/results/verdict"
 )
 
-// InvariantsFile is what an observer of all nodes found, in runs that had one: those of the simulator. PlanFile is the
-// simulated run as data.
+// InvariantsFile is what an observer of all nodes found, in runs that had one: those of the simulator. SimulatedFile
+// is the simulated run as data.
 const (
 	InvariantsFile = "invariants.json"
-	PlanFile       = "plan.json"
+	SimulatedFile  = "simulated.json"
 )
 
 // Invariants are the rules that a run was seen to break, or not, by somebody who sees the state of every node in true
@@ -44,5 +44,5 @@ func (r Run) LoadInvariants() (*Invariants, error) {
 	return &i, nil
 }
 
-// SavePlan writes the plan of a simulated run.
-func (r Run) SavePlan(plan any) error { return saveJSON(r.Path(PlanFile), plan) }
+// SaveSimulated writes the plan of a simulated run.
+func (r Run) SaveSimulated(plan any) error { return saveJSON(r.Path(SimulatedFile), plan) }

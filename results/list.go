@@ -56,6 +56,12 @@ func entry(run Run) Entry {
 		return e
 	}
 	e.Started, e.Workload, e.Protocol, e.State = m.Started, m.Config.Workload, m.Config.Protocol, m.State
+	if m.Kind == KindBench {
+		if m.Reached(StateChecked) {
+			e.Word = "measured"
+		}
+		return e
+	}
 	v, err := run.LoadVerdict()
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !m.Reached(StateChecked):

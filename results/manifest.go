@@ -31,9 +31,22 @@ type Instant struct {
 	At    time.Duration `json:"at_ns"`
 }
 
+// Kind is what a run was for.
+type Kind string
+
+// The kinds of runs.
+const (
+	KindTest  Kind = ""      // to test a system; also of runs that were made before there were others
+	KindBench Kind = "bench" // to measure: there is nothing to judge
+
+	// KindEnvelope: to find out where leases break. The verdict says whether that is where it should be.
+	KindEnvelope Kind = "envelope"
+)
+
 // Manifest says what was run, on what, and how far it came. It is saved again at every step.
 type Manifest struct {
 	Schema int  `json:"schema"`
+	Kind   Kind `json:"kind,omitempty"`
 	Tool   Tool `json:"tool"`
 
 	Argv   []string `json:"argv"`
@@ -103,6 +116,10 @@ type Config struct {
 	UniqueValues bool `json:"unique_values"` // the workload promises that no value is written twice to a key
 	Observations bool `json:"observations"`  // the system writes observations: a node without is a failure to collect
 	SharedClock  bool `json:"shared_clock"`  // all hosts have the wall clock of the harness's host
+
+	// DeposedReads is how many reads must be attempted at deposed leaders for the run to have tested something, as in
+	// checker.Thresholds: zero is the checker's default, a negative number demands none.
+	DeposedReads int `json:"deposed_reads,omitempty"`
 
 	// Options are further settings by name, such as node flags, as the user would type them.
 	Options map[string]string `json:"options,omitempty"`

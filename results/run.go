@@ -132,7 +132,10 @@ const (
 	SchedulePlayedFile  = "schedule.played"
 	HistoryFile         = "history.jsonl"
 	FaultsFile          = "faults.jsonl"
+	ClocksFile          = "clocks.jsonl"
 	HarnessLogFile      = "harness.log"
+	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
+	ProbesFile          = "probes.jsonl" // … and what it did
 	NodesDir            = "nodes"
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"
@@ -144,6 +147,9 @@ func (r Run) History() string { return r.Path(HistoryFile) }
 
 // Faults is the path of the fault log.
 func (r Run) Faults() string { return r.Path(FaultsFile) }
+
+// Clocks is the path of the measurements of the hosts' clocks.
+func (r Run) Clocks() string { return r.Path(ClocksFile) }
 
 // HarnessLog is the path of the harness's own log.
 func (r Run) HarnessLog() string { return r.Path(HarnessLogFile) }

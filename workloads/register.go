@@ -12,7 +12,7 @@ const registerKeyOps = 240
 // Among the updates of a key that is not CAS only, casPercent are compare-and-set. After a worker's own update it reads
 // the same key with ownReadPercent.
 const (
-	casPercent     = 40
+	casPercent     = 60
 	ownReadPercent = 20
 )
 

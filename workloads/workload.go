@@ -50,7 +50,7 @@ type Options struct {
 
 	// ReadPercent is the share of reads among the operations of clients that also write (default 70).
 	ReadPercent int
-	// ActiveKeys is how many keys are in use at a time (default: one for every two workers, at least 2).
+	// ActiveKeys is how many keys are in use at a time (default: one for every worker, at least 2).
 	ActiveKeys int
 	// KeyOps is the mean number of operations after which a key is left for a new one; the bound of each key is drawn
 	// from 0.7 to 1.3 times this (default 240; 90 for append, whose values grow).
@@ -88,7 +88,7 @@ func (o Options) withDefaults(keyOps int) Options {
 	def(&o.Nodes, 1)
 	def(&o.Workers, o.Nodes)
 	def(&o.ReadPercent, 70)
-	def(&o.ActiveKeys, max(2, o.Workers/2))
+	def(&o.ActiveKeys, max(2, o.Workers))
 	def(&o.KeyOps, keyOps)
 	def(&o.KeyUnknowns, 6)
 	return o

@@ -157,6 +157,9 @@ func TestVerify(t *testing.T) {
 	if err := Verify([]Op{write(0, 1, 5), write(2, 3, 6)}, []int32{1, 0}); err == nil {
 		t.Error("an order against time was verified")
 	}
+	if err := Verify([]Op{write(5, 9, 5), write(0, 9, 6), write(1, 3, 7)}, []int32{0, 1, 2}); err == nil {
+		t.Error("an order against the time of what is further ahead was verified")
+	}
 	if err := Verify([]Op{{Kind: Impossible}}, []int32{0}); err == nil {
 		t.Error("the impossible was verified")
 	}
@@ -243,5 +246,57 @@ func TestAppend(t *testing.T) {
 		if text != tt.want || !ok && got != nil {
 			t.Errorf("%v %s %v: %q, want %q", tt.in.Op, tt.in.Outcome, tt.in.Result, text, tt.want)
 		}
+	}
+}
+
+// What a Monitor says of completions that are not those of the history's operations as they come out in the end.
+func TestMonitorCompletions(t *testing.T) {
+	w, c, r := Op{Kind: Write, Writes: 1}, cas(2, 0, 1, 2), Op{Kind: Read, Call: 3}
+	nothing := first(cas(2, 0, 0, 2))
+	tests := []struct {
+		name string
+		last func(m *Monitor) bool
+		want Decision
+	}{
+		{"found something else", func(m *Monitor) bool { return m.Found(m.Invoke(&nothing), 9, 1) }, Valid},
+		{"found what it expected", func(m *Monitor) bool { return m.Found(m.Invoke(&c), 9, 1) }, Violated},
+		{"found what it did not write", func(m *Monitor) bool { return m.Found(m.Invoke(&c), 9, 2) }, Violated},
+		{"found nothing", func(m *Monitor) bool { return m.FoundNothing(m.Invoke(&c), 9) }, Violated},
+		{"found nothing, expected", func(m *Monitor) bool { return m.FoundNothing(m.Invoke(&nothing), 9) }, Violated},
+		{"failed", func(m *Monitor) bool { return m.Fail(m.Invoke(&c), 9) }, Valid},
+		{"failed, then seen", func(m *Monitor) bool {
+			m.Fail(m.Invoke(&c), 4)
+			return m.Found(m.Invoke(&Op{Call: 5}), 9, 2)
+		}, Violated},
+		{"seen, then failed", func(m *Monitor) bool {
+			t := m.Invoke(&c)
+			m.Found(m.Invoke(&r), 4, 2)
+			return m.Fail(t, 9)
+		}, Violated},
+		{"seen, then did not match", func(m *Monitor) bool {
+			t := m.Invoke(&c)
+			m.Found(m.Invoke(&r), 4, 2)
+			return m.FoundNothing(t, 9)
+		}, Violated},
+		{"impossible", func(m *Monitor) bool { return m.Impossible(m.Invoke(&r), 9) }, Violated},
+		{"after abstaining", func(m *Monitor) bool {
+			m.Abstain("enough")
+			return m.Impossible(m.Invoke(&r), 9)
+		}, Abstained},
+	}
+	for _, tt := range tests {
+		var m Monitor
+		m.Done(m.Invoke(&w), 1)
+		if got := tt.last(&m); got != (tt.want == Valid) || m.Decision() != tt.want || (m.Reason() == "") != got {
+			t.Errorf("%s: %v, %v (%s), want %v", tt.name, got, m.Decision(), m.Reason(), tt.want)
+		}
+	}
+	var m Monitor // an expected absence that was there: the register as it begins
+	if m.FoundNothing(m.Invoke(&nothing), 9) || m.Decision() != Violated {
+		t.Errorf("a CAS that expects nothing and found nothing did not match: %v", m.Decision())
+	}
+	m.Reset()
+	if !m.FoundNothing(m.Invoke(&c), 9) || m.Decision() != Valid {
+		t.Errorf("a CAS that expects something found nothing: %s", m.Reason())
 	}
 }

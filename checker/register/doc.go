@@ -27,10 +27,10 @@
 // have no linearization, and all the others form chains. A chain that stands together is a block. Each begins with a
 // write or with the absent register, and all operations on it are contiguous in every linearization.
 //
-// The order inside a block is given, but for the reads of one segment among each other, which change nothing. Walk along
-// it with the latest call so far: whatever returned before that call is behind something that was called after it, and
-// there is no linearization. If there is nothing like it, put the reads of each segment in order of their calls, and
-// the block alone is in a legal order.
+// The order inside a block is given, but for the reads of one segment among each other, which change nothing. Walk
+// along it with the latest call so far: whatever returned before that call is behind something that was called after
+// it, and there is no linearization. If there is nothing like it, put the reads of each segment in order of their
+// calls, and the block alone is in a legal order.
 //
 // # Which block comes first
 //
@@ -80,7 +80,8 @@
 //
 // # Proof and trust
 //
-// [Checker.Order] is a linearization that [Verify] replays; it is short, knows nothing of blocks, and needs no trust but
-// in itself. [Checker.Core] are a few operations that are impossible by themselves, for any other decider to confirm.
+// [Checker.Order] is a linearization that [Verify] replays; it is short, knows nothing of blocks, and needs no trust
+// but in itself. [Checker.Core] are a few operations that are impossible by themselves, for any other decider to
+// confirm.
 // The tests compare Checker and Monitor with Porcupine and with an exhaustive search on random histories.
 package register

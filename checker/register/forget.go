@@ -1,7 +1,8 @@
 package register
 
 // forget drops what no operation that is outstanding or still to come can see without contradiction. All of these are
-// called no earlier than the oldest outstanding one, at an instant w, or no earlier than now. So nobody can see any more
+// called no earlier than the oldest outstanding one, at an instant w, or no earlier than now. So nobody can see any
+// more
 //
 //   - a segment whose successor was known to have been in the register before w;
 //   - a block A, if some block B was first seen before w and something of B was called after A was first seen: then A
@@ -20,20 +21,10 @@ func (m *Monitor) forget() {
 	for !m.replaced.empty() && m.segs.items[m.replaced.front()].until < w {
 		m.drop(m.replaced.pop())
 	}
-	for !m.alive.empty() {
-		i := m.alive.front()
-		if m.gone(i) {
-			m.alive.pop()
-			m.drop(m.blocks.items[i].tail)
-			continue
-		}
-		// The block with the latest call can outlive those behind it.
-		if m.alive.len() < 2 || !m.gone(m.alive.second()) {
-			break
-		}
-		m.drop(m.blocks.items[m.alive.second()].tail)
-		m.alive.pop()
-		m.alive.replaceFront(i)
+	// In order of first, the blocks that are gone come first, but for the one with the latest call, which can hold up
+	// some that were outstanding when it was first seen.
+	for !m.alive.empty() && m.gone(m.alive.front()) {
+		m.drop(m.blocks.items[m.alive.pop()].tail)
 	}
 }
 
@@ -111,12 +102,9 @@ type queue[T any] struct {
 	head  int
 }
 
-func (q *queue[T]) reset()           { q.items, q.head = q.items[:0], 0 }
-func (q *queue[T]) empty() bool      { return q.head == len(q.items) }
-func (q *queue[T]) len() int         { return len(q.items) - q.head }
-func (q *queue[T]) front() T         { return q.items[q.head] }
-func (q *queue[T]) second() T        { return q.items[q.head+1] }
-func (q *queue[T]) replaceFront(x T) { q.items[q.head] = x }
+func (q *queue[T]) reset()      { q.items, q.head = q.items[:0], 0 }
+func (q *queue[T]) empty() bool { return q.head == len(q.items) }
+func (q *queue[T]) front() T    { return q.items[q.head] }
 
 func (q *queue[T]) push(x T) {
 	if q.head > len(q.items)/2 { // no more than half of it is ever waste

@@ -172,7 +172,7 @@ func atomic(rng *rand.Rand, n, writes, tampered int) []Op {
 				}
 				op.Kind, op.Writes = Read, 0
 			}
-			if op.updates() && !(op.Unknown && rng.IntN(2) == 0) {
+			if op.updates() && (!op.Unknown || rng.IntN(2) == 0) {
 				present, content = true, op.Writes
 			}
 		}

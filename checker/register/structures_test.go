@@ -93,6 +93,18 @@ func TestSortByKey(t *testing.T) {
 	}
 }
 
+// A digit that is the same in all keys but one is still a digit.
+func TestSortByOneDigit(t *testing.T) {
+	a := make([]keyed, radixMin)
+	for i := range a {
+		a[i] = keyed{1000, int32(i)}
+	}
+	a[len(a)-1].key = 3
+	if got, _ := sortByKey(a, make([]keyed, len(a))); got[0].key != 3 || got[1].id != 0 {
+		t.Errorf("sorted to %v …", got[:3])
+	}
+}
+
 // A maxRing is a slice of pairs, whatever is pushed, raised and popped.
 func TestMaxRing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))

@@ -13,6 +13,7 @@ import (
 	"elenchus/checker"
 	"elenchus/nemesis"
 	"elenchus/results"
+	clockaxis "elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/report"
 	"elenchus/results/verdict"
@@ -66,7 +67,8 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
 func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input {
-	in := checker.Input{Run: dir.Name(), Facts: facts(m)}
+	in := checker.Input{Run: dir.Name(), Facts: facts(m),
+		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
 	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
 	watched, err := dir.LoadInvariants()
 	if in.WatchedErr = err; watched != nil {
@@ -85,13 +87,43 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 		in.Facts.Plan, in.Facts.PlanErr = plan(dir, m.PlayedUntil)
 	}
 	if m.Reached(results.StateCollected) {
+		tracks := clockTracks(dir)
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
+			n.When = placed(h.Name, n.Log, tracks, m)
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
 	return in
+}
+
+// placed says when, since the run began, a node made each of its observations: by what was measured of its clocks, else
+// by its own wall clock, where that is the harness's too and nobody meant to move it. It is nil when nobody knows.
+func placed(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) []time.Duration {
+	track := clockaxis.Track{Node: node}
+	if i := slices.IndexFunc(tracks, func(t clockaxis.Track) bool { return t.Node == node }); i >= 0 {
+		track = tracks[i]
+	}
+	axis := clockaxis.NewAxis(m.Started, track, log.Observations)
+	trusted := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
+	if !axis.Measured() && !trusted {
+		return nil
+	}
+	when := make([]time.Duration, len(log.Observations))
+	for i, o := range log.Observations {
+		when[i] = axis.At(o)
+	}
+	return when
+}
+
+// clockTracks are what was measured of the nodes' clocks: nothing of a run in which nobody did, or can be read.
+func clockTracks(dir results.Run) []clockaxis.Track {
+	log, err := history.ReadClocks(dir.Clocks())
+	if err != nil {
+		return nil
+	}
+	return clockaxis.Tracks(log.Lines)
 }
 
 // readPrefixes reads what stands before the first damaged line of a file.
@@ -126,7 +158,7 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
+		Reads: m.Config.Reads, UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
 			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,

@@ -26,6 +26,16 @@ type onHosts interface {
 
 var _ nemesis.Cluster = (*cluster)(nil)
 
+// Hosts shows the nemesis the hosts that clients are connected to, and the system on them.
+func Hosts(clients []*control.Client, sys *system.Paxos) nemesis.Cluster {
+	return newCluster(clients, sys)
+}
+
+// Bare shows the nemesis hosts on which no system is deployed, such as those that it heals. Clocks may be nil.
+func Bare(clients []*control.Client, clocks *system.Clocks) nemesis.Cluster {
+	return newCluster(clients, bareHosts{pidFile: noPIDFile, clocks: clocks})
+}
+
 func newCluster(clients []*control.Client, sys onHosts) *cluster {
 	c := &cluster{clients: clients, byName: make(map[string]*control.Client), system: sys}
 	for _, client := range clients {

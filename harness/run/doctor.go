@@ -37,7 +37,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 	if err != nil {
 		return found, err
 	}
-	bare := bareHosts{pidFile: "/run/elenchus/none.pid"}
+	bare := bareHosts{pidFile: noPIDFile}
 	if slices.Contains(kinds, nemesis.Clock) {
 		if bare.clocks, err = deployClocks(ctx, clockBinary, true, clients); err != nil {
 			return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
@@ -56,6 +56,9 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 	}
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
+
+// noPIDFile is where hosts record the node that they do not have.
+const noPIDFile = "/run/elenchus/none.pid"
 
 // bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
 // their own.

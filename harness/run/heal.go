@@ -49,7 +49,7 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string
 		defer cancel()
 		err = errors.Join(err, lock.Release(free))
 	}()
-	path, err := ledgerPath(inv, resultsDir)
+	path, err := LedgerPath(inv, resultsDir)
 	if err != nil {
 		return healed, err
 	}
@@ -71,9 +71,9 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string
 	return healed, errors.Join(err, ledger.Close())
 }
 
-// ledgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
+// LedgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
 // survive, and for any other where the next run on it looks.
-func ledgerPath(inv lab.Inventory, resultsDir string) (string, error) {
+func LedgerPath(inv lab.Inventory, resultsDir string) (string, error) {
 	if inv.Kind == lab.Local {
 		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil
 	}

@@ -49,8 +49,8 @@ func ClockWay(h control.Host) hostclock.Way {
 	return ""
 }
 
-// inside is how much of a lease's bounds is used up when faults are to stay inside, in percent: the clocks of real hosts
-// are never quite right before anybody moves them.
+// inside is how much of a lease's bounds is used up when faults are to stay inside, in percent: the clocks of real
+// hosts are never quite right before anybody moves them.
 const inside = 98
 
 // leastDrift is how far apart clocks run at least when they do: 0.01 %.

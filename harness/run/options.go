@@ -50,6 +50,10 @@ type Options struct {
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
 
+	// DeposedReads is how many reads must be attempted at deposed leaders for the run not to be vacuous. Zero leaves it to
+	// the checker, which wants one when clock faults and others attack leases; a negative number demands none.
+	DeposedReads int
+
 	BreakLock bool // take the lab from whoever is testing on it
 
 	Results string   // where run directories are made (default "results/runs")

@@ -90,8 +90,8 @@ func (t *test) reachClocks(ctx context.Context) error {
 		return err
 	}
 	t.system, err = system.New(system.Options{
-		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(), Reads: t.opts.Reads, Seed: t.opts.Seed,
-		Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
+		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(),
+		Reads: t.opts.Reads, Seed: t.opts.Seed, Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
 		Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
@@ -177,7 +177,7 @@ func (t *test) meetHosts(ctx context.Context) error {
 
 // healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
 func (t *test) healLeftovers(ctx context.Context) error {
-	path, err := ledgerPath(t.inv, t.opts.Results)
+	path, err := LedgerPath(t.inv, t.opts.Results)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (t *test) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// startRecords opens the history and the fault log: time zero of the run.
+// startRecords opens the history and the fault log, and begins to measure clocks: time zero of the run.
 func (t *test) startRecords() error {
 	var err error
 	if t.faults, err = history.CreateFaults(t.dir.Faults()); err != nil {
@@ -252,7 +252,7 @@ func (t *test) startRecords() error {
 		dial: t.dial, history: t.history, gen: t.gen,
 	}
 	t.watch = newWatch(t.load)
-	return nil
+	return t.startClocks()
 }
 
 func (t *test) dial(node string, process int) workloads.Client {

@@ -50,6 +50,7 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
+	clocks   *clocks // nil while they are not measured
 	watch    *watch
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
@@ -137,6 +138,7 @@ func (t *test) newManifest() *results.Manifest {
 			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,
 			Nemesis: t.wantedKinds(), Rate: t.opts.Rate, Concurrency: t.opts.Concurrency,
 			TimeLimit: t.opts.TimeLimit, OpTimeout: t.opts.OpTimeout, Reads: t.opts.Reads,
+			DeposedReads: t.opts.DeposedReads,
 			UniqueValues: true, Observations: true, SharedClock: t.inv.Kind == lab.Local,
 		},
 		Recovery: results.Recovery{Deadline: t.opts.RecoveryTimeout},
@@ -217,6 +219,7 @@ func (t *test) live(ctx context.Context) error {
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
 	}
 	t.recoverAndRead(rest)
+	t.stopClocks()
 	t.closeRecords()
 	t.cleanUp(rest)
 	return nil

@@ -22,10 +22,8 @@ const recoveryRounds = 12
 // Disks that are full of restarted processes' last words, held messages and open connections add a constant.
 func (p *Plan) RecoveryBound(keys int) time.Duration {
 	o := withDefaults(p.Node)
-	slowest := int64(0)
-	for _, c := range p.Clocks {
-		slowest = min(slowest, c.Rate)
-	}
+	slowest, _ := p.rates()
+	slowest = min(slowest, 0)
 	onClock := func(d time.Duration) time.Duration { return time.Duration(float64(d) * ppb / float64(ppb+slowest)) }
 	jitter := 1 + o.Jitter
 	owed := time.Duration(0)

@@ -328,7 +328,8 @@ func (w *World) gotAnswer(e *event) {
 		return
 	}
 	r := &c.reply
-	if r.Outcome == protocol.OutcomeOK && !(w.plan.Node.Reads == multipaxos.ReadsLocal && c.command.Op == register.OpRead) {
+	unchecked := w.plan.Node.Reads == multipaxos.ReadsLocal && c.command.Op == register.OpRead
+	if r.Outcome == protocol.OutcomeOK && !unchecked {
 		w.told = max(w.told, r.Slot)
 	}
 	switch r.Outcome {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/bits"
 	"time"
 
 	"elenchus/node/clock"
@@ -21,10 +22,16 @@ const (
 // nodeClock is a node's two clocks, as functions of true time.
 type nodeClock struct {
 	rate   int64         // how much faster than true time the monotonic clock runs, in parts per billion; above -ppb
-	offset time.Duration // of the wall clock from true time
 	since  time.Duration // the true time of the last change to the monotonic clock …
 	mono   time.Duration // … and what it showed then
 	frozen bool          // the monotonic clock stands still: the machine is suspended
+
+	// The wall clock is kept right but for what faults do to it: it is off by offset, and runs at a rate of its own since
+	// a moment at which it had drifted.
+	offset    time.Duration
+	wallRate  int64
+	wallSince time.Duration
+	drifted   time.Duration
 }
 
 // restart sets the monotonic clock as a new incarnation finds it.
@@ -41,7 +48,23 @@ func (c *nodeClock) monoAt(now time.Duration) time.Duration {
 }
 
 func (c *nodeClock) reading(now time.Duration) clock.Reading {
-	return clock.Reading{Mono: c.monoAt(now), Wall: wallEpoch + int64(now+c.offset)}
+	return clock.Reading{Mono: c.monoAt(now), Wall: c.wallAt(now)}
+}
+
+func (c *nodeClock) wallAt(now time.Duration) int64 {
+	if c.wallRate == 0 {
+		return wallEpoch + int64(now+c.offset+c.drifted)
+	}
+	return wallEpoch + int64(c.wallSince+c.offset+c.drifted+advance(now-c.wallSince, c.wallRate))
+}
+
+// setWall changes how the wall clock goes. One that nothing moves any more is put right.
+func (c *nodeClock) setWall(now, offset time.Duration, rate int64, moved bool) {
+	c.drifted += advance(now-c.wallSince, c.wallRate) - (now - c.wallSince)
+	if !moved {
+		c.drifted = 0
+	}
+	c.offset, c.wallRate, c.wallSince = offset, rate, now
 }
 
 // advance is by how much a clock of that rate advances in a span of true time, rounded down.
@@ -70,6 +93,9 @@ func (c *nodeClock) freeze(now time.Duration) {
 
 func (c *nodeClock) thaw(now time.Duration) { c.since, c.frozen = now, false }
 
+// never is beyond the end of every run.
+const never = 1000 * time.Hour
+
 // until is the true time at which the monotonic clock shows at, or at once if it has. The clock must not stand still.
 func (c *nodeClock) until(now, at time.Duration) time.Duration {
 	left := at - c.monoAt(now)
@@ -79,9 +105,16 @@ func (c *nodeClock) until(now, at time.Duration) time.Duration {
 	case c.rate == 0:
 		return now + left
 	}
-	// The span is left·ppb/(ppb+rate), up to rounding in two places; at most a few steps make up for that.
-	whole, part := int64(left)/(ppb+c.rate), int64(left)%(ppb+c.rate)
-	span := time.Duration(whole*ppb + part*ppb/(ppb+c.rate))
+	// The span is left·ppb/(ppb+rate), rounded; at most a few steps make up for that.
+	high, low := bits.Mul64(uint64(left), ppb)
+	if high >= uint64(ppb+c.rate) {
+		return never
+	}
+	quotient, _ := bits.Div64(high, low, uint64(ppb+c.rate))
+	if quotient > uint64(never-now) {
+		return never
+	}
+	span := time.Duration(quotient)
 	for c.monoAt(now+span) < at {
 		span++
 	}

@@ -112,7 +112,8 @@ func (w *World) startSave(n *node, s *protocol.Snapshot) {
 	d := &n.disk
 	if d.saving != nil || d.snapshot != nil && s.Slot <= d.snapshot.Slot {
 		w.violated(Violation{
-			Invariant: invariantContract, Node: n.index + 1, Slot: s.Slot, Message: "the machine asks for a snapshot out of turn",
+			Invariant: invariantContract, Node: n.index + 1, Slot: s.Slot,
+			Message: "the machine asks for a snapshot out of turn",
 		})
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"elenchus/nemesis"
+	"elenchus/nemesis/clockshim"
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/workloads"
@@ -176,16 +177,15 @@ func (o DrawOptions) draw(seed uint64) (*Plan, error) {
 		}
 	}
 	p.drawLoad(d, s, pick(d, o.Workloads...))
-	p.drawClocks(d, n, o.Outside)
+	var kinds []string
 	if s.faults {
-		kinds := p.drawKinds(d, s, o.Kinds)
-		if err := p.drawSchedule(n, kinds); err != nil {
-			return nil, err
-		}
-		p.drawFaults(d, kinds, o.Outside)
-	} else if err := p.drawSchedule(n, nil); err != nil {
+		kinds = p.drawKinds(d, s, o.Kinds)
+	}
+	p.drawClocks(d, n, kinds, o.Outside)
+	if err := p.drawSchedule(n, kinds, o.Outside); err != nil {
 		return nil, err
 	}
+	p.drawFaults(d, kinds, o.Outside)
 	return p, nil
 }
 
@@ -267,6 +267,7 @@ func (p *Plan) drawNode(d *dice, s style) {
 	if !s.swarm {
 		return
 	}
+	o.NoPreVote, o.FirstBallotShortcut = d.chance(30), d.chance(20)
 	o.Window = pick(d, 1, 2, 8, 64)
 	o.BatchMax = pick(d, 1, 2, 128)
 	o.CatchupChunk = pick(d, 2, 16, 256)
@@ -297,13 +298,17 @@ func (p *Plan) drawLoad(d *dice, s style, workload string) {
 	}
 }
 
-// drawClocks prefers the extremes: what leases have to fear is a slow leader among fast granters.
-func (p *Plan) drawClocks(d *dice, n int, outside bool) {
+// drawClocks prefers the extremes: what leases have to fear is a slow leader among fast granters. Clocks that faults
+// will move are right until then, or these would take them out of their bounds.
+func (p *Plan) drawClocks(d *dice, n int, kinds []string, outside bool) {
+	p.Clocks = make([]Clock, n)
+	if slices.Contains(kinds, nemesis.Clock) {
+		return
+	}
 	drift, half := driftBound(&p.Node), int64(p.Node.MaxOffset)/2
 	if outside && d.chance(50) {
 		drift, half = drift*5/2, half*3
 	}
-	p.Clocks = make([]Clock, n)
 	for i := range p.Clocks {
 		p.Clocks[i] = Clock{Rate: drawRate(d, drift), Offset: time.Duration(drawOffset(d, half))}
 	}
@@ -336,21 +341,46 @@ func (p *Plan) drawKinds(d *dice, s style, wanted []string) []string {
 }
 
 // drawSchedule plans the faults that a lab can play too.
-func (p *Plan) drawSchedule(n int, kinds []string) error {
+func (p *Plan) drawSchedule(n int, kinds []string, outside bool) error {
 	wanted := []string{}
 	for _, k := range scheduleKinds {
 		if slices.Contains(kinds, k) && (n > 1 || k != nemesis.Partition) {
 			wanted = append(wanted, k)
 		}
 	}
-	schedule, err := nemesis.Plan(nemesis.PlanOptions{
+	o := nemesis.PlanOptions{
 		Seed: p.Seed, Nodes: NodeNames(n), Kinds: wanted, Length: p.Length, Term: p.Node.ElectionTimeout,
-	})
+		Clocks: p.clockBounds(outside),
+	}
+	if p.Node.Lease != multipaxos.LeaseNone {
+		o.LeaseTerm = p.Node.LeaseTerm
+	}
+	schedule, err := nemesis.Plan(o)
 	if err != nil {
 		return fmt.Errorf("draw plan: %w", err)
 	}
 	p.Schedule = *schedule
+	if !outside && len(p.Outside()) > 0 { // two moves that overlap can come to more than either
+		p.Schedule.Faults = slices.DeleteFunc(p.Schedule.Faults, func(f nemesis.Fault) bool {
+			return f.Kind == nemesis.Clock
+		})
+	}
 	return nil
+}
+
+// clockBounds is how far clock faults may go.
+func (p *Plan) clockBounds(outside bool) nemesis.ClockBounds {
+	factor := 1.0
+	if outside {
+		factor = 2.5
+	}
+	switch p.Node.Lease {
+	case multipaxos.LeaseRate:
+		return nemesis.ClockBounds{Drift: clockshim.Rate(factor * float64(driftBound(&p.Node)))}
+	case multipaxos.LeaseWall:
+		return nemesis.ClockBounds{Wall: true, MaxStep: time.Duration(factor * float64(p.Node.MaxOffset/2))}
+	}
+	return nemesis.ClockBounds{Drift: clockshim.Nominal / 2}
 }
 
 // drawFaults plans the others: some, of the kinds that were taken in. Too many at once would hide one another, and
@@ -388,7 +418,7 @@ func (f *Fault) longest(p *Plan) time.Duration {
 	switch f.Kind {
 	case FaultCrash, FaultDiskFull:
 		return p.Node.ElectionTimeout
-	case FaultClockRate, FaultDuplicate, FaultCorrupt, FaultDelay:
+	case FaultDuplicate, FaultCorrupt, FaultDelay:
 		return p.Length
 	}
 	return 2 * p.Node.ElectionTimeout
@@ -412,7 +442,6 @@ func (p *Plan) drawTargets(d *dice, kind FaultKind) []string {
 
 // drawAmount says how hard the fault is. It reports false for one that would leave the envelope.
 func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
-	drift, half := driftBound(&p.Node), int64(p.Node.MaxOffset)/2
 	switch f.Kind {
 	case FaultLoss:
 		f.Amount = pick[int64](d, 20_000, 200_000, 600_000)
@@ -430,16 +459,6 @@ func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
 		if outside {
 			f.Amount = int64(d.below(2))
 		}
-	case FaultClockRate:
-		if outside {
-			drift = drift * 5 / 2
-		}
-		f.Amount = drawRate(d, drift)
-	case FaultClockStep:
-		if outside {
-			half *= 3
-		}
-		f.Amount = drawOffset(d, half)
 	case FaultSuspend:
 		return outside || p.Node.Lease != multipaxos.LeaseRate
 	}

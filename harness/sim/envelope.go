@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"elenchus/nemesis"
 	"elenchus/node/multipaxos"
 )
 
@@ -26,11 +27,6 @@ func (p *Plan) Outside() []string {
 		out("reads are served from any replica's state, which may be stale")
 	}
 	lost := 0
-	low, high := p.rates()
-	offset := time.Duration(0)
-	for _, c := range p.Clocks {
-		offset = max(offset, c.Offset.Abs())
-	}
 	for i := range p.Faults {
 		f := &p.Faults[i]
 		switch f.Kind {
@@ -39,8 +35,6 @@ func (p *Plan) Outside() []string {
 			if f.Kind == FaultDiskWipe && f.Amount == 1 {
 				out("%s: a node comes back without its disk, and has forgotten its promises", f.ID)
 			}
-		case FaultClockStep:
-			offset = max(offset, time.Duration(f.Amount).Abs())
 		case FaultSuspend:
 			if p.Node.Lease == multipaxos.LeaseRate {
 				out("%s: a monotonic clock stands still, and leases are on it", f.ID)
@@ -50,15 +44,23 @@ func (p *Plan) Outside() []string {
 	if most := (p.Nodes() - 1) / 2; lost > most {
 		out("up to %d of %d disks are lost", lost, p.Nodes())
 	}
-	// The bound is on the ratio: high is relative to true time, and so is low.
-	if bound := driftBound(&p.Node); p.Node.Lease == multipaxos.LeaseRate && (high-low) > bound+bound*low/ppb {
-		out("clocks drift apart by up to %d ppb, and the bound is %d", high-low, bound)
-	}
-	if most := p.Node.MaxOffset / 2; p.Node.Lease == multipaxos.LeaseWall && offset > most {
-		out("a wall clock is up to %v off, and the bound is %v", offset, most)
+	switch p.Node.Lease {
+	case multipaxos.LeaseRate:
+		bound := driftBound(&p.Node)
+		if low, high := p.drift(bound); high-low > allowed(bound, low) {
+			out("clocks run from %d to %d ppb fast at one time, and may drift apart by %d", low, high, bound)
+		}
+	case multipaxos.LeaseWall:
+		if offset, most := p.offset(), p.Node.MaxOffset/2; offset > most {
+			out("a wall clock may be %v off, and the bound is %v", offset, most)
+		}
 	}
 	return reasons
 }
+
+// allowed is how much faster than a clock of rate low another may run: the bound is on the ratio, and rates are
+// relative to true time.
+func allowed(bound, low int64) int64 { return bound + bound*low/ppb }
 
 // atMost is how many nodes the fault can hit.
 func (p *Plan) atMost(f *Fault) int {
@@ -75,14 +77,75 @@ func (p *Plan) atMost(f *Fault) int {
 
 // rates are those of the slowest and of the fastest clock, at any time in the run.
 func (p *Plan) rates() (low, high int64) {
+	low, high = p.baseRates()
+	for i := range p.Schedule.Faults {
+		if f := &p.Schedule.Faults[i]; f.Move.Rate != 0 {
+			low, high = min(low, rateOf(f.Move)), max(high, rateOf(f.Move))
+		}
+	}
+	return low, high
+}
+
+func (p *Plan) baseRates() (low, high int64) {
 	low, high = ppb, -ppb
 	for _, c := range p.Clocks {
 		low, high = min(low, c.Rate), max(high, c.Rate)
 	}
-	for i := range p.Faults {
-		if f := &p.Faults[i]; f.Kind == FaultClockRate {
-			low, high = min(low, f.Amount), max(high, f.Amount)
+	return low, high
+}
+
+// drift is the first pair of rates that clocks have at one time and that lies outside of the bound, or the rates before
+// any fault. While two clocks keep to the bound at every moment, they keep to it over every span.
+func (p *Plan) drift(bound int64) (low, high int64) {
+	baseLow, baseHigh := p.baseRates()
+	for i := range p.Schedule.Faults {
+		at := &p.Schedule.Faults[i]
+		if at.Move.Rate == 0 {
+			continue
+		}
+		low, high = baseLow, baseHigh // a fault may leave any node as it is
+		for k := range p.Schedule.Faults {
+			f := &p.Schedule.Faults[k]
+			if end, ends := f.End(); f.Move.Rate != 0 && f.At <= at.At && (!ends || end > at.At) {
+				low, high = min(low, rateOf(f.Move)), max(high, rateOf(f.Move))
+			}
+		}
+		if high-low > allowed(bound, low) {
+			return low, high
 		}
 	}
-	return low, high
+	return baseLow, baseHigh
+}
+
+// offset is the most that any wall clock may be off, if all that moves it comes together.
+func (p *Plan) offset() (most time.Duration) {
+	for _, c := range p.Clocks {
+		most = max(most, c.Offset.Abs())
+	}
+	for i := range p.Schedule.Faults {
+		at := &p.Schedule.Faults[i]
+		if at.Kind != nemesis.Clock {
+			continue
+		}
+		sum := time.Duration(0)
+		for _, c := range p.Clocks {
+			sum = max(sum, c.Offset.Abs())
+		}
+		for k := range p.Schedule.Faults {
+			f := &p.Schedule.Faults[k]
+			end, ends := f.End()
+			if !ends {
+				end = p.Length
+			}
+			if f.Kind != nemesis.Clock || f.At > at.At || end <= at.At {
+				continue
+			}
+			sum += f.Move.Step.Abs() + f.Move.Strobe.Abs()
+			if f.Move.Rate != 0 {
+				sum += (advance(end-f.At, rateOf(f.Move)) - (end - f.At)).Abs()
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
 }

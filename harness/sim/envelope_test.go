@@ -6,8 +6,23 @@ import (
 	"time"
 
 	"elenchus/nemesis"
+	"elenchus/nemesis/hostclock"
 	"elenchus/node/multipaxos"
 )
+
+// clockFault moves the clocks of one node.
+func clockFault(id string, at, long time.Duration, target string, m hostclock.Move) nemesis.Fault {
+	f := nemesis.Fault{ID: id, At: at, For: long, Kind: nemesis.Clock, Groups: [][]string{{target}}, Move: m}
+	switch {
+	case m.Rate != 0:
+		f.Shape = nemesis.ClockRate
+	case m.Step != 0:
+		f.Shape = nemesis.ClockStep
+	default:
+		f.Shape = nemesis.ClockStrobe
+	}
+	return f
+}
 
 func TestOutsideSaysWhy(t *testing.T) {
 	tests := []struct {
@@ -18,8 +33,24 @@ func TestOutsideSaysWhy(t *testing.T) {
 		{"drift within the bound", func(p *Plan) { p.Clocks[0].Rate = ppb / 100 }, ""},
 		{"drift beyond", func(p *Plan) { p.Clocks[0].Rate = ppb/100 + 1 }, "drift apart"},
 		{"drift by a fault", func(p *Plan) {
-			p.Faults = []Fault{{ID: "s1", Kind: FaultClockRate, Targets: []string{"n1"}, Amount: -ppb / 50}}
+			p.Schedule.Faults = []nemesis.Fault{clockFault("f1", time.Second, 0, "n1", hostclock.Move{Rate: 980_000_000})}
 		}, "drift apart"},
+		{"drifts at different times", func(p *Plan) {
+			p.Schedule.Faults = []nemesis.Fault{
+				clockFault("f1", 500*ms, 300*ms, "n1", hostclock.Move{Rate: 991_000_000}),
+				clockFault("f2", 800*ms, 300*ms, "n1", hostclock.Move{Rate: 1_009_000_000}),
+			}
+		}, ""},
+		{"drifts at one time", func(p *Plan) {
+			p.Schedule.Faults = []nemesis.Fault{
+				clockFault("f1", 500*ms, 301*ms, "n1", hostclock.Move{Rate: 991_000_000}),
+				clockFault("f2", 800*ms, 300*ms, "n1", hostclock.Move{Rate: 1_009_000_000}),
+			}
+		}, "drift apart"},
+		{"steps of a wall clock", func(p *Plan) {
+			p.Node.Lease, p.Node.MaxOffset = multipaxos.LeaseWall, 80*ms
+			p.Schedule.Faults = []nemesis.Fault{clockFault("f1", 500*ms, 300*ms, "n1", hostclock.Move{Step: -41 * ms})}
+		}, "wall clock"},
 		{"drift without leases", func(p *Plan) { p.Clocks[0].Rate = ppb; p.Node.Lease = 0; p.Node.Reads = 0 }, ""},
 		{"wall clocks within", func(p *Plan) {
 			p.Node.Lease = multipaxos.LeaseWall
@@ -65,7 +96,7 @@ func TestOutsideFails(t *testing.T) {
 	w := New(Options{})
 	found := map[string]int{}
 	for seed := uint64(1); seed <= 600; seed++ {
-		p := draw(t, seed, DrawOptions{Outside: true, Kinds: []string{"partition", "kill", "disk-wipe", "clock-rate", "suspend"}})
+		p := draw(t, seed, DrawOptions{Outside: true, Kinds: []string{"partition", "kill", "disk-wipe", "clock", "suspend"}})
 		outside := len(p.Outside()) > 0
 		r := run(t, w, p)
 		if r.Violation == nil {

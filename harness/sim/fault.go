@@ -25,21 +25,18 @@ const (
 	FaultDiskStuck FaultKind = "disk-stuck"
 	FaultDiskError FaultKind = "disk-error" // Amount in a million syncs fail
 	FaultDiskFull  FaultKind = "disk-full"
-	FaultDiskRot   FaultKind = "disk-rot"   // at once, the disk is damaged and the process dies; it refuses to start again
-	FaultDiskWipe  FaultKind = "disk-wipe"  // at once, the disk is emptied and the process dies; Amount 1 lets it come back
-	FaultClockRate FaultKind = "clock-rate" // the monotonic clock runs Amount ppb fast
-	FaultClockStep FaultKind = "clock-step" // the wall clock is set: Amount ns from true time, for good
-	FaultSuspend   FaultKind = "suspend"    // a pause in which the monotonic clock stands still
-	FaultCrash     FaultKind = "crash"      // power is lost, and is back in the end: all targets at the same moment
-	FaultForsake   FaultKind = "forsake"    // at once, an operator tells the targets to give up leading
+	FaultDiskRot   FaultKind = "disk-rot"  // at once, the disk is damaged and the process dies; it refuses to start again
+	FaultDiskWipe  FaultKind = "disk-wipe" // at once, the disk is emptied and the process dies; Amount 1 lets it come back
+	FaultSuspend   FaultKind = "suspend"   // a pause in which the monotonic clock stands still
+	FaultCrash     FaultKind = "crash"     // power is lost, and is back in the end: all targets at the same moment
+	FaultForsake   FaultKind = "forsake"   // at once, an operator tells the targets to give up leading
 )
 
 // FaultKinds lists every kind, in the order in which they are planned.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		FaultLoss, FaultDelay, FaultDuplicate, FaultCorrupt, FaultHold, FaultReset, FaultDiskSlow, FaultDiskStuck,
-		FaultDiskError, FaultDiskFull, FaultDiskRot, FaultDiskWipe, FaultClockRate, FaultClockStep, FaultSuspend,
-		FaultCrash, FaultForsake,
+		FaultDiskError, FaultDiskFull, FaultDiskRot, FaultDiskWipe, FaultSuspend, FaultCrash, FaultForsake,
 	}
 }
 
@@ -88,14 +85,6 @@ func (f *Fault) validate(nodes []string, length time.Duration) error {
 		limit = 1
 	case FaultDelay, FaultDiskSlow:
 		limit = int64(time.Hour)
-	case FaultClockRate:
-		if f.Amount <= -ppb/2 || f.Amount > ppb {
-			problems = append(problems, fmt.Errorf("a rate of %d ppb is not within -50%% to 100%%", f.Amount))
-		}
-	case FaultClockStep:
-		if f.Amount < -int64(time.Hour) || f.Amount > int64(time.Hour) {
-			problems = append(problems, fmt.Errorf("a step of %v is more than an hour", time.Duration(f.Amount)))
-		}
 	}
 	if limit > 0 && (f.Amount < 0 || f.Amount > limit) {
 		problems = append(problems, fmt.Errorf("an amount of %d; want 0 to %d", f.Amount, limit))

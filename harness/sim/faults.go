@@ -79,7 +79,7 @@ func (w *World) fault(i int) {
 	}
 	done := false
 	if own == nil {
-		done = w.apply(a, &planned, resolved.Cuts)
+		done = w.apply(i, &planned, resolved.Cuts)
 	} else {
 		done = w.applyOwn(a, own)
 	}
@@ -116,9 +116,14 @@ func (w *World) place(name string) int {
 }
 
 // apply does what a fault of the schedule wants. It reports false when there is nothing to do.
-func (w *World) apply(a *active, f *nemesis.Fault, cuts []nemesis.Cut) bool {
-	done := false
+func (w *World) apply(number int, f *nemesis.Fault, cuts []nemesis.Cut) bool {
+	a, done := &w.faults[number], false
 	switch f.Kind {
+	case nemesis.Clock:
+		for _, i := range a.targets {
+			w.moveClocks(number, &w.nodes[i], f.Move)
+		}
+		return true
 	case nemesis.Partition:
 		for _, c := range cuts {
 			cut := [2]int{w.place(c.From), w.place(c.To)}
@@ -160,13 +165,18 @@ func (w *World) heal(i int) {
 	if own != nil {
 		w.revertOwn(a, own)
 	} else {
-		w.revert(a, &planned)
+		w.revert(i, &planned)
 	}
 	w.recordHeal(i)
 }
 
-func (w *World) revert(a *active, f *nemesis.Fault) {
+func (w *World) revert(number int, f *nemesis.Fault) {
+	a := &w.faults[number]
 	switch f.Kind {
+	case nemesis.Clock:
+		for _, i := range a.targets {
+			w.putClocksRight(number, &w.nodes[i])
+		}
 	case nemesis.Partition:
 		for _, c := range a.cuts {
 			w.join(c[0], c[1])
@@ -236,12 +246,6 @@ func (w *World) applyOwn(a *active, f *Fault) bool {
 			}
 		case FaultSuspend:
 			w.suspend(n)
-		case FaultClockRate:
-			a.before = append(a.before, n.clock.rate)
-			w.setRate(n, f.Amount)
-		case FaultClockStep:
-			n.clock.offset = time.Duration(f.Amount)
-			w.ghost.checkLeases()
 		default:
 			w.harmDisk(n, f)
 		}
@@ -269,7 +273,7 @@ func (w *World) harmDisk(n *node, f *Fault) {
 
 // revertOwn undoes what applyOwn did, as far as it can be undone.
 func (w *World) revertOwn(a *active, f *Fault) {
-	for k, i := range a.targets {
+	for _, i := range a.targets {
 		n := &w.nodes[i]
 		d := &n.disk
 		switch f.Kind {
@@ -288,8 +292,6 @@ func (w *World) revertOwn(a *active, f *Fault) {
 			w.boot(n)
 		case FaultSuspend:
 			w.unsuspend(n)
-		case FaultClockRate:
-			w.setRate(n, a.before[k])
 		case FaultDiskSlow:
 			d.slow -= time.Duration(f.Amount)
 		case FaultDiskStuck:
@@ -301,12 +303,6 @@ func (w *World) revertOwn(a *active, f *Fault) {
 			d.full--
 		}
 	}
-}
-
-func (w *World) setRate(n *node, rate int64) {
-	n.clock.setRate(w.now, rate)
-	w.remapTimers(n)
-	w.ghost.checkLeases()
 }
 
 // suspend stops a whole machine, its monotonic clock included. Its wall clock is right when it wakes up.

@@ -61,7 +61,7 @@ func (l *leaseGhost) reset(p *Plan) {
 // leaseClock is what the node's clock for leases shows.
 func (w *World) leaseClock(n *node) int64 {
 	if w.plan.Node.Lease == multipaxos.LeaseWall {
-		return wallEpoch + int64(w.now+n.clock.offset)
+		return n.clock.wallAt(w.now)
 	}
 	return int64(n.clock.monoAt(w.now))
 }

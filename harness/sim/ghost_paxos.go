@@ -65,7 +65,7 @@ func (g *ghost) sent(n *node, msg *protocol.Message) {
 	me := &g.nodes[n.index]
 	switch msg.Kind {
 	case protocol.MsgPrepare:
-		g.prepares(n, msg)
+		g.uses(n, msg.Ballot)
 	case protocol.MsgPromise:
 		g.promises(n, me, msg)
 		g.report(n, msg)
@@ -81,19 +81,19 @@ func (g *ghost) sent(n *node, msg *protocol.Message) {
 	}
 }
 
-// prepares checks that a ballot is used by one incarnation of one node, whose disk knows of it.
-func (g *ghost) prepares(n *node, msg *protocol.Message) {
-	b := g.ballot(msg.Ballot)
+// uses checks that a ballot is used by one incarnation of one node.
+func (g *ghost) uses(n *node, ballot protocol.Ballot) {
+	b := g.ballot(ballot)
 	switch {
-	case msg.Ballot.Node != n.id():
+	case ballot.Node != n.id():
 		g.violated(Violation{
-			Invariant: invariantOwner, Node: n.index + 1, Ballot: msg.Ballot, Message: "the node asks for another's ballot",
+			Invariant: invariantOwner, Node: n.index + 1, Ballot: ballot, Message: "the node uses another's ballot",
 		})
 	case b.node == 0:
 		b.node, b.life = n.index+1, int(n.life)
 	case b.life != int(n.life):
 		g.violated(Violation{
-			Invariant: invariantOwner, Node: n.index + 1, Ballot: msg.Ballot,
+			Invariant: invariantOwner, Node: n.index + 1, Ballot: ballot,
 			Message: "an earlier incarnation of the node has used this ballot",
 		})
 	}
@@ -179,6 +179,7 @@ func (g *ghost) elected(n *node, o *protocol.Observation) {
 		})
 		return
 	}
+	g.uses(n, o.Ballot)
 	b := g.ballot(o.Ballot)
 	count := 1
 	for i := range g.w.n {
@@ -186,7 +187,7 @@ func (g *ghost) elected(n *node, o *protocol.Observation) {
 			count++
 		}
 	}
-	if count < g.quorum {
+	if count < g.quorum && !g.first(o.Ballot) {
 		g.violated(Violation{
 			Invariant: invariantElection, Node: n.index + 1, Ballot: o.Ballot,
 			Message: "the node is elected with " + decimal(uint64(count)) + " promises",
@@ -198,6 +199,12 @@ func (g *ghost) elected(n *node, o *protocol.Observation) {
 		g.lease.elected = o.Ballot
 	}
 	g.checkLeases()
+}
+
+// first reports whether the ballot is the one with which a cluster may start, to which nobody need promise anything:
+// there is none below it.
+func (g *ghost) first(b protocol.Ballot) bool {
+	return g.w.plan.Node.FirstBallotShortcut && b == protocol.Ballot{Node: 1}
 }
 
 // proposed checks the rule that carries Paxos (P2c, Lamport 2001): among some majority that promised exactly this
@@ -221,8 +228,8 @@ func (g *ghost) proposed(n *node, e *protocol.Entry) {
 		})
 		return
 	}
-	if s.first.ballot == e.Ballot && len(s.more) == 0 {
-		return // nobody has ever seen the slot in another ballot
+	if s.first.ballot == e.Ballot && len(s.more) == 0 || g.first(e.Ballot) {
+		return // nobody has ever seen the slot in another ballot, or there is none below
 	}
 	if !g.allowed(n, b, s, p) {
 		g.violated(Violation{

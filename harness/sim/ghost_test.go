@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elenchus/nemesis"
+	"elenchus/nemesis/hostclock"
 	"elenchus/node/clock"
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
@@ -170,11 +171,8 @@ func TestInvariantsSeeLies(t *testing.T) {
 			o.DriftBound = multipaxos.DriftNone
 		}, plan: func(p *Plan) {
 			p.Node.DriftBound, p.Node.LeaseTerm = ppb/2, 400*ms
-			p.Clocks = []Clock{{Rate: ppb / 2}, {Rate: ppb / 2}, {Rate: ppb / 2}}
-			p.Faults = []Fault{{
-				ID: "s1", At: 990 * ms, For: 500 * ms, Kind: FaultClockRate, Targets: []string{nemesis.RoleLeader},
-			}}
 			p.Schedule.Faults = []nemesis.Fault{
+				clockFault("f0", 990*ms, 500*ms, nemesis.RoleLeader, hostclock.Move{Rate: 667_000_000}),
 				{ID: "f1", At: time.Second, For: 500 * ms, Kind: nemesis.Partition, Shape: nemesis.Isolate, Groups: [][]string{{nemesis.RoleLeader}}},
 			}
 		}},

@@ -18,6 +18,7 @@ const (
 	eventThink                        // a client has thought of something: gen is its phase
 	eventFault                        // a fault begins: arg is its place in the plan
 	eventHeal                         // a fault ends
+	eventStrobe                       // a wall clock jumps to and fro: arg is the fault
 	eventRestart                      // a node is started: gen is the incarnation that ended
 )
 

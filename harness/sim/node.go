@@ -24,7 +24,8 @@ type node struct {
 	retired   bool  // its disk is lost: nobody starts it any more
 	killed    string
 
-	backlog []event // what it has not noticed because it stands still
+	moves   []clockMove // what faults do to its clocks
+	backlog []event     // what it has not noticed because it stands still
 	timers  [timersMax]timer
 
 	written     protocol.WriteSeq // records handed over in this incarnation
@@ -64,7 +65,7 @@ func (n *node) reset(index int, c Clock) {
 	disk.reset()
 	*n = node{
 		index: index, clock: nodeClock{rate: c.Rate, offset: c.Offset}, disk: disk,
-		backlog: n.backlog[:0], heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
+		moves: n.moves[:0], backlog: n.backlog[:0], heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
 	}
 }
 

@@ -43,7 +43,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 		results.WriteFile(dir.SchedulePlanned(), plan.scheduleText()),
 		results.WriteFile(dir.SchedulePlayed(), w.played()),
 		results.WriteFile(dir.HarnessLog(), w.log(&r)),
-		dir.SavePlan(struct {
+		dir.SaveSimulated(struct {
 			Schema int `json:"schema"`
 			*Plan
 		}{1, plan}),
@@ -163,7 +163,8 @@ func (w *World) played() []byte {
 // log is what the simulator has to say about a run, for people.
 func (w *World) log(r *Result) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "seed %d, style %s, hash %016x\n%d nodes, %v simulated\n", r.Seed, w.plan.Style, r.Hash, w.n, r.Simulated)
+	fmt.Fprintf(&b, "seed %d, style %s, hash %016x\n", r.Seed, w.plan.Style, r.Hash)
+	fmt.Fprintf(&b, "%d nodes, %v simulated\n", w.n, r.Simulated)
 	for _, reason := range w.plan.Outside() {
 		fmt.Fprintf(&b, "outside the safe envelope: %s\n", reason)
 	}

@@ -278,6 +278,8 @@ func (w *World) happen(e *event) {
 		w.fault(int(e.arg))
 	case eventHeal:
 		w.heal(int(e.arg))
+	case eventStrobe:
+		w.strobe(n, int(e.arg))
 	case eventRestart:
 		if n.life == e.gen {
 			w.boot(n)

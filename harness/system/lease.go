@@ -79,7 +79,8 @@ func (l Lease) Problems(reads string, election time.Duration) (problems []error)
 		return problems
 	}
 	election = cmp.Or(election, ElectionTimeoutDefault)
-	check(l.Term > 0 && l.Term <= leaseTermMax, "the lease term must be more than 0, up to %v, not %v", leaseTermMax, l.Term)
+	check(l.Term > 0 && l.Term <= leaseTermMax, "the lease term must be more than 0, up to %v, not %v", leaseTermMax,
+		l.Term)
 	check(l.Renew > 0, "the time between renewals of a lease must be positive, not %v", l.Renew)
 	check(l.Renew < l.Term, "a lease that is renewed every %v, and lasts %v, always ends before it is renewed",
 		l.Renew, l.Term)
@@ -118,26 +119,41 @@ func (l Lease) Flags() []string {
 	return flags
 }
 
-// ParseDriftBound reads a share, "0.01" or "1%", as parts per billion. Like the node it is exact: what is finer than
-// that is an error.
+// ParseDriftBound reads a drift bound, "0.01" or "1%", as parts per billion.
 func ParseDriftBound(text string) (ppb int64, err error) {
+	ppb, err = ParseShare(text)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("the drift bound: %w", err)
+	case ppb < 0:
+		return 0, fmt.Errorf("the drift bound must not be negative, or the leader's lease could outlive a grant: %q", text)
+	case ppb > partsPerUnit:
+		return 0, fmt.Errorf("the drift bound must be at most 100%%, not %q", text)
+	}
+	return ppb, nil
+}
+
+const partsPerUnit = 1_000_000_000
+
+// ParseShare reads a share, "0.01" or "1%", as parts per billion. Like the node it is exact: what is finer than that is
+// an error.
+func ParseShare(text string) (ppb int64, err error) {
 	number, percent := strings.CutSuffix(text, "%")
 	places := 9
 	if percent {
 		places = 7
 	}
-	whole, fraction, point := strings.Cut(number, ".")
-	bad := whole == "" || point && fraction == "" || len(fraction) > places || strings.ContainsAny(text, "+_")
+	digits, negative := strings.CutPrefix(number, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	bad := whole == "" || point && fraction == "" || len(fraction) > places || strings.ContainsAny(digits, "+-_")
 	if !bad {
 		ppb, err = strconv.ParseInt(whole+fraction+strings.Repeat("0", places-len(fraction)), 10, 64)
 	}
-	switch {
-	case bad || err != nil:
-		return 0, fmt.Errorf("the drift bound must be a share like 0.01 or 1%%, no finer than 10^-9, not %q", text)
-	case strings.HasPrefix(text, "-"):
-		return 0, fmt.Errorf("the drift bound must not be negative, or the leader's lease could outlive a grant: %q", text)
-	case ppb > 1e9:
-		return 0, fmt.Errorf("the drift bound must be at most 100%%, not %q", text)
+	if bad || err != nil {
+		return 0, fmt.Errorf("%q is no share like 0.01 or 1%%, no finer than 10^-9", text)
+	}
+	if negative {
+		ppb = -ppb
 	}
 	return ppb, nil
 }

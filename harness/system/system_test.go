@@ -50,7 +50,7 @@ type lab struct {
 	clients []*control.Client
 }
 
-func newLab(t *testing.T, names ...string) *lab {
+func newLab(t *testing.T, adjust func(*control.Host), names ...string) *lab {
 	t.Helper()
 	l := &lab{dir: t.TempDir()}
 	// Addresses of this test's own, so that fixed ports do not meet those of other tests.
@@ -59,6 +59,9 @@ func newLab(t *testing.T, names ...string) *lab {
 		e := sshdtest.Start(t)
 		h := control.Host{Name: name, Address: e.Address, Port: e.Port, User: e.User, KeyFile: e.KeyFile,
 			HostKey: e.HostKey, Peer: netip.AddrFrom4([4]byte{127, net[0], net[1], byte(i + 1)})}
+		if adjust != nil {
+			adjust(&h)
+		}
 		c, err := control.Dial(context.Background(), h, control.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +131,7 @@ func exchange(t *testing.T, p *system.Paxos, host string, r client.Request) clie
 
 // The whole life of a cluster, as a test leads it.
 func TestLife(t *testing.T) {
-	l := newLab(t, "n1", "n2", "host3") // a host need not be called as its node
+	l := newLab(t, nil, "n1", "n2", "host3") // a host need not be called as its node
 	p := newPaxos(t, l.options(), l)
 	ctx := within(t)
 	if got := strings.Join(p.Hosts(), " "); got != "n1 n2 host3" {
@@ -231,7 +234,7 @@ func expectFreshDeployment(t *testing.T, p *system.Paxos, l *lab) {
 }
 
 func TestReadySaysWhoIsNot(t *testing.T) {
-	l := newLab(t, "n1", "n2", "n3")
+	l := newLab(t, nil, "n1", "n2", "n3")
 	p := newPaxos(t, l.options(), l)
 	ctx := within(t)
 	do(t, "deploy", p.Deploy(ctx))
@@ -257,7 +260,7 @@ func TestReadySaysWhoIsNot(t *testing.T) {
 }
 
 func TestStartOfANodeThatExits(t *testing.T) {
-	l := newLab(t, "n1")
+	l := newLab(t, nil, "n1")
 	o := l.options()
 	o.Flags = []string{"--no-such-flag"}
 	p := newPaxos(t, o, l)
@@ -266,7 +269,7 @@ func TestStartOfANodeThatExits(t *testing.T) {
 }
 
 func TestDeployRefuses(t *testing.T) {
-	l := newLab(t, "n1", "n2")
+	l := newLab(t, nil, "n1", "n2")
 	t.Run("foreign data", func(t *testing.T) {
 		o := l.options()
 		precious := filepath.Join(l.dir, "n2", "var", "precious")
@@ -284,7 +287,7 @@ func TestDeployRefuses(t *testing.T) {
 	t.Run("full disk", func(t *testing.T) {
 		o := l.options()
 		o.FreeBytes = 1 << 60
-		expectError(t, newPaxos(t, o, newLab(t, "n1")).Deploy(within(t)), nil, "host n1 has", "MiB left")
+		expectError(t, newPaxos(t, o, newLab(t, nil, "n1")).Deploy(within(t)), nil, "host n1 has", "MiB left")
 	})
 	t.Run("other machine", func(t *testing.T) {
 		o := l.options()
@@ -303,14 +306,14 @@ func TestDeployRefuses(t *testing.T) {
 			if strings.HasPrefix(name, "a") == strings.HasPrefix(foreign.name, "arm") {
 				continue // it is this machine's
 			}
-			expectError(t, newPaxos(t, o, newLab(t, "n1")).Deploy(within(t)), nil,
+			expectError(t, newPaxos(t, o, newLab(t, nil, "n1")).Deploy(within(t)), nil,
 				fmt.Sprintf("node binary is for %s, host n1 is %s", foreign.name, name))
 		}
 	})
 }
 
 func TestNewRejects(t *testing.T) {
-	l := newLab(t, "n1", "n1")
+	l := newLab(t, nil, "n1", "n1")
 	_, err := system.New(system.Options{DataDir: "relative", BinDir: "/", HTTPPort: 70000, StopGrace: -1,
 		ElectionTimeout: -1}, l.clients)
 	expectError(t, err, nil, "program is not given", `directory "relative"`, `directory "/"`, "70000 is not a port",
@@ -329,7 +332,7 @@ func TestNewRejects(t *testing.T) {
 }
 
 func TestCollectReportsAllThatIsMissing(t *testing.T) {
-	l := newLab(t, "n1", "n2")
+	l := newLab(t, nil, "n1", "n2")
 	p := newPaxos(t, l.options(), l)
 	ctx := within(t)
 	do(t, "deploy", p.Deploy(ctx))

@@ -54,7 +54,7 @@ func TestCodeComputesTheSame(t *testing.T) {
 			var want unix.Timespec
 			refused := unix.ClockGettime(clock, &want)
 			if refused == nil {
-				want = unix.NsecToTimespec(p.reading(clock))
+				want = unix.NsecToTimespec(reading(&p, clock))
 			}
 			code := int32(callVDSO(function, int64(clock), ts))
 			if refused != nil {
@@ -63,7 +63,7 @@ func TestCodeComputesTheSame(t *testing.T) {
 				}
 				continue
 			}
-			latest := p.reading(clock)
+			latest := reading(&p, clock)
 			if got := ts.Nano(); code != 0 || got < want.Nano() || got > latest || ts.Nsec < 0 || ts.Nsec >= 1e9 {
 				t.Fatalf("clock %d: %d (status %d), want %d to %d in %+v", clock, got, code, want.Nano(), latest, p)
 			}
@@ -157,4 +157,10 @@ func BenchmarkReading(b *testing.B) {
 	p := page{seq: 2, slots: [2]slot{next, next}}
 	*control = p.encode()
 	run("shim-slow", function)
+}
+
+// reading is what the shim shows of a clock now.
+func reading(p *page, clock int32) int64 {
+	value, _ := p.look(clock)
+	return value
 }

@@ -381,6 +381,34 @@ func TestLaunches(t *testing.T) {
 	wg.Wait()
 }
 
+// Launches succeed while clocks jump to and fro: whoever checks what a new process is told must not take the old time
+// for a wrong one.
+func TestLaunchesWhileClocksJump(t *testing.T) {
+	needTracing(t)
+	control := newControl(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for step := time.Hour; ; step = -step {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := Set(control, Change{WallStep: step}); err != nil && !errors.Is(err, ErrLate) {
+				t.Errorf("step: %v", err)
+			}
+		}
+	}()
+	for i := range *launches / 4 {
+		if out, err := under(t, control, "", "/bin/true").CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("launch %d: %v %s", i, err, out)
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 // A launch is not disturbed by signals that arrive meanwhile, and they are not lost.
 func TestSignals(t *testing.T) {
 	needTracing(t)

@@ -43,7 +43,7 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 		if err != nil {
 			return err
 		}
-		earliest := page.reading(clock)
+		earliest, slot := page.look(clock)
 		if err := p.pokeWords(p.scratch, 0, 0); err != nil {
 			return err
 		}
@@ -51,13 +51,13 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 		if _, err := p.call(function, via, trap, stack, args...); err != nil {
 			return err
 		}
-		latest := page.reading(clock)
+		latest, slotAfter := page.look(clock)
 		var result [2]uint64
 		if err := p.peekWords(p.scratch, result[:]); err != nil {
 			return err
 		}
-		if p.control.seq() != page.seq {
-			continue // set meanwhile
+		if p.control.seq() != page.seq || slotAfter != slot {
+			continue // set meanwhile, or a change that had been set took effect
 		}
 		got := int64(result[0])*1e9 + int64(result[1])*unit
 		if got < earliest-earliest%unit || got > latest {
@@ -67,8 +67,8 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 	}
 }
 
-// reading is what the shim shows of a clock now.
-func (p *page) reading(clock int32) int64 {
+// look is what the shim shows of a clock now, and since when the slot counts by which it does.
+func (p *page) look(clock int32) (value, since int64) {
 	axis, number := int32(unix.CLOCK_MONOTONIC), -1
 	switch clock {
 	case unix.CLOCK_REALTIME_COARSE:
@@ -87,7 +87,7 @@ func (p *page) reading(clock int32) int64 {
 	mono := readClock(axis)
 	s := p.at(mono)
 	if number < 0 || s.lines[number].real() {
-		return readClock(clock)
+		return readClock(clock), s.at
 	}
-	return s.lines[number].value(mono - s.at)
+	return s.lines[number].value(mono - s.at), s.at
 }

@@ -59,9 +59,11 @@ func moveFlags(f *flag.FlagSet, m *hostclock.Move) {
 // faultName is what faults are called; it goes into the book.
 var faultName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// command is apply, revert, reset or look: it prints a report.
-func command(name string, do func(c *hostclock.Clock, fault string, m hostclock.Move, pid int) (hostclock.Report, error),
-) func(args []string, stdout io.Writer) error {
+// deed is what apply, revert, reset or look do.
+type deed func(c *hostclock.Clock, fault string, m hostclock.Move, pid int) (hostclock.Report, error)
+
+// command does one of them, and prints a report.
+func command(name string, do deed) func(args []string, stdout io.Writer) error {
 	return func(args []string, stdout io.Writer) error {
 		var w whose
 		var m hostclock.Move

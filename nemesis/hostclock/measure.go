@@ -76,8 +76,8 @@ func sharp(e eye) (clockshim.Moment, error) {
 	return best, err
 }
 
-// look watches the clocks until the rates are known to the wanted bar, for shortLook at least and longLook at most. With
-// a strobe it looks often enough to see it flip, for four flips.
+// look watches the clocks until the rates are known to the wanted bar, for shortLook at least and longLook at most.
+// With a strobe it looks often enough to see it flip, for four flips.
 func look(e eye, sleep func(time.Duration), wanted float64, strobe Move) (Span, error) {
 	from, err := sharp(e)
 	if err != nil {

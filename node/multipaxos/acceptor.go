@@ -24,15 +24,15 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 	if m.promised.Less(msg.Ballot) {
 		m.raisePromise(msg.Ballot, fmt.Sprintf("promised %v", msg.Ballot))
 		m.promisedSeq = m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
-		m.leader, m.ballot, m.reportedFrom = 0, msg.Ballot, 0
+		m.leader, m.ballot, m.progress = 0, msg.Ballot, 0
 	}
 	first := msg.First
 	if first == 0 {
 		first = msg.Committed + 1
 	}
-	if first > m.reportedFrom {
+	if msg.Seq >= m.progress {
 		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
-		m.reportedFrom, m.poll = first, poll{}
+		m.progress, m.poll = msg.Seq+1, poll{}
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 	page := protocol.Message{
@@ -98,8 +98,8 @@ func wellFormedAccept(msg *protocol.Message) bool {
 
 // accept stores one entry whose ballot is not below the promise. It reports false if the node had to stop.
 //
-// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing, and
-// no promise of this node will fail to say so.
+// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing,
+// and no promise of this node will fail to say so.
 func (m *Machine) accept(e protocol.Entry) bool {
 	if e.Slot < m.log.first {
 		return true

@@ -63,8 +63,8 @@ func (m *Machine) aheadOfUs() int {
 	return -1
 }
 
-// onCatchup answers with what is chosen of the slots asked for, as much as fits into a chunk, or if the first of them is
-// no longer there with the beginning of a snapshot.
+// onCatchup answers with what is chosen of the slots asked for, as much as fits into a chunk, or if the first of them
+// is no longer there with the beginning of a snapshot.
 func (m *Machine) onCatchup(msg *protocol.Message) {
 	first, last := msg.First, min(msg.Last, m.committed)
 	if first == 0 || first > last {

@@ -2,8 +2,8 @@
 //
 // # Roles
 //
-// Every node is an acceptor (acceptor.go), a learner (learner.go, catchup.go, transfer.go) and a possible proposer (election.go,
-// proposer.go). One of them leads:
+// Every node is an acceptor (acceptor.go), a learner (learner.go, catchup.go, transfer.go) and a possible proposer
+// (election.go, proposer.go). One of them leads:
 //
 //	Poll     → Willing   before a campaign: would a majority take part? (poll.go)
 //	Prepare  → Promise   once per leadership, for every slot above the proposer's committed prefix
@@ -84,20 +84,20 @@
 //
 // When enough was applied, or enough has gone to the log, the machine asks its driver to write the state down
 // (snapshot.go). Once that is durable it drops from its log what the snapshot covers, but for a few entries that spare
-// peers which lag a little the whole snapshot, and hands the driver what remains as the beginning of a new log. Who asks
-// for entries that are gone is sent the snapshot in pieces (transfer.go).
+// peers which lag a little the whole snapshot, and hands the driver what remains as the beginning of a new log. Who
+// asks for entries that are gone is sent the snapshot in pieces (transfer.go).
 //
-//   - A slot is dropped only if it is chosen and applied. Every report of a promise begins above the committed prefix, and
-//     counts only for a proposer that knows what is chosen below. So a candidate cannot take a dropped slot for a free
-//     one: it has to learn the snapshot first.
-//   - An acceptor accepts in a slot that it has dropped, without writing it down. The slot has a chosen value. A vote for
-//     it in a later ballot is for that value, and one in an earlier ballot decides nothing; to report neither takes
+//   - A slot is dropped only if it is chosen and applied. Every report of a promise begins above the committed prefix,
+//     and counts only for a proposer that knows what is chosen below. So a candidate cannot take a dropped slot for a
+//     free one: it has to learn the snapshot first.
+//   - An acceptor accepts in a slot that it has dropped, without writing it down. The slot has a chosen value. A vote
+//     for it in a later ballot is for that value, and one in an earlier ballot decides nothing; to report neither takes
 //     nothing from anybody, as the node's promises say that it knows the slot to be chosen. The promise that an
 //     acceptance implies is written.
-//   - A snapshot from a peer is used at once and written meanwhile. A crash before it is durable takes the node back to its
-//     old log, with everything in it that it has ever accepted and said so. Until then the log on disk is not replaced,
-//     since what it would be replaced by rests on that snapshot, and does not speak of a committed prefix, since it lacks
-//     entries of it.
+//   - A snapshot from a peer is used at once and written meanwhile. A crash before it is durable takes the node back to
+//     its old log, with everything in it that it has ever accepted and said so. Until then the log on disk is not
+//     replaced, since what it would be replaced by rests on that snapshot, and does not speak of a committed prefix,
+//     since it lacks entries of it.
 //   - A crash may leave a peer's snapshot beside a log with entries that it covers and that were never chosen. The node
 //     forgets them when it starts, and replaces the log before anything is added to it.
 //

@@ -18,6 +18,7 @@ type campaigning struct {
 	last      protocol.Slot                    // the highest slot reported
 	majority  bool                             // there has been one; the grace runs
 	graceOver bool
+	pages     uint64 // of promises that have come: proof for the others that this node is not deaf
 }
 
 // promise is what one member has answered so far.
@@ -94,15 +95,27 @@ func (m *Machine) onPromise(msg *protocol.Message, from int) {
 	}
 	vote.covered = msg.Last
 	vote.committed = max(vote.committed, msg.Committed)
-	if vote.covered != protocol.SlotLast {
-		m.sendPrepare(from)
+	c.pages++
+	if vote.covered == protocol.SlotLast {
+		return
+	}
+	m.sendPrepare(from)
+	for i := range m.members.ids {
+		if i != from && i != m.members.self && c.votes[i].covered == protocol.SlotLast {
+			m.sendPrepare(i) // who has reported all waits for the others, and must not lose patience meanwhile
+		}
 	}
 }
 
-// sendPrepare asks a member for its promise, or for the page of it that is missing.
+// sendPrepare asks a member for its promise, or for the page of it that is missing. From one whose promise is complete
+// it wants nothing but time.
 func (m *Machine) sendPrepare(to int) {
+	first := m.campaigning.votes[to].covered
+	if first != protocol.SlotLast {
+		first++
+	}
 	m.send(protocol.Message{
-		Kind: protocol.MsgPrepare, To: m.members.ids[to], Ballot: m.ballot, First: m.campaigning.votes[to].covered + 1,
+		Kind: protocol.MsgPrepare, To: m.members.ids[to], Ballot: m.ballot, First: first, Seq: m.campaigning.pages,
 	}, m.campaigning.ownSeq)
 }
 

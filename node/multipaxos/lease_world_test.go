@@ -170,6 +170,10 @@ func (w *world) observeLease(i int, o protocol.Observation) {
 		w.stats.forsaken++
 	case protocol.ObservedLeaseSilence:
 		w.stats.silences++
+		if g.ballot.Less(o.Ballot) && !w.leases.elected.Less(o.Ballot) {
+			// It had learned what was chosen in a ballot that others elected, which proves that the lease was over.
+			*g = watchedGrant{}
+		}
 	}
 }
 
@@ -272,8 +276,6 @@ func randomLeaseKnobs(seed uint64) knobs {
 	// A candidate needs a round trip and the grace before its rivals lose patience, or nobody is ever elected.
 	o.ElectionTimeout = max(o.ElectionTimeout, 5*k.delay)
 	o.PromiseGrace = min(o.PromiseGrace, o.ElectionTimeout/4)
-	// And so does one whose promises come in pages: whoever has sent the last one waits for no other's.
-	o.CatchupBytes = max(o.CatchupBytes, 1000)
 	k.slow = []time.Duration{o.LeaseTerm / 2, o.LeaseTerm, 3 * o.LeaseTerm}[rng.IntN(3)]
 	k.disk = ms(1, 10)
 	k.loss, k.dup = rng.Float64()*0.08, rng.Float64()*0.2

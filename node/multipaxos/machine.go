@@ -36,8 +36,8 @@ type Machine struct {
 	promisedSeq protocol.WriteSeq // the record that makes promised durable
 	log         slotLog
 
-	reportedFrom protocol.Slot // the highest First of the Prepares of ballot promised
-	grant        grant
+	progress uint64 // one more than the highest Seq of the Prepares of ballot promised; zero without any
+	grant    grant
 
 	// Learner.
 	store        *register.Store

@@ -144,8 +144,8 @@ func (m *Machine) compactRecovered() {
 	}
 }
 
-// compact drops the entries that nobody is expected to ask for any more, and hands the driver what remains. The snapshot
-// is durable.
+// compact drops the entries that nobody is expected to ask for any more, and hands the driver what remains. The
+// snapshot is durable.
 func (m *Machine) compact() {
 	m.log.forget(m.keptFrom(m.snapshots.durable))
 	records := []protocol.Record{

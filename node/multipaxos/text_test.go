@@ -46,13 +46,19 @@ func messageText(m *protocol.Message) string {
 	}
 	switch m.Kind {
 	case protocol.MsgPrepare:
-		fmt.Fprintf(&b, " from slot %d", m.First)
-	case protocol.MsgPromise:
-		last := "end"
-		if m.Last != protocol.SlotLast {
-			last = fmt.Sprint(m.Last)
+		if m.First == protocol.SlotLast {
+			fmt.Fprintf(&b, " nothing more, %d pages have come", m.Seq)
+		} else {
+			fmt.Fprintf(&b, " from slot %d", m.First)
 		}
-		fmt.Fprintf(&b, " slots %d…%s", m.First, last)
+	case protocol.MsgPromise:
+		bound := func(slot protocol.Slot) string {
+			if slot == protocol.SlotLast {
+				return "end"
+			}
+			return fmt.Sprint(slot)
+		}
+		fmt.Fprintf(&b, " slots %s…%s", bound(m.First), bound(m.Last))
 	case protocol.MsgAccepted, protocol.MsgCatchup:
 		fmt.Fprintf(&b, " slots %d…%d", m.First, m.Last)
 	case protocol.MsgFetch:

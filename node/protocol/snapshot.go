@@ -33,8 +33,8 @@ type Chunk struct {
 // It takes its place in the stream of writes: behind all Records of earlier steps, before those of its own step. A
 // driver makes these durable first, then writes the new log beside the old one, makes it durable, puts it in the place
 // of the old one in one atomic step, makes that durable too, and only then appends to it. So a crash finds the old log,
-// complete, or the new one; which of them makes no difference. Nothing waits for a compaction, it is not reported, and a
-// driver may leave out one that has not been started when the next one comes.
+// complete, or the new one; which of them makes no difference. Nothing waits for a compaction, it is not reported, and
+// a driver may leave out one that has not been started when the next one comes.
 //
 // The records belong to the driver.
 type Compaction struct {

@@ -79,7 +79,8 @@ type MessageKind uint8
 
 // Their numbers are part of the wire format; new ones go to the end.
 const (
-	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed.
+	// MsgPrepare is phase 1a: promise Ballot, and report what was accepted from slot First on. Committed. Seq counts the
+	// pages that have come from anybody: while it rises, the sender is not deaf. With First SlotLast that is all it says.
 	MsgPrepare MessageKind = iota + 1
 	// MsgPromise is phase 1b, one page of it: Ballot is promised, and Entries are all that the sender has accepted in
 	// the slots First…Last, except those up to its Committed, which are chosen and must be learned instead. The page

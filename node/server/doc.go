@@ -47,7 +47,8 @@
 // # Files
 //
 // The data directory holds the log, "wal", and the snapshot that it rests on, "snapshot" (packages storage and wal); a
-// file with ".new" behind its name was not complete when the node stopped, and means nothing; "boot", which counts starts and remembers how long the log was at the
-// last one; and "observations.jsonl", one line for each [protocol.Observation]. A node whose whole data directory is
-// lost cannot be told from a new one: it must not be started again under its old id.
+// file with ".new" behind its name was not complete when the node stopped, and means nothing; "boot", which counts
+// starts and remembers how long the log was at the last one; and "observations.jsonl", one line for each
+// [protocol.Observation]. A node whose whole data directory is lost cannot be told from a new one: it must not be
+// started again under its old id.
 package server

@@ -66,7 +66,8 @@ func (s *Server) withLinks(status client.Status) client.Status {
 	}
 	log := s.store.Stats()
 	status.WAL = client.WALStatus{
-		Base: log.Base, Rotations: log.Rotations, Bytes: log.Bytes, Records: log.Records, Syncs: log.Syncs, SyncLatencyNS: int64(log.SyncLatency),
+		Base: log.Base, Rotations: log.Rotations,
+		Bytes: log.Bytes, Records: log.Records, Syncs: log.Syncs, SyncLatencyNS: int64(log.SyncLatency),
 	}
 	return status
 }

@@ -4,8 +4,8 @@
 //
 // # What a driver does
 //
-// [Open] recovers what the disk holds. After each step the driver calls [Store.Compact] with the effects' compaction and
-// [Store.Append] with each record, and soon [Store.Sync], whose answer is what protocol.InputDurable reports.
+// [Open] recovers what the disk holds. After each step the driver calls [Store.Compact] with the effects' compaction
+// and [Store.Append] with each record, and soon [Store.Sync], whose answer is what protocol.InputDurable reports.
 // [Store.WriteSnapshot] makes the effects' snapshot durable, after which protocol.InputSnapshotted is due. It may take
 // long and may run beside everything else. After the first error of any of them the node must stop.
 //

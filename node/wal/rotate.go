@@ -9,7 +9,6 @@ import (
 type rotation struct {
 	base    uint64
 	frames  [][]byte // with room for their headers
-	bytes   int64
 	records uint64
 }
 

@@ -24,9 +24,10 @@ const (
 	SnapshotBytesMax = 1<<30 + 1<<10
 )
 
-// WriteSnapshot durably replaces the snapshot in dir, the one that logs refer to by the number. The payload is the parts
-// together. It is written beside the old one and takes its name when it is complete and durable, so a crash finds one
-// or the other. It may be called while a log in dir is open, also during its Sync, but not concurrently with itself.
+// WriteSnapshot durably replaces the snapshot in dir, the one that logs refer to by the number. The payload is the
+// parts together. It is written beside the old one and takes its name when it is complete and durable, so a crash finds
+// one or the other. It may be called while a log in dir is open, also during its Sync, but not concurrently with
+// itself.
 func WriteSnapshot(fsys FS, dir string, id Identity, number uint64, parts ...[]byte) error {
 	name := filepath.Join(dir, SnapshotName)
 	f, err := fsys.OpenFile(name+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -80,9 +81,9 @@ func writeSnapshot(f File, id Identity, number uint64, parts [][]byte) error {
 	return err
 }
 
-// ReadSnapshot returns the number and the payload of the snapshot in dir. It fails with an error that is
-// os.ErrNotExist if there is none, with ErrIdentity if it is somebody else's, and with ErrCorrupt if it is not, byte for
-// byte, what was written: no crash explains that.
+// ReadSnapshot returns the number and the payload of the snapshot in dir. It fails with an error that is os.ErrNotExist
+// if there is none, with ErrIdentity if it is somebody else's, and with ErrCorrupt if it is not, byte for byte, what
+// was written: no crash explains that.
 func ReadSnapshot(fsys FS, dir string, id Identity) (number uint64, payload []byte, err error) {
 	name := filepath.Join(dir, SnapshotName)
 	f, err := fsys.OpenFile(name, os.O_RDONLY)

@@ -37,8 +37,8 @@ func (r *reader) chunk() (c protocol.Chunk) {
 	return c
 }
 
-// AppendSnapshotHead appends to dst what stands before the state in the encoding of a snapshot. The state is left to the
-// caller, since it may be too large to be copied for nothing.
+// AppendSnapshotHead appends to dst what stands before the state in the encoding of a snapshot. The state is left to
+// the caller, since it may be too large to be copied for nothing.
 func AppendSnapshotHead(dst []byte, s *protocol.Snapshot) []byte {
 	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, uint64(s.Slot))

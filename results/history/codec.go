@@ -63,28 +63,50 @@ func (e Event) line() eventLine {
 	return l
 }
 
-// validate lists everything that is wrong with e taken by itself.
-func (e Event) validate() error {
+// validate lists everything that is wrong with e taken by itself. It is called for every event, and costs little as
+// long as nothing is wrong.
+func (e *Event) validate() error {
 	var errs []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if e.Type != Invoke && e.Type != OK && e.Type != Fail && e.Type != Unknown {
+		fail("event type %q is none of invoke, ok, fail, unknown", e.Type)
 	}
-	isType := func(types ...Type) bool { return slices.Contains(types, e.Type) }
-	check(isType(Invoke, OK, Fail, Unknown), "event type %q is none of invoke, ok, fail, unknown", e.Type)
-	check(e.Process >= 0, "process %d is negative", e.Process)
-	check(e.Node != "", "node is missing")
-	check(slices.Contains(Phases, e.Phase), "phase %q is unknown", e.Phase)
-	check(slices.Contains(Funcs, e.Op.Func), "operation %q is none of read, write, cas, append", e.Op.Func)
-	check(e.Op.Key != "", "key is missing")
-	check(utf8.ValidString(e.Op.Key), "key %q is not valid UTF-8", e.Op.Key)
-	check(utf8.ValidString(e.Node), "node %q is not valid UTF-8", e.Node)
-	check(e.Op.Func != Read || e.Op.Value == 0, "a read has no value to write, not %d", e.Op.Value)
-	check(e.Op.Func == CAS || e.Op.Expect == nil, "only a cas expects a value, not a %s", e.Op.Func)
-	check(e.Type == OK || e.Result.Equal(Result{}), "only ok has a result, not %s", e.Type)
-	check(e.Op.Func == CAS || !e.Result.Matched, "only a cas can match, not a %s", e.Op.Func)
-	check(isType(Fail, Unknown) || e.Reason == "", "only fail and unknown have a reason, not %s", e.Type)
+	if e.Process < 0 {
+		fail("process %d is negative", e.Process)
+	}
+	if e.Node == "" {
+		fail("node is missing")
+	}
+	if !slices.Contains(Phases, e.Phase) {
+		fail("phase %q is unknown", e.Phase)
+	}
+	if !slices.Contains(Funcs, e.Op.Func) {
+		fail("operation %q is none of read, write, cas, append", e.Op.Func)
+	}
+	if e.Op.Key == "" {
+		fail("key is missing")
+	}
+	if !utf8.ValidString(e.Op.Key) {
+		fail("key %q is not valid UTF-8", e.Op.Key)
+	}
+	if !utf8.ValidString(e.Node) {
+		fail("node %q is not valid UTF-8", e.Node)
+	}
+	if e.Op.Func == Read && e.Op.Value != 0 {
+		fail("a read has no value to write, not %d", e.Op.Value)
+	}
+	if e.Op.Func != CAS && e.Op.Expect != nil {
+		fail("only a cas expects a value, not a %s", e.Op.Func)
+	}
+	if e.Type != OK && (e.Result.Matched || len(e.Result.Values) > 0) {
+		fail("only ok has a result, not %s", e.Type)
+	}
+	if e.Op.Func != CAS && e.Result.Matched {
+		fail("only a cas can match, not a %s", e.Op.Func)
+	}
+	if e.Type != Fail && e.Type != Unknown && e.Reason != "" {
+		fail("only fail and unknown have a reason, not %s", e.Type)
+	}
 	return errors.Join(errs...)
 }
 

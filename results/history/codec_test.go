@@ -197,7 +197,7 @@ func FuzzReadFrom(f *testing.F) {
 		// Whatever is accepted keeps the rules.
 		var o order
 		for _, e := range log.Events {
-			if err := o.admit(e); err != nil {
+			if err := o.admit(&e); err != nil {
 				t.Fatalf("accepted, but: %v", err)
 			}
 		}

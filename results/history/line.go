@@ -76,6 +76,17 @@ func appendTrailer(buf []byte, crc uint32) []byte {
 
 // ParseLine verifies the checksum of line (without its newline) and decodes it into v.
 func ParseLine(line []byte, v any) error {
+	if err := verifyLine(line); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("decode line: %w", err)
+	}
+	return nil
+}
+
+// verifyLine verifies the checksum of line.
+func verifyLine(line []byte) error {
 	if len(line) < crcTrailer {
 		return fmt.Errorf("no checksum in %s", quoteStart(line))
 	}
@@ -85,9 +96,6 @@ func ParseLine(line []byte, v any) error {
 	var want [crcTrailer]byte
 	if !bytes.Equal(trailer, appendTrailer(want[:0], crc32.Checksum(body, castagnoli))) {
 		return fmt.Errorf("%w in %s", ErrChecksum, quoteStart(line))
-	}
-	if err := json.Unmarshal(line, v); err != nil {
-		return fmt.Errorf("decode line: %w", err)
 	}
 	return nil
 }

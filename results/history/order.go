@@ -16,12 +16,16 @@ type order struct {
 // process is what order remembers of a client.
 type process struct {
 	node    string
-	open    *Event // its outstanding invocation
-	retired bool   // it had an unknown: its last operation may still take effect
+	retired bool // it had an unknown: its last operation may still take effect
+
+	open  bool // it has an outstanding invocation, which is …
+	op    Op
+	phase Phase
+	seq   int64
 }
 
 // admit verifies that e may follow everything admitted so far, and takes note of it. On error nothing has changed.
-func (o *order) admit(e Event) error {
+func (o *order) admit(e *Event) error {
 	if e.Seq != o.next {
 		return fmt.Errorf("seq is %d, want %d", e.Seq, o.next)
 	}
@@ -37,7 +41,7 @@ func (o *order) admit(e Event) error {
 	return nil
 }
 
-func (o *order) admitOperation(e Event) error {
+func (o *order) admitOperation(e *Event) error {
 	if err := e.validate(); err != nil {
 		return err
 	}
@@ -58,28 +62,27 @@ func (o *order) admitOperation(e Event) error {
 		}
 		o.procs[e.Process] = p
 	}
-	if p.open != nil {
-		return fmt.Errorf("process %d invokes %v while its %v (seq %d) is outstanding",
-			e.Process, e.Op, p.open.Op, p.open.Seq)
+	if p.open {
+		return fmt.Errorf("process %d invokes %v while its %v (seq %d) is outstanding", e.Process, e.Op, p.op, p.seq)
 	}
-	p.open = &e
+	p.open, p.op, p.phase, p.seq = true, e.Op, e.Phase, e.Seq
 	return nil
 }
 
-func (o *order) admitCompletion(p *process, e Event) error {
-	if p == nil || p.open == nil {
+func (o *order) admitCompletion(p *process, e *Event) error {
+	if p == nil || !p.open {
 		return fmt.Errorf("process %d completes %v, which it has not invoked", e.Process, e.Op)
 	}
-	if !p.open.Op.equal(e.Op) || p.open.Phase != e.Phase {
+	if !p.op.equal(&e.Op) || p.phase != e.Phase {
 		return fmt.Errorf("process %d completes %v (%s), but had invoked %v (%s, seq %d)",
-			e.Process, e.Op, e.Phase, p.open.Op, p.open.Phase, p.open.Seq)
+			e.Process, e.Op, e.Phase, p.op, p.phase, p.seq)
 	}
-	p.open = nil
+	p.open = false
 	p.retired = e.Type == Unknown
 	return nil
 }
 
-func (o Op) equal(p Op) bool {
+func (o *Op) equal(p *Op) bool {
 	if (o.Expect == nil) != (p.Expect == nil) || o.Expect != nil && *o.Expect != *p.Expect {
 		return false
 	}

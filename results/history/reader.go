@@ -1,11 +1,13 @@
 package history
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Log is a history as it was read back.
@@ -30,7 +32,11 @@ func ReadFile(path string) (Log, error) {
 		return Log{}, fmt.Errorf("open history: %w", err)
 	}
 	defer f.Close()
-	return ReadFrom(f, filepath.Base(path))
+	log, err := read(f, filepath.Base(path), sizeOf(f))
+	if err != nil {
+		return Log{}, err
+	}
+	return log, nil
 }
 
 // ReadPrefix reads the history at path up to the first line that is damaged, if one is. Such a history is not complete.
@@ -40,11 +46,20 @@ func ReadPrefix(path string) (Log, *Damage, error) {
 		return Log{}, nil, fmt.Errorf("open history: %w", err)
 	}
 	defer f.Close()
-	log, err := read(f, filepath.Base(path))
+	log, err := read(f, filepath.Base(path), sizeOf(f))
 	if damage := (*Damage)(nil); errors.As(err, &damage) {
 		return Log{Events: log.Events}, damage, nil
 	}
 	return log, nil, err
+}
+
+// sizeOf is the size of a file in bytes, or zero if it is not known.
+func sizeOf(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // ReadFrom reads a history and verifies everything that can be: the checksum of each line, that seq is dense and time
@@ -52,47 +67,87 @@ func ReadPrefix(path string) (Log, *Damage, error) {
 // stays at one node, and is not heard of after an unknown. A cut at the very end is reported, everything else that is
 // wrong is an error, a [Damage] that begins with name and line: "history.jsonl:812: …".
 func ReadFrom(r io.Reader, name string) (Log, error) {
-	log, err := read(r, name)
+	size := int64(0)
+	if l, ok := r.(interface{ Len() int }); ok {
+		size = int64(l.Len())
+	}
+	log, err := read(r, name, size)
 	if err != nil {
 		return Log{}, err
 	}
 	return log, nil
 }
 
-// read is ReadFrom that returns with an error what it had read by then.
-func read(r io.Reader, name string) (Log, error) {
-	var log Log
+// estimateAfter is the number of events from which the number of all is estimated, if the size of the file is known.
+const estimateAfter = 1000
+
+// read is ReadFrom that returns with an error what it had read by then. Size is in bytes, zero if it is not known.
+func read(r io.Reader, name string, size int64) (log Log, err error) {
+	done := int64(0)
+	log.Complete, log.Truncated, err = scan(r, name, func(e *Event, bytes int) error {
+		if done += int64(bytes); len(log.Events) == estimateAfter && size > done {
+			// One allocation, where growing takes many.
+			log.Events = slices.Grow(log.Events, int(size*(estimateAfter+50)/done))
+		}
+		log.Events = append(log.Events, *e)
+		return nil
+	})
+	return log, err
+}
+
+// Scan is [ReadFrom] for histories of any size: it calls each for every event, which is valid until each returns, and
+// keeps none. Complete and truncated are those of [Log]. An error of each ends the scan.
+func Scan(r io.Reader, name string, each func(*Event) error) (complete, truncated bool, err error) {
+	return scan(r, name, func(e *Event, _ int) error { return each(e) })
+}
+
+func scan(r io.Reader, name string, each func(e *Event, bytes int) error) (complete, truncated bool, err error) {
 	var o order
+	var d decoder
+	var e Event
 	lines := 0
-	torn, err := ScanLines(r, name, func(line []byte, number int) error {
+	truncated, err = ScanLines(r, name, func(line []byte, number int) error {
 		lines = number
-		if log.Complete {
+		if complete {
 			return errAfterEnd
 		}
-		var l eventLine
-		if err := ParseLine(line, &l); err != nil {
+		count, err := d.parse(line, &e)
+		if err != nil {
 			return err
 		}
-		e := l.event()
-		if err := o.admit(e); err != nil {
+		if err := o.admit(&e); err != nil {
 			return err
 		}
 		if e.Type != End {
-			log.Events = append(log.Events, e)
-			return nil
+			return each(&e, len(line))
 		}
-		if l.Count == nil || *l.Count != e.Seq {
+		if count != e.Seq {
 			return fmt.Errorf("end line does not count the %d events before it", e.Seq)
 		}
-		log.Complete = true
+		complete = true
 		return nil
 	})
-	if err == nil && torn && log.Complete {
+	if err == nil && truncated && complete {
 		err = &Damage{File: name, Line: lines + 1, Err: errAfterEnd}
 	}
-	if err != nil {
-		return log, err
+	return complete, truncated, err
+}
+
+// parse verifies and decodes a line. Count is that of the End line, or -1.
+func (d *decoder) parse(line []byte, e *Event) (count int64, err error) {
+	if err := verifyLine(line); err != nil {
+		return 0, err
 	}
-	log.Truncated = torn
-	return log, nil
+	if d.decode(line, e, &count) {
+		return count, nil
+	}
+	var l eventLine
+	if err := json.Unmarshal(line, &l); err != nil {
+		return 0, fmt.Errorf("decode line: %w", err)
+	}
+	*e, count = l.event(), -1
+	if l.Count != nil {
+		count = *l.Count
+	}
+	return count, nil
 }

@@ -121,7 +121,7 @@ func (w *Writer) append(e Event) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("record %s of %v: %w", e.Type, e.Op, err)
 	}
-	if err := w.order.admit(e); err != nil {
+	if err := w.order.admit(&e); err != nil {
 		return Event{}, fmt.Errorf("record %s of %v: %w", e.Type, e.Op, err)
 	}
 	if err := w.write(line); err != nil {

@@ -53,6 +53,7 @@ var descriptions = map[string]string{
 	results.SchedulePlayedFile:  "the faults as they were played; a run that is given this file plays them again",
 	results.HistoryFile:         "every invocation and completion, one line each",
 	results.FaultsFile:          "every step of every fault, with what proved it",
+	results.ClocksFile:          "the hosts' clocks, measured all the time: question and answer, one line each",
 	results.HarnessLogFile:      "what the harness did",
 	results.VerdictFile:         "what the checkers decided, for programs",
 }
@@ -69,7 +70,7 @@ func describe(rel string) string {
 	case parts[0] != results.NodesDir || len(parts) < 3:
 		return ""
 	case base == results.ObservationsFile:
-		return "what " + parts[1] + " observed of itself: ballots, leaderships, slots applied"
+		return "what " + parts[1] + " observed of itself: ballots, leaderships, leases, slots applied"
 	case strings.HasSuffix(base, ".log"):
 		return "log of " + parts[1]
 	case strings.Contains(rel, "wal"):

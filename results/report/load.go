@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"elenchus/results"
+	"elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
@@ -21,6 +23,7 @@ type Input struct {
 	Operations []history.Operation
 	Faults     []history.FaultEvent
 	Nodes      []Node
+	Clocks     []clocks.Track
 	Files      []File
 
 	Problems []string // what could not be read
@@ -56,6 +59,16 @@ func Load(run results.Run) (Input, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		problem(err)
 	}
+	// Runs from before clocks were measured have no file. One that is damaged is used as far as it goes.
+	if log, err := history.ReadClocks(run.Clocks()); !errors.Is(err, fs.ErrNotExist) {
+		in.Clocks = inOrder(clocks.Tracks(log.Lines), m.Hosts)
+		switch {
+		case err != nil:
+			problem(err)
+		case log.Truncated:
+			problem(fmt.Errorf("%s ends in the middle of a line", results.ClocksFile))
+		}
+	}
 	for _, h := range m.Hosts {
 		n := Node{Name: h.Name}
 		if log, err := history.ReadObservations(run.Observations(h.Name)); err == nil {
@@ -69,6 +82,15 @@ func Load(run results.Run) (Input, error) {
 		problem(err)
 	}
 	return in, nil
+}
+
+// inOrder puts tracks into the order of the hosts.
+func inOrder(tracks []clocks.Track, hosts []results.Host) []clocks.Track {
+	place := func(t clocks.Track) int {
+		return slices.IndexFunc(hosts, func(h results.Host) bool { return h.Name == t.Node })
+	}
+	slices.SortStableFunc(tracks, func(a, b clocks.Track) int { return place(a) - place(b) })
+	return tracks
 }
 
 // Write makes the page of the run in dir and puts it there.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"elenchus/results/clocks"
 	"elenchus/results/history"
 )
 
@@ -25,7 +26,7 @@ func TestLeaderships(t *testing.T) {
 	see(20, "2", history.ObservedRecovered, "")
 	see(25, "2", history.ObservedElected, "5")
 	got := ""
-	for _, l := range leaderships(obs, start, 30*time.Second) {
+	for _, l := range leaderships(incarnations(obs, clocks.NewAxis(start, clocks.Track{}, obs), nil), 30*time.Second) {
 		got += fmt.Sprintf("%s %v…%v, ", l.ballot, l.from, l.to)
 	}
 	if want := "2 -1s…5s, 3 7s…8s, 4 8s…12s, 5 25s…30s, "; got != want {

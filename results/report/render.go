@@ -19,30 +19,42 @@ import (
 //go:embed page.html
 var pageSource string
 
+//go:embed figures.html
+var figuresSource string
+
 //go:embed page.css
 var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
 	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
-}).Parse(pageSource))
+}).Parse(pageSource + figuresSource))
 
 // page is what the template shows.
 type page struct {
 	Input
 	Style                  template.CSS
-	Findings, MoreFindings []verdict.Finding // those that are shown at once, and the rest
+	Findings, MoreFindings []finding // those that are shown at once, and the rest
 	Word                   string
 	Class                  string // of the verdict
 	Axes                   []axis
 	Timeline               *timeline
+	Clocks                 *clockReport
+	Unready                []string // what was missing after the heal and is no node's
 	Phases                 []phaseRows
 	Total                  verdict.OperationCount
+	Leaders                []fact // what came of leaderships
 	Faults                 []faultRow
 	Hosts                  []hostRow
 	Facts                  []fact
 	Check                  string // the command that judges the run again
 	MoreFiles              bool
+}
+
+// finding is a finding with its picture.
+type finding struct {
+	verdict.Finding
+	Closeup *closeup
 }
 
 // axis is one axis of the verdict.
@@ -74,6 +86,8 @@ type faultRow struct {
 type hostRow struct {
 	results.Host
 	Ready       *results.NodeReady
+	Answered    time.Duration // after the heal
+	Silent      bool          // it did not answer any more
 	Leaderships int
 	Applied     uint64
 	Boots       int
@@ -88,17 +102,24 @@ const findingsOpen = 3
 
 // Render writes the page.
 func Render(w io.Writer, in Input) error {
+	st := newStories(in)
 	p := page{
 		Input: in, Style: template.CSS(pageStyle), Word: "NOT CHECKED", Class: "none",
-		Timeline: newTimeline(in), Faults: faultRows(in), Hosts: hostRows(in), Facts: facts(in.Manifest),
-		Check: "elenchus check " + in.Name,
+		Timeline: newTimeline(in, st), Clocks: newClockReport(in, st), Faults: faultRows(in), Hosts: hostRows(in, st),
+		Unready: unready(in.Manifest), Facts: facts(in.Manifest), Check: "elenchus check " + in.Name,
 	}
 	if in.Checked {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
 		p.Axes = axes(in.Verdict)
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
+		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
-	p.Findings = in.Verdict.Safety.Findings
+	for i, f := range in.Verdict.Safety.Findings {
+		p.Findings = append(p.Findings, finding{Finding: f})
+		if i < closeupsMax {
+			p.Findings[i].Closeup = newCloseup(in, st, f)
+		}
+	}
 	if len(p.Findings) > findingsOpen+1 { // for a single one more it is not worth hiding it
 		p.Findings, p.MoreFindings = p.Findings[:findingsOpen], p.Findings[findingsOpen:]
 	}
@@ -235,7 +256,31 @@ func coverageSummary(c verdict.Coverage) string {
 	if c.Leaders > 0 {
 		s += "; " + plural(c.Leaders, "leadership")
 	}
+	if d := c.DeposedReads; d != nil && d.Attempted > 0 {
+		s += fmt.Sprintf("; %s at deposed leaders, %s answered", plural(d.Attempted, "read"), grouped(d.Answered))
+	}
 	return s
+}
+
+// leaderRows are what is told of leaders and laggards, with names for people.
+func leaderRows(c verdict.Coverage) []fact {
+	rows := []fact{
+		{"elections", grouped(c.Leaders)},
+		{"leases that expired", grouped(c.LeaseExpiries)},
+		{"leases given up", grouped(c.LeasesForsaken)},
+		{"times that a node caught up", grouped(c.CatchUps)},
+		{"snapshots installed", grouped(c.SnapshotsInstalled)},
+	}
+	d := c.DeposedReads
+	if d == nil {
+		return append(rows, fact{"reads attempted at deposed leaders", "not known: clocks cannot be compared"})
+	}
+	return append(rows, fact{"times that a leader was deposed and did not know it", grouped(d.Terms)},
+		fact{strings.TrimSpace(d.Way + " reads attempted at deposed leaders"), grouped(d.Attempted)},
+		fact{"… of these answered by the deposed leader", grouped(d.Answered)},
+		fact{"… answered after it had learned of another", grouped(d.Forwarded)},
+		fact{"… refused", grouped(d.Refused)},
+		fact{"… without an answer", grouped(d.Unknown)})
 }
 
 func harnessSummary(h verdict.Harness) string {
@@ -300,7 +345,7 @@ func faultRows(in Input) []faultRow {
 // hostFilesMax is how many files a node's row links to; the list of all files has the rest.
 const hostFilesMax = 8
 
-func hostRows(in Input) []hostRow {
+func hostRows(in Input, st stories) []hostRow {
 	var rows []hostRow
 	for _, h := range in.Manifest.Hosts {
 		r := hostRow{Host: h}
@@ -313,6 +358,8 @@ func hostRows(in Input) []hostRow {
 				r.observed(n.Observations)
 			}
 		}
+		r.Leaderships = len(st.of(h.Name).leads)
+		r.Answered, r.Silent = afterTheHeal(in, h.Name)
 		for _, f := range in.Files {
 			if rest, ok := strings.CutPrefix(f.Path, path.Join(results.NodesDir, h.Name)+"/"); ok {
 				if len(r.Files) == hostFilesMax {
@@ -331,14 +378,39 @@ func (r *hostRow) observed(obs []history.Observation) {
 	boots := make(map[string]bool)
 	for _, o := range obs {
 		boots[o.Boot] = true
-		switch o.Kind {
-		case history.ObservedElected:
-			r.Leaderships++
-		case history.ObservedApplied:
+		if o.Kind == history.ObservedApplied {
 			r.Applied = max(r.Applied, o.Slot)
 		}
 	}
 	r.Boots = len(boots)
+}
+
+// afterTheHeal is how long after the last heal a node first answered a client, or that it never did. It is neither when
+// nobody waited for it.
+func afterTheHeal(in Input, node string) (answered time.Duration, silent bool) {
+	r := in.Manifest.Recovery
+	if !r.Attempted {
+		return 0, false
+	}
+	for _, op := range in.Operations {
+		if op.Node == node && op.Outcome == history.OK && op.Return > r.HealedAt &&
+			(answered == 0 || op.Return-r.HealedAt < answered) {
+			answered = op.Return - r.HealedAt
+		}
+	}
+	return answered, answered == 0
+}
+
+// unready is what the harness missed after the heal, apart from what it says of single nodes.
+func unready(m *results.Manifest) []string {
+	var out []string
+	for _, n := range m.Recovery.Nodes {
+		isHost := slices.ContainsFunc(m.Hosts, func(h results.Host) bool { return h.Name == n.Node })
+		if !isHost && !n.Ready && n.Detail != "" {
+			out = append(out, n.Node+": "+n.Detail)
+		}
+	}
+	return out
 }
 
 // facts are the things in the manifest that have no place elsewhere.

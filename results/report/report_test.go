@@ -2,18 +2,24 @@ package report_test
 
 import (
 	"bytes"
+	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"elenchus/results"
+	"elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/report"
 	"elenchus/results/verdict"
@@ -46,11 +52,25 @@ func TestSamples(t *testing.T) {
 			}
 			page := string(data)
 			harmless(t, page)
+			drawings := wellDrawn(t, page)
 			for _, part := range []string{v.Word(), run.Name(), "elenchus check " + run.Name(), "--seed 42",
-				"isolate n3", "3.n3"} {
+				"isolate n3", "3.n3", "holds the lease of 1.n1", "n2 honours the lease of 1.n1", "answered</span>"} {
 				if !strings.Contains(page, part) {
 					t.Errorf("the page does not have %q", part)
 				}
+			}
+			// Only where the leader's clocks were slow did two hold a lease, and only there are clocks drawn.
+			for part, when := range map[string]bool{
+				"n2 (ballot 5.n2) and n3 (ballot 3.n3) both believed to hold the lease": s.violated,
+				`class="two"`: s.violated, `class="c-mono"`: s.violated, "Clocks moved: ": s.violated,
+				"No clock moved: ": !s.violated, "1,495 samples": true, `class="closeup"`: s.violated,
+			} {
+				if strings.Contains(page, part) != when {
+					t.Errorf("the page has %q: %v", part, !when)
+				}
+			}
+			if want := 1 + 2*btoi(s.violated); drawings < want { // timeline; clocks, and close-ups of findings
+				t.Errorf("%d drawings, want at least %d", drawings, want)
 			}
 			links := hrefs.FindAllStringSubmatch(page, -1)
 			for _, m := range links {
@@ -88,6 +108,59 @@ func harmless(t *testing.T, page string) {
 	}
 }
 
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var svgs = regexp.MustCompile(`(?s)<svg .*?</svg>`)
+
+// wellDrawn verifies that the drawings of a page are whole and that everything on them is inside, and counts them.
+func wellDrawn(t *testing.T, page string) int {
+	t.Helper()
+	found := svgs.FindAllString(page, -1)
+	for _, svg := range found {
+		var width, height float64
+		dec := xml.NewDecoder(strings.NewReader(svg))
+		for {
+			token, err := dec.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("drawing is not well-formed: %v", err)
+			}
+			e, ok := token.(xml.StartElement)
+			if !ok {
+				continue
+			}
+			at := make(map[string]float64)
+			for _, a := range e.Attr {
+				v, err := strconv.ParseFloat(a.Value, 64)
+				switch {
+				case a.Name.Local == "viewBox":
+					if _, err := fmt.Sscanf(a.Value, "0 0 %g %g", &width, &height); err != nil {
+						t.Fatalf("view box %q: %v", a.Value, err)
+					}
+				case err == nil && !math.IsNaN(v) && !math.IsInf(v, 0):
+					at[a.Name.Local] = v
+				case a.Name.Local == "d" && strings.ContainsAny(a.Value, "NI"):
+					t.Errorf("path leads nowhere: %s", a.Value)
+				}
+			}
+			// Two pixels more are for bands at the end that are as narrow as can be seen.
+			right := max(at["x"]+at["width"], at["x2"], at["cx"])
+			low := max(at["y"]+at["height"], at["y2"], at["cy"])
+			if right > width+2 || low > height || at["width"] < 0 || at["height"] < 0 || at["x"] < 0 || at["y"] < 0 {
+				t.Errorf("%s %v is outside of %g × %g", e.Name.Local, at, width, height)
+			}
+		}
+	}
+	return len(found)
+}
+
 const evil = `"><script>alert(1)</script><img src=x onerror='alert(1)'></svg></style>{{.}}`
 
 // poison puts evil into every string that v reaches.
@@ -122,7 +195,7 @@ func TestHostileText(t *testing.T) {
 		Verdict: verdict.Verdict{
 			Safety: verdict.Safety{
 				Checks: []verdict.Check{{}}, Reasons: []string{"x"},
-				Findings: []verdict.Finding{{Details: []string{"x"}, At: time.Second}, {}, {}, {}, {}},
+				Findings: []verdict.Finding{{Details: []string{"x"}, At: time.Second, Operations: []int{0, 1, 7}}, {}, {}, {}, {}},
 			},
 			Liveness: verdict.Liveness{Reasons: []string{"x"}, Faults: []verdict.FaultLiveness{{LongestSilence: 5}}},
 			Coverage: verdict.Coverage{
@@ -130,17 +203,32 @@ func TestHostileText(t *testing.T) {
 			},
 			Harness: verdict.Harness{Reasons: []string{"x"}},
 		},
-		Operations: []history.Operation{{Return: 2 * time.Second, ReturnSeq: 1}},
-		Faults:     []history.FaultEvent{{Targets: []string{"x"}, Evidence: []string{"x"}, End: time.Second}},
-		Nodes:      []report.Node{{Observations: []history.Observation{{}}}},
-		Files:      []report.File{{}},
+		Operations: []history.Operation{{Return: 2 * time.Second, ReturnSeq: 1}, {ID: 1, Return: 3 * time.Second, ReturnSeq: 2},
+			{ID: 2, Return: 3 * time.Second, ReturnSeq: 3}},
+		Faults: []history.FaultEvent{{Targets: []string{"x"}, Evidence: []string{"x"}, End: time.Second}},
+		Nodes:  []report.Node{{Observations: make([]history.Observation, 3)}, {Observations: make([]history.Observation, 3)}},
+		Clocks: []clocks.Track{{Points: make([]clocks.Point, 1), Gaps: []clocks.Gap{{To: time.Second}}}, {Missing: "x"},
+			{Gaps: []clocks.Gap{{}}}},
+		Files: []report.File{{}},
 	}
 	poison(reflect.ValueOf(&in).Elem())
 	m.Config.Options = map[string]string{evil: evil}
 	in.Faults[0].Step, in.Faults[0].Status = history.FaultApply, history.FaultInstalled
-	in.Nodes[0].Observations[0].Kind = history.ObservedElected
-	in.Nodes[0].Observations[0].Wall = m.Started
-	in.Operations[0].Outcome = history.OK
+	for i := range in.Nodes {
+		for j, kind := range []string{history.ObservedElected, history.ObservedLeaseHeld, history.ObservedLeaseGranted} {
+			o := &in.Nodes[i].Observations[j]
+			o.Kind, o.Lease, o.Wall, o.Until = kind, "rate", m.Started, history.Moment{Mono: time.Second}
+		}
+		in.Nodes[i].Name += strconv.Itoa(i)
+	}
+	in.Faults[0].Targets = []string{in.Nodes[0].Name, evil}
+	in.Faults[0].Kind += "clock"
+	in.Clocks[1].Missing = evil
+	for i := range in.Operations {
+		in.Operations[i].Outcome = history.OK
+		in.Operations[i].Op.Func = history.Read
+		in.Operations[i].Node = in.Nodes[0].Name
+	}
 	in.Files = append(in.Files, report.File{Path: "javascript:alert(1)"},
 		report.File{Path: "nodes/" + evil + "/node.log"})
 	var page bytes.Buffer
@@ -148,7 +236,13 @@ func TestHostileText(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := page.String()
-	if n := strings.Count(text, "&lt;script&gt;"); n < 40 {
+	for _, part := range []string{`class="two"`, `class="closeup"`, `class="honours"`, `class="other"`,
+		"Not measured", `class="gap"`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the page has no %s to be poisoned", part)
+		}
+	}
+	if n := strings.Count(text, "&lt;script&gt;"); n < 90 {
 		t.Errorf("the text shows in %d places only: the test does not reach the page", n)
 	}
 	text = strings.ReplaceAll(text, `javascript:alert(1)</a>`, "") // the file's name as text is fine
@@ -172,13 +266,39 @@ func TestPageIsBounded(t *testing.T) {
 	for i := range 10_000 {
 		in.Files = append(in.Files, report.File{Path: fmt.Sprintf("nodes/n1/wal/%06d.wal", i)})
 	}
+	busy(&in)
 	var page bytes.Buffer
 	if err := report.Render(&page, in); err != nil {
 		t.Fatal(err)
 	}
 	harmless(t, page.String())
+	if wellDrawn(t, page.String()) != 2 {
+		t.Error("timeline and clocks are not drawn")
+	}
 	if !strings.Contains(page.String(), "NOT CHECKED") || !strings.Contains(page.String(), "see the directory") {
 		t.Error("a run without a verdict, or files that are not listed, are not said to be")
+	}
+}
+
+// busy has nine nodes pass a lease round ten thousand times, all with clocks that go astray.
+func busy(in *report.Input) {
+	for n := range 9 {
+		node := report.Node{Name: fmt.Sprintf("n%d", n+1)}
+		track := clocks.Track{Node: node.Name}
+		for i := range 6000 {
+			at := time.Duration(i) * 100 * time.Millisecond
+			mono := at + time.Duration(n*i)*time.Millisecond
+			wall := in.Manifest.Started.Add(mono)
+			track.Points = append(track.Points, clocks.Point{At: at, Error: time.Millisecond, Mono: int64(1 + mono),
+				Wall: wall.UnixNano()})
+			kind := history.ObservedLeaseGranted
+			if i%9 == n {
+				kind = history.ObservedLeaseHeld
+			}
+			node.Observations = append(node.Observations, history.Observation{Boot: "1", Kind: kind, Lease: "rate",
+				Ballot: fmt.Sprint(i), Mono: mono, Wall: wall, Until: history.Moment{Mono: mono + 150*time.Millisecond}})
+		}
+		in.Nodes, in.Clocks = append(in.Nodes, node), append(in.Clocks, track)
 	}
 }
 
@@ -195,6 +315,25 @@ func TestLoadToleratesGaps(t *testing.T) {
 	}
 	if err := os.WriteFile(run.Faults(), []byte("garbage\n"), 0o644); err != nil {
 		t.Fatal(err)
+	}
+	line, err := history.AppendLine(nil, history.ClockLine{Node: "n1", Sent: 1, Received: 2, Mono: 1, Wall: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		string(line) + "garbage\n":       "clocks.jsonl:2: ",
+		string(line) + string(line[:20]): "clocks.jsonl ends in the middle of a line",
+	} {
+		if err := os.WriteFile(run.Clocks(), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		in, err := report.Load(run)
+		if err != nil || len(in.Clocks) != 1 || len(in.Clocks[0].Points) != 1 {
+			t.Errorf("what is before the damage is lost: %+v, %v", in.Clocks, err)
+		}
+		if !strings.Contains(strings.Join(in.Problems, "\n"), want) {
+			t.Errorf("the damage is not told: %q", in.Problems)
+		}
 	}
 	if err := report.Write(run.Dir); err != nil {
 		t.Fatal(err)

@@ -61,7 +61,8 @@ func (s sample) world() *world {
 		{5, 8, at(.95), at(1.2)},
 	}
 	if s.violated {
-		w.reigns[1].to = at(.50) // the deposed leader does not notice
+		w.reigns[1].to = at(.50) // the deposed leader does not notice, because its clocks are slow
+		w.fault("f7", "clock", "rate 0.2 leader", "rate 0.2 n3", []int{3}, at(.33), at(.52))
 	}
 	return w
 }
@@ -145,6 +146,7 @@ func (s sample) make(tb testing.TB, root string) results.Run {
 	}
 	check(faults.Close())
 	s.nodes(tb, run, w)
+	s.clocks(tb, run)
 	m := s.manifest()
 	check(run.SaveManifest(m))
 	for file, text := range map[string]string{results.HarnessLogFile: "…", results.SchedulePlannedFile: "…",
@@ -297,8 +299,9 @@ func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
 		var lines []line
 		boot := 1
 		put := func(at time.Duration, kind string, format string, args ...any) {
-			lines = append(lines, line{at, fmt.Sprintf(`{"wall_ns":%d,"boot":%d,"node":"n%d","kind":"%s"%s}`,
-				sampleStart.Add(at).UnixNano(), boot, n, kind, fmt.Sprintf(format, args...))})
+			mono, wall := s.clock(n, at)
+			lines = append(lines, line{at, fmt.Sprintf(`{"mono_ns":%d,"wall_ns":%d,"boot":%d,"node":"n%d","kind":"%s"%s}`,
+				mono-sampleBoot, wall, boot, n, kind, fmt.Sprintf(format, args...))})
 		}
 		put(-time.Second, "recovered", "")
 		for slot := range 40 {
@@ -315,6 +318,7 @@ func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
 				put(r.to, "deposed", `,"ballot":"%d.n%d","reason":"promised a higher ballot"`, r.ballot, n)
 			}
 		}
+		s.leases(w, n, put)
 		slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.at, b.at) })
 		text := ""
 		for _, l := range lines {
@@ -326,6 +330,63 @@ func (s sample) nodes(tb testing.TB, run results.Run, w *world) {
 				tb.Fatal(err)
 			}
 		}
+	}
+}
+
+// sampleBoot is what the hosts' monotonic clocks say when the nodes start.
+const sampleBoot = int64(5e9)
+
+// clock is what the clocks of a node say. Those of n3 are slow while f7 is in effect.
+func (s sample) clock(node int, at time.Duration) (mono, wall int64) {
+	from, to := s.length*33/100, s.length*52/100
+	if s.violated && node == 3 && at > from {
+		at -= (min(at, to) - from) * 4 / 5
+	}
+	return sampleBoot + int64(10*time.Second+at), sampleStart.Add(at).UnixNano() + int64(node)*30_000
+}
+
+// leases writes who held a lease and who honoured it: a second, three times in each. The isolated leader renews it until
+// it is cut off.
+func (s sample) leases(w *world, node int, put func(time.Duration, string, string, ...any)) {
+	const term, renew = time.Second, 300 * time.Millisecond
+	for _, r := range w.reigns {
+		kind := "lease-held"
+		for at := r.from; at < r.to; at += renew {
+			mono, _ := s.clock(node, at)
+			args := []any{r.ballot, r.node, mono - sampleBoot + int64(term)}
+			cut := r.node == 3 && at > s.length*34/100
+			switch {
+			case cut || at > s.length || w.hit(node, "kill", at):
+			case node == r.node:
+				put(at, kind, `,"ballot":"%d.n%d","lease":"rate","until_ns":%d`, args...)
+				kind = "lease-renewed"
+			default:
+				put(at, "lease-granted", `,"ballot":"%d.n%d","lease":"rate","until_ns":%d`, args...)
+			}
+		}
+	}
+}
+
+// clocks measures the clocks of all nodes, over a network that takes its time now and then.
+func (s sample) clocks(tb testing.TB, run results.Run) {
+	tb.Helper()
+	out, err := history.CreateClocks(run.Clocks())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(42, 2))
+	way := func() time.Duration { return time.Duration(50e3 + rng.ExpFloat64()*1e5) }
+	for n := 1; n <= sampleNodes && err == nil; n++ {
+		l := history.ClockLine{Node: fmt.Sprintf("n%d", n), Event: history.ClockOpened, Detail: "elenchus-clock probe"}
+		for at := time.Duration(0); at < s.length && err == nil; at += 100 * time.Millisecond {
+			err = out.Append(l)
+			read := at + way()
+			l = history.ClockLine{Node: l.Node, Sent: at, Received: read + way()}
+			l.Mono, l.Wall = s.clock(n, read)
+		}
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -353,8 +414,6 @@ func (s sample) manifest() *results.Manifest {
 		name := fmt.Sprintf("n%d", n)
 		m.Hosts = append(m.Hosts, results.Host{Name: name, Address: fmt.Sprintf("10.99.0.%d", 10+n),
 			Kernel: "Linux 6.12", Arch: "amd64"})
-		m.Recovery.Nodes = append(m.Recovery.Nodes,
-			results.NodeReady{Node: name, Ready: true, Took: time.Duration(n*240) * time.Millisecond})
 	}
 	for i, state := range []results.State{results.StateCreated, results.StateRunning, results.StateHealed,
 		results.StateCollected} {

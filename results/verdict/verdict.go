@@ -106,7 +106,10 @@ type Finding struct {
 	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
 	At      time.Duration `json:"at_ns,omitempty"`
 	Details []string      `json:"details,omitempty"`
-	File    string        `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+	// Operations are the numbers of operations that suffice for it, the one that showed it last: operations are numbered
+	// from 0 in the order in which they were invoked.
+	Operations []int  `json:"operations,omitempty"`
+	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
 
 // Check is what one checker decided.
@@ -178,6 +181,26 @@ type Coverage struct {
 	// UnderFault is the number of ok operations invoked and completed while at least one fault was in effect.
 	UnderFault int `json:"ok_under_fault"`
 	Leaders    int `json:"leaders"` // how many times some node came to lead
+
+	LeaseExpiries      int `json:"lease_expiries"`      // leases that ended without being renewed, as their holders saw it
+	LeasesForsaken     int `json:"leases_forsaken"`     // leases that their holders gave up
+	CatchUps           int `json:"catch_ups"`           // how many times a node fetched what it had missed
+	SnapshotsInstalled int `json:"snapshots_installed"` // how many times it fetched a whole state instead
+
+	// DeposedReads is nil when it cannot be known when the nodes observed what they did.
+	DeposedReads *DeposedReads `json:"deposed_reads,omitempty"`
+}
+
+// DeposedReads counts the reads that were attempted at leaders who had been deposed and did not know it yet, by what
+// came of them. The definition is at deposedReads in package checker.
+type DeposedReads struct {
+	Way       string `json:"way,omitempty"` // how reads are served: "lease", "quorum", "log", "local"
+	Terms     int    `json:"terms"`         // how many times some node led on after another had been elected
+	Attempted int    `json:"attempted"`
+	Answered  int    `json:"answered"`  // by the deposed leader itself
+	Forwarded int    `json:"forwarded"` // answered by another, or after the node had learned of another
+	Refused   int    `json:"refused"`
+	Unknown   int    `json:"unknown"` // no answer within the client's patience
 }
 
 // OperationCount counts operations of one function in one phase by outcome.

@@ -32,6 +32,9 @@ type Options struct {
 	// Think is the mean time between operations of a client, in mean latencies (default 0.2: busy clients).
 	Think float64
 
+	// FinalReads is how many reads of each key follow one another when everything else is over (default none).
+	FinalReads int
+
 	Anomaly Anomaly
 	// At is where in the history the anomaly is, as a share of the operations (default 0.5).
 	At float64
@@ -120,6 +123,7 @@ func Make(opts Options) Histories {
 	for len(w.queue.steps) > 0 {
 		w.do(w.queue.pop())
 	}
+	w.finalReads()
 	return w.histories
 }
 
@@ -260,6 +264,18 @@ func (w *world) answer(s step) {
 	}
 	w.source.Observe(s.client, s.req, s.answer)
 	w.schedule(w.after(w.Think), step{kind: call, client: s.client})
+}
+
+func (w *world) finalReads() {
+	for key := range w.histories {
+		value, present := w.registers[key].latest()
+		for range w.FinalReads {
+			w.now += 2
+			w.histories[key] = append(w.histories[key], register.Op{
+				Kind: register.Read, Call: w.now - 1, Return: w.now, Sees: value, Absent: !present,
+			})
+		}
+	}
 }
 
 func (w *world) schedule(at int64, s step) { w.queue.push(min(at, math.MaxInt64/8), s) }

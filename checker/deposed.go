@@ -1,0 +1,160 @@
+package checker
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// reign is a time in which a node believed to lead: from its election in a ballot until it noticed that it had been
+// deposed, or until the last sign of life of that incarnation.
+type reign struct {
+	node     string // as the harness calls it
+	self     string // as the node calls itself
+	ballot   ballot
+	from, to time.Duration
+}
+
+// ballot is (round, node), compared in that order.
+type ballot struct{ round, node uint64 }
+
+func (b ballot) compare(c ballot) int {
+	return cmp.Or(cmp.Compare(b.round, c.round), cmp.Compare(b.node, c.node))
+}
+
+// parseBallot reads "7.n2".
+func parseBallot(text string) (b ballot, ok bool) {
+	round, node, _ := strings.Cut(text, ".n")
+	var err1, err2 error
+	b.round, err1 = strconv.ParseUint(round, 10, 64)
+	b.node, err2 = strconv.ParseUint(node, 10, 64)
+	return b, err1 == nil && err2 == nil
+}
+
+// countEvents counts what the nodes say happened to them.
+func countEvents(nodes []NodeObservations, c *verdict.Coverage) {
+	counters := map[string]*int{
+		history.ObservedElected:           &c.Leaders,
+		history.ObservedLeaseLost:         &c.LeaseExpiries,
+		history.ObservedLeaseForsaken:     &c.LeasesForsaken,
+		history.ObservedCaughtUp:          &c.CatchUps,
+		history.ObservedSnapshotInstalled: &c.SnapshotsInstalled,
+	}
+	for _, n := range nodes {
+		for _, o := range n.Log.Observations {
+			if counter := counters[o.Kind]; counter != nil {
+				*counter++
+			}
+		}
+	}
+}
+
+// deposedReads counts the reads that were attempted at deposed leaders. It is nil when the observations of some node
+// cannot be placed on the axis of the history.
+//
+// A leader of ballot b is *deposed* from the moment at which another node is elected in a ballot above b, whether it
+// knows it or not, until it notices: it observes that it no longer leads, or its incarnation makes its last
+// observation. A read is attempted at it when a client that is pinned to this node invokes it within that time, and it
+// counts as answered only when the node answered it by itself, from a state that no ballot above b has had a part in:
+// what lease reads must never do, and reads by quorum or through the log cannot. When the node learns of its successor
+// before the client's patience ends, it forwards what it has: such a read has an answer, but by another.
+//
+// Elections are observed when a candidate has its majority of promises, before anybody can have acknowledged anything
+// in its ballot; so a read that is answered in the first moments of its leader's being deposed need not be stale. In
+// which cases it is, linearizability decides, and not this count.
+func deposedReads(nodes []NodeObservations, ops []history.Operation, way string) *verdict.DeposedReads {
+	var reigns []reign
+	for _, n := range nodes {
+		if len(n.When) != len(n.Log.Observations) {
+			return nil
+		}
+		reigns = append(reigns, reignsOf(n)...)
+	}
+	d := &verdict.DeposedReads{Way: way}
+	byNode := make(map[string][]history.Operation)
+	for _, op := range ops {
+		if op.Op.Func == history.Read {
+			byNode[op.Node] = append(byNode[op.Node], op)
+		}
+	}
+	for _, r := range reigns {
+		from, by, ok := deposition(r, reigns)
+		if !ok || from >= r.to {
+			continue
+		}
+		d.Terms++
+		list := byNode[r.node]
+		first, _ := slices.BinarySearchFunc(list, from, func(op history.Operation, at time.Duration) int {
+			return cmp.Compare(op.Call, at)
+		})
+		for _, op := range list[first:] {
+			if op.Call >= r.to {
+				break
+			}
+			countDeposed(d, op, r, by)
+		}
+	}
+	return d
+}
+
+// reignsOf finds the times in which a node believed to lead.
+func reignsOf(n NodeObservations) []reign {
+	var out []reign
+	leading, boot := false, ""
+	for i, o := range n.Log.Observations {
+		if o.Boot != boot {
+			leading, boot = false, o.Boot
+		}
+		b, ok := parseBallot(o.Ballot)
+		switch {
+		case o.Kind == history.ObservedElected && ok:
+			out = append(out, reign{node: n.Node, self: o.Node, ballot: b, from: n.When[i], to: n.When[i]})
+			leading = true
+		case leading:
+			out[len(out)-1].to = n.When[i]
+			leading = o.Kind != history.ObservedDeposed
+		}
+	}
+	return out
+}
+
+// deposition is when the first node was elected in a ballot above that of r, after r was, and in which ballot.
+func deposition(r reign, reigns []reign) (at time.Duration, by ballot, ok bool) {
+	for _, s := range reigns {
+		if s.node != r.node && s.ballot.compare(r.ballot) > 0 && (!ok || s.from < at) {
+			at, by, ok = max(s.from, r.from), s.ballot, true
+		}
+	}
+	return at, by, ok
+}
+
+// countDeposed counts a read that was invoked at the leader of r while it was deposed in favour of by.
+func countDeposed(d *verdict.DeposedReads, op history.Operation, r reign, by ballot) {
+	d.Attempted++
+	switch op.Outcome {
+	case history.Fail:
+		d.Refused++
+		return
+	case history.OK:
+	default:
+		d.Unknown++
+		return
+	}
+	own := op.By.Leader == r.self
+	// The witness has the ballot of the last command in the state that was read. It may be missing.
+	if b, ok := parseBallot(op.By.Ballot); ok {
+		own = own && b.compare(by) < 0
+	} else {
+		own = own && op.Return <= r.to
+	}
+	if own {
+		d.Answered++
+	} else {
+		d.Forwarded++
+	}
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/bench"
+	"elenchus/harness/fleet"
+	"elenchus/harness/lab"
+	"elenchus/harness/run"
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+// Names of files in the directory of a benchmark.
+const (
+	benchFile    = "bench.json"
+	benchSummary = "summary.txt"
+)
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "measure what things cost",
+		Subcommands: []*cli.Command{{
+			Name:  "reads",
+			Usage: "reads under a lease against reads by quorum and reads through the log, side by side",
+			Description: "Three clusters on the same hosts, equal but for how they read, are loaded in turn, in rounds of\n" +
+				"drawn order, by closed-loop clients at their leaders. Ratios are taken within a round, so that what\n" +
+				"else the machine does hits all alike. Nothing is broken meanwhile.",
+			Flags:  withEnv(slices.Concat(labFlags(), benchFlags(), leaseFlags())),
+			Action: benchReads,
+		}},
+	}
+}
+
+func benchFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "time", Category: catWorkload, Value: 10 * time.Second,
+			Usage: "measure each way to read for `TIME`, all rounds together"},
+		&cli.IntFlag{Name: "rounds", Category: catWorkload, Value: 10, Usage: "in `N` rounds"},
+		&cli.IntFlag{Name: "clients", Category: catWorkload, Value: 16, Usage: "with `N` clients, each a closed loop"},
+		&cli.IntFlag{Name: "keys", Category: catWorkload, Value: 16, Usage: "that read `N` registers"},
+		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
+			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
+			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
+		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		resultsFlag(),
+		jsonFlag(),
+	}
+}
+
+// benchOptions turns the command line into options, complete and valid.
+func benchOptions(c *cli.Context, seed uint64) (bench.Options, error) {
+	var nodes run.Options
+	errs := []error{leaseOptions(c, &nodes)}
+	o := bench.Options{
+		Time: c.Duration("time"), Rounds: c.Int("rounds"), Clients: c.Int("clients"), Keys: c.Int("keys"), Seed: seed,
+		Lease: nodes.Lease, ElectionTimeout: nodes.ElectionTimeout, PromiseGrace: nodes.PromiseGrace, Window: nodes.Window,
+	}
+	for _, name := range []string{"rounds", "clients", "keys"} {
+		if c.Int(name) == 0 {
+			errs = append(errs, fmt.Errorf("--%s must not be 0", name))
+		}
+	}
+	if o.Time == 0 {
+		errs = append(errs, errors.New("--time must not be 0"))
+	}
+	if err := errors.Join(append(errs, o.Validate())...); err != nil {
+		return o, usageError("%v", err)
+	}
+	var err error
+	o.NodeBinary, err = nodeBinary(c.String("node-binary"))
+	return o, err
+}
+
+func benchReads(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	seed, err := chooseSeed(c)
+	if err != nil {
+		return err
+	}
+	o, err := benchOptions(c, seed)
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	dir, err := results.Create(c.String("results"), fmt.Sprintf("bench-reads-seed%d", seed), time.Now())
+	if err != nil {
+		return err
+	}
+	report, failed := measureReads(c, inv, dir, o, ui)
+	if report.Rounds == 0 {
+		return errors.Join(failed, c.Err())
+	}
+	if c.Bool("json") {
+		err = printJSON(c, report)
+	} else if err = report.Table(c.App.Writer); err == nil {
+		_, err = fmt.Fprintf(c.App.Writer, "\n  repeat    %s\n  kept in   %s\n", benchRepeat(c, seed), dir.Dir)
+	}
+	if c.Err() != nil {
+		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted after %d of %d rounds", report.Rounds,
+			o.Rounds)}
+	}
+	return errors.Join(failed, err)
+}
+
+func benchRepeat(c *cli.Context, seed uint64) string {
+	return run.Repeat(append(commandLine(), fromEnvironment(c)...), seed)
+}
+
+// measureReads runs the benchmark and keeps what came of it. Of one that failed or was interrupted it keeps the rounds
+// that were complete.
+func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Options, ui *run.UI) (
+	report bench.Report, err error) {
+	m := benchManifest(c, inv, o)
+	if err := errors.Join(m.Enter(results.StateCreated, 0), dir.SaveManifest(m)); err != nil {
+		return report, err
+	}
+	ctx := c.Context
+	log, err := os.Create(dir.HarnessLog())
+	if err != nil {
+		return report, fmt.Errorf("create log: %w", err)
+	}
+	defer func() { _ = log.Close() }() // it is for reading when something went wrong
+	f, err := fleet.Open(ctx, inv, fleet.Options{
+		Run: dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), Log: log,
+	})
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, f.Close(ctx)) }()
+	ui.Step("connected to %d hosts over SSH", len(inv.Hosts))
+	report, err = bench.Reads(ctx, f, dir.Name(), o, ui.Status)
+	if report.Rounds == 0 {
+		return report, errors.Join(err, f.Collect(context.WithoutCancel(ctx), dir.Path(results.NodesDir)))
+	}
+	ui.Step("measured %d rounds of %d", report.Rounds, o.Rounds)
+	m.Interrupted = ctx.Err() != nil
+	if err != nil && !m.Interrupted {
+		m.HarnessErrors = append(m.HarnessErrors, err.Error())
+	}
+	return report, errors.Join(err, keepBench(dir, m, report))
+}
+
+// keepBench writes down what was measured.
+func keepBench(dir results.Run, m *results.Manifest, report bench.Report) error {
+	data, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode benchmark: %w", err)
+	}
+	var table bytes.Buffer
+	return errors.Join(report.Table(&table), results.WriteFile(dir.Path(benchFile), append(data, '\n')),
+		results.WriteFile(dir.Path(benchSummary), table.Bytes()),
+		m.Enter(results.StateChecked, time.Since(m.Started)), dir.SaveManifest(m))
+}
+
+func benchManifest(c *cli.Context, inv lab.Inventory, o bench.Options) *results.Manifest {
+	l := o.Lease
+	m := &results.Manifest{
+		Kind: results.KindBench, Tool: results.ThisTool(), Argv: append(commandLine(), fromEnvironment(c)...),
+		Repeat: benchRepeat(c, o.Seed), Seed: o.Seed, Lab: string(inv.Kind), Started: time.Now(),
+		Config: results.Config{
+			System: "paxos", Protocol: "multipaxos", Workload: "bench reads", Concurrency: o.Clients,
+			TimeLimit: o.Time * time.Duration(len(bench.Ways)), SharedClock: inv.Kind == lab.Local,
+			Lease: &results.Lease{Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound,
+				MaxOffset: l.MaxOffset},
+		},
+	}
+	for _, h := range inv.Hosts {
+		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
+	}
+	return m
+}

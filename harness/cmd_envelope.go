@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/checker"
+	attack "elenchus/harness/envelope"
+	"elenchus/harness/fleet"
+	"elenchus/harness/lab"
+	"elenchus/harness/run"
+	"elenchus/harness/system"
+	"elenchus/results"
+	"elenchus/results/envelope"
+	"elenchus/results/verdict"
+)
+
+func envelopeCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "envelope",
+		Usage: "find by experiment where leases break, and compare with the arithmetic",
+		Description: "Sweeps how far the leader's clock is off against the bound that leases are configured to. A probe\n" +
+			"is one attack: the leader's clock is slowed down (or, by --mode wall, set back), the leader is cut off\n" +
+			"from its peers, and clients go on to read from it while others write elsewhere. Inside the envelope no\n" +
+			"answer may be stale. Outside some must be; where none was, that is told as not observed.\n\n" +
+			"Several clusters are attacked side by side, as many as the lab has hosts for.",
+		Flags:  withEnv(append(envelopeLabFlags(), envelopeFlags()...)),
+		Action: envelopeAction,
+	}
+}
+
+// envelopeNodes is the size of a cluster: the smallest in which the others can elect somebody.
+const envelopeNodes = 3
+
+// envelopeLabFlags choose a lab; a local one of its own has hosts for three clusters.
+func envelopeLabFlags() []cli.Flag {
+	flags := labFlags()
+	for _, f := range flags {
+		if f, ok := f.(*cli.IntFlag); ok && f.Name == "nodes" {
+			f.Value = 3 * envelopeNodes
+		}
+	}
+	return flags
+}
+
+func envelopeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "mode", Category: catWorkload, Value: string(envelope.Rate),
+			Usage: "`CLOCKS` that leases are on: rate (how much slower the leader's clock runs) or wall (how far it is behind)"},
+		&cli.StringFlag{Name: "bounds", Category: catWorkload, DefaultText: "0%,10%,…,50%; wall: 100ms,…,500ms",
+			Usage: "`LIST` of bounds to configure leases to: shares, or times for --mode wall"},
+		&cli.StringFlag{Name: "drifts", Category: catWorkload, DefaultText: "0%,10%,…,70%; wall: 0s,100ms,…,700ms",
+			Usage: "`LIST` of how much slower the leader's clock is made, or how far it is set back"},
+		&cli.IntFlag{Name: "probes", Category: catWorkload, Value: 5, Usage: "attack each cell `N` times"},
+		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
+			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+		&cli.DurationFlag{Name: "lease-term", Category: catSystem, Value: time.Second, Usage: "a lease lasts `TIME`"},
+		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, Value: 100 * time.Millisecond,
+			Usage: "and is renewed every `TIME`"},
+		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, Value: 300 * time.Millisecond,
+			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
+		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
+			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
+		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
+			Usage: "a further option for the nodes, such as --node-flag=--window=8 (repeatable)"},
+		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: 5 * time.Minute,
+			Usage: "the linearizability check may take `TIME`"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		resultsFlag(),
+		jsonFlag(),
+	}
+}
+
+// envelopePlan turns the command line into a valid plan.
+func envelopePlan(c *cli.Context) (envelope.Plan, error) {
+	p := envelope.Plan{Mode: envelope.Mode(c.String("mode")), Term: c.Duration("lease-term"), Probes: c.Int("probes")}
+	bounds, drifts := "0%,10%,20%,30%,40%,50%", "0%,10%,20%,30%,40%,50%,60%,70%"
+	if p.Mode == envelope.Wall {
+		bounds, drifts = "100ms,200ms,300ms,400ms,500ms", "0s,100ms,200ms,300ms,400ms,500ms,600ms,700ms"
+	}
+	if c.IsSet("bounds") {
+		bounds = c.String("bounds")
+	}
+	if c.IsSet("drifts") {
+		drifts = c.String("drifts")
+	}
+	var errs []error
+	var err error
+	if p.Bounds, err = envelopeAxis(p.Mode, bounds); err != nil {
+		errs = append(errs, fmt.Errorf("--bounds: %w", err))
+	}
+	if p.Drifts, err = envelopeAxis(p.Mode, drifts); err != nil {
+		errs = append(errs, fmt.Errorf("--drifts: %w", err))
+	}
+	if len(errs) == 0 {
+		errs = append(errs, p.Validate())
+	}
+	lease := system.Lease{Mode: string(p.Mode), Term: p.Term, Renew: c.Duration("lease-renew")}
+	if p.Mode == envelope.Rate || p.Mode == envelope.Wall {
+		errs = append(errs, errors.Join(lease.WithDefaults().Problems("lease", c.Duration("election-timeout"))...))
+	}
+	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
+		errs = append(errs, errors.New("--check-time must be positive, and --check-memory at least 64"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return p, usageError("%v", err)
+	}
+	return p, nil
+}
+
+// envelopeAxis reads "0%,10%", or "50ms,100ms" for wall clocks.
+func envelopeAxis(mode envelope.Mode, list string) ([]int64, error) {
+	var values []int64
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		if mode == envelope.Wall {
+			d, err := time.ParseDuration(word)
+			if err != nil {
+				return nil, fmt.Errorf("%q is no length of time", word)
+			}
+			values = append(values, int64(d))
+			continue
+		}
+		ppb, err := system.ParseShare(word)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, ppb)
+	}
+	return values, nil
+}
+
+func envelopeAction(c *cli.Context) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	seed, err := chooseSeed(c)
+	if err != nil {
+		return err
+	}
+	plan, err := envelopePlan(c)
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && c.Int("nodes") < envelopeNodes {
+		return usageError("--nodes must be at least %d: an attack needs somebody to take over", envelopeNodes)
+	}
+	node, err := nodeBinary(c.String("node-binary"))
+	if err != nil {
+		return err
+	}
+	if clockBinary() == "" {
+		return usageError("no helper for clocks: elenchus-clock must be beside this program (make build makes it)")
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	if err := envelopeFits(inv, plan); err != nil {
+		return err
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	dir, err := results.Create(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
+	if err != nil {
+		return err
+	}
+	m := envelopeManifest(c, inv, plan, seed)
+	if err := errors.Join(m.Enter(results.StateCreated, 0), dir.SaveManifest(m)); err != nil {
+		return err
+	}
+	e := &sweeping{inv: inv, plan: plan, seed: seed, node: node, dir: dir, manifest: m, ui: ui}
+	if err := e.run(c); err != nil {
+		return err
+	}
+	return concludeEnvelope(c, dir, ui)
+}
+
+// envelopeFits refuses what the lab's clocks cannot do.
+func envelopeFits(inv lab.Inventory, p envelope.Plan) error {
+	if len(inv.Hosts) < envelopeNodes {
+		return usageError("lab %s has %d hosts: an attack needs %d", inv.Name, len(inv.Hosts), envelopeNodes)
+	}
+	var errs []error
+	for _, h := range inv.Hosts {
+		way := run.ClockWay(h)
+		if way == "" {
+			errs = append(errs, fmt.Errorf("the clocks of host %s cannot be moved", h.Name))
+			continue
+		}
+		if worst := p.Drifts[len(p.Drifts)-1]; worst > 0 {
+			if err := way.Fit(attack.Move(p.Mode, worst)); err != nil {
+				errs = append(errs, fmt.Errorf("--drifts: host %s: %w", h.Name, err))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError("%v\nFor clocks that can be moved but little: --bounds 0%%,2%%,4%%,6%%,8%% --drifts "+
+			"0%%,2%%,4%%,6%%,8%%,10%% --lease-term 10s", err)
+	}
+	return nil
+}
+
+func envelopeManifest(c *cli.Context, inv lab.Inventory, p envelope.Plan, seed uint64) *results.Manifest {
+	argv := append(commandLine(), fromEnvironment(c)...)
+	m := &results.Manifest{
+		Kind: results.KindEnvelope, Tool: results.ThisTool(), Argv: argv, Repeat: run.Repeat(argv, seed), Seed: seed,
+		Lab: string(inv.Kind), Started: time.Now(),
+		Config: results.Config{
+			System: "paxos", Protocol: "multipaxos", Workload: "envelope " + string(p.Mode), Reads: "lease",
+			Lease:        &results.Lease{Mode: string(p.Mode), Term: p.Term, Renew: c.Duration("lease-renew")},
+			UniqueValues: true, SharedClock: inv.Kind == lab.Local,
+			Options: map[string]string{"election-timeout": c.Duration("election-timeout").String()},
+		},
+	}
+	if flags := c.StringSlice("node-flag"); len(flags) > 0 {
+		m.Config.Options["node-flags"] = strings.Join(flags, " ")
+	}
+	for _, h := range inv.Hosts {
+		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
+	}
+	return m
+}
+
+// sweeping is a sweep in a lab.
+type sweeping struct {
+	inv      lab.Inventory
+	plan     envelope.Plan
+	seed     uint64
+	node     string
+	dir      results.Run
+	manifest *results.Manifest
+	ui       *run.UI
+}
+
+// run makes the sweep and leaves everything that is needed to judge it. The error says that there is nothing to judge.
+func (e *sweeping) run(c *cli.Context) error {
+	ctx := c.Context
+	log, err := os.Create(e.dir.HarnessLog())
+	if err != nil {
+		return fmt.Errorf("create log: %w", err)
+	}
+	defer func() { _ = log.Close() }() // it is for reading when something went wrong
+	f, err := fleet.Open(ctx, e.inv, fleet.Options{
+		Run: e.dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), ClockBinary: clockBinary(),
+		Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	var hosts []string
+	for _, h := range e.inv.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	backend, err := attack.NewLab(f, e.inv, attack.LabOptions{
+		Plan: e.plan, Hosts: hosts, Nodes: envelopeNodes, Renew: c.Duration("lease-renew"),
+		Election: c.Duration("election-timeout"), NodeBinary: e.node, Seed: e.seed, Run: e.dir.Name(),
+		Flags: c.StringSlice("node-flag"),
+	})
+	if err != nil {
+		return errors.Join(err, f.Close(ctx))
+	}
+	e.ui.Step("connected to %d hosts over SSH: %d clusters are attacked side by side", len(hosts), backend.Lanes())
+	begin := time.Now()
+	e.manifest.Started = begin
+	err = errors.Join(e.manifest.Enter(results.StateRunning, 0), e.dir.SaveManifest(e.manifest))
+	if err != nil {
+		return errors.Join(err, f.Close(ctx))
+	}
+	err = attack.Run(ctx, e.dir, e.plan, e.seed, backend, attack.Tell{Status: e.ui.Status, Step: e.ui.Step})
+	if e.manifest.Interrupted = ctx.Err() != nil; e.manifest.Interrupted {
+		e.ui.Say("interrupted: healing, collecting and drawing what there is")
+	} else {
+		e.blame(err)
+	}
+	rest := context.WithoutCancel(ctx)
+	e.blame(f.Collect(rest, e.dir.Path(results.NodesDir)))
+	e.blame(f.Close(rest))
+	e.manifest.Files, err = e.dir.Evidence()
+	e.blame(err)
+	return errors.Join(e.manifest.Enter(results.StateCollected, time.Since(begin)), e.dir.SaveManifest(e.manifest))
+}
+
+// blame records what went wrong that is not the system's doing.
+func (e *sweeping) blame(err error) {
+	if err != nil {
+		e.ui.Say("harness: %v", err)
+		e.manifest.HarnessErrors = append(e.manifest.HarnessErrors, err.Error())
+	}
+}
+
+// concludeEnvelope judges a sweep from its files, prints what it came to, and ends with the exit code of that.
+func concludeEnvelope(c *cli.Context, dir results.Run, ui *run.UI) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	begin := time.Now()
+	ui.Status("checking …")
+	ctx := c.Context
+	if m, err := dir.LoadManifest(); err == nil && m.Interrupted {
+		ctx = context.WithoutCancel(ctx)
+	}
+	budget := checker.Budget{Key: c.Duration("check-time") / 2, Total: c.Duration("check-time"),
+		Memory: int64(c.Int("check-memory")) << 20}
+	v, sweep, err := attack.Check(ctx, dir, attack.CheckOptions{Worker: []string{self, run.CheckWorker}, Budget: budget})
+	if err != nil {
+		return err
+	}
+	ui.Step("checked %d attacks in %v", len(sweep.Trials), time.Since(begin).Round(time.Millisecond))
+	if err := printEnvelope(c, dir, v, sweep); err != nil {
+		return err
+	}
+	if code := v.ExitCode(); code != verdict.ExitValid {
+		return exitError{code: code}
+	}
+	return nil
+}
+
+func printEnvelope(c *cli.Context, dir results.Run, v verdict.Verdict, sweep envelope.Sweep) error {
+	if c.Bool("json") {
+		return printJSON(c, sweep)
+	}
+	m, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	w := c.App.Writer
+	fmt.Fprintf(w, "%s  %s\n\n", v.Word(), v.Run)
+	if err := sweep.Table(w); err != nil {
+		return err
+	}
+	for _, reasons := range [][]string{v.Safety.Reasons, v.Coverage.Reasons, v.Harness.Reasons} {
+		for _, r := range reasons {
+			fmt.Fprintf(w, "  ! %s\n", r)
+		}
+	}
+	_, err = fmt.Fprintf(w, "\n  repeat    %s\n  picture   %s\n", m.Repeat, dir.Path(envelope.PictureFile))
+	return err
+}

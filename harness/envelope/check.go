@@ -1,0 +1,220 @@
+package envelope
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"elenchus/checker"
+	"elenchus/results"
+	"elenchus/results/envelope"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// planFile is what the rest of a plan's evidence is about.
+const planFile = results.PlanFile
+
+// planned is the content of the plan's file.
+type planned struct {
+	Schema int           `json:"schema"`
+	How    string        `json:"how,omitempty"`
+	Plan   envelope.Plan `json:"plan"`
+}
+
+const planSchema = 1
+
+func savePlan(dir results.Run, p envelope.Plan, how string) error {
+	data, err := json.MarshalIndent(planned{Schema: planSchema, How: how, Plan: p}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode plan: %w", err)
+	}
+	return results.WriteFile(dir.Path(planFile), append(data, '\n'))
+}
+
+func loadPlan(dir results.Run) (planned, error) {
+	var p planned
+	data, err := os.ReadFile(dir.Path(planFile))
+	if err != nil {
+		return p, fmt.Errorf("read plan: %w", err)
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("decode %s: %w", planFile, err)
+	}
+	if p.Schema > planSchema {
+		return p, fmt.Errorf("%s: %w", planFile, results.ErrNewer)
+	}
+	return p, p.Plan.Validate()
+}
+
+// CheckOptions say how much checking may cost, and who does it.
+type CheckOptions struct {
+	Worker []string // starts a process that calls checker.WorkerMain
+	Budget checker.Budget
+}
+
+// explained is how many violations of a sweep are explained and drawn: outside of the envelope there are many, and they
+// are all alike.
+const explained = 12
+
+// Check judges a sweep from its files, writes the verdict, the comparison and the picture, and returns them. It comes
+// to the same however often it is done. The error says that the directory could not be read or written.
+func Check(ctx context.Context, dir results.Run, o CheckOptions) (verdict.Verdict, envelope.Sweep, error) {
+	in, err := load(dir)
+	if err != nil {
+		return verdict.Verdict{}, envelope.Sweep{}, err
+	}
+	o.Budget.Explained = explained
+	lin := checker.RunWorker(ctx, o.Worker, in.ops, history.Windows(in.faults.Events), o.Budget)
+	if ctx.Err() != nil { // half a check must not replace a whole one
+		return verdict.Verdict{}, envelope.Sweep{}, errors.New("interrupted: the verdict is left as it was")
+	}
+	sweep := envelope.Judge(dir.Name(), in.manifest.Lab, in.planned.How, in.planned.Plan, in.trials(lin))
+	v := in.judge(ctx, lin, sweep)
+	return v, sweep, in.write(v, sweep, lin)
+}
+
+// evidence is everything that a sweep is judged by.
+type evidence struct {
+	dir        results.Run
+	manifest   *results.Manifest
+	planned    planned
+	probes     []envelope.Probe
+	history    history.Log
+	historyErr error
+	faults     history.FaultLog
+	faultsErr  error
+	ops        []history.Operation
+}
+
+func load(dir results.Run) (*evidence, error) {
+	in := &evidence{dir: dir}
+	var err error
+	if in.manifest, err = dir.LoadManifest(); err != nil {
+		return nil, err
+	}
+	if in.planned, err = loadPlan(dir); err != nil {
+		return nil, err
+	}
+	if in.probes, err = envelope.ReadProbes(dir.Path(envelope.ProbesFile)); err != nil {
+		return nil, err
+	}
+	in.history, in.historyErr = history.ReadFile(dir.History())
+	in.faults, in.faultsErr = history.ReadFaults(dir.Faults())
+	in.ops = history.Operations(in.history.Events)
+	return in, nil
+}
+
+// trials concludes from every probe what it came to.
+func (in *evidence) trials(lin checker.Linearizability) []envelope.Trial {
+	byKey := make(map[string][]history.Operation)
+	for _, op := range in.ops {
+		byKey[op.Op.Key] = append(byKey[op.Op.Key], op)
+	}
+	decided := make(map[string]verdict.Status)
+	for _, k := range lin.Keys {
+		decided[k.Key] = k.Status
+	}
+	trials := make([]envelope.Trial, 0, len(in.probes))
+	for _, p := range in.probes {
+		trials = append(trials, envelope.Classify(p, byKey[p.Key], decided[p.Key]))
+	}
+	return trials
+}
+
+// judge makes the verdict. Safety is what happened inside the envelope, where leases must hold; that they break outside
+// is what the sweep is for.
+func (in *evidence) judge(ctx context.Context, lin checker.Linearizability, sweep envelope.Sweep) verdict.Verdict {
+	m := in.manifest
+	inside := make(map[string]bool)
+	for _, p := range in.probes {
+		inside[p.Key] = in.planned.Plan.Inside(p.Bound, p.Drift)
+	}
+	check := checker.Input{
+		Run: in.dir.Name(), History: in.history, HistoryErr: in.historyErr, Faults: in.lasting(), FaultsErr: in.faultsErr,
+		Facts: checker.Facts{
+			UniqueValues: true, Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted,
+			HarnessErrors: append(slices.Clone(m.HarnessErrors), in.dir.Tampered(m)...), Reads: m.Config.Reads,
+		},
+		Linearizability: lin,
+	}
+	operations := checker.Check(ctx, check).Coverage.Operations
+	outside := func(key string) bool { return !inside[key] }
+	check.History.Events = slices.DeleteFunc(slices.Clone(in.history.Events),
+		func(e history.Event) bool { return outside(e.Op.Key) })
+	check.Linearizability.Keys = slices.DeleteFunc(slices.Clone(lin.Keys),
+		func(k checker.KeyResult) bool { return outside(k.Key) })
+	v := checker.Check(ctx, check)
+	v.Liveness = verdict.Liveness{Status: verdict.None}
+	v.Coverage = coverage(sweep)
+	v.Coverage.Operations = operations
+	return v
+}
+
+// lasting are the faults without those that could not be applied: their attacks are void, and void attacks are counted.
+// What could not be reverted stays the harness's failure.
+func (in *evidence) lasting() history.FaultLog {
+	failed := make(map[string]bool)
+	for _, e := range in.faults.Events {
+		if e.Step == history.FaultApply && e.Status == history.FaultFailed {
+			failed[e.ID] = true
+		}
+	}
+	log := in.faults
+	log.Events = slices.DeleteFunc(slices.Clone(in.faults.Events), func(e history.FaultEvent) bool {
+		return failed[e.ID] && (e.Step == history.FaultApply || e.Status != history.FaultFailed)
+	})
+	return log
+}
+
+// coverage is sufficient when every cell was probed, and the probes could tell breaking from holding.
+func coverage(s envelope.Sweep) verdict.Coverage {
+	c := verdict.Coverage{Status: verdict.Sufficient, Faults: []verdict.FaultCount{}}
+	lack := func(format string, args ...any) {
+		c.Status, c.Reasons = verdict.Vacuous, append(c.Reasons, fmt.Sprintf(format, args...))
+	}
+	a := s.Agreement
+	if n := a.Cells[envelope.NotProbed]; n > 0 {
+		lack("%d of %d cells were not probed", n, len(s.Cells))
+	}
+	if a.Missed > 0 {
+		lack("in %d cells nothing was seen to break although their windows are %v or longer", a.Missed, envelope.Decisive)
+	}
+	outside := slices.ContainsFunc(s.Cells, func(cell envelope.Cell) bool { return cell.Window >= envelope.Decisive })
+	if outside && a.Missed == 0 && a.Cells[envelope.Broke] == 0 && a.Cells[envelope.NotProbed] == 0 {
+		lack("nothing was seen to break anywhere: the probes cannot tell")
+	}
+	return c
+}
+
+// write puts the verdict and what belongs to it into the run's directory.
+func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, lin checker.Linearizability) error {
+	dir := in.dir
+	if err := os.RemoveAll(dir.Path(filepath.Dir(filepath.FromSlash(verdict.PictureFile("x"))))); err != nil {
+		return fmt.Errorf("remove old pictures: %w", err)
+	}
+	for _, key := range lin.Keys {
+		if len(key.Picture) == 0 {
+			continue
+		}
+		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
+		if err := results.WriteFile(path, key.Picture); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
+	}
+	if err := errors.Join(sweep.Save(dir.Dir), dir.SaveVerdict(v)); err != nil {
+		return err
+	}
+	if !in.manifest.Reached(results.StateCollected) {
+		return nil
+	}
+	at, _ := in.manifest.At(results.StateCollected)
+	return errors.Join(in.manifest.Enter(results.StateChecked, at), dir.SaveManifest(in.manifest))
+}

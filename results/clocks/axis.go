@@ -1,0 +1,185 @@
+package clocks
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"elenchus/results/history"
+)
+
+// Axis places what a node dated by its own clocks on the run's axis of time.
+//
+// With samples, a reading of the monotonic clock has one place, since that clock never goes back. A node counts it from
+// an origin of its own, another one in every incarnation, which the wall clock readings beside it tell. Without samples
+// the node's wall clock is believed.
+type Axis struct {
+	started time.Time
+	points  []Point
+	ahead   [][]Point        // the points, in pieces in which the wall clock is never behind where it was
+	origins map[string]int64 // by incarnation: what to add to its monotonic readings to have the host's
+}
+
+// NewAxis makes the axis of the node of that track, for its observations. The run began at started.
+func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
+	a := &Axis{started: started, points: steady(t), origins: make(map[string]int64)}
+	if len(a.points) == 0 {
+		return a
+	}
+	for i := range a.points {
+		if n := len(a.ahead); n == 0 || a.points[i].Wall < a.points[i-1].Wall {
+			a.ahead = append(a.ahead, a.points[i:i+1])
+		} else {
+			piece := a.ahead[n-1]
+			a.ahead[n-1] = piece[:len(piece)+1]
+		}
+	}
+	boots := make(map[string][]history.Observation)
+	for _, o := range obs {
+		boots[o.Boot] = append(boots[o.Boot], o)
+	}
+	for boot, of := range boots {
+		if origin, ok := a.origin(of); ok {
+			a.origins[boot] = origin
+		}
+	}
+	return a
+}
+
+// Measured reports whether instants come from samples rather than from believing the node.
+func (a *Axis) Measured() bool { return len(a.points) > 0 }
+
+// steady are the points of a track that say something, in strict order of time and monotonic clock.
+func steady(t Track) []Point {
+	var out []Point
+	for _, p := range t.Sharp() {
+		if n := len(out); n > 0 && (p.At <= out[n-1].At || p.Mono <= out[n-1].Mono) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// At is when the node wrote o.
+func (a *Axis) At(o history.Observation) time.Duration {
+	if origin, ok := a.origins[o.Boot]; ok {
+		return a.monoAt(int64(o.Mono) + origin)
+	}
+	return o.Wall.Sub(a.started)
+}
+
+// Moment is when a moment of the lease that o tells of was, or will be: when the clock that the lease is on first
+// showed it, at or after the observation for a wall clock, which can show a time more than once.
+func (a *Axis) Moment(o history.Observation, m history.Moment) time.Duration {
+	origin, ok := a.origins[o.Boot]
+	switch {
+	case !ok && o.Lease == "wall":
+		return m.Wall.Sub(a.started)
+	case !ok:
+		return a.At(o) + (m.Mono - o.Mono)
+	case o.Lease == "wall":
+		return a.wallFirst(m.Wall.UnixNano(), a.At(o))
+	}
+	return a.monoAt(int64(m.Mono) + origin)
+}
+
+// monoAt is when the host's monotonic clock showed m. Outside of what was measured clocks are taken to run rightly.
+func (a *Axis) monoAt(m int64) time.Duration {
+	p := a.points
+	i := sort.Search(len(p), func(i int) bool { return p[i].Mono >= m })
+	switch i {
+	case 0:
+		return p[0].At - time.Duration(p[0].Mono-m)
+	case len(p):
+		last := p[len(p)-1]
+		return last.At + time.Duration(m-last.Mono)
+	}
+	return between(p[i-1], p[i], float64(m-p[i-1].Mono)/float64(p[i].Mono-p[i-1].Mono))
+}
+
+func between(a, b Point, share float64) time.Duration {
+	return a.At + time.Duration(share*float64(b.At-a.At))
+}
+
+// wallFirst is when the wall clock first showed at least w, at or after from.
+func (a *Axis) wallFirst(w int64, from time.Duration) time.Duration {
+	p := a.points
+	for i := 1; i < len(p); i++ {
+		if p[i].At < from || p[i].Wall < w {
+			continue
+		}
+		if p[i-1].Wall >= w {
+			return max(from, p[i-1].At)
+		}
+		return max(from, between(p[i-1], p[i], float64(w-p[i-1].Wall)/float64(p[i].Wall-p[i-1].Wall)))
+	}
+	last := p[len(p)-1]
+	return max(from, last.At+time.Duration(w-last.Wall))
+}
+
+// wallTimes are all instants at which the wall clock showed w.
+func (a *Axis) wallTimes(w int64) []time.Duration {
+	p := a.points
+	var out []time.Duration
+	if first := p[0]; w < first.Wall {
+		out = append(out, first.At-time.Duration(first.Wall-w))
+	}
+	for _, piece := range a.ahead {
+		i := sort.Search(len(piece), func(i int) bool { return piece[i].Wall > w })
+		if i > 0 && i < len(piece) {
+			lo, hi := piece[i-1], piece[i]
+			out = append(out, between(lo, hi, float64(w-lo.Wall)/float64(hi.Wall-lo.Wall)))
+		}
+	}
+	if last := p[len(p)-1]; w >= last.Wall {
+		out = append(out, last.At+time.Duration(w-last.Wall))
+	}
+	return out
+}
+
+// monoThen is what the host's monotonic clock showed at an instant.
+func (a *Axis) monoThen(at time.Duration) int64 {
+	p := a.points
+	i := sort.Search(len(p), func(i int) bool { return p[i].At >= at })
+	switch i {
+	case 0:
+		return p[0].Mono - int64(p[0].At-at)
+	case len(p):
+		return p[len(p)-1].Mono + int64(at-p[len(p)-1].At)
+	}
+	share := float64(at-p[i-1].At) / float64(p[i].At-p[i-1].At)
+	return p[i-1].Mono + int64(share*float64(p[i].Mono-p[i-1].Mono))
+}
+
+const (
+	witnessesMax   = 64                   // observations of an incarnation that its origin is found from
+	originDistance = 5 * time.Millisecond // of candidates that mean the same origin
+)
+
+// origin finds what to add to the monotonic readings of an incarnation. Every observation has both clocks, and names as
+// a candidate each origin with which its wall clock reading would be right. Where the wall clock was set it showed some
+// times twice and others never; but the true origin is named by nearly all, and a wrong one by few.
+func (a *Axis) origin(obs []history.Observation) (int64, bool) {
+	var candidates []int64
+	step := max(1, len(obs)/witnessesMax)
+	for i := 0; i < len(obs); i += step {
+		for _, at := range a.wallTimes(obs[i].Wall.UnixNano()) {
+			candidates = append(candidates, a.monoThen(at)-int64(obs[i].Mono))
+		}
+	}
+	slices.Sort(candidates)
+	from, most := 0, 0
+	for i, j := 0, 0; j < len(candidates); j++ {
+		for candidates[j]-candidates[i] > int64(originDistance) {
+			i++
+		}
+		if n := j - i + 1; n > most {
+			from, most = i, n
+		}
+	}
+	if most == 0 {
+		return 0, false
+	}
+	return candidates[from+most/2], true
+}

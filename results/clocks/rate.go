@@ -1,0 +1,131 @@
+package clocks
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Rate is how fast a clock ran in a stretch of time, in seconds of the clock for each of the harness's: 1 is right.
+// Whether the clock was set meanwhile does not count.
+type Rate struct {
+	From, To    time.Duration
+	Rate, Error float64
+}
+
+// PPM is the deviation from the right rate in parts per million.
+func (r Rate) PPM() (deviation, err float64) { return (r.Rate - 1) * 1e6, r.Error * 1e6 }
+
+// slope is the rate between two points.
+func slope(c Clock, a, b Point) Rate {
+	d := float64(b.At - a.At)
+	return Rate{From: a.At, To: b.At, Rate: float64(b.Read(c)-a.Read(c)) / d, Error: float64(a.Error+b.Error) / d}
+}
+
+// Rates are the rates of a clock in stretches of time of that length, as far as there are samples. Each is measured
+// from the best sample of its first third to the best one of its last. If that contradicts the median of what
+// neighbouring samples show, the clock was set meanwhile, and the median is the rate.
+func (t Track) Rates(c Clock, stretch time.Duration) []Rate {
+	var out []Rate
+	points := t.Sharp()
+	for i := 0; i < len(points); {
+		j := i
+		for j < len(points) && points[j].At/stretch == points[i].At/stretch {
+			j++
+		}
+		if r, ok := rateOf(c, points[i:j], stretch); ok {
+			out = append(out, r)
+		}
+		i = j
+	}
+	return out
+}
+
+// rateOf is the rate in one stretch. Samples of less than half of it say too little.
+func rateOf(c Clock, points []Point, stretch time.Duration) (Rate, bool) {
+	n := len(points)
+	if n < 3 || points[n-1].At-points[0].At < stretch/2 {
+		return Rate{}, false
+	}
+	first, last := points[0].At, points[n-1].At
+	third := (last - first) / 3
+	a := least(points, func(p Point) bool { return p.At <= first+third })
+	b := least(points, func(p Point) bool { return p.At >= last-third })
+	whole, middle := slope(c, a, b), median(c, points)
+	if math.Abs(whole.Rate-middle.Rate) > 2*(whole.Error+middle.Error) {
+		middle.From, middle.To = first, last
+		return middle, true
+	}
+	whole.From, whole.To = first, last
+	return whole, true
+}
+
+// least is the point with the least error of those that are fit. There is one.
+func least(points []Point, fit func(Point) bool) Point {
+	var best *Point
+	for i := range points {
+		if p := &points[i]; fit(*p) && (best == nil || p.Error < best.Error) {
+			best = p
+		}
+	}
+	return *best
+}
+
+// median is the median of the rates between neighbouring points: what a few steps do not change.
+func median(c Clock, points []Point) Rate {
+	var slopes []Rate
+	for i := 1; i < len(points); i++ {
+		if points[i].At > points[i-1].At {
+			slopes = append(slopes, slope(c, points[i-1], points[i]))
+		}
+	}
+	slices.SortFunc(slopes, func(a, b Rate) int {
+		switch {
+		case a.Rate < b.Rate:
+			return -1
+		case a.Rate > b.Rate:
+			return 1
+		}
+		return 0
+	})
+	if len(slopes) == 0 {
+		return Rate{Rate: 1, Error: math.Inf(1)}
+	}
+	return slopes[len(slopes)/2]
+}
+
+// Overall is the rate over all of the run. It is false when there are too few samples.
+func (t Track) Overall(c Clock) (Rate, bool) {
+	if len(t.Points) == 0 {
+		return Rate{}, false
+	}
+	length := t.Points[len(t.Points)-1].At - t.Points[0].At
+	return rateOf(c, t.Points, max(length, 1))
+}
+
+// MovedMin is by how much a clock must certainly have gone astray, within a run, for it to count as moved: more than
+// crystals and time daemons do in the minutes that a run takes.
+const MovedMin = 10 * time.Millisecond
+
+// Deviation is the offset of a clock that is most certainly the furthest from the one it began with, and when that was.
+// Samples that say little have no say.
+func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
+	best := Track{Points: t.Sharp()}.Best(250 * time.Millisecond)
+	if len(best) == 0 {
+		return Value{}, 0
+	}
+	zero := Value{Value: time.Duration(best[0].Read(c)) - best[0].At, Error: best[0].Error}
+	for _, p := range best {
+		if o := p.Offset(c, zero); o.Exceeds(v) {
+			v, at = o, p.At
+		}
+	}
+	return v, at
+}
+
+// Moved reports whether one of the clocks certainly moved against the harness's.
+func (t Track) Moved() bool {
+	mono, _ := t.Deviation(Mono)
+	wall, _ := t.Deviation(Wall)
+	return max(mono.Least(), wall.Least()) > MovedMin
+}

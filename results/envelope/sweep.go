@@ -1,0 +1,233 @@
+package envelope
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Files that are made from the evidence of a sweep.
+const (
+	File        = "envelope.json"
+	PictureFile = "envelope.svg"
+	SummaryFile = "summary.txt"
+)
+
+// Schema is the version of envelope.json. It rises whenever a field changes its meaning or goes away.
+const Schema = 1
+
+// Sweep is what a sweep came to.
+type Sweep struct {
+	Schema int    `json:"schema"`
+	Run    string `json:"run"`
+	Lab    string `json:"lab"`
+	How    string `json:"how,omitempty"` // how clocks were made to be off, in the words of whoever did it
+	Plan   Plan   `json:"plan"`
+
+	Cells  []Cell  `json:"cells"` // of each bound in turn, by rising drift
+	Trials []Trial `json:"trials"`
+
+	Agreement Agreement `json:"agreement"`
+}
+
+// Cell is a pair of a bound and of how far the leader's clock was off.
+type Cell struct {
+	Bound  int64         `json:"bound"`
+	Drift  int64         `json:"drift"`
+	Inside bool          `json:"inside"`    // the arithmetic says that leases hold
+	Window time.Duration `json:"window_ns"` // as Plan.Window says
+
+	Stale int `json:"stale"` // probes in which they did not
+	Held  int `json:"held"`  // probes in which nothing was seen
+	Void  int `json:"void"`  // probes that say nothing
+
+	// Closest is the smallest margin of all probes that had one: see Trial.
+	Closest *time.Duration `json:"closest_ns,omitempty"`
+}
+
+// Probes is how many probes say something of the cell.
+func (c Cell) Probes() int { return c.Stale + c.Held }
+
+// Finding says of a cell how observation and arithmetic go together.
+type Finding string
+
+// The findings.
+const (
+	NotProbed   Finding = "not probed"
+	HeldThere   Finding = "held"         // inside, and nothing was seen
+	BrokeInside Finding = "broke inside" // leases did not hold where they must: a bug
+	Broke       Finding = "broke"        // outside, as predicted
+	NotObserved Finding = "not observed" // outside, and nothing was seen: the probes may have missed it
+)
+
+// Finding says how observation and arithmetic go together in the cell.
+func (c Cell) Finding() Finding {
+	switch {
+	case c.Probes() == 0:
+		return NotProbed
+	case c.Inside && c.Stale > 0:
+		return BrokeInside
+	case c.Inside:
+		return HeldThere
+	case c.Stale > 0:
+		return Broke
+	}
+	return NotObserved
+}
+
+// Decisive is how long a window must be for a probe not to miss it: campaigns are spread over 150 ms, and the rest is
+// for a poll, an election, a first lease and a write, on a machine that has other things to do.
+const Decisive = 400 * time.Millisecond
+
+// Agreement counts cells by what was found, and says in words what that means.
+type Agreement struct {
+	Cells  map[Finding]int `json:"cells"`
+	Probes int             `json:"probes"` // that say something
+	Void   int             `json:"void"`
+
+	// Missed are the cells in which nothing was observed although their windows are decisive.
+	Missed int `json:"missed"`
+
+	Agree bool     `json:"agree"`
+	Text  []string `json:"text"` // sentences
+}
+
+// Judge puts trials together.
+func Judge(run, lab, how string, p Plan, trials []Trial) Sweep {
+	s := Sweep{Schema: Schema, Run: run, Lab: lab, How: how, Plan: p, Trials: trials}
+	for _, b := range p.Bounds {
+		for _, d := range p.Drifts {
+			c := Cell{Bound: b, Drift: d, Inside: p.Inside(b, d), Window: p.Window(b, d)}
+			for _, t := range trials {
+				if t.Bound == b && t.Drift == d {
+					c.add(t)
+				}
+			}
+			s.Cells = append(s.Cells, c)
+		}
+	}
+	s.Agreement = s.agree()
+	return s
+}
+
+func (c *Cell) add(t Trial) {
+	switch t.Outcome {
+	case Stale:
+		c.Stale++
+	case Held:
+		c.Held++
+	default:
+		c.Void++
+	}
+	if t.LastOld > 0 && t.FirstNew > 0 && t.Outcome != Void && (c.Closest == nil || t.Margin < *c.Closest) {
+		margin := t.Margin
+		c.Closest = &margin
+	}
+}
+
+// At is the cell of a bound and a drift of the plan.
+func (s Sweep) At(bound, drift int64) Cell {
+	i := slices.IndexFunc(s.Cells, func(c Cell) bool { return c.Bound == bound && c.Drift == drift })
+	return s.Cells[i]
+}
+
+func (s Sweep) agree() Agreement {
+	a := Agreement{Cells: make(map[Finding]int)}
+	inside, outside := 0, 0 // probes
+	broke, tried := 0, 0    // of the outside ones in cells that broke
+	for _, c := range s.Cells {
+		f := c.Finding()
+		a.Cells[f]++
+		a.Probes += c.Probes()
+		a.Void += c.Void
+		if c.Inside {
+			inside += c.Probes()
+		} else {
+			outside += c.Probes()
+		}
+		if f == Broke {
+			broke, tried = broke+c.Stale, tried+c.Probes()
+		}
+		if f == NotObserved && c.Window >= Decisive {
+			a.Missed++
+		}
+	}
+	a.Agree = a.Cells[BrokeInside] == 0 && a.Missed == 0 && inside > 0 && broke > 0
+	a.Text = s.sentences(a, inside, outside, broke, tried)
+	return a
+}
+
+func (s Sweep) sentences(a Agreement, inside, outside, broke, tried int) []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	switch {
+	case a.Cells[BrokeInside] > 0:
+		say("Observation contradicts the arithmetic: leases broke in %s inside the envelope, where they must hold.",
+			plural(a.Cells[BrokeInside], "cell"))
+	case a.Agree:
+		say("Observation and arithmetic agree.")
+	case a.Missed > 0:
+		say("Observation does not confirm the arithmetic: in %s far outside the envelope nothing was seen to break.",
+			plural(a.Missed, "cell"))
+	default:
+		say("Too little was probed to compare observation and arithmetic.")
+	}
+	say("Inside, in %s, %s: %s.", plural(a.Cells[HeldThere]+a.Cells[BrokeInside], "cell"), plural(inside, "probe"),
+		count(s.staleInside(), "stale answer", "no stale answer"))
+	say("Outside, %s broke, in %d of %s.", plural(a.Cells[Broke], "cell"), broke, plural(tried, "probe"))
+	if n := a.Cells[NotObserved]; n > 0 {
+		say("Outside, in %s nothing was observed, in %s: %s. That does not make them safe: the window %s.", plural(n, "cell"),
+			plural(outside-tried, "probe"), strings.Join(s.unobserved(), "; "), windowText(n))
+	}
+	if n := a.Cells[NotProbed]; n > 0 {
+		say("%s not probed.", plural(n, "cell"))
+	}
+	if a.Void > 0 {
+		say("%s did not come off and counted for nothing.", plural(a.Void, "attack"))
+	}
+	return out
+}
+
+func windowText(cells int) string {
+	if cells == 1 {
+		return "may be too short for an election and a write to fit in"
+	}
+	return "of each may be too short for an election and a write to fit in"
+}
+
+func (s Sweep) staleInside() int {
+	n := 0
+	for _, c := range s.Cells {
+		if c.Inside {
+			n += c.Stale
+		}
+	}
+	return n
+}
+
+// unobserved lists the cells in which nothing was observed outside, with their windows.
+func (s Sweep) unobserved() []string {
+	var out []string
+	for _, c := range s.Cells {
+		if c.Finding() == NotObserved {
+			out = append(out, fmt.Sprintf("%s at a bound of %s (window %v)", s.Plan.DriftLabel(c.Drift),
+				s.Plan.BoundLabel(c.Bound), c.Window.Round(time.Millisecond)))
+		}
+	}
+	return out
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func count(n int, noun, none string) string {
+	if n == 0 {
+		return none
+	}
+	return plural(n, noun)
+}

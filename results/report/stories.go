@@ -1,0 +1,63 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"elenchus/results"
+	"elenchus/results/clocks"
+	"elenchus/results/history"
+)
+
+// stories are what all pictures of a run are drawn from: what nodes wrote and what was done to them, on one axis.
+type stories struct {
+	nodes   []story
+	windows []history.FaultWindow
+	clashes []clash
+	leased  bool // leases are told of
+	end     time.Duration
+	note    string // how far instants of nodes can be trusted
+}
+
+func newStories(in Input) stories {
+	st := stories{windows: history.Windows(in.Faults), end: runEnd(in)}
+	var err time.Duration
+	measured := len(in.Nodes) > 0
+	for _, n := range in.Nodes {
+		track := clocks.Find(in.Clocks, n.Name)
+		axis := clocks.NewAxis(in.Manifest.Started, track, n.Observations)
+		measured = measured && axis.Measured()
+		err = max(err, 2*track.MedianError())
+		st.nodes = append(st.nodes, newStory(n, axis, deaths(in.Faults, n.Name), st.end))
+	}
+	st.leased = leased(st.nodes)
+	st.clashes = clashes(st.nodes, err)
+	st.note = clockNote(in.Manifest, measured)
+	return st
+}
+
+func (st stories) names() []string {
+	names := make([]string, len(st.nodes))
+	for i, s := range st.nodes {
+		names[i] = s.node
+	}
+	return names
+}
+
+// of is the story of a node, an empty one of whoever has none.
+func (st stories) of(name string) story {
+	if i := slices.IndexFunc(st.nodes, func(s story) bool { return s.node == name }); i >= 0 {
+		return st.nodes[i]
+	}
+	return story{node: name}
+}
+
+func clockNote(m *results.Manifest, measured bool) string {
+	switch {
+	case measured:
+		return "What nodes wrote is placed by their clocks as they were measured all the time, not as they should have been."
+	case m.Config.SharedClock:
+		return "All hosts of this run share one wall clock, by which what nodes wrote is placed on the axis of the history."
+	}
+	return "What nodes wrote is placed by each node's own wall clock, which may be off, and is when clocks are the fault."
+}
