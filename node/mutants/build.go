@@ -152,7 +152,7 @@ func build(ctx context.Context, tree string, args []string, b Build, packages []
 		if err != nil {
 			return err
 		}
-		args = append(args, "-trimpath", "-o", output, b.Package)
+		args = append(args, "-trimpath", "-ldflags=-s -w", "-o", output, b.Package)
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = tree

@@ -1,8 +1,10 @@
 package mutants
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"go/format"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,6 +55,11 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 		}
 		if n := m.Patch.Changed(); n < 1 || n > 10 {
 			t.Errorf("%s: the patch changes %d lines; want 1 to 10", m.Name, n)
+		}
+		for name, text := range changed.Files {
+			if pretty, err := format.Source(text); err != nil || !bytes.Equal(pretty, text) {
+				t.Errorf("%s: the patch leaves %s unformatted (%v)", m.Name, name, err)
+			}
 		}
 		if len(changed.Spans) == 0 {
 			t.Errorf("%s: the patch has no place", m.Name)
