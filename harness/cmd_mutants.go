@@ -17,8 +17,8 @@ func mutantsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "mutants", ArgsUsage: "COMMAND",
 		Usage: "seed bugs into the node, and see how fast each is found",
-		Description: "A mutant is a mistake that some real system shipped, as a patch of a few lines against the sources that\n" +
-			"this program was built from, which are needed: they are looked for from the working directory upwards.\n" +
+		Description: "A mutant is a mistake that some real system shipped, as a patch of a few lines against the sources\n" +
+			"of this program, which are needed: they are looked for from the working directory upwards.\n" +
 			"Patches are applied while a program is built, and never touch the sources.",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "the mistakes, and what is known about them", ArgsUsage: "[NAME…]",

@@ -155,7 +155,7 @@ func (h *hunting) build(output string) mutants.Build {
 func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
 	var rows []*hunt.Row
 	for i, m := range list {
-		if c.Context.Err() != nil {
+		if c.Err() != nil {
 			return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
 		}
 		digest := h.digest(m)

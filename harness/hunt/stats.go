@@ -93,7 +93,7 @@ func binomial(n, k int) float64 {
 	return p
 }
 
-// Rate is the share of k among n with its 95 % confidence interval (Wilson 1927), which is sensible for k = 0 and k = n.
+// Rate is the share of k among n with its 95 % confidence interval (Wilson 1927), which is sensible for none and all.
 func Rate(k, n int) (low, share, high float64) {
 	if n == 0 {
 		return 0, 0, 1

@@ -37,8 +37,8 @@ func (t *table) explain(rows []*Row) {
 		_, covers = intervalSkip(starts)
 	}
 	t.say("Each mutant is hunted by the simulator from up to %d seeds, each for at most %v of processor time, with the\n"+
-		"plans that a campaign draws for anybody. *Found* is in how many of these; *median*, *worst* and the interval around\n"+
-		"the median (%.0f %% for %d seeds, by order statistics) are in seconds of processor time, from the start of the\n"+
+		"plans that a campaign draws for anybody. *Found* is in how many of these; *median*, *worst* and the interval\n"+
+		"around the median (%.0f %% for %d seeds, by order statistics) are in seconds of processor time, from the start of the\n"+
 		"process to the verdict, and `>` means that the budget was used up. *Check* is what found it, most often first.\n"+
 		"*Clients* is the same hunt judged by nothing but what clients can see, up to the first find: the seconds it took,\n"+
 		"or `-` when nothing was seen. A third of the mutants, marked °, were not looked at while the simulator was made to\n"+

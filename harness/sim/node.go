@@ -66,7 +66,8 @@ func (n *node) reset(index int, c Clock) {
 	disk.reset()
 	*n = node{
 		index: index, clock: nodeClock{rate: c.Rate, offset: c.Offset}, disk: disk,
-		moves: n.moves[:0], backlog: n.backlog[:0], asked: n.asked[:0], heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
+		moves: n.moves[:0], backlog: n.backlog[:0], asked: n.asked[:0],
+		heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
 	}
 }
 
