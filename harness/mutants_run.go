@@ -85,6 +85,9 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	if h.clientStarts < 0 {
 		problems = append(problems, fmt.Errorf("--client-seeds: %d is negative", h.clientStarts))
 	}
+	if h.lab == labLocal && c.String("table") != "" {
+		problems = append(problems, errors.New("--table is of what the simulator finds: leave --lab local out"))
+	}
 	if c.Bool("clean") && c.NArg() > 0 {
 		problems = append(problems, errors.New("--clean has no mutants: leave the names out"))
 	}
@@ -186,7 +189,9 @@ func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) err
 	}
 	program, reached := filepath.Join(h.dir, m.Name), filepath.Join(h.dir, m.Name+".reached")
 	b := h.build(program)
-	b.Reached = reached
+	if h.lab == labSim {
+		b.Reached = reached
+	}
 	if err := m.Build(ctx, h.tree, b); err != nil {
 		return err
 	}
@@ -195,7 +200,7 @@ func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) err
 		return err
 	}
 	_, err := os.Stat(reached)
-	row.Reached = err == nil
+	row.Reached, row.Unprobed = err == nil, h.lab == labLocal
 	return nil
 }
 
@@ -238,7 +243,7 @@ func (h *hunting) inLab(ctx context.Context, opts hunt.Options) (hunt.Hunt, erro
 		s := hunt.Start{From: uint64(seed), Runs: 1, CPU: time.Since(at), Message: message}
 		switch code {
 		case verdict.ExitViolated:
-			s.Check, s.Seed = "violated", uint64(seed)
+			s.Check, s.Seed = hunt.CheckViolated, uint64(seed)
 		case verdict.ExitHarness, verdict.ExitUsage:
 			return out, fmt.Errorf("the lab failed: %s", message)
 		}

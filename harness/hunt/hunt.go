@@ -78,8 +78,9 @@ func (s *Start) Found() bool { return s.Check != "" }
 
 // What a start may end with, beside the checks of the simulator.
 const (
-	CheckHang  = "hang"  // a run did not come to an end
-	CheckCrash = "crash" // the program died
+	CheckHang     = "hang"     // a run did not come to an end
+	CheckCrash    = "crash"    // the program died
+	CheckViolated = "violated" // a test in a lab was violated
 )
 
 // Hunt is what came of all starts.

@@ -20,8 +20,10 @@ type Row struct {
 	All     Hunt          `json:"all"`
 	Clients *Hunt         `json:"clients,omitempty"` // the same, judged by what clients can see alone
 
-	// Outside says that the mutant is in a part that the simulator does not have. Then there is no hunt.
-	Outside bool `json:"outside,omitempty"`
+	// Outside says that the mutant is in a part that the simulator does not have. Then there is no hunt. Unprobed says
+	// that nobody could see whether the changed place was executed, because hosts keep their files to themselves.
+	Outside  bool `json:"outside,omitempty"`
+	Unprobed bool `json:"unprobed,omitempty"`
 }
 
 // Found reports whether any start has found the mutant.
@@ -33,7 +35,7 @@ func (r *Row) Propagated() bool {
 		return true
 	}
 	for i := range r.All.Starts {
-		if s := &r.All.Starts[i]; s.Check == CheckHang || s.Check == CheckCrash || sim.Noticed(s.Check) {
+		if s := &r.All.Starts[i]; s.Check == CheckViolated || s.Check == CheckHang || s.Check == CheckCrash || sim.Noticed(s.Check) {
 			return true
 		}
 	}
@@ -45,13 +47,15 @@ func (r *Row) Propagated() bool {
 func (r *Row) Blame() string {
 	switch {
 	case r.Outside:
-		return "not in the simulator"
+		return "not in this lab"
 	case r.Propagated():
 		return "seen by clients"
 	case r.Found() && r.Clients == nil:
 		return "found by observers"
 	case r.Found():
 		return "seen by observers alone"
+	case r.Unprobed:
+		return "nothing was seen"
 	case r.Reached:
 		return "executed, and broke nothing"
 	}
