@@ -79,13 +79,14 @@ func (c *config) flags() *flag.FlagSet {
 		"rate: 0.01 or 1%")
 	f.DurationVar(&c.maxOffset, "max-offset", 100*time.Millisecond, "how far apart wall clocks may be, for --lease wall")
 	f.DurationVar(&c.electionTimeout, "election-timeout", 600*time.Millisecond,
-		"campaign after hearing nothing from a leader for this long")
-	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard")
-	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more than a majority")
+		"look for a new leader after hearing nothing from one for this long")
+	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard without leases")
+	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more promises than "+
+		"those of a majority; 0 is not at all")
 	f.StringVar(&c.ballot, "ballot", "counter", "where the rounds of ballots come from: counter (one above the highest "+
 		"seen, on disk before it is used)")
 	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
-		"starts for the first time, without asking for promises")
+		"starts for the first time, without asking for promises; never for a node that lost its data")
 	f.BoolVar(&c.preVote, "pre-vote", true, "ask whether a majority would take part before campaigning, so that a node "+
 		"which comes back does not depose a leader that the others hear")
 	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
@@ -93,7 +94,7 @@ func (c *config) flags() *flag.FlagSet {
 	f.IntVar(&c.snapshotEntries, "snapshot-entries", 0,
 		"take a snapshot after this many slots, and drop them from the log: 0 is 10000, -1 is never for that reason")
 	f.IntVar(&c.snapshotBytes, "snapshot-bytes", 0,
-		"take one when the log has grown by this much: 0 is 64 MiB, -1 is never for that reason")
+		"take a snapshot when the log has grown by so many bytes: 0 is 64 MiB, -1 is never for that reason")
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots that the log keeps behind a snapshot, for peers that lag a "+
 		"little: 0 is a tenth of --snapshot-entries, -1 is none")
 	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot in one message to a peer that lags: 0 is 1 MiB")

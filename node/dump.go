@@ -45,10 +45,11 @@ type dumpSnapshot struct {
 
 // dumpEnd is the last line: what the log is as a whole.
 type dumpEnd struct {
+	Kind    string `json:"kind"` // "log"
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
-	Base    uint64 `json:"base"` // the log needs a snapshot of this slot or a later one
-	Frames  uint64 `json:"frames"`
+	Base    uint64 `json:"base"`   // the log needs a snapshot of this slot or a later one
+	Frames  uint64 `json:"frames"` // those of the logs before it count
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"`
 	Torn    string `json:"torn,omitempty"`
@@ -75,7 +76,7 @@ func runDump(args []string, stdout, stderr io.Writer) int {
 	info, err := storage.Read(wal.OS{}, args[0], snapshot, record)
 	if err == nil {
 		end := dumpEnd{
-			Cluster: info.Identity.Cluster, Node: protocol.NodeID(info.Identity.Node).String(),
+			Kind: "log", Cluster: info.Identity.Cluster, Node: protocol.NodeID(info.Identity.Node).String(),
 			Base: info.Base, Frames: info.Frames, Records: info.Records, Bytes: info.Bytes,
 		}
 		if t := info.Torn; t != nil {

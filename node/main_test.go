@@ -184,7 +184,7 @@ func TestLifeOfANode(t *testing.T) {
 	}
 	status, stdout, stderr := finish(t, "dump", dir)
 	for _, want := range []string{`"kind":"accept"`, `"id":"1:2","op":"append","key":"k","value":"json"`,
-		`"cluster":"lab"`} {
+		`"kind":"log","cluster":"lab"`} {
 		if status != exitOK || !strings.Contains(stdout, want) {
 			t.Errorf("dump, status %d, lacks %s:\n%s%s", status, want, stdout, stderr)
 		}

@@ -188,7 +188,8 @@ func TestASweepProbesEveryCell(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if v.Safety.Status != verdict.Valid || len(v.Safety.Findings) > 0 || v.Safety.Checks[0].Detail != "6 keys, 24 operations, longest key 4" {
+	if v.Safety.Status != verdict.Valid || len(v.Safety.Findings) > 0 ||
+		!strings.HasPrefix(v.Safety.Checks[0].Detail, "6 keys, 24 operations, longest key 4") {
 		t.Errorf("safety is about more than what is inside: %+v", v.Safety)
 	}
 	// Again, from the files alone.

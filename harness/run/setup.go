@@ -91,8 +91,8 @@ func (t *test) reachClocks(ctx context.Context) error {
 	}
 	t.system, err = system.New(system.Options{
 		Binary: t.opts.NodeBinary, Clocks: clocks, Cluster: "elenchus-" + t.dir.Name(),
-		Reads: t.opts.Reads, Seed: t.opts.Seed, Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout, PromiseGrace: t.opts.PromiseGrace,
-		Window: t.opts.Window, Flags: t.opts.NodeFlags,
+		Reads: t.opts.Reads, Seed: t.opts.Seed, Lease: t.opts.Lease, ElectionTimeout: t.opts.ElectionTimeout,
+		PromiseGrace: t.opts.PromiseGrace, Window: t.opts.Window, Flags: t.opts.NodeFlags,
 	}, t.clients)
 	if err != nil {
 		return err

@@ -7,18 +7,26 @@ import (
 	"elenchus/node/protocol"
 )
 
+// takesPart reports whether this node may do what the owner of a ballot asks for: it has promised nothing higher, and
+// no lease bars the ballot. Otherwise it says why not.
+func (m *Machine) takesPart(msg *protocol.Message) bool {
+	switch {
+	case msg.Ballot.Node != msg.From:
+		return false
+	case msg.Ballot.Less(m.promised):
+		m.nack(msg)
+		return false
+	case m.bars(msg.Ballot):
+		m.refuse(msg)
+		return false
+	}
+	return true
+}
+
 // onPrepare promises the ballot if it is not below what was promised before, and reports what was accepted (003 III,
 // 004 "Prepare phase"). A repeated Prepare, or one that asks for a later page, gets its answer from the same promise.
 func (m *Machine) onPrepare(msg *protocol.Message) {
-	if msg.Ballot.Node != msg.From {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !m.takesPart(msg) {
 		return
 	}
 	if m.promised.Less(msg.Ballot) {
@@ -51,15 +59,7 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 
 // onAccept accepts the entries unless a higher ballot was promised.
 func (m *Machine) onAccept(msg *protocol.Message) {
-	if !wellFormedAccept(msg) {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !wellFormedAccept(msg) || !m.takesPart(msg) {
 		return
 	}
 	raised, before := m.promised.Less(msg.Ballot), m.written
@@ -83,7 +83,7 @@ func (m *Machine) onAccept(msg *protocol.Message) {
 }
 
 func wellFormedAccept(msg *protocol.Message) bool {
-	if msg.Ballot.Node != msg.From || len(msg.Entries) == 0 {
+	if len(msg.Entries) == 0 {
 		return false
 	}
 	first := msg.Entries[0].Slot
@@ -126,15 +126,7 @@ func (m *Machine) accept(e protocol.Entry) bool {
 // onHeartbeat follows the leader. The answer means that this node has promised nothing above the ballot, which is what
 // confirms a quorum read.
 func (m *Machine) onHeartbeat(msg *protocol.Message) {
-	if msg.Ballot.Node != msg.From {
-		return
-	}
-	if msg.Ballot.Less(m.promised) {
-		m.nack(msg)
-		return
-	}
-	if m.bars(msg.Ballot) {
-		m.refuse(msg)
+	if !m.takesPart(msg) {
 		return
 	}
 	if m.promised.Less(msg.Ballot) {

@@ -1,6 +1,8 @@
 package multipaxos
 
 import (
+	"time"
+
 	"elenchus/node/protocol"
 )
 
@@ -10,7 +12,14 @@ type catchup struct {
 	outstanding bool
 	peer        int       // index of the member asked last
 	transfer    *transfer // the snapshot that is being fetched; nil when none is
+
+	// patience is how long an answer is waited for. It doubles each time that none has come, until nothing is missing any
+	// more: on a slow link every request too many brings a chunk too many, for which the next one has to wait.
+	patience time.Duration
 }
+
+// patienceMax is the longest patience, in retry intervals.
+const patienceMax = 16
 
 // requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks: what it does not know to
 // be chosen it proposes.
@@ -28,10 +37,11 @@ func (m *Machine) requestCatchup() {
 	}
 	if peer < 0 {
 		m.cancel(TimerCatchup)
+		m.catchup.patience = m.opts.RetryInterval
 		return
 	}
 	m.catchup.outstanding, m.catchup.peer = true, peer
-	m.after(TimerCatchup, m.opts.RetryInterval)
+	m.after(TimerCatchup, m.catchup.patience)
 	if t != nil {
 		m.requestChunk(t, peer)
 		return
@@ -45,6 +55,7 @@ func (m *Machine) requestCatchup() {
 
 func (m *Machine) onCatchupTimer() {
 	m.catchup.outstanding = false
+	m.catchup.patience = min(2*m.catchup.patience, patienceMax*m.opts.RetryInterval)
 	if m.catchup.transfer != nil {
 		m.catchup.transfer.misses++
 	}

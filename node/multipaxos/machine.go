@@ -100,6 +100,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		return nil, err
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
+	m.catchup.patience = m.opts.RetryInterval
 	m.requests.init()
 	return m, nil
 }

@@ -113,11 +113,13 @@ type Options struct {
 	// more accepted values at once (000, "problems faced"). Zero is off.
 	PromiseGrace time.Duration
 
-	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms).
+	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms); a Catchup after
+	// twice as long each time, up to 16 times that.
 	RetryInterval time.Duration
 
 	// FirstBallotShortcut lets the member with the lowest number lead a cluster that starts for the first time at once,
-	// in the lowest ballot and without phase 1 (protocols.md §2).
+	// in the lowest ballot and without phase 1 (protocols.md §2). It must be off when that member starts again after its
+	// data was lost: with an empty disk it would use the same ballot for other values.
 	FirstBallotShortcut bool
 
 	// Window is the number of slots a leader may have outstanding above its committed prefix (64).

@@ -36,8 +36,9 @@ type heldSnapshot struct {
 // from a defect.
 const snapshotSlotMax = protocol.SlotLast / 2
 
-// lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent.
-const lendPatience = 10
+// lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent: for
+// longer than the other waits before it asks again.
+const lendPatience = 2 * patienceMax
 
 // restore starts from the snapshot on disk.
 func (m *Machine) restore(rec protocol.Recovered) error {

@@ -91,7 +91,7 @@ func absurdMessage(rng *rand.Rand) *protocol.Message {
 		return protocol.Ballot{Round: uint64(rng.IntN(5)), Node: protocol.NodeID(rng.IntN(5))}
 	}
 	m := &protocol.Message{
-		Kind: protocol.MessageKind(rng.IntN(18)),
+		Kind: protocol.MessageKind(rng.IntN(int(protocol.MsgFetch) + 2)),
 		From: protocol.NodeID(rng.IntN(5)), To: protocol.NodeID(2 - rng.IntN(10)/9),
 		Ballot: ballot(), Promised: ballot(), Committed: slot(), First: slot(), Last: slot(), Seq: uint64(rng.IntN(4)),
 		Request: protocol.RequestID(rng.IntN(9)), Command: absurdCommand(rng), Timeout: rng.Int64() - rng.Int64(),

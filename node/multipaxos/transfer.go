@@ -88,7 +88,11 @@ func (m *Machine) onSnapshot(msg *protocol.Message, from int) {
 	m.catchup.peer, m.catchup.outstanding = from, false
 	if uint64(len(t.State)) == t.total {
 		m.catchup.transfer = nil
-		m.install(t, msg.From)
+		if !m.install(t, msg.From) {
+			// If the next one is of no use either, this node must not fetch one after the other without a pause.
+			m.catchup.outstanding = true
+			m.ensure(TimerCatchup, m.catchup.patience)
+		}
 	}
 }
 
@@ -112,25 +116,24 @@ func (m *Machine) beginTransfer(msg *protocol.Message, from int) bool {
 	return true
 }
 
-// install replaces the state by that of a snapshot. Everything that it covers is chosen, so it may be used before it is
-// durable: a crash takes this node back to what it knew before, and what its log then reports it has accepted. What it
-// must not do meanwhile is said at [Machine.resting].
+// install replaces the state by that of a snapshot, or reports false if that is of no use. Everything that it covers is
+// chosen, so it may be used before it is durable: a crash takes this node back to what it knew before, and what its log
+// then reports it has accepted. What it must not do meanwhile is said at [Machine.resting].
 //
 // As when it learns entries, it may raise the promise although a lease bars the ballot.
-func (m *Machine) install(t *transfer, from protocol.NodeID) {
-	refuse := func(reason string) {
+func (m *Machine) install(t *transfer, from protocol.NodeID) bool {
+	refuse := func(reason string) bool {
 		m.observe(protocol.Observation{
 			Kind: protocol.ObservedSnapshotRefused, Slot: t.Slot, Ballot: t.Ballot, Peer: from, Reason: reason,
 		})
+		return false
 	}
 	received := &heldSnapshot{Snapshot: &t.Snapshot, checksum: t.Checksum()}
 	if received.checksum != t.checksum {
-		refuse(fmt.Sprintf("its checksum is %08x, announced was %08x", received.checksum, t.checksum))
-		return
+		return refuse(fmt.Sprintf("its checksum is %08x, announced was %08x", received.checksum, t.checksum))
 	}
 	if err := m.store.Restore(t.State); err != nil {
-		refuse(err.Error())
-		return
+		return refuse(err.Error())
 	}
 	if m.promised.Less(t.Ballot) {
 		m.raisePromise(t.Ballot, "learned that a higher ballot was used")
@@ -144,4 +147,5 @@ func (m *Machine) install(t *transfer, from protocol.NodeID) {
 	m.replaceSnapshot(received)
 	m.snapshots.since, m.snapshots.bytes = t.Slot, 0
 	m.advance() // over what waited for it
+	return true
 }

@@ -33,8 +33,11 @@ type Chunk struct {
 // It takes its place in the stream of writes: behind all Records of earlier steps, before those of its own step. A
 // driver makes these durable first, then writes the new log beside the old one, makes it durable, puts it in the place
 // of the old one in one atomic step, makes that durable too, and only then appends to it. So a crash finds the old log,
-// complete, or the new one; which of them makes no difference. Nothing waits for a compaction, it is not reported, and
-// a driver may leave out one that has not been started when the next one comes.
+// complete, or the new one; which of them makes no difference. Nothing waits for a compaction, and it is not reported.
+//
+// A driver carries out every compaction in its place, also one that the next has overtaken. For the records behind it
+// rest on the log that it makes: after a peer's snapshot the old log can have entries in slots that the snapshot covers
+// which were never chosen, and a later RecordCommit says of the whole log before it that it was.
 //
 // The records belong to the driver.
 type Compaction struct {

@@ -23,6 +23,34 @@ func filled(b *testing.B, keys int) *Store {
 	return s
 }
 
+// grown returns a store of one list, each of whose elements was appended by another client.
+func grown(b *testing.B, elements int) *Store {
+	b.Helper()
+	s := new(Store)
+	for i := range elements {
+		s.Apply(Command{Client: ClientID(i + 1), Seq: 1, Op: OpAppend, Key: "list", Value: fmt.Sprintf("%032d", i)})
+	}
+	return s
+}
+
+// BenchmarkSnapshotOfAList and BenchmarkRestoreOfAList show that answers which share a list cost no more than others.
+func BenchmarkSnapshotOfAList(b *testing.B) {
+	s := grown(b, 10_000)
+	for b.Loop() {
+		s.Snapshot()
+	}
+}
+
+func BenchmarkRestoreOfAList(b *testing.B) {
+	data := grown(b, 10_000).Snapshot()
+	for b.Loop() {
+		var s Store
+		if err := s.Restore(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkSnapshot is for how long a node does nothing else when it takes a snapshot.
 func BenchmarkSnapshot(b *testing.B) {
 	for _, keys := range []int{10_000, 100_000} {

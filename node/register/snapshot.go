@@ -14,7 +14,8 @@ import (
 //
 // Registers are in the order of their keys and sessions in that of their clients, so equal stores have equal snapshots.
 // An answer is either a list of values or, when those are the first n elements of the register key, just n: many
-// sessions remember the same growing list.
+// sessions remember the same growing list. Once a write has replaced the list they stand there in full, which takes far
+// more than in memory, where they go on sharing it.
 const snapshotVersion = 1
 
 // ErrSnapshot is wrapped by every error of [Store.Restore].
@@ -51,13 +52,33 @@ func (s *Store) Snapshot() []byte {
 	}
 	slices.Sort(clients)
 	out = binary.AppendUvarint(out, uint64(len(clients)))
+	same := make(prefixes)
 	for _, client := range clients {
-		out = s.appendSession(out, client)
+		out = s.appendSession(out, client, same)
 	}
 	return binary.LittleEndian.AppendUint64(out, s.hash)
 }
 
-func (s *Store) appendSession(out []byte, client ClientID) []byte {
+// prefixes tells how many elements of an answer are known to be those of its register, by the address of the first.
+// Answers to one growing list share its memory, so its elements are compared once instead of once for each of them.
+// They are compared at all, and not just known by their address, since equal stores may have come by their memory in
+// different ways.
+type prefixes map[*string]int
+
+// hold reports whether the answer, which is not empty, is the beginning of the register.
+func (p prefixes) hold(answer, register []string) bool {
+	if len(answer) > len(register) {
+		return false
+	}
+	n := p[&answer[0]]
+	for n < len(answer) && answer[n] == register[n] {
+		n++
+	}
+	p[&answer[0]] = n
+	return n >= len(answer)
+}
+
+func (s *Store) appendSession(out []byte, client ClientID, same prefixes) []byte {
 	known := s.sessions[client]
 	out = binary.AppendUvarint(out, uint64(client))
 	out = binary.AppendUvarint(out, known.seq)
@@ -65,7 +86,7 @@ func (s *Store) appendSession(out []byte, client ClientID) []byte {
 	out = append(out, byte(known.result.Code))
 	values := known.result.Values
 	r := s.registers[known.key]
-	if r != nil && len(values) > 0 && len(values) <= len(r.values) && slices.Equal(values, r.values[:len(values)]) {
+	if r != nil && len(values) > 0 && same.hold(values, r.values) {
 		return binary.AppendUvarint(append(out, answerPrefix), uint64(len(values)))
 	}
 	return appendStrings(append(out, answerInline), values)
@@ -133,10 +154,7 @@ func (s *Store) decodeSessions(d *decoder) {
 		if !known.result.Code.Valid() {
 			d.fail("client %d has unknown result code %d", client, known.result.Code)
 		}
-		known.result.Values = s.decodeAnswer(d, known.key)
-		for _, value := range known.result.Values {
-			known.chain = chain(known.chain, value)
-		}
+		known.result.Values, known.chain = s.decodeAnswer(d, known.key)
 		if s.sessions == nil {
 			s.sessions = make(map[ClientID]*session)
 		}
@@ -145,23 +163,26 @@ func (s *Store) decodeSessions(d *decoder) {
 	}
 }
 
-func (s *Store) decodeAnswer(d *decoder, key string) []string {
+// decodeAnswer returns the values of an answer and their digest.
+func (s *Store) decodeAnswer(d *decoder, key string) (values []string, digest uint64) {
 	switch form := d.byte(); {
 	case d.err != nil:
-		return nil
 	case form == answerInline:
-		return d.strings()
+		values = d.strings()
+		for _, value := range values {
+			digest = chain(digest, value)
+		}
 	case form == answerPrefix:
 		n, r := d.uvarint(), s.registers[key]
 		if d.err != nil || r == nil || n == 0 || n > uint64(len(r.values)) {
 			d.fail("answer is not part of register %q", key)
-			return nil
+			return nil, 0
 		}
-		return r.values[:n:n]
+		return r.values[:n:n], d.chain(r, int(n))
 	default:
 		d.fail("unknown form of answer %d", form)
-		return nil
 	}
+	return values, digest
 }
 
 func appendString(out []byte, s string) []byte {
@@ -178,8 +199,26 @@ func appendStrings(out []byte, list []string) []byte {
 
 // decoder reads a snapshot. After its first error it returns zero values.
 type decoder struct {
-	rest []byte
-	err  error
+	rest   []byte
+	err    error
+	chains map[*register][]uint64 // digests of the first elements of a register, by their number less one
+}
+
+// chain is the digest of the first n elements of a register. Each is computed once, however many answers have it.
+func (d *decoder) chain(r *register, n int) uint64 {
+	list := d.chains[r]
+	for len(list) < n {
+		last := uint64(0)
+		if len(list) > 0 {
+			last = list[len(list)-1]
+		}
+		list = append(list, chain(last, r.values[len(list)]))
+	}
+	if d.chains == nil {
+		d.chains = make(map[*register][]uint64)
+	}
+	d.chains[r] = list
+	return list[n-1]
 }
 
 func (d *decoder) fail(format string, args ...any) {

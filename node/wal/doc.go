@@ -11,8 +11,8 @@
 // # Format
 //
 // All integers are little endian, all checksums CRC-32C. A file header holds magic, version, node, a nonce, the number
-// of the snapshot that the log rests on, how many frames were dropped with earlier logs, and the cluster's name. Behind
-// it come frames, one for each group:
+// of the snapshot that the log rests on, how many frames were dropped with earlier logs, how many it was born with, and
+// the cluster's name. Behind it come frames, one for each group:
 //
 //	magic u32 | body length u32 | sequence u64 | body checksum u32 | header checksum u32 | body
 //
@@ -50,12 +50,14 @@
 //     frame follows: torn.
 //   - Everything else that is not a good frame with the expected sequence is corruption: [ErrCorrupt].
 //
+// The frames that a log was born with are none of that: they were durable before the log took its name.
+//
 // Open cuts a torn tail off and says so in [Info]. What is guaranteed follows from the rules: a record whose Sync
 // returned is replayed, or Open fails, whatever bits of the file have changed, with these exceptions, which a file
 // alone cannot tell from a crash: somebody cuts its end off, or overwrites it with zeros from the beginning of a frame
 // on, or zeroes sectors of the last frame (or damages a last frame that has an all-zero sector of its own, such as a
 // long run of zero bytes in one value). Options.FramesMin limits the damage to what was written since the caller last
-// looked. A group is replayed whole or not at all.
+// looked; what a log was born with is never lost. A group is replayed whole or not at all.
 //
 // A file system that shows stale blocks instead of zeros behind an interrupted append (ext4 with data=writeback) turns
 // some torn tails into ErrCorrupt: the node then refuses to start, which is the safe side.

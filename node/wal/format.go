@@ -18,8 +18,8 @@ func (id Identity) String() string { return fmt.Sprintf("n%d of cluster %q", id.
 
 const (
 	headerMagic     = "ELENCHUS"
-	headerVersion   = 2
-	headerFixed     = 8 + 2 + 2 + 4 + 8 + 8 + 2 // magic, version, node, nonce, base, dropped, length of the cluster's name
+	headerVersion   = 3
+	headerFixed     = 8 + 2 + 2 + 4 + 8 + 8 + 4 + 2 // magic, version, then the fields, length of the cluster's name
 	checksumBytes   = 4
 	clusterBytesMax = 64
 
@@ -45,6 +45,7 @@ type header struct {
 	nonce   uint32
 	base    uint64 // the log rests on a snapshot with this number or a higher one; zero on none
 	dropped uint64 // the frames that were in the logs before this one: its first has the next sequence
+	born    uint32 // the frames that it was durable with before it had its name: none of them can be torn
 }
 
 // append appends the encoded header.
@@ -56,6 +57,7 @@ func (h header) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.nonce)
 	b = binary.LittleEndian.AppendUint64(b, h.base)
 	b = binary.LittleEndian.AppendUint64(b, h.dropped)
+	b = binary.LittleEndian.AppendUint32(b, h.born)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.id.Cluster)))
 	b = append(b, h.id.Cluster...)
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
@@ -85,7 +87,7 @@ func parseHeader(b []byte) (h header, length int, err error) {
 	return header{
 		id:    Identity{Cluster: string(body[headerFixed:]), Node: binary.LittleEndian.Uint16(b[10:])},
 		nonce: binary.LittleEndian.Uint32(b[12:]), base: binary.LittleEndian.Uint64(b[16:]),
-		dropped: binary.LittleEndian.Uint64(b[24:]),
+		dropped: binary.LittleEndian.Uint64(b[24:]), born: binary.LittleEndian.Uint32(b[32:]),
 	}, length, nil
 }
 

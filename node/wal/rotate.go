@@ -43,7 +43,7 @@ func (l *Log) Rotate(base uint64, records [][]byte) error {
 
 // rotate carries a rotation out.
 func (l *Log) rotate(r *rotation) error {
-	h := header{id: l.id, nonce: l.draw(), base: r.base, dropped: l.sequence}
+	h := header{id: l.id, nonce: l.draw(), base: r.base, dropped: l.sequence, born: uint32(len(r.frames))}
 	bytes := int64(len(h.append(nil)))
 	for i, frame := range r.frames {
 		sealFrame(frame, l.sequence+uint64(i)+1, h.nonce)

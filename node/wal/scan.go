@@ -83,6 +83,7 @@ type scanner struct {
 
 	size  int64
 	nonce uint32
+	whole uint64 // up to the frame with this sequence nothing can be torn
 	info  Info
 	last  []byte // the last good frame, header included
 }
@@ -97,7 +98,14 @@ func (s *scanner) readFrames() error {
 			return err
 		}
 	}
-	return nil
+	if s.info.Frames >= s.whole {
+		return nil
+	}
+	reason := "it is missing"
+	if t := s.info.Torn; t != nil {
+		reason, s.info.Torn = t.Reason, nil
+	}
+	return s.corrupt(s.info.Bytes, "the log had frame %d when it took its name: %s", s.info.Frames+1, reason)
 }
 
 func (s *scanner) readHeader() error {
@@ -113,7 +121,7 @@ func (s *scanner) readHeader() error {
 	if err != nil {
 		return s.corrupt(0, "%v", err)
 	}
-	s.nonce = h.nonce
+	s.nonce, s.whole = h.nonce, h.dropped+uint64(h.born)
 	s.info = Info{Identity: h.id, Base: h.base, Frames: h.dropped, Bytes: int64(length)}
 	return nil
 }
