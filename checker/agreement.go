@@ -49,6 +49,12 @@ type applied struct {
 	ballot string
 }
 
+// Names of violations of agreement.
+const (
+	nameTwoValues = "two values in one slot"
+	nameGap       = "slots out of order"
+)
+
 // agreementFindingsMax bounds the findings: once two logs differ, they tend to differ from there on.
 const agreementFindingsMax = 5
 
@@ -74,7 +80,7 @@ func (a *agreement) node(n NodeObservations) (incarnations int) {
 			snapshot := o.Slot > last && o.Slot == installed[o.Boot]+1
 			if known && o.Slot != last+1 && !snapshot {
 				a.find(verdict.Finding{
-					Checker: CheckAgreement,
+					Checker: CheckAgreement, Name: nameGap,
 					Summary: fmt.Sprintf("Node %s applied slot %d right after slot %d.", n.Node, o.Slot, last),
 					Details: []string{fmt.Sprintf("in its incarnation %s, with %s in ballot %s",
 						o.Boot, commands(joined(o.IDs)), o.Ballot)},
@@ -96,7 +102,7 @@ func (a *agreement) compare(node string, o history.Observation) {
 	}
 	if first.ids != here.ids {
 		a.find(verdict.Finding{
-			Checker: CheckAgreement,
+			Checker: CheckAgreement, Name: nameTwoValues,
 			Summary: fmt.Sprintf("Slot %d holds different commands on different nodes: "+
 				"%s applied %s, and %s applied %s.",
 				o.Slot, first.by, commands(first.ids), here.by, commands(here.ids)),

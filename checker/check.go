@@ -13,6 +13,7 @@ import (
 // Names of the checks, in verdicts and findings.
 const (
 	CheckLinearizability = "linearizability"
+	CheckDurability      = "durability"
 	CheckLists           = "lists"
 	CheckAgreement       = "agreement"
 	CheckInvariants      = "invariants"
@@ -20,8 +21,8 @@ const (
 
 // Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
 func Check(ctx context.Context, in Input) verdict.Verdict {
-	ops := history.Operations(in.History.Events)
-	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run}
+	ops := in.History.All()
+	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run, Stopped: in.Facts.Stopped}
 	v.Harness = checkHarness(in, ops)
 	v.Coverage = checkCoverage(in, ops)
 	v.Liveness = checkLiveness(in, ops, v.Harness.Status)
@@ -40,13 +41,16 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Checks = append(s.Checks, c)
 		s.Findings = append(s.Findings, findings...)
 	}
-	keys, failed := SplitByKey(ops), failedByKey(ops)
-	add(linearizabilityCheck(in.Linearizability, keys, failed, &s.Reasons))
+	keys, failed := ByKey(ops), failedByKey(ops)
+	agreement, disagreements := checkAgreement(in.Nodes)
+	d := newDiagnosis(in, disagreements)
+	add(linearizabilityCheck(in.Linearizability, keys, failed, d, &s.Reasons))
 	if ctx.Err() != nil {
 		s.Reasons = append(s.Reasons, "the check was stopped")
 	} else {
+		add(checkDurability(keys))
 		add(checkLists(keys, failed))
-		add(checkAgreement(in.Nodes))
+		add(agreement, disagreements)
 	}
 	if in.Watched || in.WatchedErr != nil {
 		add(invariantsCheck(in, &s.Reasons))
@@ -61,6 +65,12 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 			"only the lines before line %d of the history, which is damaged, were judged", in.Prefix[prefix].Line))
 	case !in.History.Complete:
 		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
+	}
+	if in.Facts.Stopped != "" && !slices.ContainsFunc(s.Findings, func(f verdict.Finding) bool {
+		return f.Checker == CheckLinearizability
+	}) && in.HistoryErr == nil {
+		s.Reasons = append(s.Reasons, "the run was stopped at a violation that the whole history does not show, so that one "+
+			"of two checkers is wrong: "+in.Facts.Stopped)
 	}
 	has := func(status verdict.Status) bool {
 		return slices.ContainsFunc(s.Checks, func(c verdict.Check) bool { return c.Status == status })
@@ -118,8 +128,8 @@ func failedByKey(ops []history.Operation) map[string][]history.Operation {
 }
 
 // linearizabilityCheck adds up the decisions on the keys. A key without a decision is unknown.
-func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[string][]history.Operation,
-	reasons *[]string,
+func linearizabilityCheck(lin Linearizability, keys *Keys, failed map[string][]history.Operation,
+	d *diagnosis, reasons *[]string,
 ) (verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: lin.Elapsed}
 	results := make(map[string]KeyResult, len(lin.Keys))
@@ -128,24 +138,29 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 	}
 	var findings []verdict.Finding
 	operations, longest, unknown, proven := 0, 0, 0, 0
-	for _, k := range keys {
-		operations += len(k.Ops)
-		longest = max(longest, len(k.Ops))
-		r, ok := results[k.Key]
+	for i, key := range keys.names {
+		n := len(keys.index[i])
+		operations += n
+		longest = max(longest, n)
+		r, ok := results[key]
 		if !ok {
-			r = KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+			r = KeyResult{Key: key, Ops: n, Status: verdict.Unknown, Reason: "it was not checked"}
 		}
 		if r.By == ByOrder && r.Status != verdict.Unknown {
 			proven++
 		}
 		switch r.Status {
 		case verdict.Violated:
-			findings = append(findings, linearizabilityFinding(k, failed[k.Key], r))
+			f, p := linearizabilityFinding(keys.At(i), failed[key], r)
+			if d != nil && p.summary != "" {
+				d.tell(&f, p)
+			}
+			findings = append(findings, f)
 		case verdict.Valid:
 		default:
 			if unknown++; unknown <= detailsMax {
 				*reasons = append(*reasons, fmt.Sprintf("linearizability of %s, with %s, is not decided: %s",
-					k.Key, count(r.Ops, "operation"), r.Reason))
+					key, count(r.Ops, "operation"), r.Reason))
 			}
 		}
 	}
@@ -162,7 +177,7 @@ func linearizabilityCheck(lin Linearizability, keys []KeyHistory, failed map[str
 		c.Status = verdict.None
 	}
 	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
-		count(len(keys), "key"), count(operations, "operation"), longest, proven)
+		count(keys.Len(), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))

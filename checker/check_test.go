@@ -275,13 +275,17 @@ func TestLists(t *testing.T) {
 			[]string{"Element 8, which nobody ever appended, is in the list x"}},
 		{"failed", func(s *script) { s.call(0, appendOp(1)).ret(0, history.Fail, false).do(1, read(), 1) },
 			[]string{"Element 1, whose append by process 0 at n1 had failed (because), is in the list x"}},
+		{"resurrected", func(s *script) {
+			s.call(0, appendOp(1)).do(1, read(), 1).do(2, read()).do(1, read(), 1)
+		}, []string{"Element 1, seen by process 1 at n2 at 0.003 s, was missing in the answer to process 2 at n3 at 0.005 s, " +
+			"and is back in the list x as process 1 at n2 saw it at 0.007 s."}},
 		{"not a list", func(s *script) { s.do(0, appendOp(1), 1).do(1, write(2)).do(1, read(), 2) }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(t, "x")
 			tt.script(s)
-			_, findings := checkLists(SplitByKey(s.ops), failedByKey(s.ops))
+			_, findings := checkLists(ByKey(s.ops), failedByKey(s.ops))
 			var got []string
 			for _, f := range findings {
 				got = append(got, f.Summary)
@@ -305,7 +309,7 @@ func TestListFindingsAreViolations(t *testing.T) {
 	for seed := range uint64(4000) {
 		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: listFuncs}
 		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
-		_, findings := checkLists(SplitByKey(ops), failedByKey(ops))
+		_, findings := checkLists(ByKey(ops), failedByKey(ops))
 		if len(findings) == 0 {
 			continue
 		}

@@ -23,6 +23,9 @@ func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
 		c.DeposedReads = deposedReads(in.Nodes, ops, in.Facts.Reads)
 	}
 	why := partial(in)
+	if why == "" && in.Facts.Stopped != "" {
+		why = "the run was stopped at the first violation"
+	}
 	if why == "" && in.FaultsErr != nil {
 		why = "the fault log cannot be read"
 	}

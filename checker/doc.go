@@ -24,8 +24,14 @@
 //
 // # The other checks
 //
-// Lists (append) are also compared element by element, which names what was lost, repeated or reordered. Agreement
-// compares the applied logs of the nodes slot by slot. Both are independent of the search, and decide when it cannot.
+// Durability compares the final reads with what was acknowledged. Lists (append) are also compared element by element,
+// which names what was lost, repeated or reordered. Agreement compares the applied logs of the nodes slot by slot. All
+// of them are independent of the search, and decide when it cannot.
+//
+// # Explanations
+//
+// A violation is told in sentences, as a table and in a picture. A diagnosis says which assumption broke, from what
+// nodes and clocks recorded, where they did; it has no part in the verdict.
 //
 // # Verdicts
 //

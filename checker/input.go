@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/verdict"
 )
 
@@ -18,6 +20,11 @@ type Input struct {
 	FaultsErr  error // why the fault log could not be read, if it could not
 	Nodes      []NodeObservations
 	Facts      Facts
+
+	// Stories are who led and held leases when, and Clocks what was measured of the nodes' clocks: what explanations go
+	// by, and no verdict.
+	Stories []leases.Story
+	Clocks  []clocks.Track
 
 	// Watched says that somebody saw the state of every node in true time, and Broken which rules were seen broken. The
 	// error says why that cannot be read.
@@ -43,6 +50,9 @@ type NodeObservations struct {
 
 	// When is the time of each observation since the run began; nil when nobody can know it.
 	When []time.Duration
+	// Until is the same for the end of the term of each that is about a lease, on the clock that the lease is on; zero for
+	// others. Nil when When is.
+	Until []time.Duration
 }
 
 // Facts are the things a verdict depends on that the harness knows and the history does not say.
@@ -53,6 +63,7 @@ type Facts struct {
 	TimeLimit   time.Duration  // of the workload
 
 	Reads        string // how the system answers reads, "lease" for one; empty when nothing is known of it
+	Lease        Lease  // what leases rest on, if the system has any
 	UniqueValues bool   // the workload promises that no value is written twice to a key
 	Observations bool   // the system writes observations: a node without any is a failure to collect
 
@@ -64,7 +75,15 @@ type Facts struct {
 	Imported      bool     // another tool has recorded the history, and nothing else of the run is known
 	Collected     bool     // final reads were done, and logs fetched from every node
 	Interrupted   bool     // ended early by a signal
+	Stopped       string   // why the workload was ended at a violation that showed while it ran; empty if it was not
 	HarnessErrors []string // what else went wrong that is not the system's doing
+}
+
+// Lease is what the system's leases are configured to assume of clocks.
+type Lease struct {
+	Mode       string // "rate" or "wall"; anything else means that there are none
+	DriftBound float64
+	MaxOffset  time.Duration
 }
 
 // Plan is which faults were to be played, and for how long they could be.

@@ -13,32 +13,46 @@ type KeyHistory struct {
 	Ops []history.Operation
 }
 
-// SplitByKey gives every register its own history. Operations that say nothing about it are left out: those that
-// failed, and reads that got no answer. Keys come in order of their first operation.
-func SplitByKey(ops []history.Operation) []KeyHistory {
-	index := make(map[string]int)
-	var keys []KeyHistory
-	var counts []int // so that keys get exactly the room they need: operations are large
+// Keys is a history by key: every register has its own, which is made when it is asked for, because operations are
+// large and there may be millions. Operations that say nothing about a register are left out: those that failed, and
+// reads that got no answer. Keys come in order of their first operation.
+type Keys struct {
+	ops   []history.Operation
+	names []string
+	index [][]int32 // of each key, into ops
+}
+
+// ByKey sorts operations by key. It holds on to them.
+func ByKey(ops []history.Operation) *Keys {
+	k := &Keys{ops: ops}
+	at := make(map[string]int)
 	for i := range ops {
-		k, ok := index[ops[i].Op.Key]
+		n, ok := at[ops[i].Op.Key]
 		if !ok {
-			k = len(keys)
-			index[ops[i].Op.Key] = k
-			keys, counts = append(keys, KeyHistory{Key: ops[i].Op.Key}), append(counts, 0)
+			n = len(k.names)
+			at[ops[i].Op.Key] = n
+			k.names, k.index = append(k.names, ops[i].Op.Key), append(k.index, nil)
 		}
 		if says(&ops[i]) {
-			counts[k]++
+			k.index[n] = append(k.index[n], int32(i))
 		}
 	}
-	for i := range ops {
-		if k := index[ops[i].Op.Key]; says(&ops[i]) {
-			if keys[k].Ops == nil {
-				keys[k].Ops = make([]history.Operation, 0, counts[k])
-			}
-			keys[k].Ops = append(keys[k].Ops, ops[i])
-		}
+	return k
+}
+
+// Len is the number of keys.
+func (k *Keys) Len() int { return len(k.names) }
+
+// At is the history of the i-th key.
+func (k *Keys) At(i int) KeyHistory {
+	h := KeyHistory{Key: k.names[i]}
+	if len(k.index[i]) > 0 {
+		h.Ops = make([]history.Operation, len(k.index[i]))
 	}
-	return keys
+	for j, op := range k.index[i] {
+		h.Ops[j] = k.ops[op]
+	}
+	return h
 }
 
 // says reports whether an operation says anything about its register.

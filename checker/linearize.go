@@ -38,7 +38,7 @@ func (b Budget) withDefaults() Budget {
 	return b
 }
 
-// Linearizability is what was decided on each key, in the order of [SplitByKey].
+// Linearizability is what was decided on each key, in the order of [ByKey].
 type Linearizability struct {
 	Keys    []KeyResult
 	Elapsed time.Duration
@@ -143,11 +143,12 @@ func linearize(ctx context.Context, start func() (solver, error), ops []history.
 	d := &driver{start: start, budget: budget.withDefaults(), windows: windows}
 	defer d.stop()
 	d.deadline = begin.Add(d.budget.Total)
-	keys := SplitByKey(ops)
-	results := make([]KeyResult, len(keys))
+	keys := ByKey(ops)
+	results := make([]KeyResult, keys.Len())
 	var rest []int // keys that need a search
-	costs := make([]float64, len(keys))
-	for i, k := range keys {
+	costs := make([]float64, keys.Len())
+	for i := range results {
+		k := keys.At(i)
 		var decided bool
 		if results[i], decided = d.byOrder(ctx, k); !decided {
 			rest = append(rest, i)
@@ -157,15 +158,15 @@ func linearize(ctx context.Context, start func() (solver, error), ops []history.
 	slices.SortStableFunc(rest, func(a, b int) int { return cmp.Compare(costs[a], costs[b]) })
 	for _, i := range rest {
 		objection := results[i].Reason
-		results[i] = d.bySearch(ctx, keys[i])
+		results[i] = d.bySearch(ctx, keys.At(i))
 		if objection != "" && results[i].Status == verdict.Unknown {
 			results[i].Reason = objection + "; " + results[i].Reason
 		}
 	}
 	explained := 0
-	for i := range keys { // in order of their first operations: what happened early explains what came later
+	for i := range results { // in order of their first operations: what happened early explains what came later
 		if results[i].Status == verdict.Violated && explained < d.budget.Explained && ctx.Err() == nil {
-			d.explain(ctx, keys[i], &results[i])
+			d.explain(ctx, keys.At(i), &results[i])
 			explained++
 		}
 	}

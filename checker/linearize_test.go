@@ -73,7 +73,7 @@ func TestPlantedAnomalies(t *testing.T) {
 				t.Errorf("explanation %+v, want a core of %d", r.Explanation, tt.core)
 			}
 			keys, failed := SplitByKey(s.ops), failedByKey(s.ops)
-			f := linearizabilityFinding(keys[0], failed["x"], r)
+			f, _ := linearizabilityFinding(keys[0], failed["x"], r)
 			contains(t, "finding", f.Summary, tt.wants...)
 			if f.File != "linearizability/x.html" || !bytes.Contains(r.Picture, []byte("scrollIntoView({inline: 'center'")) {
 				t.Errorf("picture %q of %d bytes", f.File, len(r.Picture))
@@ -120,7 +120,8 @@ func TestNeedleInAHaystack(t *testing.T) {
 	if len(r.Picture) == 0 || len(r.Picture) > 4<<20 {
 		t.Errorf("picture of %d bytes", len(r.Picture))
 	}
-	t.Log(linearizabilityFinding(SplitByKey(ops)[0], nil, r).Summary, lin.Elapsed, len(r.Picture))
+	f, _ := linearizabilityFinding(SplitByKey(ops)[0], nil, r)
+	t.Log(f.Summary, lin.Elapsed, len(r.Picture))
 }
 
 // hopeless is an illegal history whose search nobody can afford: many overlapping writes of few values, none unique.

@@ -16,12 +16,13 @@ import (
 // of these is necessary for linearizability, so a finding is a violation; they do not suffice for it.
 //
 // At most one finding of each sort is made for a key, the earliest, with the number of the others.
-func checkLists(keys []KeyHistory, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
+func checkLists(keys *Keys, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	check := verdict.Check{Checker: CheckLists, Status: verdict.None}
 	var findings []verdict.Finding
 	lists, answers := 0, 0
-	for _, k := range keys {
+	for i := range keys.Len() {
+		k := keys.At(i)
 		l, ok := newList(k, failed[k.Key])
 		if !ok {
 			continue
@@ -48,6 +49,7 @@ type list struct {
 	acked   []history.Operation         // acknowledged appends, in the order in which they returned
 	answers []history.Operation
 	longest history.Operation // the answer that showed most
+	gone    map[int64]vanished
 }
 
 func newList(k KeyHistory, failed []history.Operation) (list, bool) {
@@ -76,21 +78,29 @@ func newList(k KeyHistory, failed []history.Operation) (list, bool) {
 	byReturn := func(a, b history.Operation) int { return cmp.Compare(a.ReturnSeq, b.ReturnSeq) }
 	slices.SortFunc(l.acked, byReturn)
 	slices.SortFunc(l.answers, byReturn)
+	l.gone = l.vanishings()
 	return l, len(l.appends) > 0 && len(l.answers) > 0
 }
 
 func (l list) findings() []verdict.Finding {
 	var out []verdict.Finding
-	for _, sort := range []func(history.Operation) string{l.phantom, l.duplicated, l.lost, l.reordered} {
+	for _, sort := range []struct {
+		name string
+		find func(history.Operation) string
+	}{
+		{nameElementNowhere, l.phantom}, {nameElementFailed, l.failed}, {nameAppliedTwice, l.duplicated},
+		{nameElementLost, l.lost}, {nameResurrected, l.resurrected}, {nameReordered, l.reordered},
+	} {
 		var f verdict.Finding
 		others := 0
 		for _, a := range l.answers {
-			text := sort(a)
+			text := sort.find(a)
 			switch {
 			case text == "":
 			case f.Summary == "":
-				f = verdict.Finding{Checker: CheckLists, Key: l.key, Summary: text, At: a.Return}
+				f = verdict.Finding{Checker: CheckLists, Key: l.key, Name: sort.name, Summary: text, At: a.Return}
 				f.Details = []string{account(a)}
+				f.Operations = []int{a.ID}
 			default:
 				others++
 			}
@@ -110,14 +120,30 @@ func (l list) saw(a history.Operation) string {
 	return fmt.Sprintf("the list %s as %s saw it at %s", l.key, who(a), seconds(a.Return))
 }
 
-// phantom accounts for an element that nobody appended, or whose append failed.
+// Names of violations of lists.
+const (
+	nameElementNowhere = "element from nowhere"
+	nameElementFailed  = "failed append took effect"
+	nameAppliedTwice   = "applied twice"
+	nameElementLost    = "acknowledged element lost"
+	nameResurrected    = "resurrected element"
+	nameReordered      = "reordered"
+)
+
+// phantom accounts for an element that nobody appended.
 func (l list) phantom(a history.Operation) string {
 	for _, v := range a.Result.Values {
-		w, ok := l.appends[v]
-		switch {
-		case !ok:
+		if _, ok := l.appends[v]; !ok {
 			return fmt.Sprintf("Element %d, which nobody ever appended, is in %s.", v, l.saw(a))
-		case w.Outcome == history.Fail:
+		}
+	}
+	return ""
+}
+
+// failed accounts for an element whose append failed for certain.
+func (l list) failed(a history.Operation) string {
+	for _, v := range a.Result.Values {
+		if w, ok := l.appends[v]; ok && w.Outcome == history.Fail {
 			return fmt.Sprintf("Element %d, whose append by %s had failed (%s), is in %s.",
 				v, who(w), w.Reason, l.saw(a))
 		}
@@ -150,6 +176,50 @@ func (l list) lost(a history.Operation) string {
 		}
 	}
 	return ""
+}
+
+// resurrected accounts for an element that had been seen, was then certainly gone, and is in a again: of three answers,
+// one after the other, the second misses what the first and the third show.
+func (l list) resurrected(a history.Operation) string {
+	for _, v := range a.Result.Values {
+		if g, ok := l.gone[v]; ok && g.missed.ReturnSeq < a.CallSeq {
+			return fmt.Sprintf("Element %d, seen by %s at %s, was missing in the answer to %s at %s, and is back in %s.", v,
+				who(g.seen), seconds(g.seen.Return), who(g.missed), seconds(g.missed.Return), l.saw(a))
+		}
+	}
+	return ""
+}
+
+// vanished is an element that one answer showed, and a later one did not.
+type vanished struct{ seen, missed history.Operation }
+
+// vanishings finds the elements that were seen and then missed, each with the first answers of both sorts. Answers that
+// show as much as all before them can miss nothing, unless the list is out of order.
+func (l list) vanishings() map[int64]vanished {
+	gone, seen := make(map[int64]vanished), make(map[int64]history.Operation)
+	most := 0
+	for _, a := range l.answers {
+		values := a.Result.Values
+		if len(values) < most {
+			here := make(map[int64]bool, len(values))
+			for _, v := range values {
+				here[v] = true
+			}
+			for v, first := range seen {
+				if _, known := gone[v]; !known && !here[v] && first.ReturnSeq < a.CallSeq {
+					gone[v] = vanished{first, a}
+				}
+			}
+		}
+		most = max(most, len(values))
+		for i := len(values) - 1; i >= 0; i-- {
+			if _, known := seen[values[i]]; known {
+				break // and so, in a list that only grows at its end, is everything before it
+			}
+			seen[values[i]] = a
+		}
+	}
+	return gone
 }
 
 // reordered accounts for an answer that is not the beginning of the longest one.

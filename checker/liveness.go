@@ -109,10 +109,10 @@ func lastOK(ops []history.Operation) (at time.Duration, ok bool) {
 
 // end is the time of a history's last event.
 func end(log history.Log) time.Duration {
-	if len(log.Events) == 0 {
-		return 0
+	if n := len(log.Events); n > 0 {
+		return log.Events[n-1].Time
 	}
-	return log.Events[len(log.Events)-1].Time
+	return log.Last
 }
 
 // faultLiveness tells, for each fault that took effect, how many operations were answered ok while it lasted, the

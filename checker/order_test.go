@@ -275,7 +275,8 @@ func TestLongKey(t *testing.T) {
 	if len(k.Explanation.Core) > 7 || len(k.Explanation.Order) != len(k.Explanation.Core)-1 {
 		t.Errorf("%+v", k.Explanation)
 	}
-	t.Log(linearizabilityFinding(SplitByKey(ops)[0], nil, k).Summary)
+	f, _ := linearizabilityFinding(SplitByKey(ops)[0], nil, k)
+	t.Log(f.Summary)
 }
 
 // stale makes a late read see what an early one saw.

@@ -28,7 +28,7 @@ func porcupineOperations(ivs []interval) []porcupine.Operation {
 	return out
 }
 
-// decide searches for a legal order of the operations of one key, which must have been through [SplitByKey].
+// decide searches for a legal order of the operations of one key, which must have been through [ByKey].
 func decide(model porcupine.Model, ops []history.Operation, budget time.Duration) (_ verdict.Status, tightened bool) {
 	ivs, tightened := intervals(ops)
 	// Porcupine takes a budget of zero for no limit.

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +14,25 @@ import (
 
 // seconds is an instant or a length of time as findings have it: "12.297 s".
 func seconds(d time.Duration) string {
+	return precise(d, 3)
+}
+
+func precise(d time.Duration, digits int) string {
 	if d == history.Forever {
 		return "the end"
 	}
-	return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) + " s"
+	return strconv.FormatFloat(d.Seconds(), 'f', digits, 64) + " s"
+}
+
+// instants are two instants in the same form as [seconds], with as many digits as it takes to tell them apart.
+func instants(a, b time.Duration) (string, string) {
+	for digits := 3; digits < 9; digits += 3 {
+		unit := time.Second / time.Duration(math.Pow10(digits))
+		if a == history.Forever || b == history.Forever || a == b || a.Round(unit) != b.Round(unit) {
+			return precise(a, digits), precise(b, digits)
+		}
+	}
+	return precise(a, 9), precise(b, 9)
 }
 
 func who(op history.Operation) string {
@@ -52,8 +68,8 @@ func outcome(op history.Operation) string {
 	return s + ", ok"
 }
 
-// linearizabilityFinding says of a violated key, in one sentence, what cannot be.
-func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResult) verdict.Finding {
+// linearizabilityFinding says of a violated key, in one sentence, what cannot be, and what the history shows of it.
+func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResult) (verdict.Finding, plainly) {
 	f := verdict.Finding{Checker: CheckLinearizability, Key: k.Key}
 	if len(r.Picture) > 0 {
 		f.File = verdict.PictureFile(k.Key)
@@ -61,20 +77,19 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	e := r.Explanation
 	if e == nil {
 		f.Summary = fmt.Sprintf("No order of the %d operations on %s can explain what its clients saw.", r.Ops, k.Key)
-		return f
+		return f, plainly{}
 	}
 	byID := operationsOf(k, e)
-	f.Summary, f.At = summary(k, failed, e, byID), byID[e.Last].Return
+	p := explainPlainly(k, failed, e, byID)
+	f.Name, f.Summary, f.At = p.name, p.summary, byID[e.Last].Return
 	f.Operations = withLast(e)
+	f.Table = table(e, byID, p)
 	if len(e.Core) > 0 && len(e.Core) <= detailsMax {
-		head := fmt.Sprintf("These %d operations alone have no legal order:", len(e.Core))
+		head := fmt.Sprintf("The %d operations in the table alone have no legal order.", len(e.Core))
 		if len(e.Core) == 1 {
-			head = "This operation alone has no legal place:"
+			head = "This operation alone has no legal place."
 		}
 		f.Details = append(f.Details, head)
-		for _, id := range e.Core {
-			f.Details = append(f.Details, account(byID[id]))
-		}
 		if stuck := missing(e.Core, e.Order); len(e.Order) > 0 && len(stuck) > 0 {
 			f.Details = append(f.Details, fmt.Sprintf("An order that works as far as it goes: %s; "+
 				"it leaves no place for %s.", join(e.Order, byID, ", then "), join(stuck, byID, ", ")))
@@ -84,7 +99,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		f.Details = append(f.Details, fmt.Sprintf("Everything on %s before the answer at %s "+
 			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
 	}
-	return f
+	return f, p
 }
 
 // operationsOf are the operations that an explanation names, by ID.
@@ -119,26 +134,55 @@ func missing(all, some []int) []int {
 	return slices.DeleteFunc(slices.Clone(all), func(id int) bool { return slices.Contains(some, id) })
 }
 
-// summary is the plainest account of the violation that there is a proof for: of the operation that completed it, else
-// of another in the core, else that these operations have no order.
-func summary(k KeyHistory, failed []history.Operation, e *Explanation, byID map[int]history.Operation) string {
+// plainly is the plainest account of a violation that there is a proof for.
+type plainly struct {
+	name    string // in a few words
+	summary string // in a sentence
+
+	last history.Operation // the operation that cannot be explained
+
+	// Of a value that was seen after it had been replaced: what proves the newer one, and whether there is such a thing.
+	// Values that are absent are nil.
+	before     history.Operation
+	superseded bool
+	old, newer *int64
+}
+
+// Names of violations of registers.
+const (
+	nameNowhere    = "value from nowhere"
+	nameFailed     = "failed update took effect"
+	nameFuture     = "value seen before it was written"
+	nameLostUpdate = "lost update"
+	nameStale      = "stale read"
+	nameLost       = "acknowledged write lost"
+	nameReturned   = "replaced value came back"
+)
+
+// explainPlainly accounts for the operation that completed the violation, else for another in the core, else says that
+// these operations have no order.
+func explainPlainly(k KeyHistory, failed []history.Operation, e *Explanation, byID map[int]history.Operation) plainly {
 	for _, id := range append([]int{e.Last}, e.Core...) {
 		if op := byID[id]; op.Outcome == history.OK {
 			c := culprit{k: k, failed: failed, core: e.Core, last: op}
-			for _, account := range []func() string{c.neverWritten, c.doubleCAS, c.superseded} {
-				if s := account(); s != "" {
-					return s
+			for _, account := range []func() plainly{c.neverWritten, c.doubleCAS, c.superseded} {
+				if p := account(); p.summary != "" {
+					p.last = op
+					return p
 				}
 			}
 		}
 	}
 	last, n := byID[e.Last], len(e.Core)
+	p := plainly{last: last}
 	if n == 0 || n > detailsMax {
-		return fmt.Sprintf("No order of the operations on %s up to %s can explain what %s then saw: %v → %v.",
+		p.summary = fmt.Sprintf("No order of the operations on %s up to %s can explain what %s then saw: %v → %v.",
 			k.Key, seconds(last.Return), who(last), last.Op, last.Result)
+		return p
 	}
-	return fmt.Sprintf("No order of %d operations on %s can explain what they saw; "+
+	p.summary = fmt.Sprintf("No order of %d operations on %s can explain what they saw; "+
 		"the last of them is %v by %s, which returned at %s.", n, k.Key, last.Op, who(last), seconds(last.Return))
+	return p
 }
 
 // culprit looks for an account of why last cannot be explained. Each account is a proof by itself.
@@ -160,61 +204,93 @@ func (c culprit) writer(v int64) (history.Operation, bool) {
 }
 
 // neverWritten accounts for values that came from nowhere, or from the future.
-func (c culprit) neverWritten() string {
-	saw := fmt.Sprintf("%s saw %v in %s at %s", who(c.last), c.last.Result, c.k.Key, seconds(c.last.Return))
+func (c culprit) neverWritten() plainly {
+	saw := fmt.Sprintf("%s saw %v in %s at %s", upper(who(c.last)), c.last.Result, c.k.Key, seconds(c.last.Return))
 	for _, v := range sees(c.last) {
 		w, ok := c.writer(v)
 		if ok && w.CallSeq < c.last.ReturnSeq {
 			continue
 		}
 		if ok {
-			return fmt.Sprintf("%s, but nobody asked to write %d before %s.", upper(saw), v, seconds(w.Call))
+			return plainly{name: nameFuture,
+				summary: fmt.Sprintf("%s, but nobody asked to write %d before %s.", saw, v, seconds(w.Call))}
 		}
 		for _, f := range c.failed {
 			if f.Op.Func.Mutates() && f.Op.Value == v {
-				return fmt.Sprintf("%s, but the %s of %d had been answered with a failure (%s) at %s.",
-					upper(saw), f.Op.Func, v, f.Reason, seconds(f.Return))
+				return plainly{name: nameFailed, summary: fmt.Sprintf(
+					"%s, but the %s of %d had been answered with a failure (%s) at %s.",
+					saw, f.Op.Func, v, f.Reason, seconds(f.Return))}
 			}
 		}
-		return fmt.Sprintf("%s, but nobody ever wrote %d.", upper(saw), v)
+		return plainly{name: nameNowhere, summary: fmt.Sprintf("%s, but nobody ever wrote %d.", saw, v)}
 	}
-	return ""
+	return plainly{}
 }
 
 // doubleCAS accounts for two compare-and-set that both replaced one value.
-func (c culprit) doubleCAS() string {
+func (c culprit) doubleCAS() plainly {
 	isCAS := func(op history.Operation) bool {
 		return op.Outcome == history.OK && op.Op.Func == history.CAS && op.Result.Matched
 	}
 	if !isCAS(c.last) {
-		return ""
+		return plainly{}
 	}
 	for _, op := range c.k.Ops {
 		same := op.Op.Expect == nil && c.last.Op.Expect == nil ||
 			op.Op.Expect != nil && c.last.Op.Expect != nil && *op.Op.Expect == *c.last.Op.Expect
 		if op.ID != c.last.ID && isCAS(op) && same && op.ReturnSeq < c.last.ReturnSeq {
-			return fmt.Sprintf("Two cas on %s both replaced the same value: %v by %s (%s) and %v by %s (%s).",
-				c.k.Key, op.Op, who(op), when(op), c.last.Op, who(c.last), when(c.last))
+			newer := op.Op.Value
+			return plainly{name: nameLostUpdate, before: op, superseded: op.ReturnSeq < c.last.CallSeq,
+				old: op.Op.Expect, newer: &newer,
+				summary: fmt.Sprintf("Two cas on %s both replaced the same value: %v by %s (%s) and %v by %s (%s).",
+					c.k.Key, op.Op, who(op), when(op), c.last.Op, who(c.last), when(c.last))}
 		}
 	}
-	return ""
+	return plainly{}
 }
 
 // superseded accounts for a value that was seen after it had certainly been replaced: something proves it to have been
 // there before something that proves another value, and all that was over when the last operation began.
-func (c culprit) superseded() string {
+func (c culprit) superseded() plainly {
 	if isList(c.k) || c.last.Op.Func == history.Write || len(c.last.Result.Values) > 1 {
-		return ""
+		return plainly{}
 	}
 	old := append(sees(c.last), 0)[0]
 	absent := len(sees(c.last)) == 0
 	if c.last.Op.Func == history.CAS && c.last.Op.Expect == nil && c.last.Result.Matched {
 		absent = true
 	}
+	best, bestValue, found := c.newest(old, absent)
+	if !found {
+		return plainly{}
+	}
+	p := plainly{before: best, superseded: true, newer: &bestValue}
+	now := "found nothing"
+	if !absent {
+		now, p.old = fmt.Sprintf("saw %d", old), &old
+	}
+	p.name = c.nameOf(p)
+	proven, began := instants(best.Return, c.last.Call)
+	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), began, now)
+	w, ok := c.writer(bestValue)
+	switch {
+	case ok && w.ID == best.ID && !c.everSeen(bestValue):
+		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but nobody ever saw it: %s.",
+			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
+	case ok && w.ID == best.ID:
+		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but %s.",
+			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
+	default:
+		p.summary = fmt.Sprintf("Register %s had already been seen to be %d by %s at %s, but %s.",
+			c.k.Key, bestValue, who(best), proven, what)
+	}
+	return p
+}
+
+// newest is what proves that another value had replaced the old one before the last operation began: preferring the
+// core, then updates, then the latest.
+func (c culprit) newest(old int64, absent bool) (best history.Operation, value int64, found bool) {
 	known := c.provenSince(old)
-	var best history.Operation // what proves another value, preferring the core, then updates, then the latest
-	var bestValue int64
-	found := false
 	for _, q := range c.k.Ops {
 		v, ok := proves(q)
 		if !ok || !absent && v == old || q.Outcome != history.OK || q.ReturnSeq >= c.last.CallSeq {
@@ -224,28 +300,45 @@ func (c culprit) superseded() string {
 			continue
 		}
 		if !found || c.rank(q) >= c.rank(best) {
-			best, bestValue, found = q, v, true
+			best, value, found = q, v, true
 		}
 	}
-	if !found {
-		return ""
+	return best, value, found
+}
+
+// nameOf tells sorts of superseded values apart by what was seen afterwards. Whose newer value somebody saw later had
+// it all the time: it was but this answer that was stale. Where nobody did, and others found the old value too, the
+// register went back: the newer value is lost, or, if it had been seen, the old one came back.
+func (c culprit) nameOf(p plainly) string {
+	elsewhere := false
+	for _, op := range c.k.Ops {
+		if op.Outcome != history.OK || op.CallSeq < c.last.ReturnSeq {
+			continue
+		}
+		for _, v := range sees(op) {
+			if v == *p.newer {
+				return nameStale
+			}
+			elsewhere = elsewhere || p.old != nil && v == *p.old && op.Node != c.last.Node
+		}
+		elsewhere = elsewhere || p.old == nil && op.Op.Func == history.Read && len(op.Result.Values) == 0 &&
+			op.Node != c.last.Node
 	}
-	now := "found nothing"
-	if !absent {
-		now = fmt.Sprintf("saw %d", old)
-	}
-	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), seconds(c.last.Call), now)
-	w, ok := c.writer(bestValue)
+	wrote := c.last.Op.Func == history.CAS && c.last.Result.Matched
 	switch {
-	case ok && w.ID == best.ID && !c.everSeen(bestValue):
-		return fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but nobody ever saw it: %s.",
-			w.Op.Func, bestValue, c.k.Key, who(w), seconds(w.Return), what)
-	case ok && w.ID == best.ID:
-		return fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but %s.",
-			w.Op.Func, bestValue, c.k.Key, who(w), seconds(w.Return), what)
+	case !elsewhere && !wrote:
+		return nameStale
+	case c.seenBefore(*p.newer):
+		return nameReturned
 	}
-	return fmt.Sprintf("Register %s had already been seen to be %d by %s at %s, but %s.",
-		c.k.Key, bestValue, who(best), seconds(best.Return), what)
+	return nameLost
+}
+
+// seenBefore reports whether somebody had seen v by the time the last operation began.
+func (c culprit) seenBefore(v int64) bool {
+	return slices.ContainsFunc(c.k.Ops, func(op history.Operation) bool {
+		return op.Outcome == history.OK && op.ReturnSeq < c.last.CallSeq && slices.Contains(sees(op), v)
+	})
 }
 
 // proves is the value that an operation shows to have been the register's, at some instant between its call and return.
@@ -300,4 +393,14 @@ func upper(s string) string {
 		return string(s[0]-'a'+'A') + s[1:]
 	}
 	return s
+}
+
+// milliseconds is a length of time as explanations have it: "12.3 ms".
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/1e6, 'f', 1, 64) + " ms"
+}
+
+// percent is a share as explanations have it: "1 %", "398.2 %".
+func percent(share float64) string {
+	return strings.TrimSuffix(strconv.FormatFloat(share*100, 'f', 1, 64), ".0") + " %"
 }

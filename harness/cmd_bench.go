@@ -46,11 +46,11 @@ func benchFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.DurationFlag{Name: "time", Category: catWorkload, Value: 10 * time.Second,
 			Usage: "measure each way to read for `TIME`, all rounds together"},
-		&cli.IntFlag{Name: "rounds", Category: catWorkload, Value: 10, Usage: "in `N` rounds"},
-		&cli.IntFlag{Name: "clients", Category: catWorkload, Value: 16, Usage: "with `N` clients, each a closed loop"},
-		&cli.IntFlag{Name: "keys", Category: catWorkload, Value: 16, Usage: "that read `N` registers"},
+		&cli.IntFlag{Name: "rounds", Category: catWorkload, Value: 10, Usage: "measure in `N` rounds"},
+		&cli.IntFlag{Name: "clients", Category: catWorkload, Value: 16, Usage: "load with `N` clients, each a closed loop"},
+		&cli.IntFlag{Name: "keys", Category: catWorkload, Value: 16, Usage: "read `N` registers"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+			Usage: "all random choices come from `SEED`", DefaultText: "drawn, and printed"},
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
@@ -108,8 +108,11 @@ func benchReads(c *cli.Context) error {
 		return err
 	}
 	report, failed := measureReads(c, inv, dir, o, ui)
+	if report.Rounds == 0 && c.Err() == nil {
+		return failed
+	}
 	if report.Rounds == 0 {
-		return errors.Join(failed, c.Err())
+		return exitError{code: verdict.ExitHarness, msg: "interrupted before the first round was complete"}
 	}
 	if c.Bool("json") {
 		err = printJSON(c, report)

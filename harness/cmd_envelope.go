@@ -29,7 +29,8 @@ func envelopeCommand() *cli.Command {
 			"is one attack: the leader's clock is slowed down (or, by --mode wall, set back), the leader is cut off\n" +
 			"from its peers, and clients go on to read from it while others write elsewhere. Inside the envelope no\n" +
 			"answer may be stale. Outside some must be; where none was, that is told as not observed.\n\n" +
-			"Several clusters are attacked side by side, as many as the lab has hosts for.",
+			"Several clusters are attacked side by side, as many as the lab has hosts for. With --lab sim clusters are\n" +
+			"simulated: an attack takes some milliseconds, and the same seed makes the same attacks.",
 		Flags:  withEnv(append(envelopeLabFlags(), envelopeFlags()...)),
 		Action: envelopeAction,
 	}
@@ -40,7 +41,7 @@ const envelopeNodes = 3
 
 // envelopeLabFlags choose a lab; a local one of its own has hosts for three clusters.
 func envelopeLabFlags() []cli.Flag {
-	flags := labFlags()
+	flags := labFlags(simLab)
 	for _, f := range flags {
 		if f, ok := f.(*cli.IntFlag); ok && f.Name == "nodes" {
 			f.Value = 3 * envelopeNodes
@@ -57,21 +58,22 @@ func envelopeFlags() []cli.Flag {
 			Usage: "`LIST` of bounds to configure leases to: shares, or times for --mode wall"},
 		&cli.StringFlag{Name: "drifts", Category: catWorkload, DefaultText: "0%,10%,…,70%; wall: 0s,100ms,…,700ms",
 			Usage: "`LIST` of how much slower the leader's clock is made, or how far it is set back"},
-		&cli.IntFlag{Name: "probes", Category: catWorkload, Value: 5, Usage: "attack each cell `N` times"},
+		&cli.IntFlag{Name: "probes", Category: catWorkload, Value: 5, DefaultText: "5, with --lab sim 20",
+			Usage: "attack each cell `N` times"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED` (default: drawn, and printed)", DefaultText: "random"},
+			Usage: "all random choices come from `SEED`", DefaultText: "drawn, and printed"},
 		&cli.DurationFlag{Name: "lease-term", Category: catSystem, Value: time.Second, Usage: "a lease lasts `TIME`"},
 		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, Value: 100 * time.Millisecond,
-			Usage: "and is renewed every `TIME`"},
+			Usage: "a lease is renewed every `TIME`"},
 		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, Value: 300 * time.Millisecond,
 			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
-			Usage: "a further option for the nodes, such as --node-flag=--window=8 (repeatable)"},
+			Usage: "a further `OPTION` for the nodes, such as --node-flag=--window=8 (repeatable)"},
 		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: 5 * time.Minute,
 			Usage: "the linearizability check may take `TIME`"},
-		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "and `MIB` of memory"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048, Usage: "the linearizability check may use `MIB` of memory"},
 		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
 		resultsFlag(),
 		jsonFlag(),
@@ -81,6 +83,9 @@ func envelopeFlags() []cli.Flag {
 // envelopePlan turns the command line into a valid plan.
 func envelopePlan(c *cli.Context) (envelope.Plan, error) {
 	p := envelope.Plan{Mode: envelope.Mode(c.String("mode")), Term: c.Duration("lease-term"), Probes: c.Int("probes")}
+	if c.String("lab") == simLab && !c.IsSet("probes") {
+		p.Probes = simProbes
+	}
 	bounds, drifts := "0%,10%,20%,30%,40%,50%", "0%,10%,20%,30%,40%,50%,60%,70%"
 	if p.Mode == envelope.Wall {
 		bounds, drifts = "100ms,200ms,300ms,400ms,500ms", "0s,100ms,200ms,300ms,400ms,500ms,600ms,700ms"
@@ -138,7 +143,7 @@ func envelopeAxis(mode envelope.Mode, list string) ([]int64, error) {
 }
 
 func envelopeAction(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
+	if err := checkLabFlags(c, simLab); err != nil {
 		return err
 	}
 	seed, err := chooseSeed(c)
@@ -148,6 +153,9 @@ func envelopeAction(c *cli.Context) error {
 	plan, err := envelopePlan(c)
 	if err != nil {
 		return err
+	}
+	if c.String("lab") == simLab {
+		return envelopeSim(c, plan, seed)
 	}
 	if c.String("lab") == "local" && c.Int("nodes") < envelopeNodes {
 		return usageError("--nodes must be at least %d: an attack needs somebody to take over", envelopeNodes)
@@ -169,20 +177,28 @@ func envelopeAction(c *cli.Context) error {
 	if err := envelopeFits(inv, plan); err != nil {
 		return err
 	}
-	ui := run.NewUI(c.App.ErrWriter)
-	dir, err := results.Create(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
+	e, err := newSweeping(c, inv, plan, seed)
 	if err != nil {
 		return err
 	}
-	m := envelopeManifest(c, inv, plan, seed)
-	if err := errors.Join(m.Enter(results.StateCreated, 0), dir.SaveManifest(m)); err != nil {
-		return err
-	}
-	e := &sweeping{inv: inv, plan: plan, seed: seed, node: node, dir: dir, manifest: m, ui: ui}
+	e.node = node
 	if err := e.run(c); err != nil {
 		return err
 	}
-	return concludeEnvelope(c, dir, ui)
+	return concludeEnvelope(c, e.dir, e.ui)
+}
+
+// newSweeping makes the directory of a sweep.
+func newSweeping(c *cli.Context, inv lab.Inventory, plan envelope.Plan, seed uint64) (*sweeping, error) {
+	dir, err := results.Create(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	m := envelopeManifest(c, inv, plan, seed)
+	if err := errors.Join(m.Enter(results.StateCreated, 0), dir.SaveManifest(m)); err != nil {
+		return nil, err
+	}
+	return &sweeping{inv: inv, plan: plan, seed: seed, dir: dir, manifest: m, ui: run.NewUI(c.App.ErrWriter)}, nil
 }
 
 // envelopeFits refuses what the lab's clocks cannot do.
@@ -218,7 +234,7 @@ func envelopeManifest(c *cli.Context, inv lab.Inventory, p envelope.Plan, seed u
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: "envelope " + string(p.Mode), Reads: "lease",
 			Lease:        &results.Lease{Mode: string(p.Mode), Term: p.Term, Renew: c.Duration("lease-renew")},
-			UniqueValues: true, SharedClock: inv.Kind == lab.Local,
+			UniqueValues: true, SharedClock: inv.Kind == lab.Local || inv.Kind == simLab,
 			Options: map[string]string{"election-timeout": c.Duration("election-timeout").String()},
 		},
 	}
@@ -226,7 +242,11 @@ func envelopeManifest(c *cli.Context, inv lab.Inventory, p envelope.Plan, seed u
 		m.Config.Options["node-flags"] = strings.Join(flags, " ")
 	}
 	for _, h := range inv.Hosts {
-		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
+		host := results.Host{Name: h.Name, Address: "simulated"}
+		if h.Peer.IsValid() {
+			host.Address = h.Peer.String()
+		}
+		m.Hosts = append(m.Hosts, host)
 	}
 	return m
 }
@@ -271,23 +291,36 @@ func (e *sweeping) run(c *cli.Context) error {
 	}
 	e.ui.Step("connected to %d hosts over SSH: %d clusters are attacked side by side", len(hosts), backend.Lanes())
 	begin := time.Now()
-	e.manifest.Started = begin
-	err = errors.Join(e.manifest.Enter(results.StateRunning, 0), e.dir.SaveManifest(e.manifest))
-	if err != nil {
+	if err := e.sweep(ctx, begin, backend); err != nil {
 		return errors.Join(err, f.Close(ctx))
-	}
-	err = attack.Run(ctx, e.dir, e.plan, e.seed, backend, attack.Tell{Status: e.ui.Status, Step: e.ui.Step})
-	if e.manifest.Interrupted = ctx.Err() != nil; e.manifest.Interrupted {
-		e.ui.Say("interrupted: healing, collecting and drawing what there is")
-	} else {
-		e.blame(err)
 	}
 	rest := context.WithoutCancel(ctx)
 	e.blame(f.Collect(rest, e.dir.Path(results.NodesDir)))
 	e.blame(f.Close(rest))
+	return e.collected(time.Since(begin))
+}
+
+// sweep attacks. What goes wrong while it does is in the manifest; the error says that it could not begin.
+func (e *sweeping) sweep(ctx context.Context, begin time.Time, backend attack.Backend) error {
+	e.manifest.Started = begin
+	err := errors.Join(e.manifest.Enter(results.StateRunning, 0), e.dir.SaveManifest(e.manifest))
+	if err != nil {
+		return err
+	}
+	err = attack.Run(ctx, e.dir, e.plan, e.seed, backend, attack.Tell{Status: e.ui.Status, Step: e.ui.Step})
+	if e.manifest.Interrupted = ctx.Err() != nil; e.manifest.Interrupted {
+		e.ui.Say("interrupted: healing, collecting and drawing what there is")
+		return nil
+	}
+	e.blame(err)
+	return nil
+}
+
+// collected ends a sweep of which everything is in its directory.
+func (e *sweeping) collected(at time.Duration) (err error) {
 	e.manifest.Files, err = e.dir.Evidence()
 	e.blame(err)
-	return errors.Join(e.manifest.Enter(results.StateCollected, time.Since(begin)), e.dir.SaveManifest(e.manifest))
+	return errors.Join(e.manifest.Enter(results.StateCollected, at), e.dir.SaveManifest(e.manifest))
 }
 
 // blame records what went wrong that is not the system's doing.

@@ -56,6 +56,15 @@ func exportAction(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.String("format") == foreign.FormatPorcupine {
+		err := foreign.FitsPorcupine(events)
+		switch {
+		case errors.Is(err, foreign.ErrRegisters):
+			return usageError("%v: choose one with --key", err)
+		case err != nil:
+			return usageError("%v", err)
+		}
+	}
 	out := c.App.Writer
 	if path := c.String("output"); path != "" {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)

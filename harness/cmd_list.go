@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/sim"
 	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/workloads"
@@ -15,12 +16,16 @@ import (
 func listCommand() *cli.Command {
 	return &cli.Command{
 		Name: "list", ArgsUsage: "WHAT",
-		Usage: "list workloads, nemeses or runs",
+		Usage: "list workloads, nemeses, labs, recipes or runs",
 		Subcommands: []*cli.Command{
 			{Name: "workloads", Usage: "what clients can do",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listWorkloads},
 			{Name: "nemeses", Usage: "the kinds of faults, and how a schedule writes them",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listNemeses},
+			{Name: "labs", Usage: "where tests run, and which commands take which",
+				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listLabs},
+			{Name: "recipes", Usage: "how the simulator draws plans, and the hazards that it sets up",
+				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listRecipes},
 			{Name: "runs", Usage: "the runs that are kept, the newest first",
 				Flags: withEnv([]cli.Flag{resultsFlag(), jsonFlag()}), Action: listRuns},
 		},
@@ -76,7 +81,50 @@ func listNemeses(c *cli.Context) error {
 			fmt.Fprintf(c.App.Writer, "  at 5s for 2s %s\n", form)
 		}
 	}
-	return nil
+	_, err := fmt.Fprintf(c.App.Writer, "\nonly elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
+	return err
+}
+
+func listLabs(c *cli.Context) error {
+	type row struct {
+		Name     string   `json:"name"`
+		Summary  string   `json:"summary"`
+		Commands []string `json:"commands"`
+	}
+	hosts := []string{"test", "bench", "envelope", "lab"}
+	rows := []row{
+		{"local", "network namespaces on this machine, which come and go with a test", hosts},
+		{"inventory", "any hosts with SSH, from a file", hosts},
+		{"vagrant", "the virtual machines of the Vagrantfile", hosts},
+		{simLab, "no hosts: the same nodes, clients and faults in virtual time, the same every time",
+			[]string{"test", "envelope", "sim"}},
+	}
+	if c.Bool("json") {
+		return printJSON(c, rows)
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Commands, " "), r.Summary)
+	}
+	return tw.Flush()
+}
+
+func listRecipes(c *cli.Context) error {
+	if c.Bool("json") {
+		return printJSON(c, struct {
+			Styles  []sim.Style  `json:"styles"`
+			Recipes []sim.Recipe `json:"recipes"`
+		}{sim.Styles(), sim.Recipes()})
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, s := range sim.Styles() {
+		fmt.Fprintf(tw, "%s\t%d %%\t%s\n", s.Name, s.Share, s.Summary)
+	}
+	fmt.Fprintln(tw, "\t\t")
+	for _, r := range sim.Recipes() {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Kinds, " "), r.Summary)
+	}
+	return tw.Flush()
 }
 
 func listRuns(c *cli.Context) error {

@@ -36,7 +36,7 @@ func mutantDirFlag() cli.Flag {
 
 func mutantRunFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "lab", Category: catLab, Value: labSim,
+		&cli.StringFlag{Name: "lab", Category: catLab, Value: simLab,
 			Usage: "hunt in a `KIND` of lab: sim (the simulator) or local (network namespaces on this machine)"},
 		mutantDirFlag(),
 		&cli.BoolFlag{Name: "clean", Category: catSystem, Usage: "hunt in the sources as they are: nothing must be found"},
@@ -57,11 +57,8 @@ func mutantRunFlags() []cli.Flag {
 	}
 }
 
-// Where mutants are hunted.
-const (
-	labSim   = "sim"
-	labLocal = "local"
-)
+// labLocal is the other lab in which mutants are hunted, beside simLab.
+const labLocal = "local"
 
 // sourceTree is where the sources are.
 func sourceTree() (string, error) {
@@ -117,7 +114,8 @@ func listMutants(c *cli.Context) error {
 	return tw.Flush()
 }
 
-// envMutant tells a command inside a local lab where the mutated node is that was built outside of it.
+// envMutant tells a command inside a local lab where the mutated node is that was built outside of it, and a program
+// with a mutant in it that it need not build another.
 const envMutant = "ELENCHUS_MUTANT_NODE"
 
 // mutantFlag puts a mistake into the nodes of a run.
@@ -138,6 +136,8 @@ func buildMutant(c *cli.Context) (program string, remove func(), err error) {
 		return "", remove, usageError("--mutant builds the node: leave --node-binary out")
 	case os.Getenv(envMutant) != "" && inside():
 		return os.Getenv(envMutant), remove, nil
+	case os.Getenv(envMutant) != "" && c.String("lab") == simLab: // this program has the mutant in it
+		return "", remove, nil
 	}
 	tree, err := sourceTree()
 	if err != nil {
@@ -152,12 +152,27 @@ func buildMutant(c *cli.Context) (program string, remove func(), err error) {
 		return "", remove, fmt.Errorf("build mutant: %w", err)
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	program = filepath.Join(dir, "elenchus-node")
-	if err := m.Build(c.Context, tree, mutants.Build{Package: "./node", Output: program}); err != nil {
+	b := mutants.Build{Package: "./node", Output: filepath.Join(dir, "elenchus-node")}
+	if c.String("lab") == simLab {
+		if !m.In(simLab) {
+			remove()
+			return "", func() {}, usageError("--mutant: %s is in a part that the simulator does not have", m.Name)
+		}
+		b = mutants.Build{Package: "./harness", Output: filepath.Join(dir, "elenchus")}
+	}
+	if err := m.Build(c.Context, tree, b); err != nil {
 		remove()
 		return "", func() {}, err
 	}
-	return program, remove, nil
+	return b.Output, remove, nil
+}
+
+// testMutated runs this very command line with a program that has the mutant in it, simulator and all.
+func testMutated(program string) error {
+	if err := os.Setenv(envMutant, program); err != nil {
+		return fmt.Errorf("run mutated program: %w", err)
+	}
+	return execHere(append([]string{program}, os.Args[1:]...))
 }
 
 // findMutant is the mutant of that name in the catalogue, or the one in that folder.

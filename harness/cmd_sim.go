@@ -35,22 +35,9 @@ func simCommand() *cli.Command {
 }
 
 func simFlags() []cli.Flag {
-	return []cli.Flag{
+	return slices.Concat([]cli.Flag{
 		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
-		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
-			Usage: "sizes of the cluster to draw from: `LIST`"},
-		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
-			Usage: "what the clients do: `NAMES` from elenchus list workloads, or all"},
-		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
-			Usage: "run the workload for `TIME` of the virtual clock"},
-		&cli.StringFlag{Name: "reads", Category: catSystem,
-			Usage: "how nodes serve reads: `KIND` is quorum, log, lease or local (default: drawn)", DefaultText: "drawn"},
-		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
-			Usage: "`KINDS` of faults to draw from: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
-		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "draw all plans in one `STYLE`: " + styleNames() +
-			" (default: a mixture)", DefaultText: "mixture"},
-		&cli.BoolFlag{Name: "outside", Category: catNemesis,
-			Usage: "leave the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
+	}, drawFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
 		&cli.StringFlag{Name: "judge", Category: catChecking, Value: judgeAll,
 			Usage: "what fails a run: `WHAT` is all, or clients for what users of a cluster can notice"},
@@ -63,13 +50,33 @@ func simFlags() []cli.Flag {
 		&cli.IntFlag{Name: "keep", Category: catOutput, Value: 10, Usage: "write at most `N` run directories"},
 		resultsFlag(),
 		jsonFlag(),
+	})
+}
+
+// drawFlags say what the plan of a seed is drawn from. A seed is another run with others of them.
+func drawFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
+			Usage: "sizes of the cluster to draw from: `LIST`"},
+		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
+			Usage: "what the clients do: `NAMES` from elenchus list workloads, or all"},
+		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
+			Usage: "run the workload for `TIME` of the virtual clock"},
+		&cli.StringFlag{Name: "reads", Category: catSystem,
+			Usage: "how nodes serve reads: `KIND` is quorum, log, lease or local", DefaultText: "drawn"},
+		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
+			Usage: "`KINDS` of faults to draw from: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
+		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "draw all plans in one `STYLE`: " + styleNames(),
+			DefaultText: "a mixture"},
+		&cli.BoolFlag{Name: "outside", Category: catNemesis,
+			Usage: "leave the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
 	}
 }
 
 func styleNames() string {
 	var names []string
 	for _, s := range sim.Styles() {
-		names = append(names, s[0])
+		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")
 }
@@ -118,12 +125,7 @@ const saveEvery = 2 * time.Second
 
 // simCampaign turns the command line into a campaign.
 func simCampaign(c *cli.Context) (sim.Campaign, error) {
-	campaign := sim.Campaign{
-		Draw: sim.DrawOptions{
-			Length: c.Duration("time-limit"), Style: c.String("style"), Reads: c.String("reads"), Outside: c.Bool("outside"),
-		},
-		Workers: c.Int("workers"), UntilFailure: c.Bool("until-failure"), Twice: c.Bool("twice"),
-	}
+	campaign := sim.Campaign{Workers: c.Int("workers"), UntilFailure: c.Bool("until-failure"), Twice: c.Bool("twice")}
 	var problems []error
 	add := func(flag string, err error) {
 		if err != nil {
@@ -133,12 +135,6 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	var err error
 	campaign.From, campaign.To, err = parseSeeds(c.String("seeds"))
 	add("seeds", err)
-	campaign.Draw.Nodes, err = parseSizes(c.String("nodes"))
-	add("nodes", err)
-	campaign.Draw.Workloads, err = parseWorkloads(c.String("workload"))
-	add("workload", err)
-	campaign.Draw.Kinds, err = sim.ParseKinds(c.String("nemesis"))
-	add("nemesis", err)
 	switch c.String("judge") {
 	case judgeAll:
 	case judgeClients:
@@ -149,17 +145,16 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	if limit := c.Duration("cpu-limit"); limit < 0 {
 		add("cpu-limit", fmt.Errorf("%v is negative", limit))
 	}
+	campaign.Draw, err = drawOptions(c)
+	if err != nil {
+		problems = append(problems, err)
+	}
 	if c.Int("workers") < 1 {
 		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
 		campaign.Workers = 1
 	}
 	if c.Int("keep") < 0 {
 		add("keep", fmt.Errorf("%d is negative", c.Int("keep")))
-	}
-	if len(problems) == 0 {
-		if err := campaign.Draw.Validate(); err != nil {
-			problems = append(problems, err)
-		}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return campaign, usageError("%v", err)
@@ -172,6 +167,30 @@ const (
 	judgeAll     = "all"
 	judgeClients = "clients"
 )
+
+// drawOptions are what drawFlags say. The error lists everything that is wrong with them.
+func drawOptions(c *cli.Context) (sim.DrawOptions, error) {
+	o := sim.DrawOptions{
+		Length: c.Duration("time-limit"), Style: c.String("style"), Reads: c.String("reads"), Outside: c.Bool("outside"),
+	}
+	var problems []error
+	add := func(flag string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--%s: %w", flag, err))
+		}
+	}
+	var err error
+	o.Nodes, err = parseSizes(c.String("nodes"))
+	add("nodes", err)
+	o.Workloads, err = parseWorkloads(c.String("workload"))
+	add("workload", err)
+	o.Kinds, err = sim.ParseKinds(c.String("nemesis"))
+	add("nemesis", err)
+	if len(problems) == 0 {
+		return o, o.Validate()
+	}
+	return o, errors.Join(problems...)
+}
 
 // parseSeeds reads "A-B", both included, or a single seed.
 func parseSeeds(text string) (from, to uint64, err error) {
@@ -271,8 +290,17 @@ func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Opti
 
 // simRepeat is the command that plays one seed again.
 func simRepeat(c *cli.Context, seed uint64) string {
-	words := []string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}
-	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style", "judge"} {
+	words := append([]string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}, drawWords(c)...)
+	if c.IsSet("judge") {
+		words = append(words, "--judge", c.String("judge"))
+	}
+	return strings.Join(words, " ")
+}
+
+// drawWords are the options of drawFlags as they were typed.
+func drawWords(c *cli.Context) []string {
+	var words []string
+	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style"} {
 		if c.IsSet(name) {
 			words = append(words, "--"+name, fmt.Sprint(c.Value(name)))
 		}
@@ -280,7 +308,7 @@ func simRepeat(c *cli.Context, seed uint64) string {
 	if c.Bool("outside") {
 		words = append(words, "--outside")
 	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // concludeSim tells what has come of a campaign, and chooses the exit code.

@@ -27,8 +27,9 @@ func testCommand() *cli.Command {
 		Usage: "run a workload under faults and judge what the clients saw",
 		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
 			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
-			"The run directory, results/runs/latest, holds all of it; index.html is the report.",
-		Flags:  withEnv(slices.Concat(labFlags(), testFlags(), leaseFlags(), clockFlags())),
+			"The run directory, results/runs/latest, holds all of it; index.html is the report.\n\n" +
+			"With --lab sim nothing is brought up: the run is played in virtual time, and is the same every time.",
+		Flags:  withEnv(slices.Concat(labFlags(simLab), testFlags(), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -73,6 +74,8 @@ func testFlags() []cli.Flag {
 			Usage: "the linearizability check may use `MIB` of memory"},
 		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
 			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
+		&cli.BoolFlag{Name: "fail-fast", Category: catChecking,
+			Usage: "end the workload at the first answer that has no linearization; then heal, collect and check as ever"},
 		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
@@ -80,7 +83,7 @@ func testFlags() []cli.Flag {
 }
 
 func testAction(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
+	if err := checkLabFlags(c, simLab); err != nil {
 		return err
 	}
 	seed, err := chooseSeed(c)
@@ -92,6 +95,12 @@ func testAction(c *cli.Context) error {
 		return err
 	}
 	defer remove()
+	if c.String("lab") == simLab {
+		if mutant != "" {
+			return testMutated(mutant)
+		}
+		return testSim(c, seed)
+	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
 		opts, err := testOptions(c, seed, localHosts(names), mutant)
@@ -149,8 +158,8 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
-		DeposedReads: c.Int("deposed-reads"),
-		CheckMemory:  int64(c.Int("check-memory")) << 20, Results: c.String("results"),
+		DeposedReads: c.Int("deposed-reads"), FailFast: c.Bool("fail-fast"),
+		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)
@@ -179,7 +188,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
-	if !c.Bool("dry-run") {
+	if !c.Bool("dry-run") && c.String("lab") != simLab {
 		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutant, c.String("node-binary"))); err != nil {
 			return opts, err
 		}

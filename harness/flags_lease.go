@@ -27,7 +27,7 @@ func leaseFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "lease-term", Category: catSystem, DefaultText: system.LeaseTermDefault.String(),
 			Usage: "a lease lasts `TIME`"},
 		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, DefaultText: system.LeaseRenewDefault.String(),
-			Usage: "and is renewed every `TIME`"},
+			Usage: "a lease is renewed every `TIME`"},
 		&cli.StringFlag{Name: "drift-bound", Category: catSystem, DefaultText: system.DriftBoundDefault,
 			Usage: "by what `SHARE`, 0.01 or 1%, one clock may run faster than another; for --lease rate"},
 		&cli.DurationFlag{Name: "max-offset", Category: catSystem, DefaultText: system.MaxOffsetDefault.String(),

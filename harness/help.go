@@ -157,7 +157,7 @@ func noRun(root, ref string, err error) error {
 	case len(similar) > 0:
 		return usageError("there is no run %q in %s: did you mean %s?", ref, root, firstOf(similar, " or "))
 	}
-	return usageError("there is no run %q in %s, but %s", ref, root, firstOf(names, " and "))
+	return usageError("there is no run %q in %s, but %s", ref, root, firstOf(names, ", "))
 }
 
 // firstOf lists the first few of some names.

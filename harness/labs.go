@@ -13,6 +13,7 @@ import (
 	"elenchus/harness/lab"
 	"elenchus/harness/lab/local"
 	"elenchus/harness/lab/vagrant"
+	"elenchus/node/protocol"
 	"elenchus/results/verdict"
 )
 
@@ -55,32 +56,44 @@ func fromEnvironment(c *cli.Context) []string {
 	return options
 }
 
-// labFlags choose a lab.
-func labFlags() []cli.Flag {
+// labKinds are the labs that have hosts.
+var labKinds = []string{"local", "inventory", "vagrant"}
+
+// labFlags choose a lab, of these kinds besides those that have hosts.
+func labFlags(also ...string) []cli.Flag {
+	usage := "`KIND` of lab: local (network namespaces on this machine), inventory (any SSH hosts), vagrant"
+	if slices.Contains(also, simLab) {
+		usage += ", sim (no hosts at all: a simulator, in virtual time)"
+	}
 	return []cli.Flag{
-		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local",
-			Usage: "`KIND` of lab: local (network namespaces on this machine), inventory (any SSH hosts), vagrant"},
+		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local", Usage: usage},
 		&cli.StringFlag{Name: "lab-name", Category: catLab, Value: labNameDefault,
 			Usage: "`NAME` of a local lab that stays up (see elenchus lab up)"},
-		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: "`N` hosts in a local lab"},
+		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: "`N` hosts in a local lab, or simulated nodes"},
 		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "a local lab without root's powers, even for root"},
 		&cli.StringFlag{Name: "inventory", Category: catLab, TakesFile: true,
 			Usage: "hosts of --lab inventory, from `FILE` (docs/inventory.example.toml)"},
 	}
 }
 
-// checkLabFlags finds what is wrong with the choice of a lab before anything is started.
-func checkLabFlags(c *cli.Context) error {
-	kind := c.String("lab")
+// checkLabFlags finds what is wrong with the choice of a lab before anything is started. The command takes labs of
+// these kinds, too, besides those that have hosts.
+func checkLabFlags(c *cli.Context, also ...string) error {
+	kind, kinds := c.String("lab"), slices.Concat(labKinds, also)
 	switch {
-	case !slices.Contains([]string{"local", "inventory", "vagrant"}, kind):
-		return usageError("unknown lab %q: there are local, inventory, vagrant", kind)
+	case kind == simLab && !slices.Contains(kinds, kind):
+		return usageError("lab sim has no hosts: it is for elenchus test and elenchus envelope, and elenchus sim plays " +
+			"many runs in it")
+	case !slices.Contains(kinds, kind):
+		return usageError("unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
 	case kind == "inventory" && c.String("inventory") == "":
 		return usageError("--lab inventory needs --inventory FILE (docs/inventory.example.toml shows one)")
 	case kind != "inventory" && c.IsSet("inventory"):
 		return usageError("--inventory goes with --lab inventory, not with --lab %s", kind)
-	case kind != "local" && c.IsSet("nodes"):
+	case kind != "local" && kind != simLab && c.IsSet("nodes"):
 		return usageError("--nodes goes with --lab local: the hosts of --lab %s are given", kind)
+	case kind == simLab && (c.Int("nodes") < 1 || c.Int("nodes") > protocol.NodesMax):
+		return usageError("--nodes must be 1 to %d in the simulator, not %d", protocol.NodesMax, c.Int("nodes"))
 	case c.Int("nodes") < 1 || c.Int("nodes") > local.HostsMax:
 		return usageError("--nodes must be 1 to %d, not %d", local.HostsMax, c.Int("nodes"))
 	}

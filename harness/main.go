@@ -79,7 +79,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Name:  "elenchus",
 		Usage: "cross-examine a replicated register",
 		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts, kills and pauses\n" +
-			"them, records what the clients saw, and says whether a correct register could have behaved so.\n\n" +
+			"them and moves their clocks, records what the clients saw, and says whether a correct register could have\n" +
+			"behaved so. Does the same in a simulator, and judges the histories of other tools.\n\n" +
 			"Every option can also come from the environment: --time-limit from ELENCHUS_TIME_LIMIT.\n\n" +
 			"Exit codes: 0 all good, 1 violation, 2 could not be decided, 3 vacuous (too little was tested),\n" +
 			"4 the harness failed or was interrupted, 64 wrong usage.",
@@ -93,8 +94,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), simCommand(), mutantsCommand(), checkCommand(), exportCommand(), checkWorkerCommand(), benchCommand(),
-			envelopeCommand(), labCommand(), listCommand(), helpCommand(),
+			testCommand(), simCommand(), replayCommand(), shrinkCommand(), mutantsCommand(), checkCommand(),
+			exportCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(), labCommand(), listCommand(), helpCommand(),
 		},
 	}
 	for _, c := range app.Commands {

@@ -79,8 +79,8 @@ func newHunting(c *cli.Context) (*hunting, error) {
 		},
 	}
 	var problems []error
-	if h.lab != labSim && h.lab != labLocal {
-		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, labSim, labLocal))
+	if h.lab != simLab && h.lab != labLocal {
+		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, simLab, labLocal))
 	}
 	if h.clientStarts < 0 {
 		problems = append(problems, fmt.Errorf("--client-seeds: %d is negative", h.clientStarts))
@@ -189,7 +189,7 @@ func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) err
 	}
 	program, reached := filepath.Join(h.dir, m.Name), filepath.Join(h.dir, m.Name+".reached")
 	b := h.build(program)
-	if h.lab == labSim {
+	if h.lab == simLab {
 		b.Reached = reached
 	}
 	if err := m.Build(ctx, h.tree, b); err != nil {

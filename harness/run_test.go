@@ -132,8 +132,10 @@ func TestLocalReadsAreCondemned(t *testing.T) {
 	r := newRig(t)
 	// The leader is cut off and goes on answering reads, while the others have another one.
 	schedule := r.schedule(5, "6s", "at 500ms for 5s partition isolate leader")
-	r.exits(verdict.ExitViolated, "test", "--reads", "local", "--schedule", schedule, "--seed", "7").says("VIOLATED")
+	r.exits(verdict.ExitViolated, "test", "--reads", "local", "--schedule", schedule, "--seed", "7", "--fail-fast").
+		says("VIOLATED", "stopping: at ", "→ Reads were answered in the mode \"local\"")
 	dir, m, v := r.outcome()
+	stoppedInTime(t, dir, m, v)
 	if v.Safety.Status != verdict.Violated || len(v.Safety.Findings) == 0 {
 		t.Fatalf("safety: %+v", v.Safety)
 	}
@@ -143,6 +145,49 @@ func TestLocalReadsAreCondemned(t *testing.T) {
 	}
 	if _, err := os.Stat(dir.Path(finding.File)); err != nil || finding.File == "" {
 		t.Errorf("the finding's picture %q: %v", finding.File, err)
+	}
+	if len(finding.Causes) != 1 || finding.Causes[0].Name != "reads without any check" || len(finding.Table) == 0 {
+		t.Errorf("causes %+v, table %+v", finding.Causes, finding.Table)
+	}
+	r.checkAgrees(v)
+}
+
+// stoppedInTime wants the workload to have ended with the first answer that had no linearization: whoever was about to
+// ask by then may have asked once more, and the two who look out for leaders twice.
+func stoppedInTime(t *testing.T, dir results.Run, m *results.Manifest, v verdict.Verdict) {
+	t.Helper()
+	if m.Stopped == nil || v.Stopped == "" || v.Coverage.Status != verdict.None {
+		t.Fatalf("stopped at %+v, verdict %q, coverage %s", m.Stopped, v.Stopped, v.Coverage.Status)
+	}
+	log, err := history.ReadFile(dir.History())
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := 0
+	for _, e := range log.Events {
+		if e.Seq > m.Stopped.Seq && e.Type == history.Invoke && e.Phase == history.PhaseMain {
+			later++
+		}
+	}
+	if most := m.Config.Concurrency + 2*len(m.Hosts); later > most {
+		t.Errorf("%d operations were asked for after the violation, at most %d could be under way", later, most)
+	}
+}
+
+// TestDriftBeyondTheBoundIsBlamed: the leader's clock runs at a fifth of its rate while it is cut off, so that its lease
+// outlives everybody's patience. How many stale answers there are depends on the machine, but not what is at fault.
+func TestDriftBeyondTheBoundIsBlamed(t *testing.T) {
+	t.Parallel()
+	needClocks(t)
+	r := newRig(t)
+	schedule := r.schedule(5, "10s", "at 2s for 7s clock rate leader 0.2", "at 2300ms for 6s partition isolate leader")
+	r.exits(verdict.ExitViolated, "test", "--schedule", schedule, "--seed", "7").says("VIOLATED", "allow a drift of 1 %")
+	_, _, v := r.outcome()
+	blamed := slices.ContainsFunc(v.Safety.Findings, func(f verdict.Finding) bool {
+		return len(f.Causes) > 0 && f.Causes[0].Name == "clocks drifted apart" && len(f.Causes[0].Evidence) == 2
+	})
+	if !blamed {
+		t.Errorf("no finding blames the drift: %+v", v.Safety.Findings)
 	}
 	r.checkAgrees(v)
 }

@@ -56,8 +56,8 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	}{
 		{"unknown command", nil, []string{"tset"}, []string{`unknown command "tset": did you mean elenchus test?`}},
 		{"command that is like no other", nil, []string{"frobnicate"},
-			[]string{"unknown command \"frobnicate\": elenchus has test, sim, mutants, check, export, bench, envelope, lab, list, help " +
-				"(see elenchus --help)"}},
+			[]string{"unknown command \"frobnicate\": elenchus has test, sim, replay, shrink, mutants, check, export, bench, " +
+				"envelope, lab, list, help (see elenchus --help)"}},
 		{"help for an unknown command", nil, []string{"help", "chekc"}, []string{"did you mean elenchus check?"}},
 		{"help for an unknown subcommand", nil, []string{"help", "lab", "dwon"}, []string{"did you mean elenchus lab down?"}},
 		{"unknown subcommand", nil, []string{"lab", "upp"}, []string{`unknown command "upp": did you mean elenchus lab up?`}},
@@ -126,7 +126,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"part of a run's name", nil, []string{"check", "--results", runs, "seed7"},
 			[]string{"did you mean 20261121T045118.138Z-register-seed7 or 20261121T045117.138Z-register-seed7?"}},
 		{"run unlike any other", nil, []string{"check", "--results", runs, "x"},
-			[]string{"20261121T045119.138Z-append-seed8 and 20261121T045118.138Z-register-seed7"}},
+			[]string{"20261121T045119.138Z-append-seed8, 20261121T045118.138Z-register-seed7"}},
 		{"no latest run", nil, []string{"check", "--results", runs}, []string{"has no latest run; the newest is 20261121T045119"}},
 		{"command that is not there", nil, []string{"lab", "exec", "n1"}, []string{"say what to run"}},
 		{"lab up of somebody else's hosts", nil, []string{"lab", "up", "--lab", "vagrant"}, []string{"vagrant up"}},
@@ -159,6 +159,7 @@ func TestJSONForScriptsHasKeysOfOneKind(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"list", "workloads", "--json"}, {"list", "nemeses", "--json"}, {"list", "runs", "--json"},
+		{"list", "labs", "--json"}, {"list", "recipes", "--json"},
 		{"lab", "status", "--json"}, {"test", "--dry-run", "--json", "--seed", "7"},
 	} {
 		code, stdout, stderr := call(t, nil, args...)

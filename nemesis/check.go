@@ -39,7 +39,7 @@ func (f Fault) targetProblems(nodes []string) []problem {
 	if problems := f.formProblems(); problems != nil {
 		return problems
 	}
-	c := targetCheck{fault: f, nodes: nodes, seen: map[string]bool{}}
+	c := targetCheck{fault: f, nodes: nodes}
 	for g, group := range f.Groups {
 		for i, target := range group {
 			c.target(g, i, target)
@@ -108,7 +108,6 @@ func (f Fault) formProblems() []problem {
 type targetCheck struct {
 	fault    Fault
 	nodes    []string
-	seen     map[string]bool
 	problems []problem
 }
 
@@ -129,10 +128,19 @@ func (c *targetCheck) target(g, i int, target string) {
 		}
 	case c.fault.Shape == Ring && isRole(target):
 		c.add(g, i, "ring takes the names of all nodes in order, not %q", target)
-	case c.seen[target] && !repeatable:
+	case !repeatable && c.before(g, i, target):
 		c.add(g, i, "%q is named twice: a node can be in one place only", target)
 	}
-	c.seen[target] = true
+}
+
+// before reports whether a target was named in an earlier place.
+func (c *targetCheck) before(g, i int, target string) bool {
+	for _, group := range c.fault.Groups[:g] {
+		if slices.Contains(group, target) {
+			return true
+		}
+	}
+	return slices.Contains(c.fault.Groups[g][:i], target)
 }
 
 // size is how many of n nodes a target stands for; rest is whatever the others leave, and counts as none.

@@ -64,17 +64,20 @@ func Kinds() []Kind {
 	}
 }
 
+// everyKind is [Kinds], for those who only look.
+var everyKind = Kinds()
+
 // kindNames are the names of [Kinds], in their order.
 func kindNames() []string {
-	var names []string
-	for _, k := range Kinds() {
+	names := make([]string, 0, len(everyKind))
+	for _, k := range everyKind {
 		names = append(names, k.Name)
 	}
 	return names
 }
 
 func lookupKind(name string) (Kind, bool) {
-	for _, k := range Kinds() {
+	for _, k := range everyKind {
 		if k.Name == name {
 			return k, true
 		}

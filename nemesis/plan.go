@@ -104,6 +104,9 @@ func Forms() []Form {
 	}
 }
 
+// everyForm is [Forms], for those who only look.
+var everyForm = Forms()
+
 // Plan writes a whole schedule from a seed.
 //
 // Every kind has a track of its own: faults of one kind never overlap, those of different kinds do. Every track draws
@@ -186,17 +189,7 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	if o.Term < 0 {
 		add("term %v: it must not be negative", o.Term)
 	}
-	names := []string{}
-	for _, form := range Forms() {
-		names = append(names, form.Name())
-	}
-	for _, name := range sortedKeys(o.Weights) {
-		if !slices.Contains(names, name) {
-			add("weights: %w", unknownWord("form of fault", name, names))
-		} else if o.Weights[name] < 0 {
-			add("weights: %q weighs %d: it must not be negative", name, o.Weights[name])
-		}
-	}
+	o.checkWeights(add)
 	if o.Kinds == nil {
 		o.Kinds = kindNames()
 	}
@@ -212,6 +205,23 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	return o, errors.Join(problems...)
 }
 
+func (o PlanOptions) checkWeights(add func(format string, args ...any)) {
+	if len(o.Weights) == 0 {
+		return
+	}
+	names := []string{}
+	for _, form := range everyForm {
+		names = append(names, form.Name())
+	}
+	for _, name := range sortedKeys(o.Weights) {
+		if !slices.Contains(names, name) {
+			add("weights: %w", unknownWord("form of fault", name, names))
+		} else if o.Weights[name] < 0 {
+			add("weights: %q weighs %d: it must not be negative", name, o.Weights[name])
+		}
+	}
+}
+
 func sortedKeys(m map[string]int) []string {
 	keys := []string{}
 	for key := range m {
@@ -224,12 +234,14 @@ func sortedKeys(m map[string]int) []string {
 // forms are the forms of a kind that these nodes allow, with the weights asked for.
 func (o PlanOptions) forms(kind string) []Form {
 	var forms []Form
-	for _, form := range Forms() {
+	for _, form := range everyForm {
 		if form.Kind != kind {
 			continue
 		}
-		if weight, given := o.Weights[form.Name()]; given {
-			form.Weight = weight
+		if len(o.Weights) > 0 {
+			if weight, given := o.Weights[form.Name()]; given {
+				form.Weight = weight
+			}
 		}
 		fault := Fault{Kind: form.Kind, Shape: form.Shape, Groups: form.Groups}
 		if form.Kind == Clock && !o.Clocks.allows(form.Shape, o.Term) {

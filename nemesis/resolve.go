@@ -91,10 +91,7 @@ type resolver struct {
 
 // groups resolves groups of targets, in the order of precedence that Resolve promises.
 func (r *resolver) groups(targets [][]string) [][]string {
-	var out [][]string
-	for _, group := range targets {
-		out = append(out, make([]string, 0, len(group)))
-	}
+	out := make([][]string, len(targets))
 	ranks := []func(target string) bool{
 		func(t string) bool { return !isRole(t) },
 		func(t string) bool { return t == RoleLeader },

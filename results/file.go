@@ -56,7 +56,7 @@ type versioned struct {
 var ErrNewer = errors.New("written by a newer version of elenchus")
 
 // loadJSON decodes the file at path, whose schema must be one from 1 to newest, into v.
-func loadJSON(path string, newest int, v any) error {
+func loadJSON(path string, newest int, v any) error { //nolint:unparam // no schema has risen yet
 	base := filepath.Base(path)
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -69,6 +69,8 @@ type Manifest struct {
 	// record.
 	PlayedUntil time.Duration `json:"played_until_ns,omitempty"`
 
+	Stopped *Stopped `json:"stopped,omitempty"` // the workload was ended early, at a violation
+
 	Interrupted   bool     `json:"interrupted"`              // ended early by a signal
 	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
 
@@ -150,6 +152,14 @@ func (l *Lease) String() string {
 		text += fmt.Sprintf(", maximal offset %v", l.MaxOffset)
 	}
 	return text
+}
+
+// Stopped is the violation at which a run that was to fail fast ended its workload.
+type Stopped struct {
+	At     time.Duration `json:"at_ns"` // of the answer that has no linearization
+	Seq    int64         `json:"seq"`   // of its event
+	Key    string        `json:"key"`
+	Reason string        `json:"reason"` // for people: whose answer it was, and why it is impossible in terms of values
 }
 
 // Recovery is what happened between the end of the last heal and the final reads.

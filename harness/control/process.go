@@ -80,27 +80,61 @@ const (
 // startScript starts the program in a session of its own, detached from everything that belongs to this shell, and
 // watches it for a while. The inner shell writes the pid file and becomes the program, which keeps its id and start
 // time. The file appears whole or not at all.
+//
+// Two of these may run at once: on a host that is so slow that the first was given up, its shell goes on. So there is
+// an order of succession. Only one inner shell can make the link that is named after the process whose file it found
+// (or nobody), and that one may replace the file, if it still is the one it found. Who comes too late goes by the link:
+// its maker lives and is about to, or it has died and is succeeded in turn. And a file is removed by none but the shell
+// whose process it names. Otherwise a process could be left that no file names, and nobody could ever stop.
 const startScript = `
 proc_state "$pidfile"
 case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
 mkdir -p -- "$dir" "${pidfile%/*}" "${log%/*}" && cd -- "$dir" && : >>"$log" || exit 1
-rm -f -- "$pidfile"
 size=$(($(wc -c <"$log")))
 setsid sh -c "$library"'
-	pidfile=$0
-	proc_read /proc/$$/stat && echo "$$ $began" >"$pidfile.$$" && mv -f -- "$pidfile.$$" "$pidfile" && exec "$@"
+	pidfile=$0 own=$0.$$ heir=$0 tries=1000
+	read_heir() {
+		proc_state "$heir"
+		case $pid$start in *[!0-9]*) pid= start= ;; esac
+	}
+	proc_read /proc/$$/stat && echo "$$ $began" >"$own" || exit 1
+	while read_heir; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { rm -f -- "$own"; exit 1; }
+		case $state:$heir in
+		running:"$pidfile" | stopped:"$pidfile") rm -f -- "$own"; exit 71 ;;
+		running:* | stopped:*) sleep 0.01; heir=$pidfile; continue ;; # it is about to replace the file
+		esac
+		[ "$heir" != "$pidfile" ] || found=$pid.$start
+		link=$pidfile.after.$pid.$start
+		if ln -- "$own" "$link" 2>/dev/null; then
+			heir=$pidfile
+			read_heir
+			[ "$pid.$start" != "$found" ] || break
+			rm -f -- "$link"
+		else
+			heir=$link
+			[ -e "$link" ] || heir=$pidfile
+		fi
+	done
+	mv -f -- "$own" "$pidfile" && rm -f -- "$pidfile".after.* && exec "$@"
 ' "$pidfile" "$@" </dev/null >>"$log" 2>&1 &
 child=$!
 while [ "$polls" -gt 0 ]; do
 	sleep 0.01
+	named=
+	{ read -r named start <"$pidfile"; } 2>/dev/null
 	proc_read "/proc/$child/stat" && [ "$letter" != Z ] || {
 		wait $child
-		echo "exit status $?" >&2
+		status=$?
+		[ "$named" != "$child" ] || rm -f -- "$pidfile"
+		proc_state "$pidfile"
+		case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
+		echo "exit status $status" >&2
 		tail -c +$((size + 1)) -- "$log" | tail -n "$lines" >&2
-		rm -f -- "$pidfile"
 		exit 73
 	}
-	[ ! -e "$pidfile" ] || polls=$((polls - 1))
+	[ "$named" != "$child" ] || polls=$((polls - 1))
 done
 `
 

@@ -2,11 +2,16 @@ package control_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -398,4 +403,71 @@ func TestParsePIDFile(t *testing.T) {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}
 	}
+}
+
+// Starts that run at the same time come to one process, which the pid file names: the others find it running. A stale
+// file of a process that died is in nobody's way.
+func TestStartsAtOnceComeToOneProcess(t *testing.T) {
+	e := sshdtest.Start(t)
+	c := dial(t, hostOf(e), control.Options{})
+	p := helper(e, "contended")
+	p.Argv = append(p.Argv, "-contended="+e.Dir) // by which the processes are told from all others
+	for round := range 5 {
+		var group sync.WaitGroup
+		var started atomic.Int32
+		for range 6 {
+			group.Go(func() {
+				switch err := p.Start(context.Background(), c); {
+				case err == nil:
+					started.Add(1)
+				case !errors.Is(err, control.ErrRunning):
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		pid := readPID(t, p)
+		if alive := withArgument(t, "-contended="+e.Dir); !slices.Equal(alive, []int{pid.PID}) || started.Load() != 1 {
+			t.Fatalf("round %d: %d starts say that they did it, and processes %v run; the file names %d",
+				round, started.Load(), alive, pid.PID)
+		}
+		signalTo(t, c, p, control.SIGKILL)
+		if left, err := filepath.Glob(p.PIDFile + ".*"); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+	}
+	if err := p.Stop(context.Background(), c, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// withArgument are the processes that were started with the argument, and run this test's program by now.
+func withArgument(t *testing.T, argument string) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, file := range files {
+		words := strings.Split(strings.TrimRight(readOr(file), "\x00"), "\x00")
+		if len(words) == 0 || words[0] != os.Args[0] || !slices.Contains(words, argument) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// readOr is what a file holds, or nothing when it is gone.
+func readOr(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }

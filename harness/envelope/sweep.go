@@ -47,12 +47,12 @@ type sweep struct {
 	tell    Tell
 	probes  *probeWriter
 
-	mu      sync.Mutex
-	bounds  []int64 // that nobody has taken yet
-	number  int     // of attacks begun
-	done    int     // attacks that came off
-	void    int
-	started time.Duration
+	mu     sync.Mutex
+	bounds []int64 // that nobody has taken yet
+	number int     // of attacks begun
+	done   int     // attacks that came off
+	void   int
+	began  time.Time
 }
 
 // Run attacks every cell of the plan, and writes down in dir what happens. When ctx ends, the attacks under way are
@@ -67,7 +67,7 @@ func Run(ctx context.Context, dir results.Run, p envelope.Plan, seed uint64, b B
 		return err
 	}
 	defer func() { err = errors.Join(err, closeRecords()) }()
-	s.started = b.Now()
+	s.began = time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for lane := range min(b.Lanes(), len(p.Bounds)) {
 		group.Go(func() error { return s.lane(ctx, lane) })
@@ -210,7 +210,7 @@ func (s *sweep) status(format string, args ...any) {
 		text += fmt.Sprintf(", %d more did not come off", void)
 	}
 	if done > 0 {
-		left := (s.backend.Now() - s.started) * time.Duration(all-done) / time.Duration(done)
+		left := time.Since(s.began) * time.Duration(all-done) / time.Duration(done)
 		text += fmt.Sprintf(", about %v left", left.Round(time.Second))
 	}
 	s.tell.Status("%s: %s", text, fmt.Sprintf(format, args...))

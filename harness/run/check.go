@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"elenchus/checker"
+	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/results"
 	clockaxis "elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/report"
 	"elenchus/results/verdict"
 )
@@ -48,7 +50,7 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 		return verdict.Verdict{}, err
 	}
 	in := checkInput(dir, manifest, prefix)
-	ops := history.Operations(in.History.Events)
+	ops := in.History.Operations
 	self, err := os.Executable()
 	if err != nil {
 		return verdict.Verdict{}, fmt.Errorf("find this program: %w", err)
@@ -58,11 +60,14 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	in.Linearizability = checker.RunWorker(ctx, []string{self, CheckWorker}, ops,
 		history.Windows(in.Faults.Events), checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory})
 	v := checker.Check(ctx, in)
-	if ctx.Err() != nil { // half a check must not replace a whole one
+	// The operations go before the report is made, which reads them again.
+	lin, operations := in.Linearizability, len(ops)
+	in, ops = checker.Input{}, nil //nolint:ineffassign,wastedassign // frees what may be gigabytes
+	if ctx.Err() != nil {          // half a check must not replace a whole one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
-	ui.Step("checked %d operations on %d keys in %v", len(ops), len(in.Linearizability.Keys), round(time.Since(begin)))
-	return v, fullDisk(writeVerdict(dir, manifest, v, in), filepath.Dir(dir.Dir))
+	ui.Step("checked %d operations on %d keys in %v", operations, len(lin.Keys), round(time.Since(begin)))
+	return v, fullDisk(writeVerdict(dir, manifest, v, lin), filepath.Dir(dir.Dir))
 }
 
 // checkInput reads everything that a verdict is made from. What cannot be read is part of it.
@@ -80,7 +85,7 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 	case prefix:
 		readPrefixes(dir, &in)
 	default:
-		in.History, in.HistoryErr = history.ReadFile(dir.History())
+		in.History, in.HistoryErr = history.ReadOperations(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())
 	}
 	if m.PlayedUntil > 0 {
@@ -88,33 +93,54 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 	}
 	if m.Reached(results.StateCollected) {
 		tracks := clockTracks(dir)
+		in.Clocks = tracks
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
-			n.When = placed(h.Name, n.Log, tracks, m)
+			axis, trusted := axisOf(h.Name, n.Log, tracks, m)
+			if trusted {
+				n.When, n.Until = placed(n.Log, axis)
+				in.Stories = append(in.Stories, leases.New(h.Name, n.Log.Observations, axis,
+					leases.Deaths(in.Faults.Events, h.Name), history.Forever))
+			}
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
 	return in
 }
 
-// placed says when, since the run began, a node made each of its observations: by what was measured of its clocks, else
-// by its own wall clock, where that is the harness's too and nobody meant to move it. It is nil when nobody knows.
-func placed(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) []time.Duration {
-	track := clockaxis.Track{Node: node}
-	if i := slices.IndexFunc(tracks, func(t clockaxis.Track) bool { return t.Node == node }); i >= 0 {
-		track = tracks[i]
-	}
-	axis := clockaxis.NewAxis(m.Started, track, log.Observations)
-	trusted := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
-	if !axis.Measured() && !trusted {
-		return nil
-	}
-	when := make([]time.Duration, len(log.Observations))
+// axisOf is how the instants of a node's observations are known: by what was measured of its clocks, else by its own
+// wall clock, which can be trusted where it is the harness's too and nobody meant to move it.
+func axisOf(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) (
+	axis *clockaxis.Axis, trusted bool) {
+	axis = clockaxis.NewAxis(m.Started, clockaxis.Find(tracks, node), log.Observations)
+	shared := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
+	return axis, axis.Measured() || shared
+}
+
+// placed says when, since the run began, a node made each of its observations, and when the terms that these are about
+// were to end.
+func placed(log history.ObservationLog, axis *clockaxis.Axis) (when, until []time.Duration) {
+	when, until = make([]time.Duration, len(log.Observations)), make([]time.Duration, len(log.Observations))
 	for i, o := range log.Observations {
 		when[i] = axis.At(o)
+		if !o.Until.IsZero() {
+			until[i] = axis.Moment(o, o.Until)
+		}
 	}
-	return when
+	return when, until
+}
+
+// leaseFacts are what the leases of the run assume of clocks.
+func leaseFacts(l *results.Lease) checker.Lease {
+	if l == nil {
+		return checker.Lease{}
+	}
+	facts := checker.Lease{Mode: l.Mode, MaxOffset: l.MaxOffset}
+	if ppb, err := system.ParseDriftBound(l.DriftBound); err == nil {
+		facts.DriftBound = float64(ppb) / 1e9
+	}
+	return facts
 }
 
 // clockTracks are what was measured of the nodes' clocks: nothing of a run in which nobody did, or can be read.
@@ -158,11 +184,13 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		Reads: m.Config.Reads, UniqueValues: m.Config.UniqueValues, Observations: m.Config.Observations,
+		Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease), UniqueValues: m.Config.UniqueValues,
+		Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
 			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,
 		},
+		Stopped:   stoppedBecause(m.Stopped),
 		Imported:  m.Imported != "",
 		Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted, HarnessErrors: m.HarnessErrors,
 	}
@@ -178,11 +206,11 @@ func facts(m *results.Manifest) checker.Facts {
 }
 
 // writeVerdict puts the verdict, the pictures and the report into the run's directory, in place of older ones.
-func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, in checker.Input) error {
+func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability) error {
 	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
 		return fmt.Errorf("remove old pictures: %w", err)
 	}
-	for _, key := range in.Linearizability.Keys {
+	for _, key := range lin.Keys {
 		if len(key.Picture) == 0 {
 			continue
 		}

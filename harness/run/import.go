@@ -1,7 +1,9 @@
 package run
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +39,7 @@ func Import(o ImportOptions, ui *UI) (results.Run, error) {
 	if info, err := file.Stat(); err == nil && info.Size() > slowFile {
 		ui.Status("reading %s …", o.File)
 	}
-	h, format, err := foreign.Read(file, filepath.Base(o.File), o.Format, foreign.Options{Keys: o.Keys})
+	source, err := readSource(file, o)
 	if err != nil {
 		return results.Run{}, err
 	}
@@ -45,16 +47,51 @@ func Import(o ImportOptions, ui *UI) (results.Run, error) {
 	if err != nil {
 		return results.Run{}, err
 	}
-	if err := fill(run, h, importManifest(h, format, o)); err != nil {
+	operations, err := fill(run, source, o)
+	if err != nil {
 		_ = run.Discard() // the first error tells more
 		return results.Run{}, fmt.Errorf("import %s: %w", o.File, err)
 	}
-	ui.Step("imported %d operations from %s, a history of the format %s",
-		len(history.Operations(h.Events)), o.File, format)
-	for _, note := range h.Notes {
+	ui.Step("imported %d operations from %s, a history of the format %s", operations, o.File, source.format)
+	for _, note := range source.Notes {
 		ui.Step("note: %s", note)
 	}
 	return run, run.PointLatest()
+}
+
+// source is a history that is to be imported. One in the project's own format is not held in memory, but copied
+// as it is.
+type source struct {
+	foreign.History
+	format string
+	own    io.Reader // nil for a history of another tool
+}
+
+// readSource reads a file, or finds out that it need not be read but copied, which takes one that is whole.
+func readSource(file *os.File, o ImportOptions) (s source, err error) {
+	name := filepath.Base(o.File)
+	if s.format = o.Format; s.format == "" {
+		if s.format, err = foreign.Seems(file, name); err != nil {
+			return source{}, err
+		}
+		if _, err = file.Seek(0, io.SeekStart); err != nil {
+			return source{}, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	if s.format != foreign.FormatJSONL {
+		s.History, s.format, err = foreign.Read(file, name, s.format, foreign.Options{Keys: o.Keys})
+		return s, err
+	}
+	complete, _, err := history.Scan(file, name, func(*history.Event) error { return nil })
+	if err == nil && !complete {
+		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", name)
+	}
+	if err != nil {
+		return source{}, err
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	s.own = file
+	return s, err
 }
 
 // runName is a file's name as part of a run's.
@@ -69,8 +106,8 @@ func runName(file string) string {
 	return name[:min(len(name), longest)]
 }
 
-func importManifest(h foreign.History, format string, o ImportOptions) *results.Manifest {
-	ops := history.Operations(h.Events)
+func importManifest(log history.Log, format string, o ImportOptions) *results.Manifest {
+	ops := log.Operations
 	m := &results.Manifest{
 		Tool: results.ThisTool(), Argv: o.Argv, Lab: "none", Imported: format, Started: o.Now,
 		Config: results.Config{System: "unknown", Workload: "imported", UniqueValues: history.UniqueValues(ops) == nil},
@@ -84,27 +121,41 @@ func importManifest(h foreign.History, format string, o ImportOptions) *results.
 			m.Config.Funcs = append(m.Config.Funcs, f)
 		}
 	}
-	m.Config.Concurrency = len(processes)
-	if n := len(h.Events); n > 0 {
-		m.Config.TimeLimit = h.Events[n-1].Time
-	}
+	m.Config.Concurrency, m.Config.TimeLimit = len(processes), log.Last
 	return m
 }
 
-// fill writes the run's files.
-func fill(run results.Run, h foreign.History, m *results.Manifest) error {
+// fill writes the run's files and says how many operations it has.
+func fill(run results.Run, s source, o ImportOptions) (operations int, err error) {
+	if err := saveHistory(run, s); err != nil {
+		return 0, err
+	}
+	log, err := history.ReadOperations(run.History())
+	if err != nil {
+		return 0, err
+	}
+	return len(log.Operations), fillRest(run, s, importManifest(log, s.format, o))
+}
+
+func saveHistory(run results.Run, s source) error {
 	file, err := os.OpenFile(run.History(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	if err := foreign.Save(file, h); err != nil {
-		return err
+	if s.own == nil {
+		return foreign.Save(file, s.History)
 	}
+	_, err = io.Copy(file, s.own)
+	return errors.Join(err, file.Close())
+}
+
+// fillRest writes everything but the history.
+func fillRest(run results.Run, s source, m *results.Manifest) error {
 	faults, err := history.CreateFaults(run.Faults())
 	if err != nil {
 		return err
 	}
-	for _, f := range h.Faults {
+	for _, f := range s.Faults {
 		if err := faults.Append(f); err != nil {
 			return err
 		}

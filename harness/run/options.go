@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
+	"elenchus/results/history"
 	"elenchus/workloads"
 )
 
@@ -53,6 +55,10 @@ type Options struct {
 	// DeposedReads is how many reads must be attempted at deposed leaders for the run not to be vacuous. Zero leaves it to
 	// the checker, which wants one when clock faults and others attack leases; a negative number demands none.
 	DeposedReads int
+
+	// FailFast ends the workload at the first answer that leaves some register without a linearization, instead of at the
+	// time limit. It is for workloads of registers.
+	FailFast bool
 
 	BreakLock bool // take the lab from whoever is testing on it
 
@@ -107,8 +113,11 @@ func (o *Options) problems(nodes int) []error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	if _, err := workloads.Lookup(o.Workload); err != nil {
+	if w, err := workloads.Lookup(o.Workload); err != nil {
 		errs = append(errs, err)
+	} else {
+		check(!o.FailFast || !slices.Contains(w.Funcs, history.Append),
+			"to fail fast takes registers, which can be decided while a run goes on, and %s appends to lists", o.Workload)
 	}
 	check(nodes >= 1 && nodes <= nodesMax, "a test has 1 to %d nodes, not %d", nodesMax, nodes)
 	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,

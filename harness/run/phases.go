@@ -26,6 +26,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	t.player = player
 	ctx, cancel := context.WithTimeout(ctx, max(0, t.opts.TimeLimit-t.now()))
 	defer cancel()
+	t.sentinel.arm(cancel)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.load.run(ctx) })
@@ -47,6 +48,14 @@ func (t *test) mainPhase(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+			t.manifest.Stopped = s
+			t.ui.Step("stopping: %s", stoppedBecause(s))
+		}
+		return nil
 	})
 	err = group.Wait()
 	t.manifest.PlayedUntil = player.Until()

@@ -95,19 +95,25 @@ func (r *registers) serve(node string) http.HandlerFunc {
 // plannedSchedule has one fault within the time that planted plays, and one after it.
 const plannedSchedule = "elenchus-schedule 1\nnodes n1 n2 n3\nlength 10s\nat 250ms for 250ms kill n3\nat 9s kill n1\n"
 
+// serveRegisters starts three nodes, and says where each is.
+func serveRegisters(t *testing.T) (system *registers, urls map[string]string) {
+	t.Helper()
+	system, urls = &registers{state: map[string][]string{}}, map[string]string{}
+	for _, name := range NodeNames(3) {
+		server := httptest.NewServer(system.serve(name))
+		t.Cleanup(server.Close)
+		urls[name] = server.URL
+	}
+	return system, urls
+}
+
 // planted runs the register workload against the registers, with everything that a real run uses from the client's
 // socket to the verdict, and returns the run's directory. After half of the time n1 is cut off.
 func planted(t *testing.T, workload string, stale bool) results.Run {
 	t.Helper()
 	const limit = 2 * time.Second
-	system := &registers{state: map[string][]string{}}
+	system, urls := serveRegisters(t)
 	names := NodeNames(3)
-	urls := map[string]string{}
-	for _, name := range names {
-		server := httptest.NewServer(system.serve(name))
-		t.Cleanup(server.Close)
-		urls[name] = server.URL
-	}
 	kind, err := workloads.Lookup(workload)
 	if err != nil {
 		t.Fatal(err)

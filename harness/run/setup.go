@@ -244,7 +244,12 @@ func (t *test) startRecords() error {
 	}
 	t.start = time.Now()
 	t.manifest.Started = t.start
-	if t.history, err = history.Create(t.dir.History(), history.WriterOptions{Start: t.start}); err != nil {
+	options := history.WriterOptions{Start: t.start}
+	if t.opts.FailFast {
+		t.sentinel = new(sentinel)
+		options.Each = t.sentinel.observe
+	}
+	if t.history, err = history.Create(t.dir.History(), options); err != nil {
 		return err
 	}
 	t.load = &load{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -12,8 +13,12 @@ import (
 )
 
 // campaignGC is the percentage by which the heap grows between collections while a campaign goes on: its live memory
-// is a few megabytes, so that collecting half as often costs nothing.
-const campaignGC = 800
+// is a few megabytes, so that collecting less often costs nothing. Beyond this there is hardly anything to gain.
+const campaignGC = 400
+
+// worldRuns is how many runs a worker plays in one World. A World keeps the memory that the largest of its runs has
+// needed, and there is always a larger one to come: over a long campaign that would grow, if slowly, without end.
+const worldRuns = 1000
 
 // Campaign plays the plans of many seeds.
 type Campaign struct {
@@ -53,6 +58,8 @@ type Summary struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
 	Next uint64 `json:"next"` // every seed below is done
+
+	Draw *DrawOptions `json:"draw,omitempty"` // from what the runs were drawn; nil in states of earlier versions
 
 	Runs        uint64            `json:"runs"`
 	Failed      uint64            `json:"failed"`
@@ -121,6 +128,10 @@ func (c Campaign) Validate() error {
 		problems = append(problems, fmt.Errorf("resume: that campaign has the seeds %d to %d, and this one %d to %d", s.From,
 			s.To, c.From, c.To))
 	}
+	if s := c.Resume; s != nil && s.Draw != nil && !reflect.DeepEqual(*s.Draw, c.Draw.withDefaults()) {
+		problems = append(problems, errors.New("resume: that campaign draws its runs from other options (draw in its "+
+			"state): nothing could be said of both together"))
+	}
 	return errors.Join(append(problems, c.Draw.Validate())...)
 }
 
@@ -145,7 +156,7 @@ type running struct {
 const idle = ^uint64(0)
 
 func (c Campaign) begin() *running {
-	s := &Summary{From: c.From, To: c.To, Next: c.From}
+	s := &Summary{From: c.From, To: c.To, Next: c.From, Draw: &c.Draw}
 	if c.Resume != nil {
 		s = c.Resume
 	}
@@ -176,11 +187,14 @@ func (r *running) work(ctx context.Context, stop func(), worker int) {
 	if r.campaign.World.Checker != nil {
 		opts.Checker = r.campaign.World.Checker
 	}
-	w := New(opts)
-	for ctx.Err() == nil {
+	var w *World
+	for runs := 0; ctx.Err() == nil; runs++ {
 		seed, ok := r.take(worker)
 		if !ok {
 			return
+		}
+		if runs%worldRuns == 0 {
+			w = New(opts)
 		}
 		one, err := r.play(w, seed)
 		if r.note(worker, one, err) && r.campaign.UntilFailure || err != nil {

@@ -111,6 +111,9 @@ func (w *World) thought(c *client) {
 		}
 		c.script = c.script[1:]
 		op = next.Op
+		if next.Nth != 0 {
+			c.nth = next.Nth - 1
+		}
 	} else {
 		op = w.generator.Next(c.worker)
 	}
@@ -129,7 +132,7 @@ func (w *World) invoke(c *client, phase history.Phase, op history.Op) {
 		ID: c.op, Process: c.process, Node: w.names[c.node], Phase: phase, Op: op, Outcome: history.Unknown,
 		Reason: history.ReasonNoCompletion, Call: w.now, CallSeq: w.historySeq - 1, ReturnSeq: -1,
 	})
-	w.extras = append(w.extras, extra{client: c.index})
+	w.extras = append(w.extras, extra{client: c.index, nth: c.nth})
 	w.trace.invoked(w.now, c, op)
 	w.ask(c, c.node)
 }
@@ -220,6 +223,7 @@ func (w *World) takeRequest() uint32 {
 func (w *World) requested(n *node, e *event) {
 	slot := uint32(e.arg)
 	r := &w.requests[slot]
+	w.trace.asked(w.now, n, r)
 	switch {
 	case !n.up:
 		w.answer(r, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "connection refused"})
@@ -278,6 +282,9 @@ func (w *World) judge(n *node, asked *request, r *protocol.Reply) {
 		w.ghost.served(n, asked, r, reads == multipaxos.ReadsLog, reads == multipaxos.ReadsLocal)
 	case r.Outcome == protocol.OutcomeOK:
 		w.ghost.acknowledged(n, asked, r)
+		if w.cued&onAcknowledged != 0 {
+			w.cue(onAcknowledged, n)
+		}
 	}
 }
 

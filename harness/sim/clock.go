@@ -25,6 +25,7 @@ type nodeClock struct {
 	since  time.Duration // the true time of the last change to the monotonic clock …
 	mono   time.Duration // … and what it showed then
 	frozen bool          // the monotonic clock stands still: the machine is suspended
+	ended  time.Duration // what the clocks of earlier incarnations came to
 
 	// The wall clock is kept right but for what faults do to it: it is off by offset, and runs at a rate of its own since
 	// a moment at which it had drifted.
@@ -35,7 +36,10 @@ type nodeClock struct {
 }
 
 // restart sets the monotonic clock as a new incarnation finds it.
-func (c *nodeClock) restart(now time.Duration) { c.since, c.mono, c.frozen = now, monoStart, false }
+func (c *nodeClock) restart(now time.Duration) {
+	c.ended += c.monoAt(now) - monoStart
+	c.since, c.mono, c.frozen = now, monoStart, false
+}
 
 func (c *nodeClock) monoAt(now time.Duration) time.Duration {
 	switch {

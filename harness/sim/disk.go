@@ -84,6 +84,9 @@ func (w *World) write(n *node, fx *protocol.Effects) {
 		d.turns = append(d.turns, turn{len(d.pending), fx.Compaction})
 	}
 	n.written += protocol.WriteSeq(len(fx.Records))
+	if len(fx.Records) > 0 {
+		w.trace.records(w.now, MomentWritten, n, n.written)
+	}
 	d.pending = append(d.pending, fx.Records...)
 	if !d.syncing && (len(d.pending) > 0 || len(d.turns) > 0) {
 		w.startSync(n)
@@ -157,6 +160,7 @@ func (w *World) syncDone(n *node, e *event) {
 	}
 	w.stats.Syncs++
 	n.onDisk += protocol.WriteSeq(d.group)
+	w.trace.records(w.now, MomentDurable, n, n.onDisk)
 	w.persist(n, d.parts())
 	w.synced(n, &event{
 		at: w.now, kind: eventSynced, node: uint8(n.index), gen: n.life, arg: uint64(n.onDisk),
@@ -231,13 +235,9 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 	if d.snapshot == nil || d.snapshot.Slot < to.Slot {
 		return "rests on a snapshot that is not durable"
 	}
-	var was, is protocol.Recovered
-	for i := range d.records {
-		was.Apply(d.records[i])
-	}
-	for i := range to.Records {
-		is.Apply(to.Records[i])
-	}
+	was, is := &w.folds[0], &w.folds[1]
+	fold(was, d.records)
+	fold(is, to.Records)
 	switch {
 	case is.Round.Less(was.Round):
 		return "forgets the ballot " + was.Round.String()
@@ -256,6 +256,15 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 		}
 	}
 	return ""
+}
+
+// fold makes r what is recovered from a log.
+func fold(r *protocol.Recovered, log []protocol.Record) {
+	clear(r.Entries)
+	*r = protocol.Recovered{Entries: r.Entries}
+	for i := range log {
+		r.Apply(log[i])
+	}
 }
 
 // synced tells a process that a sync is done.

@@ -16,15 +16,15 @@ import (
 
 // DrawOptions say what plans are drawn from. The zero value is usable.
 type DrawOptions struct {
-	Nodes     []int         // sizes of the cluster (3, 4, 5)
-	Workloads []string      // names of workloads (all)
-	Kinds     []string      // of faults, see [Kinds]; nil means all, empty none
-	Length    time.Duration // before everything is healed (2 s)
-	Style     string        // see [Styles]; empty means that it is drawn, too
-	Reads     string        // how nodes serve reads; empty means that it is drawn
+	Nodes     []int         `json:"nodes"`           // sizes of the cluster (3, 4, 5)
+	Workloads []string      `json:"workloads"`       // names of workloads (all)
+	Kinds     []string      `json:"kinds"`           // of faults, see [Kinds]; nil means all, empty none
+	Length    time.Duration `json:"length_ns"`       // before everything is healed (2 s)
+	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn, too
+	Reads     string        `json:"reads,omitempty"` // how nodes serve reads; empty means that it is drawn
 
 	// Outside lets plans leave the safe envelope, see [Plan.Outside].
-	Outside bool
+	Outside bool `json:"outside,omitempty"`
 }
 
 func (o DrawOptions) withDefaults() DrawOptions {
@@ -108,22 +108,52 @@ type style struct {
 	summary string
 	swarm   bool // each kind of fault is left out of half of the plans, and the system's own knobs are drawn
 	faults  bool
+	ranks   bool // priorities order messages, and faults change these
+	recipes bool // hazards are set up
 }
 
 // styles are the ways in which plans are drawn, and how often. No one of them finds everything: what a crash hides
 // shows only where nothing crashes (Groce and others 2012), and what needs two kinds of faults only where both are
 // on.
 var styles = []style{
-	{"uniform", 25, "all kinds of faults at once, and the system as it comes", false, true},
-	{"swarm", 70, "some kinds of faults, and the system's own knobs turned at random", true, true},
-	{"calm", 5, "no faults at all", true, false},
+	{
+		name: "uniform", share: 15, faults: true,
+		summary: "all kinds of faults at once, and the system as it comes",
+	},
+	{
+		name: "swarm", share: 30, faults: true, swarm: true,
+		summary: "some kinds of faults, and the system's own knobs turned at random",
+	},
+	{
+		name: "priority", share: 10, faults: true, swarm: true, ranks: true,
+		summary: "messages in the order of priorities, which change a few times, and few other faults",
+	},
+	{
+		name: "recipes", share: 40, faults: true, swarm: true, recipes: true,
+		summary: "hazards: sequences of faults that wait for leaders, leases and votes",
+	},
+	{
+		name: "calm", share: 5, swarm: true,
+		summary: "no faults at all",
+	},
 }
 
-// Styles lists the ways in which plans are drawn: name and summary.
-func Styles() [][2]string {
-	var list [][2]string
+// Style is a way in which plans are drawn.
+type Style struct {
+	Name    string `json:"name"`
+	Share   int    `json:"share"` // of all plans, in percent
+	Summary string `json:"summary"`
+}
+
+// Styles lists the ways in which plans are drawn.
+func Styles() []Style {
+	var list []Style
+	total := uint64(0)
 	for _, s := range styles {
-		list = append(list, [2]string{s.name, s.summary})
+		total += s.share
+	}
+	for _, s := range styles {
+		list = append(list, Style{s.name, int(s.share * 100 / total), s.summary})
 	}
 	return list
 }
@@ -181,11 +211,20 @@ func (o DrawOptions) draw(seed uint64) (*Plan, error) {
 	if s.faults {
 		kinds = p.drawKinds(d, s, o.Kinds)
 	}
+	if s.ranks && !d.chance(30) || s.recipes && d.chance(60) {
+		kinds = nil // nothing else that could hide what comes of it
+	}
 	p.drawClocks(d, n, kinds, o.Outside)
 	if err := p.drawSchedule(n, kinds, o.Outside); err != nil {
 		return nil, err
 	}
 	p.drawFaults(d, kinds, o.Outside)
+	if s.ranks && slices.Contains(o.Kinds, kindDemote) {
+		p.drawChanges(d)
+	}
+	if s.recipes {
+		p.drawRecipes(d, o.Kinds)
+	}
 	return p, nil
 }
 
@@ -227,6 +266,11 @@ func (p *Plan) drawNetwork(d *dice, s style) {
 	if d.chance(10) {
 		net.Bandwidth = pick[int64](d, 200_000, 2_000_000)
 	}
+	if s.ranks {
+		net.Datagram = d.chance(70)
+		net.Jitter, net.TailPPM = pick(d, 100*us, 500*us), 0
+		net.Ranks, net.RankStep = 2+d.below(4), pick(d, ms, 4*ms, 10*ms)
+	}
 	net.CodecPPM = pick[uint32](d, 0, 0, 0, 0, 0, 0, 20_000, million)
 }
 
@@ -246,7 +290,9 @@ func (p *Plan) drawDisk(d *dice, s style) {
 // lose patience, or nobody would ever be elected.
 func (p *Plan) drawNode(d *dice, s style) {
 	o := &p.Node
-	round := 2*(p.Network.Delay+p.Network.Jitter+p.Network.Skew) + 2*(p.Disk.Sync+p.Disk.Jitter)
+	net := &p.Network
+	ranked := time.Duration(max(0, net.Ranks-1)) * net.RankStep
+	round := 2*(net.Delay+net.Jitter+net.Skew+ranked) + 2*(p.Disk.Sync+p.Disk.Jitter)
 	o.LeaseTerm = pick(d, 100*ms, 200*ms, 400*ms, 800*ms)
 	o.LeaseRenew = o.LeaseTerm / time.Duration(2+d.below(4))
 	o.ElectionTimeout = max(o.LeaseRenew+pick(d, 10*ms, 30*ms, 100*ms), 3*round)
@@ -278,6 +324,13 @@ func (p *Plan) drawNode(d *dice, s style) {
 	}
 	if d.chance(25) {
 		o.PromiseGrace = min(o.ElectionTimeout/4, 10*ms)
+	}
+	if s.recipes && d.chance(33) {
+		o.Jitter = 0.05 // timers that spread far hide what a short window would show
+		o.ElectionTimeout = max(o.LeaseRenew+10*ms, 3*round)
+		o.HeartbeatInterval = min(o.HeartbeatInterval, o.ElectionTimeout/3)
+		o.BackoffMin = round
+		o.BackoffMax = 8 * o.BackoffMin
 	}
 }
 
@@ -416,12 +469,33 @@ func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 	}
 }
 
+// drawChanges plans the points at which priorities change: somebody's messages of one kind come after all others.
+func (p *Plan) drawChanges(d *dice) {
+	lowest := time.Duration(p.Network.Ranks) * p.Network.RankStep
+	for range pick(d, 1, 2, 2, 3, 5) {
+		f := Fault{ID: fmt.Sprintf("s%d", len(p.Faults)+1), Kind: FaultDemote, Messages: drawMessages(d)}
+		f.At = d.within(p.Length/20, p.Length*9/10).Round(us)
+		f.For = min(d.within(p.Node.ElectionTimeout, p.Length), p.Length-f.At).Round(us)
+		f.Amount = int64(lowest * time.Duration(1+d.below(4)))
+		f.Targets = []string{pick(d, nemesis.RoleLeader, nemesis.RoleFollower, nemesis.RoleAny)}
+		if p.Nodes() == 1 {
+			f.Targets = []string{nemesis.RoleAny}
+		}
+		p.Faults = append(p.Faults, f)
+	}
+}
+
+// drawMessages draws a kind of message.
+func drawMessages(d *dice) string {
+	return protocol.MessageKind(1 + d.below(messageKinds-1)).String()
+}
+
 // longest is how long a fault of the kind may last: not so long that the run is about nothing else.
 func (f *Fault) longest(p *Plan) time.Duration {
 	switch f.Kind {
 	case FaultCrash, FaultDiskFull:
 		return p.Node.ElectionTimeout
-	case FaultDuplicate, FaultCorrupt, FaultDelay:
+	case FaultDuplicate, FaultCorrupt, FaultDelay, FaultDemote:
 		return p.Length
 	}
 	return 2 * p.Node.ElectionTimeout
@@ -454,6 +528,11 @@ func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
 		f.Amount = pick[int64](d, 10_000, 100_000)
 	case FaultDelay:
 		f.Amount = int64(pick(d, 10*ms, 50*ms, p.Node.ElectionTimeout, 2*p.Node.LeaseTerm))
+	case FaultDemote:
+		f.Amount = int64(pick(d, 10*ms, 50*ms, p.Node.ElectionTimeout))
+		if d.chance(75) {
+			f.Messages = drawMessages(d)
+		}
 	case FaultDiskSlow:
 		f.Amount = int64(pick(d, 10*ms, 50*ms, 200*ms))
 	case FaultDiskError:

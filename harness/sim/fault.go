@@ -30,13 +30,14 @@ const (
 	FaultSuspend   FaultKind = "suspend"   // a pause in which the monotonic clock stands still
 	FaultCrash     FaultKind = "crash"     // power is lost, and is back in the end: all targets at the same moment
 	FaultForsake   FaultKind = "forsake"   // at once, an operator tells the targets to give up leading
+	FaultDemote    FaultKind = "demote"    // messages from the targets, of one kind or all, each take Amount ns longer
 )
 
 // FaultKinds lists every kind, in the order in which they are planned.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		FaultLoss, FaultDelay, FaultDuplicate, FaultCorrupt, FaultHold, FaultReset, FaultDiskSlow, FaultDiskStuck,
-		FaultDiskError, FaultDiskFull, FaultDiskRot, FaultDiskWipe, FaultSuspend, FaultCrash, FaultForsake,
+		FaultDiskError, FaultDiskFull, FaultDiskRot, FaultDiskWipe, FaultSuspend, FaultCrash, FaultForsake, FaultDemote,
 	}
 }
 
@@ -48,6 +49,9 @@ type Fault struct {
 	Kind    FaultKind     `json:"kind"`
 	Targets []string      `json:"targets"`
 	Amount  int64         `json:"amount,omitempty"`
+
+	// Messages is the kind of message that is demoted, by its name in package protocol; empty is all kinds.
+	Messages string `json:"messages,omitempty"`
 }
 
 // String shows the fault in the manner of a schedule file.
@@ -56,11 +60,20 @@ func (f Fault) String() string {
 	if f.For != 0 {
 		text += " for " + f.For.String()
 	}
-	text += " " + string(f.Kind) + " " + strings.Join(f.Targets, ",")
-	if f.Amount != 0 {
-		text += fmt.Sprintf(" %d", f.Amount)
+	return text + " " + string(f.Kind) + " " + f.detail(f.Targets)
+}
+
+// amountText says how hard the fault is, for people: a duration or a share.
+func (f *Fault) amountText() string {
+	switch {
+	case f.Amount == 0:
+		return ""
+	case f.Kind == FaultDelay || f.Kind == FaultDiskSlow:
+		return " " + time.Duration(f.Amount).String()
+	case f.Kind == FaultDiskWipe:
+		return " and back"
 	}
-	return text
+	return fmt.Sprintf(" %g%%", float64(f.Amount)/1e4)
 }
 
 // aim is the fault as one of the schedule's that has the same targets, which is how they are resolved.
@@ -83,20 +96,23 @@ func (f *Fault) validate(nodes []string, length time.Duration) error {
 		limit = million
 	case FaultDiskWipe:
 		limit = 1
-	case FaultDelay, FaultDiskSlow:
+	case FaultDelay, FaultDiskSlow, FaultDemote:
 		limit = int64(time.Hour)
 	}
 	if limit > 0 && (f.Amount < 0 || f.Amount > limit) {
 		problems = append(problems, fmt.Errorf("an amount of %d; want 0 to %d", f.Amount, limit))
+	}
+	if _, known := messageKind(f.Messages); f.Messages != "" && (!known || f.Kind != FaultDemote) {
+		problems = append(problems, fmt.Errorf("no %s of messages %q", f.Kind, f.Messages))
 	}
 	return errors.Join(problems...)
 }
 
 // detail is the fault without its kind, aimed at these targets.
 func (f *Fault) detail(targets []string) string {
-	text := strings.Join(targets, ",")
-	if f.Amount != 0 {
-		text += fmt.Sprintf(" %d", f.Amount)
+	text := strings.Join(targets, ",") + f.amountText()
+	if f.Messages != "" {
+		text += " " + f.Messages
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"time"
 
 	"elenchus/nemesis"
@@ -17,6 +18,11 @@ type active struct {
 	before  []int64 // what it changed, to be put back
 	begun   time.Duration
 	event   history.FaultEvent // as far as it is known; kept when the run is recorded
+
+	begins *Trigger // what its beginning waits for, if it does …
+	aim    *Trigger // … and what says whom it is aimed at
+	actor  int      // whose cue it was
+	fired  int      // its place among those that took effect, from 1
 }
 
 // scheduled is how many faults of the plan are in its schedule; those that follow are of this package's own kinds.
@@ -33,7 +39,12 @@ func (w *World) startFaults() {
 		w.faults = append(w.faults, active{})
 	}
 	w.faults = w.faults[:count]
+	w.fired = w.fired[:0]
+	w.startTriggers()
 	for i := range count {
+		if w.faults[i].begins != nil {
+			continue
+		}
 		at := time.Duration(0)
 		if i < w.scheduled() {
 			at = w.plan.Schedule.Faults[i].At
@@ -67,8 +78,13 @@ func (w *World) fault(i int) {
 	}
 	a := &w.faults[i]
 	planned, own := w.planned(i)
-	resolved, err := planned.Resolve(w.plan.Schedule.Nodes, w.plan.Schedule.Seed, nemesis.Roles{Leader: w.leader()})
 	a.begun = w.now
+	planned, err := w.aimed(a, planned)
+	var resolved nemesis.Resolved
+	if err == nil {
+		roles := nemesis.Roles{Leader: w.leader()}
+		resolved, err = planned.Resolve(w.plan.Schedule.Nodes, w.plan.Schedule.Seed, roles)
+	}
 	if err != nil {
 		w.recordFault(i, &planned, own, nil, history.FaultSkipped, err)
 		return
@@ -89,6 +105,7 @@ func (w *World) fault(i int) {
 		status, a.on = history.FaultSkipped, false
 	} else {
 		w.stats.Faults++
+		w.noteFired(i, &resolved.Fault)
 	}
 	w.recordFault(i, &resolved.Fault, own, resolved.Targets, status, nil)
 	if done && planned.For != 0 {
@@ -160,6 +177,7 @@ func (w *World) heal(i int) {
 		return
 	}
 	a.on = false
+	w.noteEnded(i)
 	planned, own := w.planned(i)
 	w.hash = mix(w.hash, uint64(i)<<1)
 	if own != nil {
@@ -240,6 +258,8 @@ func (w *World) applyOwn(a *active, f *Fault) bool {
 		case FaultCrash:
 			n.powerless++
 			w.crash(n, "power lost")
+		case FaultDemote:
+			w.demote(i, f, 1)
 		case FaultForsake:
 			if n.up && !n.still() {
 				w.step(n, protocol.Input{Kind: protocol.InputForsake})
@@ -287,6 +307,8 @@ func (w *World) revertOwn(a *active, f *Fault) {
 					w.release(i, other)
 				}
 			}
+		case FaultDemote:
+			w.demote(i, f, -1)
 		case FaultCrash:
 			n.powerless--
 			w.boot(n)
@@ -348,7 +370,9 @@ func (w *World) healAll() {
 	w.disk.TailPPM, w.disk.ErrorPPM = 0, 0
 	for i := range w.faults {
 		w.heal(i)
+		w.recordMissed(i)
 	}
+	w.chains = nil
 	w.calm = true
 	for i := range w.n {
 		w.boot(&w.nodes[i])
@@ -366,6 +390,9 @@ func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []strin
 		ID: f.ID, Kind: f.Kind, Targets: targets, Played: f.Detail(), Step: history.FaultApply, Status: status,
 		Begin: w.now, End: w.now, Planned: f.At,
 	}
+	if w.faults[i].begins != nil {
+		e.Planned = w.now // whenever that was
+	}
 	if own != nil {
 		e.Kind = string(own.Kind)
 		e.Detail = own.detail(own.Targets)
@@ -381,6 +408,17 @@ func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []strin
 	}
 	w.faults[i].event = e
 	w.faultLog = append(w.faultLog, e)
+}
+
+// errNoCue means that a fault never began, because what it waited for did not happen.
+var errNoCue = errors.New("what it waits for did not happen")
+
+// recordMissed writes down that a fault never began.
+func (w *World) recordMissed(i int) {
+	if a := &w.faults[i]; a.begins != nil && a.begun == 0 && w.opts.Record {
+		planned, own := w.planned(i)
+		w.recordFault(i, &planned, own, nil, history.FaultSkipped, errNoCue)
+	}
 }
 
 func (w *World) recordHeal(i int) {

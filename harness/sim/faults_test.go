@@ -77,6 +77,9 @@ func TestFaultsHaveTheirEffect(t *testing.T) {
 		{Fault{Kind: FaultCrash, Targets: all}, 3, func(_, hit Result) bool {
 			return hit.Stats.Crashes == 3 && hit.Stats.Restarts == 3 && answers(hit, at+20*ms, long-20*ms) == 0
 		}},
+		{Fault{Kind: FaultDemote, Targets: all, Amount: int64(20 * ms), Messages: "Accept"}, 3, func(calm, hit Result) bool {
+			return latency(hit, at, long) > latency(calm, at, long)+5*ms
+		}},
 		{Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}}, 3, func(calm, hit Result) bool {
 			return hit.Stats.Deposed > calm.Stats.Deposed && hit.Stats.Elections > calm.Stats.Elections
 		}},

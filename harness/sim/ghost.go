@@ -219,6 +219,9 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 		return
 	}
 	s.chosen, s.value, s.batch = true, p.value, p.batch
+	if g.w.cued&onChosen != 0 {
+		g.w.cue(onChosen, &g.w.nodes[max(1, e.Ballot.Node)-1])
+	}
 	if g.highest.Less(e.Ballot) {
 		g.highest = e.Ballot
 		g.checkLeases()
@@ -247,6 +250,7 @@ func (g *ghost) observed(n *node, fx *protocol.Effects) {
 		o := &fx.Observations[i]
 		g.w.hash = mix(g.w.hash, uint64(o.Kind)<<40^uint64(o.Slot))
 		g.w.trace.observed(g.w.now, n, o)
+		g.w.observedCue(n, o.Kind)
 		switch o.Kind {
 		case protocol.ObservedElected:
 			g.elected(n, o)

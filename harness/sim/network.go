@@ -116,6 +116,9 @@ func (w *World) post(from, to int, msg *protocol.Message, id, attempt uint64) {
 	if net.TailPPM != 0 && chance(w.rng.at(forTail, id, attempt), net.TailPPM) {
 		delay += within(w.rng.at(forTailDelay, id, attempt), 0, net.Tail)
 	}
+	if w.chains != nil {
+		delay += w.chains[chain(from, to, msg.Kind)]
+	}
 	at := w.now + delay
 	if net.Bandwidth > 0 {
 		l.busyUntil = max(l.busyUntil, w.now) + time.Duration(int64(messageSize(msg))*int64(time.Second)/net.Bandwidth)

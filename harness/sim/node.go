@@ -102,6 +102,9 @@ func (w *World) boot(n *node) {
 	w.reconnect(n)
 	w.ghost.booted(n)
 	w.trace.started(w.now, n)
+	if w.cued&onStarted != 0 {
+		w.cue(onStarted, n)
+	}
 	if n.life > 1 {
 		w.stats.Restarts++
 	}
@@ -361,6 +364,9 @@ func (w *World) crashPoint(n *node, fx *protocol.Effects) int {
 
 func (w *World) send(n *node, msg *protocol.Message) {
 	w.ghost.sent(n, msg)
+	if w.cued&(onPromised|onAccepted) != 0 {
+		w.sentCue(n, msg)
+	}
 	w.transmit(n.index, msg)
 }
 

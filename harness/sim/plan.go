@@ -32,6 +32,11 @@ type Plan struct {
 	// Schedule are the faults that a lab can play too, Faults those for which the schedule file has no words.
 	Schedule nemesis.Schedule `json:"schedule"`
 	Faults   []Fault          `json:"faults,omitempty"`
+
+	// Triggers make some of them wait for something, or aim them. See [Plan.Freeze].
+	Triggers []Trigger `json:"triggers,omitempty"`
+
+	Reseed *Reseed `json:"reseed,omitempty"`
 }
 
 // Clock is what a node's clocks are like when the run begins.
@@ -64,6 +69,13 @@ type Network struct {
 	// silence a connection is given up: a cut that ends sooner only delays what a stream carries.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	DeadAfter time.Duration `json:"dead_after_ns,omitempty"`
+
+	// Ranks, when there are any, order messages by priority more than by chance. Every chain of messages, those of one
+	// kind from one node to one other, has a rank from 0 to Ranks-1, and each of its messages takes so many RankSteps
+	// longer. What is slow stays slow, so that one chain overtakes another for as long as it takes for that to matter;
+	// faults that demote are the points at which priorities change (Burckhardt and others 2010).
+	Ranks    int           `json:"ranks,omitempty"`
+	RankStep time.Duration `json:"rank_step_ns,omitempty"`
 
 	// CodecPPM of the messages go by way of their encoding. The rest is handed over as it is.
 	CodecPPM uint32 `json:"codec_ppm,omitempty"`
@@ -123,6 +135,17 @@ type Call struct {
 	Client int           `json:"client"`
 	At     time.Duration `json:"at_ns"`
 	Op     history.Op    `json:"op"`
+
+	// Nth says for draws about the call the how manieth it is of its client; zero is one more than the one before. So
+	// they stay what they are when an earlier call is left out.
+	Nth uint64 `json:"nth,omitempty"`
+}
+
+// Reseed has everything that is drawn from an instant on come from another seed: the past of the run stays, and its
+// future is another one of those that it could have had. Machines draw anew, too, as far as they have not drawn yet.
+type Reseed struct {
+	At   time.Duration `json:"at_ns"`
+	Seed uint64        `json:"seed"`
 }
 
 // Nodes is the size of the cluster.
@@ -166,8 +189,10 @@ func (p *Plan) Validate() error {
 	check(p.Network.Delay >= 0 && p.Network.Jitter >= 0 && p.Network.Skew >= 0 && p.Network.Tail >= 0,
 		"network: a delay is negative")
 	check(p.Network.Bandwidth >= 0, "network: the bandwidth is negative")
+	check(p.Network.Ranks >= 0 && p.Network.RankStep >= 0, "network: a rank is negative")
 	check(p.Disk.Sync >= 0 && p.Disk.Jitter >= 0 && p.Disk.Tail >= 0, "disk: a delay is negative")
 	problems = append(problems, p.Load.problems()...)
+	check(p.Reseed == nil || p.Reseed.At >= 0, "reseed: before the beginning")
 	seen := make(map[string]bool)
 	for i := range p.Faults {
 		check(!seen[p.Faults[i].ID], "fault %d: another is called %q", i+1, p.Faults[i].ID)
@@ -176,7 +201,7 @@ func (p *Plan) Validate() error {
 			problems = append(problems, fmt.Errorf("fault %d (%s): %w", i+1, p.Faults[i].ID, err))
 		}
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, p.triggerProblems()...)...)
 }
 
 // lengthMax bounds a run. Longer ones are better cut in pieces: their histories are kept in memory.

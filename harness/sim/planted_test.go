@@ -6,9 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"elenchus/harness/sim/planted"
 )
 
 // huntVariable makes a test binary hunt, rather than test.
@@ -26,7 +29,11 @@ func TestHunt(t *testing.T) {
 	if os.Getenv(huntVariable) == "" {
 		t.Skip("this is no hunt")
 	}
-	campaign := Campaign{From: 1, To: 100_000, UntilFailure: true}
+	from, err := strconv.ParseUint(os.Getenv(huntVariable), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	campaign := Campaign{From: from, To: from + 100_000, UntilFailure: true}
 	begun := processTime(t)
 	s, err := campaign.Run(context.Background())
 	if err != nil {
@@ -65,47 +72,9 @@ func TestPlantedBugsAreFound(t *testing.T) {
 // plant builds a test binary of this package with a bug in it.
 func plant(t *testing.T, file string) (binary string) {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	binary, err := planted.Build(filepath.Join("..", ".."), file, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	replace := map[string]string{}
-	for i, part := range strings.Split(string(text), "-- file: ")[1:] {
-		path, rest, _ := strings.Cut(part, "\n-- old\n")
-		before, after, ok := strings.Cut(rest, "\n-- new\n")
-		if !ok {
-			t.Fatalf("%s: part %d is not of the form file, old, new", file, i+1)
-		}
-		path, err := filepath.Abs(filepath.Join("..", "..", path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(string(source), before+"\n") != 1 {
-			t.Fatalf("%s: what is to be replaced in %s is there %d times", file, path, strings.Count(string(source), before))
-		}
-		changed := filepath.Join(dir, filepath.Base(path))
-		mutated := strings.Replace(string(source), before+"\n", strings.TrimSuffix(after, "\n")+"\n", 1)
-		if err := os.WriteFile(changed, []byte(mutated), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		replace[path] = changed
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	binary = filepath.Join(dir, "planted.test")
-	build := exec.Command("go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build with %s: %v\n%s", file, err, out)
 	}
 	return binary
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -85,6 +87,9 @@ type Result struct {
 	// Undecided are the registers of whose history the checker could not say whether it is linearizable.
 	Undecided []string `json:"undecided,omitempty"`
 
+	// Fired are the faults that took effect, in the order in which they did.
+	Fired []Fired `json:"-"`
+
 	History []history.Operation  `json:"-"`
 	Faults  []history.FaultEvent `json:"-"` // with Options.Record
 	Trace   *Trace               `json:"-"` // with Options.Trace
@@ -103,6 +108,7 @@ func (w *World) finish() Result {
 	}
 	r := Result{
 		Seed: w.plan.Seed, Hash: w.hash, Simulated: w.now, Stats: w.stats, History: w.ops, Faults: w.faultLog,
+		Fired: w.fired,
 		Trace: w.trace, clients: w.extras,
 	}
 	if w.violation == nil {
@@ -120,12 +126,56 @@ func (w *World) finish() Result {
 	return r
 }
 
+// Replay tells of every operation of the history that it was invoked, and then that it was completed if it was, in the
+// order in which all of that happened. An error of each ends it.
+func (r *Result) Replay(each func(op int, completed bool, at time.Duration) error) error {
+	edges := make([]int, 0, 2*len(r.History)) // the place of an operation, or its complement when it completes
+	for i := range r.History {
+		edges = append(edges, i)
+		if r.History[i].ReturnSeq >= 0 {
+			edges = append(edges, ^i)
+		}
+	}
+	seq := func(edge int) int64 {
+		if edge < 0 {
+			return r.History[^edge].ReturnSeq
+		}
+		return r.History[edge].CallSeq
+	}
+	slices.SortFunc(edges, func(a, b int) int { return cmp.Compare(seq(a), seq(b)) })
+	for _, edge := range edges {
+		i, at := edge, time.Duration(0)
+		if edge < 0 {
+			i = ^edge
+			at = r.History[i].Return
+		} else {
+			at = r.History[i].Call
+		}
+		if err := each(i, edge < 0, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Witness is what is known of an operation besides what its client was told to do with it.
+func (r *Result) Witness(op int) (by history.Witness) {
+	x := &r.clients[op]
+	if x.slot != 0 {
+		by.Slot, by.Ballot = uint64(x.slot), x.ballot.String()
+	}
+	if x.leader != 0 {
+		by.Leader = x.leader.String()
+	}
+	return by
+}
+
 // Script is what the clients did before everything was healed, as a script that does it again.
 func (r *Result) Script() []Call {
 	calls := []Call{}
 	for i := range r.History {
 		if op := &r.History[i]; op.Phase == history.PhaseMain {
-			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op})
+			calls = append(calls, Call{Client: r.clients[i].client, At: op.Call, Op: op.Op, Nth: r.clients[i].nth})
 		}
 	}
 	return calls

@@ -46,6 +46,7 @@ const (
 	forPlan
 	forStart
 	forRot
+	forRank
 )
 
 // Odd constants without structure: digits of the golden ratio, √2 and √3.

@@ -20,9 +20,13 @@ import (
 // Directory says what to write down of a run, and where.
 type Directory struct {
 	Root   string    // where runs are kept
+	Name   string    // of the run, behind its time; empty is "sim", the workload and the seed
 	Argv   []string  // the command line
 	Repeat string    // the command that does the run again
 	Now    time.Time // the beginning of the run, for people
+
+	// Amend changes what is to be said of the run, if it is more than its plan tells. Nil leaves it.
+	Amend func(*results.Manifest)
 }
 
 // Write plays a plan and leaves a run directory like any other run: history, schedules, faults, what the nodes
@@ -34,11 +38,18 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 	if err != nil {
 		return results.Run{}, r, err
 	}
-	dir, err := results.Create(d.Root, fmt.Sprintf("sim-%s-seed%d", plan.Load.Workload, plan.Seed), d.Now)
+	name := d.Name
+	if name == "" {
+		name = fmt.Sprintf("sim-%s-seed%d", plan.Load.Workload, plan.Seed)
+	}
+	dir, err := results.Create(d.Root, name, d.Now)
 	if err != nil {
 		return dir, r, err
 	}
 	manifest := d.manifest(plan, &r)
+	if d.Amend != nil {
+		d.Amend(manifest)
+	}
 	err = errors.Join(
 		results.WriteFile(dir.SchedulePlanned(), plan.scheduleText()),
 		results.WriteFile(dir.SchedulePlayed(), w.played()),
@@ -50,9 +61,10 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 		dir.SaveInvariants(results.Invariants{Findings: r.findings()}),
 		w.writeHistory(dir.History()),
 		writeFaults(dir.Faults(), r.Faults),
+		w.writeClocks(dir, d.Now),
 	)
 	for i := range w.n {
-		err = errors.Join(err, w.writeObservations(dir, i))
+		err = errors.Join(err, w.writeObservations(dir, i, d.Now))
 	}
 	if err != nil {
 		return dir, r, fmt.Errorf("write run: %w", err)
@@ -81,7 +93,7 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 			System: "paxos", Protocol: "multipaxos", Workload: plan.Load.Workload, Nemesis: plan.kinds(),
 			Concurrency: plan.Load.Clients * plan.Nodes(), TimeLimit: plan.Length, OpTimeout: plan.Load.Patience,
 			Reads: plan.Node.Reads.String(), UniqueValues: true, Observations: true,
-			Options: map[string]string{"style": plan.Style, "hash": fmt.Sprintf("%016x", r.Hash)},
+			Options: map[string]string{"style": plan.Style, HashOption: fmt.Sprintf("%016x", r.Hash)},
 		},
 	}
 	if workload, err := workloads.Lookup(plan.Load.Workload); err == nil {
@@ -143,6 +155,12 @@ func (p *Plan) scheduleText() []byte {
 	for _, f := range p.Faults {
 		fmt.Fprintf(text, "# %s: %s\n", f.ID, f)
 	}
+	if len(p.Triggers) > 0 {
+		text.WriteString("\n# what faults wait for, and at whom they are aimed, in the simulator\n")
+	}
+	for _, t := range p.Triggers {
+		fmt.Fprintf(text, "# %s\n", t)
+	}
 	return text.Bytes()
 }
 
@@ -185,45 +203,19 @@ func (w *World) writeHistory(path string) error {
 	if err != nil {
 		return err
 	}
-	type edge struct {
-		seq int64
-		op  int
-	}
-	var edges []edge
-	for i := range w.ops {
-		edges = append(edges, edge{w.ops[i].CallSeq, i})
-		if w.ops[i].ReturnSeq >= 0 {
-			edges = append(edges, edge{w.ops[i].ReturnSeq, i})
-		}
-	}
-	slices.SortFunc(edges, func(a, b edge) int { return int(a.seq - b.seq) })
+	r := Result{History: w.ops, clients: w.extras}
 	invoked := make(map[int]history.Event)
-	for _, e := range edges {
-		op := &w.ops[e.op]
-		if e.seq == op.CallSeq {
-			now = op.Call
-			if invoked[e.op], err = out.Invoke(op.Process, op.Node, op.Phase, op.Op); err != nil {
-				break
-			}
-			continue
+	err = r.Replay(func(i int, completed bool, at time.Duration) (err error) {
+		op := &w.ops[i]
+		now = at
+		if !completed {
+			invoked[i], err = out.Invoke(op.Process, op.Node, op.Phase, op.Op)
+			return err
 		}
-		now = op.Return
-		if _, err = out.Complete(invoked[e.op], op.Outcome, op.Result, op.Reason, w.witness(e.op)); err != nil {
-			break
-		}
-	}
+		_, err = out.Complete(invoked[i], op.Outcome, op.Result, op.Reason, r.Witness(i))
+		return err
+	})
 	return errors.Join(err, out.Close())
-}
-
-func (w *World) witness(op int) (by history.Witness) {
-	x := &w.extras[op]
-	if x.slot != 0 {
-		by.Slot, by.Ballot = uint64(x.slot), x.ballot.String()
-	}
-	if x.leader != 0 {
-		by.Leader = x.leader.String()
-	}
-	return by
 }
 
 func writeFaults(path string, events []history.FaultEvent) error {
@@ -252,10 +244,23 @@ type observation struct {
 	Peer   string        `json:"peer,omitempty"`
 	IDs    []string      `json:"ids,omitempty"`
 	Reason string        `json:"reason,omitempty"`
+	Lease  string        `json:"lease,omitempty"` // the clock of since_ns and until_ns
+	Since  int64         `json:"since_ns,omitempty"`
 	Until  int64         `json:"until_ns,omitempty"`
 }
 
-func (w *World) writeObservations(dir results.Run, node int) error {
+// leaseOnWall is what an observation calls a lease on wall clocks.
+const leaseOnWall = "wall"
+
+// calendarMoment is onCalendar, for a moment that need not be there.
+func calendarMoment(wall int64, started time.Time) int64 {
+	if wall == 0 {
+		return 0
+	}
+	return onCalendar(wall, started)
+}
+
+func (w *World) writeObservations(dir results.Run, node int, started time.Time) error {
 	var b bytes.Buffer
 	for i := range w.trace.Moments {
 		m := &w.trace.Moments[i]
@@ -263,8 +268,13 @@ func (w *World) writeObservations(dir results.Run, node int) error {
 			continue
 		}
 		line := observation{
-			MonoNS: int64(m.Clock.Mono), WallNS: m.Clock.Wall, Boot: m.Life, Node: w.names[node], Kind: m.Seen.Kind.String(),
-			First: m.Seen.First, Slot: m.Seen.Slot, Reason: m.Seen.Reason, Until: m.Seen.Until,
+			MonoNS: int64(m.Clock.Mono), WallNS: onCalendar(m.Clock.Wall, started), Boot: m.Life, Node: w.names[node],
+			Kind:  m.Seen.Kind.String(),
+			First: m.Seen.First, Slot: m.Seen.Slot, Reason: m.Seen.Reason, Lease: m.Seen.Lease,
+			Since: m.Seen.Since, Until: m.Seen.Until,
+		}
+		if line.Lease == leaseOnWall {
+			line.Since, line.Until = calendarMoment(line.Since, started), calendarMoment(line.Until, started)
 		}
 		if !m.Seen.Ballot.IsZero() {
 			line.Ballot = m.Seen.Ballot.String()

@@ -5,6 +5,7 @@ import (
 
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
+	"elenchus/node/register"
 	"elenchus/results/history"
 )
 
@@ -27,7 +28,10 @@ const (
 	MomentCrashed   MomentKind = "crashed"
 	MomentPaused    MomentKind = "paused"
 	MomentResumed   MomentKind = "resumed"
+	MomentAsked     MomentKind = "asked"   // a client's request reached a node's host
 	MomentReplied   MomentKind = "replied" // an answer left a node
+	MomentWritten   MomentKind = "written" // records were handed to a disk: Seq is the last of them
+	MomentDurable   MomentKind = "durable" // a disk has them, up to Seq
 	MomentInvoked   MomentKind = "invoked"
 	MomentCompleted MomentKind = "completed"
 )
@@ -48,6 +52,9 @@ type Moment struct {
 	Life    int           // of a node: which incarnation
 	Clock   clock.Reading // of an observation: what the node's clocks showed
 	Why     string        // of a loss, a crash, or an outcome
+
+	Seq     protocol.WriteSeq // of records: the last one
+	Command register.Command  // of a request
 }
 
 func (t *Trace) add(m Moment) { t.Moments = append(t.Moments, m) }
@@ -101,6 +108,20 @@ func (t *Trace) replied(at time.Duration, n *node, asked *request, r *protocol.R
 		At: at, Kind: MomentReplied, Node: n.index + 1, Client: asked.client, Outcome: history.Type(r.Outcome.String()),
 		Why: r.Reason,
 	})
+}
+
+func (t *Trace) asked(at time.Duration, n *node, r *request) {
+	if t == nil {
+		return
+	}
+	t.add(Moment{At: at, Kind: MomentAsked, Node: n.index + 1, Client: r.client, Command: r.command})
+}
+
+func (t *Trace) records(at time.Duration, kind MomentKind, n *node, last protocol.WriteSeq) {
+	if t == nil {
+		return
+	}
+	t.add(Moment{At: at, Kind: kind, Node: n.index + 1, Life: int(n.life), Seq: last})
 }
 
 func (t *Trace) invoked(at time.Duration, c *client, op history.Op) {

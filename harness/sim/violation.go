@@ -72,6 +72,11 @@ func (v Violation) String() string {
 	return b.String()
 }
 
+// AtEnd reports whether the rule is one that only a whole run can break.
+func (v *Violation) AtEnd() bool {
+	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
+}
+
 // noticed are the rules that whoever uses or runs a cluster sees broken, without looking into the nodes: answers are
 // wrong, do not come, or a process is gone for good.
 var noticed = []string{
@@ -88,6 +93,9 @@ func (w *World) violated(v Violation) {
 			v.At = w.now
 			w.hidden = &v
 		}
+		return
+	}
+	if w.opts.BrokenLeases && (v.Invariant == invariantLease || v.Invariant == invariantFresh) {
 		return
 	}
 	if w.violation == nil {

@@ -30,6 +30,14 @@ type Options struct {
 	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
 	Record bool
 	Trace  bool
+
+	// Brief ends every run with the plan's length. Nothing is healed and nobody is asked for anything once more, so only
+	// what breaks until then is found. It is for whoever plays a run again and again that broke then.
+	Brief bool
+
+	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
+	// clocks are made to leave their bounds.
+	BrokenLeases bool
 }
 
 // World plays runs, one after the other. Its memory is used again, so a long campaign needs one World for each
@@ -55,12 +63,21 @@ type World struct {
 
 	nodes    [nodesMax]node
 	links    [nodesMax * nodesMax]link
+	chains   []time.Duration // how much longer each chain takes; nil when all take the same
+	ranked   []time.Duration // the memory of chains
 	messages messagePool
 	attempts attempts
 	frame    []byte
+	folds    [2]protocol.Recovered // of logs that are compared
 	timerGen uint32
 	faults   []active
+	waits    []waiting
+	cued     uint32 // the cues that any of them waits for
+	leaders  [2]int // who was elected last, and before that one; -1 for nobody
+	fired    []Fired
 	faultLog []history.FaultEvent
+	sampled  time.Duration // when clocks are read next
+	samples  []history.ClockLine
 	ghost    ghost
 	trace    *Trace
 
@@ -85,6 +102,7 @@ type World struct {
 // extra is what a history does not say of an operation, or only in words.
 type extra struct {
 	client int
+	nth    uint64 // of that client's operations
 	slot   protocol.Slot
 	ballot protocol.Ballot
 	leader protocol.NodeID
@@ -148,6 +166,7 @@ func (w *World) reset(plan *Plan) error {
 			l.skew = within(w.rng.at(forLink, uint64(i), uint64(j)), 0, w.net.Skew)
 		}
 	}
+	w.rankChains()
 	clear(w.clients)
 	clear(w.requests)
 	w.clients, w.requests, w.idleRequests = w.clients[:0], w.requests[:0], w.idleRequests[:0]
@@ -155,7 +174,10 @@ func (w *World) reset(plan *Plan) error {
 	clear(w.ops)
 	w.ops, w.extras, w.historySeq = w.ops[:0], w.extras[:0], 0
 	w.ints.reset()
-	w.faultLog = nil
+	w.faultLog, w.samples, w.sampled = nil, nil, never
+	if w.opts.Record {
+		w.sampled = 0
+	}
 	w.ghost.reset(w)
 	if w.trace = nil; w.opts.Trace {
 		w.trace = &Trace{}
@@ -202,8 +224,11 @@ func (w *World) play() {
 		w.events.push(event{at: at, kind: eventRestart, node: uint8(i)})
 	}
 	w.startFaults()
+	if w.plan.Reseed != nil {
+		w.events.push(event{at: w.plan.Reseed.At, kind: eventReseed})
+	}
 	w.loop(w.plan.Length)
-	if w.violation != nil {
+	if w.violation != nil || w.opts.Brief {
 		return
 	}
 	w.now = w.plan.Length
@@ -242,6 +267,9 @@ func (w *World) caught() {
 func (w *World) loop(until time.Duration) {
 	for len(w.events.items) > 0 && w.events.items[0].at <= until && w.violation == nil {
 		e := w.events.pop()
+		if e.at >= w.sampled {
+			w.sample(e.at)
+		}
 		w.now = e.at
 		w.stats.Events++
 		w.hash = mix(w.hash^uint64(e.at), uint64(e.kind)<<56^uint64(e.node)<<48^uint64(e.sub)<<32^e.arg)
@@ -283,6 +311,18 @@ func (w *World) happen(e *event) {
 	case eventRestart:
 		if n.life == e.gen {
 			w.boot(n)
+		}
+	case eventReseed:
+		w.reseed()
+	}
+}
+
+// reseed gives the run another future.
+func (w *World) reseed() {
+	w.rng = rng{w.plan.Reseed.Seed}
+	for i := range w.n {
+		if m, ok := w.nodes[i].machine.(interface{ Reseed(seed uint64) }); ok && w.nodes[i].up {
+			m.Reseed(w.rng.at(forMachine, uint64(i), uint64(w.nodes[i].life)))
 		}
 	}
 }

@@ -64,9 +64,11 @@ func (m *Machine) onCatchupTimer() {
 // aheadOfUs returns the next member, in turn, that knows more to be chosen than this node, or -1. Turns keep a silent
 // peer from being asked for ever.
 func (m *Machine) aheadOfUs() int {
-	n := len(m.members.ids)
-	for i := 1; i <= n; i++ {
-		peer := (m.catchup.peer + i) % n
+	peer := m.catchup.peer
+	for range m.members.ids {
+		if peer++; peer == len(m.members.ids) {
+			peer = 0
+		}
 		if peer != m.members.self && m.known[peer] > m.committed {
 			return peer
 		}

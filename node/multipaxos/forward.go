@@ -28,10 +28,10 @@ func (m *Machine) forwardQueue() {
 
 // onForward takes a request over from a follower. A node that does not lead never passes it on.
 func (m *Machine) onForward(msg *protocol.Message) {
-	p := &pending{
+	p := m.requests.memory.put(pending{
 		key:     requestKey{from: msg.From, incarnation: msg.Seq, id: msg.Request},
 		command: msg.Command, deadline: m.now + time.Duration(max(0, msg.Timeout)), heap: -1,
-	}
+	})
 	if m.role != protocol.RoleLeader {
 		m.replyForward(p, protocol.Reply{Outcome: protocol.OutcomeFail, Reason: "not the leader"})
 		return

@@ -75,25 +75,43 @@ func (o *Options) leaseDefaults() {
 
 // checkLease finds problems with leases. The options have their defaults, so a drift bound below zero was never meant
 // to be DriftNone.
-func (o *Options) checkLease(check func(ok bool, format string, args ...any)) {
-	check(int(o.Lease) < len(leaseNames), "lease: unknown mode %d", o.Lease)
-	check(o.Reads != ReadsLease || o.Lease != LeaseNone,
-		"reads: reads under a lease need one: choose a lease, rate or wall")
-	check(o.DriftBound >= 0, "drift bound: %d ppb is negative: the leader's lease could outlive a grant", o.DriftBound)
-	check(o.DriftBound <= DriftUnit, "drift bound: %d ppb is above 100%%, which no clock needs", o.DriftBound)
-	check(o.MaxOffset > 0, "max offset: %v is negative: the leader's lease could outlive a grant", o.MaxOffset)
-	check(o.LeaseTerm > 0 && o.LeaseTerm <= leaseTermMax, "lease term: %v; want more than 0, up to %v", o.LeaseTerm,
-		leaseTermMax)
-	check(o.LeaseRenew > 0, "lease renew: %v is negative", o.LeaseRenew)
-	check(o.LeaseRenew < o.LeaseTerm, "lease renew: %v is not below the lease term %v: every lease would end before "+
-		"it is renewed", o.LeaseRenew, o.LeaseTerm)
+func (o *Options) checkLease(add func(format string, args ...any)) {
+	if int(o.Lease) >= len(leaseNames) {
+		add("lease: unknown mode %d", o.Lease)
+	}
+	if o.Reads == ReadsLease && o.Lease == LeaseNone {
+		add("reads: reads under a lease need one: choose a lease, rate or wall")
+	}
+	if o.DriftBound < 0 {
+		add("drift bound: %d ppb is negative: the leader's lease could outlive a grant", o.DriftBound)
+	}
+	if o.DriftBound > DriftUnit {
+		add("drift bound: %d ppb is above 100%%, which no clock needs", o.DriftBound)
+	}
+	if o.MaxOffset <= 0 {
+		add("max offset: %v is negative: the leader's lease could outlive a grant", o.MaxOffset)
+	}
+	if o.LeaseTerm <= 0 || o.LeaseTerm > leaseTermMax {
+		add("lease term: %v; want more than 0, up to %v", o.LeaseTerm, leaseTermMax)
+	}
+	if o.LeaseRenew <= 0 {
+		add("lease renew: %v is negative", o.LeaseRenew)
+	}
+	if o.LeaseRenew >= o.LeaseTerm {
+		add("lease renew: %v is not below the lease term %v: every lease would end before it is renewed", o.LeaseRenew,
+			o.LeaseTerm)
+	}
 	if o.Lease == LeaseNone {
 		return
 	}
-	check(o.LeaseRenew < o.ElectionTimeout, "lease renew: %v is not below the election timeout %v: renewals are the "+
-		"leader's heartbeat", o.LeaseRenew, o.ElectionTimeout)
-	check(o.Lease != LeaseWall || o.MaxOffset < o.LeaseTerm, "max offset: %v is not below the lease term %v: a granter "+
-		"could not tell a lease that has just begun from one that has ended", o.MaxOffset, o.LeaseTerm)
+	if o.LeaseRenew >= o.ElectionTimeout {
+		add("lease renew: %v is not below the election timeout %v: renewals are the leader's heartbeat", o.LeaseRenew,
+			o.ElectionTimeout)
+	}
+	if o.Lease == LeaseWall && o.MaxOffset >= o.LeaseTerm {
+		add("max offset: %v is not below the lease term %v: a granter could not tell a lease that has just begun from "+
+			"one that has ended", o.MaxOffset, o.LeaseTerm)
+	}
 }
 
 // leaseClock is the clock that leases are on, in nanoseconds.

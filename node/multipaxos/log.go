@@ -9,12 +9,20 @@ import (
 )
 
 // slotLog is what this node has accepted, by slot, from slot first on; everything below is chosen and in a snapshot.
-// Slots may be missing above the committed prefix.
+// Slots may be missing above the committed prefix, and so may any number of them: a node that lags accepts what is
+// proposed now long before it has what came before. So the log is in pages, and has only those that something is in.
 type slotLog struct {
-	entries map[protocol.Slot]*logEntry
-	first   protocol.Slot
-	last    protocol.Slot // the highest slot that holds something, or that a snapshot covers
+	pages  map[protocol.Slot]*page // by their number: that of a slot, divided by pageSlots
+	recent *page                   // the page looked at last, which mostly is the one that is wanted next …
+	number protocol.Slot           // … and its number
+	first  protocol.Slot
+	last   protocol.Slot // the highest slot that holds something, or that a snapshot covers
 }
+
+// page is so many consecutive slots. The entry of slot zero, which there is not, stands for one that is missing.
+type page [pageSlots]logEntry
+
+const pageSlots = 32
 
 type logEntry struct {
 	protocol.Entry
@@ -29,7 +37,7 @@ func newLog(rec protocol.Recovered) (slotLog, error) {
 	if rec.Snapshot != nil {
 		base = rec.Snapshot.Slot
 	}
-	l := slotLog{entries: make(map[protocol.Slot]*logEntry, len(rec.Entries)), first: base + 1, last: base}
+	l := slotLog{pages: make(map[protocol.Slot]*page), first: base + 1, last: base}
 	for slot, e := range rec.Entries {
 		if slot == 0 || slot == protocol.SlotLast || slot != e.Slot {
 			return l, fmt.Errorf("recovered entry of slot %d under slot %d", e.Slot, slot)
@@ -47,7 +55,7 @@ func newLog(rec protocol.Recovered) (slotLog, error) {
 		l.first--
 	}
 	for slot := l.first; slot <= rec.Committed; slot++ {
-		e := l.entries[slot]
+		e := l.get(slot)
 		if e == nil {
 			return l, fmt.Errorf("recovered log lacks slot %d of the committed prefix up to %d", slot, rec.Committed)
 		}
@@ -56,16 +64,33 @@ func newLog(rec protocol.Recovered) (slotLog, error) {
 	return l, nil
 }
 
-func (l *slotLog) get(slot protocol.Slot) *logEntry { return l.entries[slot] }
+// get returns what a slot holds, or nil. It stays in its place for as long as it is in the log.
+func (l *slotLog) get(slot protocol.Slot) *logEntry {
+	p := l.page(slot / pageSlots)
+	if p == nil || p[slot%pageSlots].Slot == 0 {
+		return nil
+	}
+	return &p[slot%pageSlots]
+}
+
+// page returns a page by its number, or nil.
+func (l *slotLog) page(number protocol.Slot) *page {
+	if l.recent == nil || l.number != number {
+		l.recent, l.number = l.pages[number], number
+	}
+	return l.recent
+}
 
 // put stores an accepted entry in place of what its slot held. That a value is chosen outlives its replacement by the
 // same value in a higher ballot.
 func (l *slotLog) put(e protocol.Entry) {
-	if old := l.entries[e.Slot]; old != nil {
-		old.Entry = e
-		return
+	number := e.Slot / pageSlots
+	p := l.page(number)
+	if p == nil {
+		p = new(page)
+		l.pages[number], l.recent = p, p
 	}
-	l.entries[e.Slot] = &logEntry{Entry: e}
+	p[e.Slot%pageSlots].Entry = e
 	l.last = max(l.last, e.Slot)
 }
 
@@ -75,7 +100,7 @@ func (l *slotLog) collect(first, last protocol.Slot, entriesMax, bytesMax int) (
 	var list []protocol.Entry
 	bytes := 0
 	for slot := first; slot <= last; slot++ {
-		e := l.entries[slot]
+		e := l.get(slot)
 		if e == nil {
 			continue
 		}
@@ -90,29 +115,31 @@ func (l *slotLog) collect(first, last protocol.Slot, entriesMax, bytesMax int) (
 
 // forget drops what is below the slot first, which a snapshot holds.
 func (l *slotLog) forget(first protocol.Slot) {
-	if span := first - l.first; first > l.first && span > protocol.Slot(len(l.entries)) {
-		maps.DeleteFunc(l.entries, func(slot protocol.Slot, _ *logEntry) bool { return slot < first })
-		l.first = first
+	l.recent = nil
+	maps.DeleteFunc(l.pages, func(number protocol.Slot, _ *page) bool { return number < first/pageSlots })
+	if p := l.pages[first/pageSlots]; p != nil {
+		clear(p[:first%pageSlots])
 	}
-	for ; l.first < first; l.first++ {
-		delete(l.entries, l.first)
-	}
-	l.last = max(l.last, first-1)
+	l.first, l.last = max(l.first, first), max(l.last, first-1)
 }
 
-// all returns every entry in the order of their slots.
-func (l *slotLog) all() []protocol.Entry {
-	list := make([]protocol.Entry, 0, len(l.entries))
-	for _, slot := range slices.Sorted(maps.Keys(l.entries)) {
-		list = append(list, l.entries[slot].Entry)
+// all yields every entry in the order of their slots.
+func (l *slotLog) all(yield func(e *protocol.Entry) bool) {
+	numbers := slices.AppendSeq(make([]protocol.Slot, 0, len(l.pages)), maps.Keys(l.pages))
+	slices.Sort(numbers)
+	for _, number := range numbers {
+		for i := range l.pages[number] {
+			if e := &l.pages[number][i]; e.Slot != 0 && !yield(&e.Entry) {
+				return
+			}
+		}
 	}
-	return list
 }
 
 // size is about how many bytes the entries above a slot take on disk.
 func (l *slotLog) size(above protocol.Slot) (bytes int) {
-	for slot, e := range l.entries {
-		if slot > above {
+	for e := range l.all {
+		if e.Slot > above {
 			bytes += e.Size()
 		}
 	}

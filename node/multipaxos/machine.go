@@ -61,6 +61,7 @@ type Machine struct {
 	poll        poll
 	campaigning campaigning
 	leading     leading
+	proposing   proposing
 	reading     reading
 	holding     holding
 
@@ -102,8 +103,16 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.catchup.patience = m.opts.RetryInterval
 	m.requests.init()
+	m.fx = protocol.Effects{ // most steps want no more
+		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),
+		Observations: make([]protocol.Observation, 0, 8),
+	}
 	return m, nil
 }
+
+// Reseed has the random choices that are still to be made come from another seed. What was drawn before stays: the
+// incarnation's number, and timers that run. It is for whoever asks what else could have become of a run.
+func (m *Machine) Reseed(seed uint64) { m.rng = rand.New(rand.NewPCG(seed, uint64(m.opts.Self))) }
 
 // Step implements [protocol.Machine].
 func (m *Machine) Step(now clock.Reading, in protocol.Input) protocol.Effects {

@@ -225,32 +225,35 @@ func (o Options) withDefaults() Options {
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var problems []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			problems = append(problems, fmt.Errorf(format, args...))
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if n := len(o.Members); n < 1 || n > protocol.NodesMax {
+		add("members: %d nodes; want 1 to %d", n, protocol.NodesMax)
+	}
+	for i, id := range o.Members { // in ascending order
+		if i > 0 && id == o.Members[i-1] {
+			add("members: %v has duplicates", o.Members)
+			break
 		}
 	}
-	n := len(o.Members)
-	check(n >= 1 && n <= protocol.NodesMax, "members: %d nodes; want 1 to %d", n, protocol.NodesMax)
-	check(len(slices.Compact(slices.Clone(o.Members))) == n, "members: %v has duplicates", o.Members)
-	check(!slices.Contains(o.Members, 0), "members: zero is nobody")
-	check(slices.Contains(o.Members, o.Self), "self: %v is not among the members %v", o.Self, o.Members)
-	check(int(o.Reads) < len(readsNames), "reads: unknown way %d", o.Reads)
-	check(int(o.Ballots) < len(ballotsNames), "ballots: unknown source %d", o.Ballots)
-	check(o.ElectionTimeout > 0, "election timeout: %v is negative", o.ElectionTimeout)
-	check(o.HeartbeatInterval > 0, "heartbeat interval: %v is negative", o.HeartbeatInterval)
-	check(o.HeartbeatInterval < o.ElectionTimeout, "heartbeat interval: %v is not below the election timeout %v",
-		o.HeartbeatInterval, o.ElectionTimeout)
-	check(o.Jitter <= 10, "jitter: %v is above 10", o.Jitter)
-	check(o.BackoffMin > 0 && o.BackoffMax >= o.BackoffMin, "back-off: %v … %v is no range", o.BackoffMin, o.BackoffMax)
-	check(o.PromiseGrace >= 0, "promise grace: %v is negative", o.PromiseGrace)
-	check(o.PromiseGrace <= o.ElectionTimeout/2, "promise grace: %v is more than half of the election timeout %v: while "+
-		"a candidate waits it is not heard, and the others would campaign against it", o.PromiseGrace, o.ElectionTimeout)
-	check(o.RetryInterval > 0, "retry interval: %v is negative", o.RetryInterval)
-	o.checkLease(check)
-	o.checkSnapshots(check)
+	if slices.Contains(o.Members, 0) {
+		add("members: zero is nobody")
+	}
+	if !slices.Contains(o.Members, o.Self) {
+		add("self: %v is not among the members %v", o.Self, o.Members)
+	}
+	if int(o.Reads) >= len(readsNames) {
+		add("reads: unknown way %d", o.Reads)
+	}
+	if int(o.Ballots) >= len(ballotsNames) {
+		add("ballots: unknown source %d", o.Ballots)
+	}
+	o.checkTimes(add)
+	o.checkLease(add)
+	o.checkSnapshots(add)
 	within := func(name string, v, limit int) {
-		check(v >= 1 && v <= limit, "%s: %d; want 1 to %d", name, v, limit)
+		if v < 1 || v > limit {
+			add("%s: %d; want 1 to %d", name, v, limit)
+		}
 	}
 	within("window", o.Window, WindowMax)
 	within("batch max", o.BatchMax, protocol.BatchCommandsMax)
@@ -262,4 +265,30 @@ func (o Options) Validate() error {
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
+}
+
+// checkTimes finds problems with timeouts. The options have their defaults.
+func (o *Options) checkTimes(add func(format string, args ...any)) {
+	notNegative := func(name string, d time.Duration) {
+		if d < 0 {
+			add("%s: %v is negative", name, d)
+		}
+	}
+	notNegative("election timeout", o.ElectionTimeout)
+	notNegative("heartbeat interval", o.HeartbeatInterval)
+	if o.HeartbeatInterval >= o.ElectionTimeout {
+		add("heartbeat interval: %v is not below the election timeout %v", o.HeartbeatInterval, o.ElectionTimeout)
+	}
+	if !(o.Jitter <= 10) { // nor is it a number, then
+		add("jitter: %v is above 10", o.Jitter)
+	}
+	if o.BackoffMin <= 0 || o.BackoffMax < o.BackoffMin {
+		add("back-off: %v … %v is no range", o.BackoffMin, o.BackoffMax)
+	}
+	notNegative("promise grace", o.PromiseGrace)
+	if o.PromiseGrace > o.ElectionTimeout/2 {
+		add("promise grace: %v is more than half of the election timeout %v: while a candidate waits it is not heard, "+
+			"and the others would campaign against it", o.PromiseGrace, o.ElectionTimeout)
+	}
+	notNegative("retry interval", o.RetryInterval)
 }

@@ -1,6 +1,7 @@
 package multipaxos
 
 import (
+	"slices"
 	"time"
 
 	"elenchus/node/protocol"
@@ -20,6 +21,13 @@ type leading struct {
 	beat      uint64        // Seq of the last heartbeat
 }
 
+// proposing is the memory of what is proposed.
+type proposing struct {
+	entries slab[protocol.Entry]
+	batches slab[register.Command]
+	waiters slab[*pending]
+}
+
 // proposal is a slot that was proposed and is not yet in the committed prefix.
 type proposal struct {
 	slot    protocol.Slot
@@ -35,8 +43,8 @@ func (m *Machine) propose() {
 	if m.role != protocol.RoleLeader || m.halted != nil {
 		return
 	}
-	var entries []protocol.Entry
-	bytes := 0
+	memory := &m.proposing.entries
+	entries, bytes := memory.open(), 0
 	for m.leading.next <= m.committed+protocol.Slot(m.opts.Window) {
 		batch, waiters, ok := m.nextBatch()
 		if !ok {
@@ -46,12 +54,12 @@ func (m *Machine) propose() {
 		entries = append(entries, e)
 		bytes += e.Size()
 		if len(entries) == protocol.EntriesMax || bytes >= m.opts.CatchupBytes {
-			m.sendAccept(entries)
-			entries, bytes = nil, 0
+			m.sendAccept(memory.close(entries))
+			entries, bytes = memory.open(), 0
 		}
 	}
 	if len(entries) > 0 {
-		m.sendAccept(entries)
+		m.sendAccept(memory.close(entries))
 	}
 }
 
@@ -62,7 +70,8 @@ func (m *Machine) nextBatch() (batch []register.Command, waiters []*pending, ok 
 		m.leading.adopted = m.leading.adopted[1:]
 		return batch, nil, true
 	}
-	bytes := 0
+	memory, bytes := &m.proposing, 0
+	batch, waiters = memory.batches.open(), memory.waiters.open()
 	for len(batch) < m.opts.BatchMax && bytes < m.opts.BatchBytes {
 		p := m.requests.queue.pop()
 		if p == nil {
@@ -73,7 +82,7 @@ func (m *Machine) nextBatch() (batch []register.Command, waiters []*pending, ok 
 		waiters = append(waiters, p)
 		bytes += protocol.CommandSize(p.command)
 	}
-	return batch, waiters, len(batch) > 0
+	return memory.batches.close(batch), memory.waiters.close(waiters), len(batch) > 0
 }
 
 func (m *Machine) proposeNext(batch []register.Command, waiters []*pending) protocol.Entry {
@@ -139,7 +148,7 @@ func (m *Machine) takeWaiters(slot protocol.Slot) []*pending {
 		return nil
 	}
 	waiters := l.inflight[0].waiters
-	l.inflight = l.inflight[1:]
+	l.inflight = slices.Delete(l.inflight, 0, 1)
 	return waiters
 }
 

@@ -13,6 +13,7 @@ type requests struct {
 	live      map[requestKey]*pending
 	deadlines deadlines
 	queue     queue // neither proposed nor forwarded: they have had no effect
+	memory    slab[pending]
 }
 
 // requestKey identifies a request across the cluster; from is zero for this node's own clients.
@@ -46,11 +47,17 @@ type pending struct {
 
 func (p *pending) remote() bool { return p.key.from != 0 }
 
-func (r *requests) init() { r.live = make(map[requestKey]*pending) }
+func (r *requests) init() {
+	r.live = make(map[requestKey]*pending)
+	r.deadlines = make(deadlines, 0, slabItems)
+	r.queue.items = make([]*pending, 0, slabItems)
+}
 
 // onRequest takes a request of one of this node's own clients.
 func (m *Machine) onRequest(req protocol.Request) {
-	m.admit(&pending{key: requestKey{id: req.ID}, command: req.Command, deadline: req.Deadline})
+	m.admit(m.requests.memory.put(pending{
+		key: requestKey{id: req.ID}, command: req.Command, deadline: req.Deadline,
+	}))
 }
 
 // admit checks a request, takes it in and brings it on its way.

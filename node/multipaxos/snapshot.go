@@ -149,12 +149,11 @@ func (m *Machine) compactRecovered() {
 // snapshot is durable.
 func (m *Machine) compact() {
 	m.log.forget(m.keptFrom(m.snapshots.durable))
-	records := []protocol.Record{
-		{Kind: protocol.RecordRound, Ballot: m.highest},
-		{Kind: protocol.RecordPromise, Ballot: m.promised},
-	}
-	for _, e := range m.log.all() {
-		records = append(records, protocol.Record{Kind: protocol.RecordAccept, Entry: e})
+	records := append(make([]protocol.Record, 0, slabItems),
+		protocol.Record{Kind: protocol.RecordRound, Ballot: m.highest},
+		protocol.Record{Kind: protocol.RecordPromise, Ballot: m.promised})
+	for e := range m.log.all {
+		records = append(records, protocol.Record{Kind: protocol.RecordAccept, Entry: *e})
 	}
 	records = append(records, protocol.Record{Kind: protocol.RecordCommit, Slot: m.committed})
 	m.committedRec = m.committed

@@ -33,14 +33,25 @@ func (o *Options) keepByDefault() int {
 }
 
 // checkSnapshots finds problems with snapshots. The options have their defaults.
-func (o *Options) checkSnapshots(check func(ok bool, format string, args ...any)) {
-	check(o.SnapshotEntries >= 0, "snapshot entries: %d is negative; %d turns it off", o.SnapshotEntries, SnapshotOff)
-	check(o.SnapshotBytes >= 0, "snapshot bytes: %d is negative; %d turns it off", o.SnapshotBytes, SnapshotOff)
-	check(o.SnapshotKeep >= 0, "snapshot keep: %d is negative; %d keeps none", o.SnapshotKeep, SnapshotOff)
-	check(o.SnapshotEntries <= 0 || o.SnapshotKeep <= o.SnapshotEntries, "snapshot keep: %d is above the snapshot "+
-		"entries %d, so that every snapshot would rewrite more entries than it replaces", o.SnapshotKeep, o.SnapshotEntries)
-	check(o.SnapshotEntries != 0 || o.SnapshotBytes != 0 || o.SnapshotKeep <= 0, "snapshot keep: %d entries behind "+
-		"snapshots of which there are none, since neither entries nor bytes ask for any", o.SnapshotKeep)
-	check(o.SnapshotChunk >= 1 && o.SnapshotChunk <= protocol.ChunkBytesMax, "snapshot chunk: %d; want 1 to %d",
-		o.SnapshotChunk, protocol.ChunkBytesMax)
+func (o *Options) checkSnapshots(add func(format string, args ...any)) {
+	if o.SnapshotEntries < 0 {
+		add("snapshot entries: %d is negative; %d turns it off", o.SnapshotEntries, SnapshotOff)
+	}
+	if o.SnapshotBytes < 0 {
+		add("snapshot bytes: %d is negative; %d turns it off", o.SnapshotBytes, SnapshotOff)
+	}
+	if o.SnapshotKeep < 0 {
+		add("snapshot keep: %d is negative; %d keeps none", o.SnapshotKeep, SnapshotOff)
+	}
+	if o.SnapshotEntries > 0 && o.SnapshotKeep > o.SnapshotEntries {
+		add("snapshot keep: %d is above the snapshot entries %d, so that every snapshot would rewrite more entries than "+
+			"it replaces", o.SnapshotKeep, o.SnapshotEntries)
+	}
+	if o.SnapshotEntries == 0 && o.SnapshotBytes == 0 && o.SnapshotKeep > 0 {
+		add("snapshot keep: %d entries behind snapshots of which there are none, since neither entries nor bytes ask for "+
+			"any", o.SnapshotKeep)
+	}
+	if o.SnapshotChunk < 1 || o.SnapshotChunk > protocol.ChunkBytesMax {
+		add("snapshot chunk: %d; want 1 to %d", o.SnapshotChunk, protocol.ChunkBytesMax)
+	}
 }

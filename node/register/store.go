@@ -28,6 +28,23 @@ type Store struct {
 	registers   map[string]*register
 	sessions    map[ClientID]*session
 	hash        uint64 // sum of the digests of all registers and sessions
+
+	// Registers and sessions are never dropped, so they come from pieces of memory that have room for many.
+	newRegisters []register
+	newSessions  []session
+}
+
+// pieceItems is how many registers or sessions a piece of memory has room for.
+const pieceItems = 16
+
+// next takes an item from a piece of memory, or from a new piece.
+func next[T any](piece *[]T) *T {
+	if len(*piece) == 0 {
+		*piece = make([]T, pieceItems)
+	}
+	item := &(*piece)[0]
+	*piece = (*piece)[1:]
+	return item
 }
 
 // register is a sequence of elements. Elements are never changed in place: an append writes behind everything that was
@@ -157,7 +174,7 @@ func (s *Store) touch(key string, r *register) *register {
 	if s.registers == nil {
 		s.registers = make(map[string]*register)
 	}
-	r = new(register)
+	r = next(&s.newRegisters)
 	s.registers[key] = r
 	return r
 }
@@ -167,7 +184,7 @@ func (s *Store) remember(c Command, known *session, result Result, chain uint64)
 		if s.sessions == nil {
 			s.sessions = make(map[ClientID]*session)
 		}
-		known = new(session)
+		known = next(&s.newSessions)
 		s.sessions[c.Client] = known
 	} else {
 		s.hash -= known.contribution(c.Client)

@@ -230,8 +230,8 @@ func (r *reader) presentBallot() protocol.Ballot {
 }
 
 // open checks the size and the version of an encoding and returns a reader for what follows.
-func open(data []byte) *reader {
-	r := &reader{rest: data}
+func open(data []byte) reader {
+	r := reader{rest: data}
 	if len(data) > protocol.EncodedBytesMax {
 		r.fail("%d bytes exceed %d", len(data), protocol.EncodedBytesMax)
 	}

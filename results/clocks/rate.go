@@ -3,6 +3,7 @@ package clocks
 import (
 	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -39,6 +40,25 @@ func (t Track) Rates(c Clock, stretch time.Duration) []Rate {
 		i = j
 	}
 	return out
+}
+
+// RateIn is the rate of a clock between two instants. It is false when there are too few samples in between.
+func (t Track) RateIn(c Clock, from, to time.Duration) (Rate, bool) {
+	points := slices.DeleteFunc(t.Sharp(), func(p Point) bool { return p.At < from || p.At > to })
+	return rateOf(c, points, to-from)
+}
+
+// Nearest is the point whose instant is nearest to at. It is false without points.
+func (t Track) Nearest(at time.Duration) (Point, bool) {
+	points := t.Sharp()
+	if len(points) == 0 {
+		return Point{}, false
+	}
+	i := sort.Search(len(points), func(i int) bool { return points[i].At >= at })
+	if i == len(points) || i > 0 && at-points[i-1].At < points[i].At-at {
+		i--
+	}
+	return points[i], true
 }
 
 // rateOf is the rate in one stretch. Samples of less than half of it say too little.

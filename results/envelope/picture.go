@@ -192,9 +192,20 @@ func (p *picture) axes() {
 		across, up = "bound that leases are configured to", "how far the leader's clock is behind"
 	}
 	p.text(marginLeft+float64(len(plan.Bounds))*cellW/2, bottom+44, `text-anchor="middle" fill="#4a5563"`, across)
+	lines := []string{up}
+	if len(plan.Drifts) < rowsHigh {
+		before, after, _ := strings.Cut(up, " the ")
+		lines = []string{before, "the " + after}
+	}
 	middle := marginTop + float64(len(plan.Drifts))*cellH/2
-	p.text(0, 0, fmt.Sprintf(`text-anchor="middle" fill="#4a5563" transform="translate(26 %.1f) rotate(-90)"`, middle), up)
+	for i, l := range lines {
+		p.text(0, 0, fmt.Sprintf(`text-anchor="middle" fill="#4a5563" transform="translate(%d %.1f) rotate(-90)"`, 26+16*i,
+			middle), l)
+	}
 }
+
+// rowsHigh is how many rows are as high as the axis' label is long; beside fewer it takes two lines.
+const rowsHigh = 6
 
 // line draws the border of the envelope: a staircase between the cells inside and those outside.
 func (p *picture) line() {

@@ -16,8 +16,8 @@
 // cas, it did not match) and :info (nobody knows). Operations of :nemesis become faults. Numbers are kept; any other
 // value is given a number of its own, see [History.Names].
 //
-// A mismatched cas of ours, which tells what it saw, becomes a :fail there, which does not. That is the only thing that
-// is lost on the way out.
+// Two things are lost on the way out. A mismatched cas of ours, which tells what it saw, becomes a :fail there, which
+// does not; and nobody is told which node was asked.
 //
 // # Porcupine
 //

@@ -20,15 +20,30 @@ const (
 // Formats lists them all.
 var Formats = []string{FormatJSONL, FormatJepsen, FormatPorcupine}
 
+// Seems says which format a file has that begins like r, of which it reads a piece. Name is for errors.
+func Seems(r io.Reader, name string) (format string, err error) {
+	return seems(bufio.NewReaderSize(r, headBytes), name)
+}
+
+// headBytes is how much of a file says which format it has.
+const headBytes = 4 << 10
+
+func seems(in *bufio.Reader, name string) (string, error) {
+	head, err := in.Peek(headBytes)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return guess(string(head)), nil
+}
+
 // Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns.
 func Read(r io.Reader, name, format string, o Options) (History, string, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	if format == "" {
-		head, err := in.Peek(4 << 10)
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
-			return History{}, "", fmt.Errorf("read %s: %w", name, err)
+		var err error
+		if format, err = seems(in, name); err != nil {
+			return History{}, "", err
 		}
-		format = guess(string(head))
 	}
 	var h History
 	var err error

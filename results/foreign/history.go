@@ -55,6 +55,10 @@ type line struct {
 	reason  string
 }
 
+// noTime is how far apart lines are taken to be where a file has no times: their order is all there is, and findings,
+// which tell thousandths of a second, then tell lines apart.
+const noTime = time.Millisecond
+
 // builder makes a history out of lines, in their order.
 type builder struct {
 	file    string

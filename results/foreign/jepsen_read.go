@@ -76,7 +76,7 @@ func readOperations(r io.Reader, name string) ([]operation, error) {
 		}
 		op.line = d.line
 		if op.time < 0 {
-			op.time = time.Duration(len(ops)) * time.Microsecond // no time at all: the order of lines is what there is
+			op.time = time.Duration(len(ops)) * noTime // no time at all: the order of lines is what there is
 		}
 		ops = append(ops, op)
 	}

@@ -53,7 +53,7 @@ func readStore(r io.Reader, name string) (History, error) {
 		if err != nil {
 			return History{}, d.errorf("%w", err)
 		}
-		l.number, l.time = d.line, time.Duration(number)*time.Microsecond
+		l.number, l.time = d.line, time.Duration(number)*noTime
 		if err := b.add(l); err != nil {
 			return History{}, err
 		}
@@ -115,7 +115,7 @@ func readEtcd(r io.Reader, name string) (History, error) {
 			continue // logs hold other things, too
 		}
 		op := operation{line: number, typ: keyword(fields[2]), f: keyword(fields[3]),
-			time: time.Duration(number) * time.Microsecond}
+			time: time.Duration(number) * noTime}
 		if types[op.typ] == "" {
 			return History{}, fmt.Errorf("%s:%d: unknown type :%s", name, number, op.typ)
 		}
@@ -143,19 +143,32 @@ func readEtcd(r io.Reader, name string) (History, error) {
 	return b.finish(), nil
 }
 
+// FitsPorcupine says why a history has no form that Porcupine's tests read, if it has none.
+func FitsPorcupine(events []history.Event) error {
+	has := funcs(events)
+	if slices.Contains(has, history.Append) {
+		return ErrAppends
+	}
+	if n := countKeys(events); n > 1 && slices.Contains(has, history.CAS) {
+		return fmt.Errorf("%w, and this one has %d", ErrRegisters, n)
+	}
+	return nil
+}
+
+// Why Porcupine's tests cannot read a history.
+var (
+	ErrAppends   = errors.New("appends to lists have no form that Porcupine's tests know: use the format jepsen")
+	ErrRegisters = errors.New("a history with cas is written one register a file")
+)
+
 // WritePorcupine writes a history in a format that Porcupine's tests read, see the package's comment. Operations that
 // certainly had no effect are left out: their readers know none but cas.
 func WritePorcupine(w io.Writer, events []history.Event) error {
-	has := funcs(events)
+	if err := FitsPorcupine(events); err != nil {
+		return err
+	}
 	write := storeEvent
-	switch {
-	case slices.Contains(has, history.Append):
-		return errors.New("appends to lists have no form that Porcupine's tests know: use the format jepsen")
-	case slices.Contains(has, history.CAS):
-		if n := countKeys(events); n > 1 {
-			return fmt.Errorf("a history with cas is written one register a file, and this one has %d: choose one by its key",
-				n)
-		}
+	if slices.Contains(funcs(events), history.CAS) {
 		write = etcdEvent
 	}
 	out := bufio.NewWriter(w)

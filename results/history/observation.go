@@ -11,6 +11,7 @@ import (
 
 // The kinds of observations that checkers and reports know. Nodes may write others.
 const (
+	ObservedPromised  = "ballot"    // Ballot is the highest now that the node has promised
 	ObservedElected   = "elected"   // the node leads Ballot
 	ObservedDeposed   = "deposed"   // the node stopped leading Ballot; Reason says why
 	ObservedChosen    = "chosen"    // Slot is known to be chosen
@@ -50,12 +51,20 @@ type Observation struct {
 	Slot   uint64
 	Peer   string
 	IDs    []string // "client:seq" of each command, "-" for one without a session
+	Ops    []Update // the same commands, of nodes that say what they do
 	Reason string
 
 	// Lease is the clock that a lease is on, and Since and Until are its term: "rate" is the monotonic clock, "wall" the
 	// wall clock, empty means that the line is not about a lease. A moment that the line does not give is zero.
 	Lease        string
 	Since, Until Moment
+}
+
+// Update is a command as a node applied it.
+type Update struct {
+	Op    string `json:"op"`
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // Moment is an instant on both clocks of a node. A node gives it on the clock of the lease; what the other one shows
@@ -91,6 +100,7 @@ type observationLine struct {
 	Slot   uint64   `json:"slot"`
 	Peer   label    `json:"peer"`
 	IDs    []string `json:"ids"`
+	Ops    []Update `json:"ops"`
 	Reason string   `json:"reason"`
 	Lease  string   `json:"lease"`
 	Since  int64    `json:"since_ns"`
@@ -173,6 +183,6 @@ func parseObservation(line []byte) (Observation, error) {
 	return Observation{
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
-		IDs: l.IDs, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
+		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
 	}, nil
 }

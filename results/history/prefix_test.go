@@ -33,8 +33,12 @@ func TestPrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	intact, damage, err := ReadPrefix(path)
-	if err != nil || damage != nil || !intact.Complete || len(intact.Events) != 12 {
-		t.Fatalf("intact: %d events, complete %v, %v, %v", len(intact.Events), intact.Complete, damage, err)
+	if err != nil || damage != nil || !intact.Complete || len(intact.Operations) != 6 {
+		t.Fatalf("intact: %d operations, complete %v, %v, %v", len(intact.Operations), intact.Complete, damage, err)
+	}
+	full, err := ReadFile(path)
+	if err != nil || cmp.Diff(full.All(), intact.All()) != "" || full.Last != intact.Last || full.Last == 0 {
+		t.Fatalf("events and operations differ: %s, %v", cmp.Diff(full.All(), intact.All()), err)
 	}
 	for at := range len(whole) - 1 { // without the last newline, the history is only cut
 		flipped := bytes.Clone(whole)
@@ -47,11 +51,15 @@ func TestPrefix(t *testing.T) {
 		if err != nil || damage == nil || damage.Line != line || prefix.Complete {
 			t.Fatalf("byte %d of line %d: damage %v, complete %v, %v", at, line, damage, prefix.Complete, err)
 		}
-		if d := cmp.Diff(intact.Events[:line-1], append([]Event{}, prefix.Events...)); d != "" {
+		want := Operations(full.Events[:min(line-1, len(full.Events))])
+		if d := cmp.Diff(want, append([]Operation{}, prefix.Operations...)); d != "" {
 			t.Fatalf("byte %d: %s", at, d)
 		}
 		if log, err := ReadFile(path); err == nil || len(log.Events) > 0 {
 			t.Fatalf("byte %d: read as if nothing had happened", at)
+		}
+		if log, err := ReadOperations(path); err == nil || len(log.Operations) > 0 {
+			t.Fatalf("byte %d: operations read as if nothing had happened", at)
 		}
 	}
 }

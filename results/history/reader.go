@@ -8,11 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
-// Log is a history as it was read back.
+// Log is a history as it was read back: its events, or its operations alone, which take a third of the memory.
 type Log struct {
-	Events []Event // without the End line
+	Events     []Event     // without the End line; nil of what ReadOperations read
+	Operations []Operation // of what ReadOperations read
+
+	// Last is the time of the last event, and zero without any.
+	Last time.Duration
 
 	// Complete says that the history ends with its End line: nothing is missing. When it is false the harness was
 	// stopped before it could write it.
@@ -20,6 +25,14 @@ type Log struct {
 
 	// Truncated says that the file ended in the middle of a line, which was left out.
 	Truncated bool
+}
+
+// All are the operations of the history.
+func (l *Log) All() []Operation {
+	if l.Events == nil {
+		return l.Operations
+	}
+	return Operations(l.Events)
 }
 
 // errAfterEnd is wrapped when something follows the end line of a history or a fault log.
@@ -39,18 +52,44 @@ func ReadFile(path string) (Log, error) {
 	return log, nil
 }
 
-// ReadPrefix reads the history at path up to the first line that is damaged, if one is. Such a history is not complete.
-func ReadPrefix(path string) (Log, *Damage, error) {
-	f, err := os.Open(path)
+// ReadOperations is [ReadFile] for who only wants operations: the log has no events.
+func ReadOperations(path string) (Log, error) {
+	log, err := readOperations(path)
 	if err != nil {
-		return Log{}, nil, fmt.Errorf("open history: %w", err)
+		return Log{}, err
 	}
-	defer f.Close()
-	log, err := read(f, filepath.Base(path), sizeOf(f))
+	return log, nil
+}
+
+// ReadPrefix reads the operations of the history at path up to the first line that is damaged, if one is. Such a
+// history is not complete.
+func ReadPrefix(path string) (Log, *Damage, error) {
+	log, err := readOperations(path)
 	if damage := (*Damage)(nil); errors.As(err, &damage) {
-		return Log{Events: log.Events}, damage, nil
+		return Log{Operations: log.Operations, Last: log.Last}, damage, nil
 	}
 	return log, nil, err
+}
+
+// readOperations returns with an error what it had read by then.
+func readOperations(path string) (log Log, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Log{}, fmt.Errorf("open history: %w", err)
+	}
+	defer f.Close()
+	size, done := sizeOf(f), int64(0)
+	var p pairing
+	log.Complete, log.Truncated, err = scan(f, filepath.Base(path), func(e *Event, bytes int) error {
+		if done += int64(bytes); len(p.ops) == estimateAfter && size > done {
+			p.ops = slices.Grow(p.ops, int(size*(estimateAfter+50)/done)-estimateAfter)
+		}
+		p.add(e)
+		log.Last = e.Time
+		return nil
+	})
+	log.Operations = p.ops
+	return log, err
 }
 
 // sizeOf is the size of a file in bytes, or zero if it is not known.
@@ -90,6 +129,7 @@ func read(r io.Reader, name string, size int64) (log Log, err error) {
 			log.Events = slices.Grow(log.Events, int(size*(estimateAfter+50)/done))
 		}
 		log.Events = append(log.Events, *e)
+		log.Last = e.Time
 		return nil
 	})
 	return log, err

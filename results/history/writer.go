@@ -30,6 +30,10 @@ type WriterOptions struct {
 
 	// Now is the time since the run began, for runs whose time is virtual. Default: time.Since(Start).
 	Now func() time.Duration
+
+	// Each is called for every event, in order, as soon as it is on record and before Invoke or Complete returns. It must
+	// not keep the event, call the Writer, or take its time: meanwhile nobody else can record anything.
+	Each func(*Event)
 }
 
 // Counts is how many operations a history holds, by outcome.
@@ -43,7 +47,8 @@ type Counts struct {
 // ever sent that is not on record. The other errors are misuse (a process that invokes twice, an invalid operation);
 // they record nothing and leave the Writer usable.
 type Writer struct {
-	now func() time.Duration
+	now  func() time.Duration
+	each func(*Event)
 
 	mu     sync.Mutex // held while a line is handed to the operating system: this is what orders the history
 	file   File
@@ -68,7 +73,7 @@ func Create(path string, opts WriterOptions) (*Writer, error) {
 
 // NewWriter writes a history to file, which it owns from now on. Close must be called.
 func NewWriter(file File, opts WriterOptions) *Writer {
-	w := &Writer{file: file, now: opts.Now, stop: make(chan struct{}), done: make(chan struct{})}
+	w := &Writer{file: file, now: opts.Now, each: opts.Each, stop: make(chan struct{}), done: make(chan struct{})}
 	if w.now == nil {
 		start := opts.Start
 		if start.IsZero() {
@@ -128,6 +133,9 @@ func (w *Writer) append(e Event) (Event, error) {
 		return Event{}, err
 	}
 	w.count(e.Type)
+	if w.each != nil {
+		w.each(&e)
+	}
 	return e, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // runs is a track of a clock that runs at that rate for ten seconds.
 func runs(node string, started time.Time, rate float64) clocks.Track {
 	t := clocks.Track{Node: node, How: "made up"}
-	for at := time.Duration(0); at < 10*time.Second; at += tenth {
+	for at := time.Duration(0); at < 10*time.Second; at += 100 * time.Millisecond {
 		ran := int64(rate * float64(at))
 		t.Points = append(t.Points, clocks.Point{At: at, Error: 100 * time.Microsecond, Mono: 1e9 + ran,
 			Wall: started.UnixNano() + ran})

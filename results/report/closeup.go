@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/verdict"
 )
 
@@ -331,11 +332,11 @@ func (c *closeup) drawLanes(st stories, ops []history.Operation, sc scale, y flo
 	var hidden []string
 	for _, s := range st.nodes {
 		if len(st.nodes) > nodesAlwaysAll && !involved(s, st, ops, sc) {
-			hidden = append(hidden, s.node)
+			hidden = append(hidden, s.Node)
 			continue
 		}
 		c.Lanes = append(c.Lanes, ls.draw(s, y))
-		rows[s.node] = y
+		rows[s.Node] = y
 		y += ls.height()
 	}
 	c.Hidden = strings.Join(hidden, ", ")
@@ -345,12 +346,12 @@ func (c *closeup) drawLanes(st stories, ops []history.Operation, sc scale, y flo
 	c.Height = y + 24
 }
 
-func involved(s story, st stories, ops []history.Operation, sc scale) bool {
-	asked := func(op history.Operation) bool { return op.Node == s.node }
-	during := func(p span) bool { return sc.shows(p.from, p.to) }
+func involved(s leases.Story, st stories, ops []history.Operation, sc scale) bool {
+	asked := func(op history.Operation) bool { return op.Node == s.Node }
+	during := func(p leases.Span) bool { return sc.shows(p.From, p.To) }
 	hit := func(w history.FaultWindow) bool {
-		return slices.Contains(w.Targets, s.node) && sc.shows(w.From, w.To)
+		return slices.Contains(w.Targets, s.Node) && sc.shows(w.From, w.To)
 	}
-	return slices.ContainsFunc(ops, asked) || slices.ContainsFunc(s.leads, during) ||
-		slices.ContainsFunc(s.holds, during) || slices.ContainsFunc(st.windows, hit)
+	return slices.ContainsFunc(ops, asked) || slices.ContainsFunc(s.Leads, during) ||
+		slices.ContainsFunc(s.Holds, during) || slices.ContainsFunc(st.windows, hit)
 }

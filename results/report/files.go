@@ -56,6 +56,10 @@ var descriptions = map[string]string{
 	results.ClocksFile:          "the hosts' clocks, measured all the time: question and answer, one line each",
 	results.HarnessLogFile:      "what the harness did",
 	results.VerdictFile:         "what the checkers decided, for programs",
+	results.InvariantsFile:      "what an observer of all nodes found",
+	results.SimulatedFile:       "the simulated run as data: elenchus replay plays it again",
+	results.PictureFile:         "what happened, as a space-time diagram",
+	results.ShrinkFile:          "what was left out until nothing more could be",
 }
 
 func describe(rel string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/leases"
 )
 
 // Heights in a lane.
@@ -59,12 +60,12 @@ func (l lanes) names() []string {
 func (l lanes) isNode(name string) bool { return slices.Contains(l.nodes, name) }
 
 // draw draws the lane of a node, or of what has none.
-func (l lanes) draw(s story, y float64) lane {
-	out := lane{Label: s.node, Y: y, H: l.height(), TextY: round(y + l.height()/2 + 4)}
+func (l lanes) draw(s leases.Story, y float64) lane {
+	out := lane{Label: s.Node, Y: y, H: l.height(), TextY: round(y + l.height()/2 + 4)}
 	out.Bands = l.leadership(s, y)
 	for _, w := range l.windows {
-		here := slices.Contains(w.Targets, s.node)
-		if s.node == otherLane && !l.isNode(otherLane) {
+		here := slices.Contains(w.Targets, s.Node)
+		if s.Node == otherLane && !l.isNode(otherLane) {
 			here = !slices.ContainsFunc(w.Targets, l.isNode)
 		}
 		switch {
@@ -81,21 +82,21 @@ func (l lanes) draw(s story, y float64) lane {
 }
 
 // leadership draws who leads, which is light where leases are known, and the lease on it, which is solid.
-func (l lanes) leadership(s story, y float64) []band {
-	about := func(what string) func(span) string {
-		return func(p span) string {
-			return fmt.Sprintf("%s %s of %s from %s to %s (%s)", s.node, what, p.ballot, seconds(p.from), seconds(p.to), p.end)
+func (l lanes) leadership(s leases.Story, y float64) []band {
+	about := func(what string) func(leases.Span) string {
+		return func(p leases.Span) string {
+			return fmt.Sprintf("%s %s of %s from %s to %s (%s)", s.Node, what, p.Ballot, seconds(p.From), seconds(p.To), p.End)
 		}
 	}
 	top, low := y+lanePad, y+lanePad+barHeight+3
 	if !l.leased {
-		return l.sc.bands(s.leads, top, barHeight, "holds", about("leads with the ballot"))
+		return l.sc.bands(s.Leads, top, barHeight, "holds", about("leads with the ballot"))
 	}
 	return slices.Concat(
-		l.sc.bands(s.leads, top, barHeight, "leads", about("leads with the ballot")),
-		l.sc.bands(s.holds, top, barHeight, "holds", about("holds the lease")),
-		l.sc.bands(s.honours, low, grantHeight, "honours", about("honours the lease")),
-		l.sc.bands(s.silent, low, grantHeight, "silent", about("is silent after a restart for the lease")))
+		l.sc.bands(s.Leads, top, barHeight, "leads", about("leads with the ballot")),
+		l.sc.bands(s.Holds, top, barHeight, "holds", about("holds the lease")),
+		l.sc.bands(s.Honours, low, grantHeight, "honours", about("honours the lease")),
+		l.sc.bands(s.Silent, low, grantHeight, "silent", about("is silent after a restart for the lease")))
 }
 
 func (l lanes) fault(w history.FaultWindow, y float64) band {
@@ -156,19 +157,19 @@ func faultClass(kind string) string {
 }
 
 // red is a time in which two nodes believed to hold the lease, across all lanes.
-func (l lanes) red(clashes []clash, top float64, rows map[string]float64, bottom float64) []band {
+func (l lanes) red(clashes []leases.Clash, top float64, rows map[string]float64, bottom float64) []band {
 	var out []band
 	for _, c := range clashes {
-		if !l.sc.shows(c.from, c.to) || len(out) >= bandsMax {
+		if !l.sc.shows(c.From, c.To) || len(out) >= bandsMax {
 			continue
 		}
-		title := c.String()
-		column := l.sc.stretch(c.from, c.to, top, bottom-top, "clash")
+		title := clashSentence(c)
+		column := l.sc.stretch(c.From, c.To, top, bottom-top, "clash")
 		column.Title = title
 		out = append(out, column)
-		for _, node := range []string{c.a, c.b} {
+		for _, node := range []string{c.A, c.B} {
 			if y, ok := rows[node]; ok {
-				b := l.sc.stretch(c.from, c.to, y+lanePad, barHeight, "two")
+				b := l.sc.stretch(c.From, c.To, y+lanePad, barHeight, "two")
 				b.Title = title
 				out = append(out, b)
 			}
@@ -177,10 +178,10 @@ func (l lanes) red(clashes []clash, top float64, rows map[string]float64, bottom
 	return out
 }
 
-// String tells of the clash in a sentence.
-func (c clash) String() string {
+// clashSentence tells of a clash.
+func clashSentence(c leases.Clash) string {
 	return fmt.Sprintf("%s (ballot %s) and %s (ballot %s) both believed to hold the lease for %s, from %s to %s",
-		c.a, c.ballotA, c.b, c.ballotB, compact(c.to-c.from), seconds(c.from), seconds(c.to))
+		c.A, c.BallotA, c.B, c.BallotB, compact(c.To-c.From), seconds(c.From), seconds(c.To))
 }
 
 // instant is the label of an instant on an axis with that step.

@@ -49,8 +49,8 @@ func Load(run results.Run) (Input, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		problem(err)
 	}
-	if log, err := history.ReadFile(run.History()); err == nil {
-		in.Operations = history.Operations(log.Events)
+	if log, err := history.ReadOperations(run.History()); err == nil {
+		in.Operations = log.Operations
 	} else {
 		problem(err)
 	}

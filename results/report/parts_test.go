@@ -5,34 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 )
-
-func TestLeaderships(t *testing.T) {
-	start := time.Unix(1000, 0)
-	var obs []history.Observation
-	see := func(at int, boot, kind, ballot string) {
-		obs = append(obs, history.Observation{Wall: start.Add(time.Duration(at) * time.Second), Boot: boot,
-			Kind: kind, Ballot: ballot})
-	}
-	see(-9, "1", history.ObservedElected, "1")
-	see(-8, "1", history.ObservedDeposed, "1")
-	see(-1, "1", history.ObservedElected, "2")
-	see(5, "1", history.ObservedDeposed, "2")
-	see(7, "1", history.ObservedElected, "3")
-	see(8, "1", history.ObservedElected, "4")
-	see(12, "1", history.ObservedApplied, "")
-	see(20, "2", history.ObservedRecovered, "")
-	see(25, "2", history.ObservedElected, "5")
-	got := ""
-	for _, l := range leaderships(incarnations(obs, clocks.NewAxis(start, clocks.Track{}, obs), nil), 30*time.Second) {
-		got += fmt.Sprintf("%s %v…%v, ", l.ballot, l.from, l.to)
-	}
-	if want := "2 -1s…5s, 3 7s…8s, 4 8s…12s, 5 25s…30s, "; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
 
 func TestSeries(t *testing.T) {
 	var ops []history.Operation
@@ -73,5 +48,14 @@ func TestNumbersForPeople(t *testing.T) {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)
 		}
+	}
+}
+
+func TestClashSentence(t *testing.T) {
+	c := leases.Clash{A: "n1", B: "n2", BallotA: "1.n1", BallotB: "2.n2", From: time.Second / 2, To: time.Second}
+	const want = "n1 (ballot 1.n1) and n2 (ballot 2.n2) both believed to hold the lease for 500 ms, " +
+		"from 0.500 s to 1.000 s"
+	if got := clashSentence(c); got != want {
+		t.Error(got)
 	}
 }

@@ -36,6 +36,7 @@ type page struct {
 	Style                  template.CSS
 	Findings, MoreFindings []finding // those that are shown at once, and the rest
 	Word                   string
+	Headline               string // what was violated, and what broke, in a few words each
 	Class                  string // of the verdict
 	Axes                   []axis
 	Timeline               *timeline
@@ -49,6 +50,7 @@ type page struct {
 	Facts                  []fact
 	Check                  string // the command that judges the run again
 	MoreFiles              bool
+	Picture                string // a space-time diagram, if there is one
 }
 
 // finding is a finding with its picture.
@@ -110,10 +112,11 @@ func Render(w io.Writer, in Input) error {
 	}
 	if in.Checked {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
-		p.Axes = axes(in.Verdict)
+		p.Axes = axes(in.Verdict, imported(in.Manifest))
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
 		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
+	p.Headline = headline(in.Verdict.Safety.Findings)
 	for i, f := range in.Verdict.Safety.Findings {
 		p.Findings = append(p.Findings, finding{Finding: f})
 		if i < closeupsMax {
@@ -123,6 +126,9 @@ func Render(w io.Writer, in Input) error {
 	if len(p.Findings) > findingsOpen+1 { // for a single one more it is not worth hiding it
 		p.Findings, p.MoreFindings = p.Findings[:findingsOpen], p.Findings[findingsOpen:]
 	}
+	if slices.ContainsFunc(in.Files, func(f File) bool { return f.Path == results.PictureFile }) {
+		p.Picture = results.PictureFile
+	}
 	if len(p.Files) > filesMax {
 		p.Files, p.MoreFiles = p.Files[:filesMax], true
 	}
@@ -130,6 +136,38 @@ func Render(w io.Writer, in Input) error {
 		return fmt.Errorf("render report: %w", err)
 	}
 	return nil
+}
+
+// headline sums up findings: "Stale read, 10 times. What broke: clocks drifted apart; two leases at once."
+func headline(findings []verdict.Finding) string {
+	var names, causes []string
+	times := make(map[string]int)
+	for _, f := range findings {
+		if f.Name == "" {
+			continue
+		}
+		if times[f.Name]++; times[f.Name] == 1 {
+			names = append(names, f.Name)
+		}
+		for _, c := range f.Causes {
+			if !slices.Contains(causes, c.Name) {
+				causes = append(causes, c.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	for i, name := range names {
+		if n := times[name]; n > 1 {
+			names[i] = fmt.Sprintf("%s, %d times", name, n)
+		}
+	}
+	text := upper(strings.Join(names, "; ")) + "."
+	if len(causes) > 0 {
+		text += " What broke: " + strings.Join(causes, "; ") + "."
+	}
+	return text
 }
 
 // href is a link to a file in the run's directory. The leading dot keeps names from being read as schemes.
@@ -177,7 +215,10 @@ func faultStatusClass(s history.FaultStatus) string {
 	return "none"
 }
 
-func axes(v verdict.Verdict) []axis {
+// imported tells whether another tool recorded the history.
+func imported(m *results.Manifest) bool { return m != nil && m.Imported != "" }
+
+func axes(v verdict.Verdict, imported bool) []axis {
 	out := []axis{
 		{Name: "Safety", Status: v.Safety.Status,
 			About:   "Did anything happen that a correct register could not have done?",
@@ -187,7 +228,7 @@ func axes(v verdict.Verdict) []axis {
 		{Name: "Coverage", Status: v.Coverage.Status, About: "Was enough exercised for the answers to mean something?",
 			Summary: coverageSummary(v.Coverage), Reasons: v.Coverage.Reasons},
 		{Name: "Harness", Status: v.Harness.Status, About: "Can the run itself be trusted?",
-			Summary: harnessSummary(v.Harness), Reasons: v.Harness.Reasons},
+			Summary: harnessSummary(v.Harness, imported), Reasons: v.Harness.Reasons},
 	}
 	for i := range out {
 		out[i].Class = statusClass(out[i].Status)
@@ -283,11 +324,14 @@ func leaderRows(c verdict.Coverage) []fact {
 		fact{"… without an answer", grouped(d.Unknown)})
 }
 
-func harnessSummary(h verdict.Harness) string {
-	if h.Status == verdict.Healthy {
-		return "the history is whole, and every fault was proven"
+func harnessSummary(h verdict.Harness, imported bool) string {
+	switch {
+	case h.Status != verdict.Healthy:
+		return ""
+	case imported:
+		return "the history is whole; what else another harness did is not known"
 	}
-	return ""
+	return "the history is whole, and every fault was proven"
 }
 
 func plural(n int, noun string) string {
@@ -358,7 +402,7 @@ func hostRows(in Input, st stories) []hostRow {
 				r.observed(n.Observations)
 			}
 		}
-		r.Leaderships = len(st.of(h.Name).leads)
+		r.Leaderships = len(st.of(h.Name).Leads)
 		r.Answered, r.Silent = afterTheHeal(in, h.Name)
 		for _, f := range in.Files {
 			if rest, ok := strings.CutPrefix(f.Path, path.Join(results.NodesDir, h.Name)+"/"); ok {

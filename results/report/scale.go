@@ -3,6 +3,8 @@ package report
 import (
 	"math"
 	"time"
+
+	"elenchus/results/leases"
 )
 
 // Measures of drawings, in their own units, which are pixels at full width.
@@ -75,16 +77,16 @@ func fits(text string, width float64) bool { return width > 10+charWidth*float64
 const bandsMax = 80
 
 // bands draws spans. Those of who holds the lease, or leads, have the ballot on them where there is room.
-func (s scale) bands(spans []span, y, h float64, class string, title func(span) string) []band {
+func (s scale) bands(spans []leases.Span, y, h float64, class string, title func(leases.Span) string) []band {
 	var out []band
 	for _, p := range spans {
-		if !s.shows(p.from, p.to) {
+		if !s.shows(p.From, p.To) {
 			continue
 		}
-		b := s.stretch(p.from, p.to, y, h, class)
+		b := s.stretch(p.From, p.To, y, h, class)
 		b.Title = title(p)
-		if class == "holds" && fits(p.ballot, b.W) {
-			b.Label, b.LabelX, b.LabelY = p.ballot, b.X+5, round(y+11.5)
+		if class == "holds" && fits(p.Ballot, b.W) {
+			b.Label, b.LabelX, b.LabelY = p.Ballot, b.X+5, round(y+11.5)
 		}
 		out = append(out, b)
 	}

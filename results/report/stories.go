@@ -7,13 +7,14 @@ import (
 	"elenchus/results"
 	"elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 )
 
 // stories are what all pictures of a run are drawn from: what nodes wrote and what was done to them, on one axis.
 type stories struct {
-	nodes   []story
+	nodes   []leases.Story
 	windows []history.FaultWindow
-	clashes []clash
+	clashes []leases.Clash
 	leased  bool // leases are told of
 	end     time.Duration
 	note    string // how far instants of nodes can be trusted
@@ -28,10 +29,10 @@ func newStories(in Input) stories {
 		axis := clocks.NewAxis(in.Manifest.Started, track, n.Observations)
 		measured = measured && axis.Measured()
 		err = max(err, 2*track.MedianError())
-		st.nodes = append(st.nodes, newStory(n, axis, deaths(in.Faults, n.Name), st.end))
+		st.nodes = append(st.nodes, leases.New(n.Name, n.Observations, axis, leases.Deaths(in.Faults, n.Name), st.end))
 	}
-	st.leased = leased(st.nodes)
-	st.clashes = clashes(st.nodes, err)
+	st.leased = leases.Leased(st.nodes)
+	st.clashes = leases.Clashes(st.nodes, err)
 	st.note = clockNote(in.Manifest, measured)
 	return st
 }
@@ -39,17 +40,17 @@ func newStories(in Input) stories {
 func (st stories) names() []string {
 	names := make([]string, len(st.nodes))
 	for i, s := range st.nodes {
-		names[i] = s.node
+		names[i] = s.Node
 	}
 	return names
 }
 
 // of is the story of a node, an empty one of whoever has none.
-func (st stories) of(name string) story {
-	if i := slices.IndexFunc(st.nodes, func(s story) bool { return s.node == name }); i >= 0 {
+func (st stories) of(name string) leases.Story {
+	if i := slices.IndexFunc(st.nodes, func(s leases.Story) bool { return s.Node == name }); i >= 0 {
 		return st.nodes[i]
 	}
-	return story{node: name}
+	return leases.Story{Node: name}
 }
 
 func clockNote(m *results.Manifest, measured bool) string {

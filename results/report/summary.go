@@ -29,7 +29,7 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n\n", paint(wordClass(v.ExitCode()), v.Word()), plain(v.Run))
-	for _, a := range axes(v) {
+	for _, a := range axes(v, imported(m)) {
 		text := a.Summary
 		if a.Summary == "" && len(a.Reasons) > 0 {
 			text, a.Reasons = a.Reasons[0], a.Reasons[1:]
@@ -45,6 +45,10 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			fmt.Fprintf(&b, "%25s%s\n", "", indented(r))
 		}
 	}
+	if v.Stopped != "" {
+		fmt.Fprintf(&b, "  stopped   early: %s\n", plain(v.Stopped))
+	}
+	blamed := "" // the cause that was told last
 	for i, f := range v.Safety.Findings {
 		if i == 0 {
 			fmt.Fprintln(&b)
@@ -53,7 +57,15 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			fmt.Fprintf(&b, "  and %s\n", plural(len(v.Safety.Findings)-i, "more finding"))
 			break
 		}
-		fmt.Fprintf(&b, "  %s %s\n", paint("bad", "✗"), plain(f.Summary))
+		name := ""
+		if f.Name != "" {
+			name = upper(f.Name) + ". "
+		}
+		fmt.Fprintf(&b, "  %s %s%s\n", paint("bad", "✗"), plain(name), plain(f.Summary))
+		if len(f.Causes) > 0 && f.Causes[0].Name != blamed {
+			blamed = f.Causes[0].Name
+			fmt.Fprintf(&b, "    %s %s\n", paint("bad", "→"), plain(f.Causes[0].Says))
+		}
 	}
 	fmt.Fprintln(&b)
 	if m != nil && m.Repeat != "" {

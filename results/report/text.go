@@ -86,3 +86,11 @@ func sorted(m map[string]string) iter.Seq2[string, string] {
 		}
 	}
 }
+
+// upper makes the first letter a capital, for the beginning of a sentence.
+func upper(s string) string {
+	if s != "" && 'a' <= s[0] && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}

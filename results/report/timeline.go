@@ -22,7 +22,7 @@ type timeline struct {
 	Red           []band // two leases at once
 	Rate, Latency strip
 	Leased        bool
-	Clashes       []clash // the first of them
+	Clashes       []string // the first of them
 	MoreClashes   int
 	Note          string
 }
@@ -58,7 +58,9 @@ func newTimeline(in Input, st stories) *timeline {
 	}
 	t.LanesBottom = y
 	t.Red = ls.red(st.clashes, axisTop, rows, y)
-	t.Clashes = st.clashes[:min(len(st.clashes), clashesMax)]
+	for _, c := range st.clashes[:min(len(st.clashes), clashesMax)] {
+		t.Clashes = append(t.Clashes, clashSentence(c))
+	}
 	t.MoreClashes = len(st.clashes) - len(t.Clashes)
 	s := newSeries(in.Operations, st.end)
 	t.Rate = rateStrip(s, sc, y+stripGap)

@@ -42,6 +42,9 @@ type Verdict struct {
 	Coverage Coverage `json:"coverage"`
 	Harness  Harness  `json:"harness"`
 
+	// Stopped says why the workload was ended before its time, if it was: an answer without a linearization.
+	Stopped string `json:"stopped,omitempty"`
+
 	// Prefix is set when files are damaged and only what stands before the damage was judged, because the user wanted so.
 	Prefix []Prefix `json:"prefix,omitempty"`
 }
@@ -102,7 +105,16 @@ func (v Verdict) word() string {
 type Finding struct {
 	Checker string `json:"checker"`       // "linearizability", "agreement", …
 	Key     string `json:"key,omitempty"` // the register concerned
-	Summary string `json:"summary"`       // one sentence
+	// Name says in a few words what sort of violation it is ("stale read"), as far as the history shows it.
+	Name    string `json:"name,omitempty"`
+	Summary string `json:"summary"` // one sentence
+	// Story goes on where the summary ends: one to five sentences on who answered what from where, and what was the
+	// matter with them.
+	Story []string `json:"story,omitempty"`
+	// Causes are the assumptions that what was recorded shows to be broken, the most telling one first.
+	Causes []Cause `json:"causes,omitempty"`
+	// Table has the few operations that suffice for the violation, in order of invocation.
+	Table []Row `json:"table,omitempty"`
 	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
 	At      time.Duration `json:"at_ns,omitempty"`
 	Details []string      `json:"details,omitempty"`
@@ -110,6 +122,35 @@ type Finding struct {
 	// from 0 in the order in which they were invoked.
 	Operations []int  `json:"operations,omitempty"`
 	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+}
+
+// Cause is an assumption that did not hold.
+type Cause struct {
+	Name     string   `json:"name"`     // in a few words: "clocks drifted apart"
+	Says     string   `json:"says"`     // one sentence
+	Evidence []string `json:"evidence"` // what shows it, each a sentence
+}
+
+// Row is an operation as a finding tells of it.
+type Row struct {
+	Operation int            `json:"operation"` // its number
+	Process   int            `json:"process"`
+	Node      string         `json:"node"`
+	Call      time.Duration  `json:"call_ns"`
+	Return    *time.Duration `json:"return_ns,omitempty"` // nil when it was never answered
+	What      string         `json:"what"`                // "read x → 5"
+	Slot      uint64         `json:"slot,omitempty"`      // what the system said of how it was served
+	Ballot    string         `json:"ballot,omitempty"`
+	By        string         `json:"by,omitempty"`   // the node that served it, as the system said
+	Role      string         `json:"role,omitempty"` // its part in the violation: "the answer that no order explains"
+}
+
+// ReturnedAt is when the operation was answered; zero if it never was.
+func (r Row) ReturnedAt() time.Duration {
+	if r.Return == nil {
+		return 0
+	}
+	return *r.Return
 }
 
 // Check is what one checker decided.

@@ -1,4 +1,4 @@
-package report
+package leases
 
 import (
 	"fmt"
@@ -31,15 +31,14 @@ func (s *script) see(at int, kind, ballot string, until int) *script {
 
 func (s *script) restart() *script { s.boot++; return s }
 
-func (s *script) story(dead ...time.Duration) story {
-	n := Node{Name: "n1", Observations: s.obs}
-	return newStory(n, clocks.NewAxis(s.start, clocks.Track{}, s.obs), dead, time.Minute)
+func (s *script) story(dead ...time.Duration) Story {
+	return New("n1", s.obs, clocks.NewAxis(s.start, clocks.Track{}, s.obs), dead, time.Minute)
 }
 
-func show(spans []span) string {
+func show(spans []Span) string {
 	var out []string
 	for _, p := range spans {
-		out = append(out, fmt.Sprintf("%s %d-%d", p.ballot, p.from/tenth, p.to/tenth))
+		out = append(out, fmt.Sprintf("%s %d-%d", p.Ballot, p.From/tenth, p.To/tenth))
 	}
 	return strings.Join(out, ", ")
 }
@@ -81,7 +80,7 @@ func TestLeasesThatAreHeld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := &script{start: time.Unix(1000, 0)}
 			tt.play(s)
-			if got := show(s.story(tt.dead...).holds); got != tt.want {
+			if got := show(s.story(tt.dead...).Holds); got != tt.want {
 				t.Errorf("held %s, want %s", got, tt.want)
 			}
 		})
@@ -96,37 +95,62 @@ func TestLeasesThatAreHonoured(t *testing.T) {
 	s.restart().see(35, history.ObservedLeaseSilence, "2.n3", 45).see(50, history.ObservedLeaseGranted, "2.n3", 60)
 	s.see(55, history.ObservedLeaseGranted, "3.n2", 65)
 	got := s.story(32 * tenth)
-	if want := "1.n2 10-15, 2.n3 30-32, 2.n3 50-55, 3.n2 55-65"; show(got.honours) != want {
-		t.Errorf("honours %s, want %s", show(got.honours), want)
+	if want := "1.n2 10-15, 2.n3 30-32, 2.n3 50-55, 3.n2 55-65"; show(got.Honours) != want {
+		t.Errorf("honours %s, want %s", show(got.Honours), want)
 	}
-	if want := "2.n3 35-45"; show(got.silent) != want {
-		t.Errorf("silent %s, want %s", show(got.silent), want)
+	if want := "2.n3 35-45"; show(got.Silent) != want {
+		t.Errorf("silent %s, want %s", show(got.Silent), want)
 	}
-	if !leased([]story{{}, got}) || leased([]story{{}}) {
+	if !Leased([]Story{{}, got}) || Leased([]Story{{}}) {
 		t.Error("leases are not told from none")
 	}
 }
 
 func TestClashes(t *testing.T) {
-	hold := func(node string, from, to int) story {
-		return story{node: node, holds: []span{{from: time.Duration(from) * tenth, to: time.Duration(to) * tenth}}}
+	hold := func(node string, from, to int) Story {
+		return Story{Node: node, Holds: []Span{{From: time.Duration(from) * tenth, To: time.Duration(to) * tenth}}}
 	}
 	for name, tt := range map[string]struct {
-		stories []story
+		stories []Story
 		err     time.Duration
 		want    int
 	}{
-		"one after the other": {[]story{hold("n1", 0, 10), hold("n2", 10, 20)}, 0, 0},
-		"at once":             {[]story{hold("n1", 0, 10), hold("n2", 9, 20)}, 0, 1},
-		"within the error":    {[]story{hold("n1", 0, 10), hold("n2", 9, 20)}, tenth, 0},
-		"all three":           {[]story{hold("n1", 0, 10), hold("n2", 5, 20), hold("n3", 8, 9)}, 0, 3},
+		"one after the other": {[]Story{hold("n1", 0, 10), hold("n2", 10, 20)}, 0, 0},
+		"at once":             {[]Story{hold("n1", 0, 10), hold("n2", 9, 20)}, 0, 1},
+		"within the error":    {[]Story{hold("n1", 0, 10), hold("n2", 9, 20)}, tenth, 0},
+		"all three":           {[]Story{hold("n1", 0, 10), hold("n2", 5, 20), hold("n3", 8, 9)}, 0, 3},
 	} {
-		if got := clashes(tt.stories, tt.err); len(got) != tt.want {
+		if got := Clashes(tt.stories, tt.err); len(got) != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	c := clashes([]story{hold("n1", 0, 10), hold("n2", 5, 20)}, 0)[0]
-	if c.from != 5*tenth || c.to != 10*tenth || !strings.Contains(c.String(), "for 500 ms, from 0.500 s to 1.000 s") {
-		t.Errorf("%+v: %s", c, c)
+	c := Clashes([]Story{hold("n1", 0, 10), hold("n2", 5, 20)}, 0)[0]
+	if c.From != 5*tenth || c.To != 10*tenth {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestLeaderships(t *testing.T) {
+	start := time.Unix(1000, 0)
+	var obs []history.Observation
+	see := func(at int, boot, kind, ballot string) {
+		obs = append(obs, history.Observation{Wall: start.Add(time.Duration(at) * time.Second), Boot: boot,
+			Kind: kind, Ballot: ballot})
+	}
+	see(-9, "1", history.ObservedElected, "1")
+	see(-8, "1", history.ObservedDeposed, "1")
+	see(-1, "1", history.ObservedElected, "2")
+	see(5, "1", history.ObservedDeposed, "2")
+	see(7, "1", history.ObservedElected, "3")
+	see(8, "1", history.ObservedElected, "4")
+	see(12, "1", history.ObservedApplied, "")
+	see(20, "2", history.ObservedRecovered, "")
+	see(25, "2", history.ObservedElected, "5")
+	got := ""
+	for _, l := range leaderships(incarnations(obs, clocks.NewAxis(start, clocks.Track{}, obs), nil), 30*time.Second) {
+		got += fmt.Sprintf("%s %v…%v, ", l.Ballot, l.From, l.To)
+	}
+	if want := "2 -1s…5s, 3 7s…8s, 4 8s…12s, 5 25s…30s, "; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package report
+package leases
 
 import (
 	"cmp"
@@ -9,22 +9,22 @@ import (
 	"elenchus/results/history"
 )
 
-// span is a stretch of the run in which a node led, or held or honoured a lease.
-type span struct {
-	from, to time.Duration
-	ballot   string
-	end      string // why it ended
+// Span is a stretch of the run in which a node led, or held or honoured a lease.
+type Span struct {
+	From, To time.Duration // since the run began
+	Ballot   string
+	End      string // why it ended, for people
 }
 
-func (s span) empty() bool { return s.to <= s.from }
+func (s Span) empty() bool { return s.To <= s.From }
 
-// story is what a node wrote of its leaderships and leases, on the run's axis.
-type story struct {
-	node    string
-	leads   []span
-	holds   []span // believed to hold the lease
-	honours []span // took part in nobody else's ballot, because it had granted a lease
-	silent  []span // the same after a restart, without knowing to whom
+// Story is what a node wrote of its leaderships and leases.
+type Story struct {
+	Node    string
+	Leads   []Span
+	Holds   []Span // believed to hold the lease
+	Honours []Span // took part in nobody else's ballot, because it had granted a lease
+	Silent  []Span // the same after a restart, without knowing to whom
 }
 
 // incarnation is the life of a process, from its first to its last line.
@@ -34,20 +34,21 @@ type incarnation struct {
 	ends time.Duration   // when it was dead at the latest; Forever when it lived to the end
 }
 
-// leased reports whether any lease is told of at all.
-func leased(stories []story) bool {
-	return slices.ContainsFunc(stories, func(s story) bool { return len(s.holds)+len(s.honours)+len(s.silent) > 0 })
+// Leased reports whether any lease is told of at all.
+func Leased(stories []Story) bool {
+	return slices.ContainsFunc(stories, func(s Story) bool { return len(s.Holds)+len(s.Honours)+len(s.Silent) > 0 })
 }
 
-// newStory places what a node wrote.
-func newStory(n Node, axis *clocks.Axis, deaths []time.Duration, end time.Duration) story {
-	s := story{node: n.Name}
-	lives := incarnations(n.Observations, axis, deaths)
-	s.leads = leaderships(lives, end)
+// New places what a node wrote on the axis, which must be that of these observations. Deaths are when its process was
+// killed, in order; the run ended at end.
+func New(node string, obs []history.Observation, axis *clocks.Axis, deaths []time.Duration, end time.Duration) Story {
+	s := Story{Node: node}
+	lives := incarnations(obs, axis, deaths)
+	s.Leads = leaderships(lives, end)
 	for _, life := range lives {
-		s.holds = append(s.holds, holds(life, axis)...)
+		s.Holds = append(s.Holds, holds(life, axis)...)
 		honours, silent := grants(life, axis)
-		s.honours, s.silent = append(s.honours, honours...), append(s.silent, silent...)
+		s.Honours, s.Silent = append(s.Honours, honours...), append(s.Silent, silent...)
 	}
 	return s
 }
@@ -85,8 +86,8 @@ func incarnations(obs []history.Observation, axis *clocks.Axis, deaths []time.Du
 	return lives
 }
 
-// deaths are the instants at which a node was seen to have been killed, in order.
-func deaths(events []history.FaultEvent, node string) []time.Duration {
+// Deaths are the instants at which a node was seen to have been killed, in order.
+func Deaths(events []history.FaultEvent, node string) []time.Duration {
 	var out []time.Duration
 	for _, e := range events {
 		if e.Kind == "kill" && e.Step == history.FaultApply && e.Status == history.FaultInstalled &&
@@ -101,34 +102,34 @@ func deaths(events []history.FaultEvent, node string) []time.Duration {
 const endOfProcess = "the process ended"
 
 // clip ends spans with the life of their process.
-func (l incarnation) clip(spans []span) []span {
+func (l incarnation) clip(spans []Span) []Span {
 	for i := range spans {
-		if spans[i].to > l.ends {
-			spans[i].to, spans[i].end = l.ends, endOfProcess
+		if spans[i].To > l.ends {
+			spans[i].To, spans[i].End = l.ends, endOfProcess
 		}
 	}
-	return slices.DeleteFunc(spans, span.empty)
+	return slices.DeleteFunc(spans, Span.empty)
 }
 
 // holds finds when a leader could believe to hold its lease: until the deadline it told last, whatever else it did
 // then. A node that is paused holds on to its lease, and finds out when it wakes.
-func holds(life incarnation, axis *clocks.Axis) []span {
-	var out []span
+func holds(life incarnation, axis *clocks.Axis) []Span {
+	var out []Span
 	open := false
 	for i, o := range life.obs {
 		at := life.at[i]
 		switch o.Kind {
 		case history.ObservedLeaseHeld, history.ObservedLeaseRenewed:
 			until := axis.Moment(o, o.Until)
-			if open && out[len(out)-1].ballot == o.Ballot && at <= out[len(out)-1].to {
-				out[len(out)-1].to = max(out[len(out)-1].to, until)
+			if open && out[len(out)-1].Ballot == o.Ballot && at <= out[len(out)-1].To {
+				out[len(out)-1].To = max(out[len(out)-1].To, until)
 				continue
 			}
-			out = append(out, span{from: at, to: until, ballot: o.Ballot, end: "it ran out"})
+			out = append(out, Span{From: at, To: until, Ballot: o.Ballot, End: "it ran out"})
 			open = true
 		case history.ObservedLeaseForsaken, history.ObservedDeposed:
-			if open && at < out[len(out)-1].to {
-				out[len(out)-1].to, out[len(out)-1].end = at, cmp.Or(o.Reason, "given up")
+			if open && at < out[len(out)-1].To {
+				out[len(out)-1].To, out[len(out)-1].End = at, cmp.Or(o.Reason, "given up")
 			}
 			open = false
 		case history.ObservedLeaseLost:
@@ -139,10 +140,10 @@ func holds(life incarnation, axis *clocks.Axis) []span {
 }
 
 // grants finds when a node owed it to a leader to take part in no other ballot, and when it was silent after a restart.
-func grants(life incarnation, axis *clocks.Axis) (honours, silent []span) {
-	closeAt := func(spans []span, at time.Duration, why string) {
-		if n := len(spans); n > 0 && spans[n-1].to > at {
-			spans[n-1].to, spans[n-1].end = at, why
+func grants(life incarnation, axis *clocks.Axis) (honours, silent []Span) {
+	closeAt := func(spans []Span, at time.Duration, why string) {
+		if n := len(spans); n > 0 && spans[n-1].To > at {
+			spans[n-1].To, spans[n-1].End = at, why
 		}
 	}
 	for i, o := range life.obs {
@@ -150,44 +151,44 @@ func grants(life incarnation, axis *clocks.Axis) (honours, silent []span) {
 		switch o.Kind {
 		case history.ObservedLeaseGranted:
 			until := axis.Moment(o, o.Until)
-			if n := len(honours); n > 0 && honours[n-1].ballot == o.Ballot && at <= honours[n-1].to {
-				honours[n-1].to = max(honours[n-1].to, until)
+			if n := len(honours); n > 0 && honours[n-1].Ballot == o.Ballot && at <= honours[n-1].To {
+				honours[n-1].To = max(honours[n-1].To, until)
 				continue
 			}
 			closeAt(honours, at, "another ballot's lease")
 			closeAt(silent, at, "the lease was granted anew")
-			honours = append(honours, span{from: at, to: until, ballot: o.Ballot, end: "it ran out"})
+			honours = append(honours, Span{From: at, To: until, Ballot: o.Ballot, End: "it ran out"})
 		case history.ObservedLeaseFreed:
 			closeAt(honours, at, "the leader gave it back")
 		case history.ObservedLeaseSilence:
-			silent = append(silent, span{from: at, to: axis.Moment(o, o.Until), ballot: o.Ballot, end: "the term is over"})
+			silent = append(silent, Span{From: at, To: axis.Moment(o, o.Until), Ballot: o.Ballot, End: "the term is over"})
 		}
 	}
 	return life.clip(honours), life.clip(silent)
 }
 
-// clash is a time in which two nodes believed to hold the lease.
-type clash struct {
-	a, b             string // nodes
-	ballotA, ballotB string
-	from, to         time.Duration
+// Clash is a time in which two nodes believed to hold the lease.
+type Clash struct {
+	A, B             string // nodes
+	BallotA, BallotB string
+	From, To         time.Duration
 }
 
 // clashMin is the least length of a clash, apart from the errors of the clocks by which leases are placed: the nodes
 // need not write at the same instant.
 const clashMin = time.Millisecond
 
-// clashes finds all of them, in order of time. What the clocks' errors explain is none.
-func clashes(stories []story, err time.Duration) []clash {
-	var out []clash
+// Clashes finds all of them, in order of time. What the clocks' errors explain is none.
+func Clashes(stories []Story, err time.Duration) []Clash {
+	var out []Clash
 	for i, a := range stories {
 		for _, b := range stories[i+1:] {
-			for x, y := a.holds, b.holds; len(x) > 0 && len(y) > 0; {
-				c := clash{a.node, b.node, x[0].ballot, y[0].ballot, max(x[0].from, y[0].from), min(x[0].to, y[0].to)}
-				if c.to-c.from > clashMin+err {
+			for x, y := a.Holds, b.Holds; len(x) > 0 && len(y) > 0; {
+				c := Clash{a.Node, b.Node, x[0].Ballot, y[0].Ballot, max(x[0].From, y[0].From), min(x[0].To, y[0].To)}
+				if c.To-c.From > clashMin+err {
 					out = append(out, c)
 				}
-				if x[0].to < y[0].to { // what ends first can meet nothing that comes later
+				if x[0].To < y[0].To { // what ends first can meet nothing that comes later
 					x = x[1:]
 				} else {
 					y = y[1:]
@@ -195,18 +196,18 @@ func clashes(stories []story, err time.Duration) []clash {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(x, y clash) int { return cmp.Compare(x.from, y.from) })
+	slices.SortStableFunc(out, func(x, y Clash) int { return cmp.Compare(x.From, y.From) })
 	return out
 }
 
 // leaderships finds the times in which a node led: from its election to its deposition, or to the end of its process.
-func leaderships(lives []incarnation, end time.Duration) []span {
-	var out []span
+func leaderships(lives []incarnation, end time.Duration) []Span {
+	var out []Span
 	for _, life := range lives {
 		leading := false
 		stop := func(at time.Duration, why string) {
 			if leading {
-				out[len(out)-1].to, out[len(out)-1].end = at, why
+				out[len(out)-1].To, out[len(out)-1].End = at, why
 				leading = false
 			}
 		}
@@ -214,7 +215,7 @@ func leaderships(lives []incarnation, end time.Duration) []span {
 			switch o.Kind {
 			case history.ObservedElected:
 				stop(life.at[i], "elected again")
-				out = append(out, span{from: life.at[i], to: end, ballot: o.Ballot, end: "the end of the run"})
+				out = append(out, Span{From: life.at[i], To: end, Ballot: o.Ballot, End: "the end of the run"})
 				leading = true
 			case history.ObservedDeposed:
 				stop(life.at[i], cmp.Or(o.Reason, "deposed"))
@@ -224,5 +225,5 @@ func leaderships(lives []incarnation, end time.Duration) []span {
 			stop(life.ends, endOfProcess)
 		}
 	}
-	return slices.DeleteFunc(out, func(l span) bool { return l.to < 0 || l.from > end })
+	return slices.DeleteFunc(out, func(l Span) bool { return l.To < 0 || l.From > end })
 }

@@ -1,0 +1,143 @@
+package checker
+
+import (
+	"fmt"
+	"time"
+
+	"elenchus/results/clocks"
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// driftStretch is the least stretch of time in which rates are compared: clocks are read ten times a second.
+const driftStretch = 500 * time.Millisecond
+
+// drift blames clocks whose rates differed by more than leases by rate allow, while the lease ran that the read was
+// answered under: the clock of whoever held it was too slow for that of some other.
+func (d *diagnosis) drift(p plainly) *verdict.Cause {
+	holder, from, ok := d.leaseOf(p, "rate")
+	if !ok {
+		return nil
+	}
+	to := max(p.last.Call, from+driftStretch)
+	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
+	if !ok || own.Rate <= 0 {
+		return nil
+	}
+	var worst clocks.Rate
+	other, most := "", 1+d.in.Facts.Lease.DriftBound
+	for _, t := range d.in.Clocks {
+		r, ok := t.RateIn(clocks.Mono, from, to)
+		if !ok || t.Node == holder {
+			continue
+		}
+		// The least ratio that the measurements leave room for.
+		if least := (r.Rate - r.Error) / (own.Rate + own.Error); least > most {
+			other, most, worst = t.Node, least, r
+		}
+	}
+	if other == "" {
+		return nil
+	}
+	return &verdict.Cause{
+		Name: "clocks drifted apart",
+		Says: fmt.Sprintf("%s, because its monotonic clock was so much slower than %s's: leases allow a drift of %s.",
+			d.outlived(p, holder), other, percent(d.in.Facts.Lease.DriftBound)),
+		Evidence: []string{
+			fmt.Sprintf("From %s to %s the monotonic clock of %s ran at %.3f of the true rate (± %.3f), that of %s at %.3f "+
+				"(± %.3f).", seconds(own.From), seconds(own.To), holder, own.Rate, own.Error, other, worst.Rate, worst.Error),
+			fmt.Sprintf("So %s's was faster by %s at least, and leases are configured to a drift bound of %s.", other,
+				percent(most-1), percent(d.in.Facts.Lease.DriftBound)),
+		},
+	}
+}
+
+// offset blames wall clocks that were further apart than leases on wall clocks allow when the read was answered.
+func (d *diagnosis) offset(p plainly) *verdict.Cause {
+	holder, _, ok := d.leaseOf(p, "wall")
+	if !ok {
+		return nil
+	}
+	own, ok := d.track(holder).Nearest(p.last.Call)
+	if !ok {
+		return nil
+	}
+	ahead := func(q clocks.Point) time.Duration { return time.Duration(q.Wall) - q.At }
+	var worst clocks.Point
+	other, most := "", d.in.Facts.Lease.MaxOffset
+	for _, t := range d.in.Clocks {
+		q, ok := t.Nearest(p.last.Call)
+		if !ok || t.Node == holder {
+			continue
+		}
+		// Behind is what lets the holder's lease last too long.
+		if least := ahead(q) - ahead(own) - q.Error - own.Error; least > most {
+			other, most, worst = t.Node, least, q
+		}
+	}
+	if other == "" {
+		return nil
+	}
+	return &verdict.Cause{
+		Name: "wall clocks too far apart",
+		Says: fmt.Sprintf("%s, because its wall clock was so far behind %s's: leases allow %s.",
+			d.outlived(p, holder), other, seconds(d.in.Facts.Lease.MaxOffset)),
+		Evidence: []string{fmt.Sprintf("At %s the wall clock of %s was behind that of %s, as read at %s, by %s at least; "+
+			"leases are configured to a maximal offset of %s.", seconds(own.At), holder, other, seconds(worst.At), seconds(most),
+			seconds(d.in.Facts.Lease.MaxOffset))},
+	}
+}
+
+// outlived says by how much a lease lasted longer by its holder's clock than by the clocks of those who had granted it,
+// as far as that is known.
+func (d *diagnosis) outlived(p plainly, holder string) string {
+	s, _ := d.storyOf(holder)
+	for _, h := range during(s.Holds, p.last.Call, p.last.Return) {
+		honoured := time.Duration(-1)
+		for _, other := range d.in.Stories {
+			for _, g := range other.Honours {
+				if other.Node != holder && g.Ballot == h.Ballot && g.To <= h.To {
+					honoured = max(honoured, g.To)
+				}
+			}
+		}
+		if honoured >= 0 && honoured < h.To {
+			return fmt.Sprintf("%s's lease of ballot %s lasted until %s by its own clock, and those who had granted it "+
+				"honoured it until %s at the latest", holder, h.Ballot, seconds(h.To), seconds(honoured))
+		}
+	}
+	return holder + "'s lease lasted longer by its own clock than others honoured it"
+}
+
+// leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then.
+// Leases matter only where another node had been elected meanwhile in a higher ballot.
+func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.Duration, ok bool) {
+	holder, ok = d.leased(p)
+	if !ok || d.in.Facts.Lease.Mode != mode {
+		return "", 0, false
+	}
+	n, ok := d.observations(holder)
+	if !ok {
+		return "", 0, false
+	}
+	var held ballot
+	ok = false
+	for i, o := range n.Log.Observations {
+		if n.When[i] > p.last.Return {
+			break
+		}
+		if b, parsed := parseBallot(o.Ballot); parsed &&
+			(o.Kind == history.ObservedLeaseHeld || o.Kind == history.ObservedLeaseRenewed) {
+			held, since, ok = b, n.When[i], true
+		}
+	}
+	if !ok {
+		return "", 0, false
+	}
+	for _, r := range d.reigns {
+		if r.node != holder && r.ballot.compare(held) > 0 && r.from <= p.last.Return {
+			return holder, since, true
+		}
+	}
+	return "", 0, false
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/sim/bisect"
+	"elenchus/results/verdict"
+)
+
+// bisected is the moment of no return, for scripts.
+type bisected struct {
+	Of string `json:"of"`
+	*bisect.Result
+}
+
+// bisectAction finds the moment of no return of a run.
+func bisectAction(c *cli.Context, found *simulated) error {
+	opts := bisect.Options{
+		Points: c.Int("points"), Samples: c.Int("samples"), Resolution: c.Duration("resolution"),
+	}
+	var err error
+	if opts.Workers, err = workers(c); err != nil {
+		return err
+	}
+	if opts.Points < 1 || opts.Points > 10_000 || opts.Samples < 1 || opts.Samples > 1_000_000 ||
+		opts.Resolution < time.Microsecond {
+		return usageError("--points must be 1 to 10000, --samples 1 to 1000000, and --resolution at least 1µs")
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	opts.Progress = func(played int) { ui.Status("%d futures played", played) }
+	result, err := bisect.Run(c.Context, found.plan, opts)
+	switch {
+	case errors.Is(err, bisect.ErrPasses):
+		if c.Bool("json") {
+			return printJSON(c, bisected{Of: found.name})
+		}
+		fmt.Fprintf(c.App.Writer, "%s does not fail: it has no moment of no return\n", found.name)
+		return nil
+	case err != nil:
+		return err
+	}
+	ui.Step("done")
+	if c.Bool("json") {
+		err = printJSON(c, bisected{found.name, result})
+	} else {
+		err = printBisected(c, found, result)
+	}
+	code := verdict.ExitViolated
+	if result.Interrupted {
+		code = verdict.ExitHarness
+	}
+	return errors.Join(err, exitError{code: code})
+}
+
+// barWidth is how long a share of 1 is in the table.
+const barWidth = 32
+
+func printBisected(c *cli.Context, found *simulated, r *bisect.Result) error {
+	out := c.App.Writer
+	fmt.Fprintf(out, "%s fails: %v\n\n", found.name, r.Violation)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "time\tP(fail)\t95 %\tother failures\t\t")
+	for _, p := range r.Points {
+		filled := int(p.P*barWidth + 0.5)
+		bar := strings.Repeat("█", filled) + strings.Repeat("·", barWidth-filled)
+		mark := ""
+		if p.At == r.To && r.To > 0 {
+			mark = " ←"
+		}
+		fmt.Fprintf(table, "%v\t%.3f\t%.2f…%.2f\t%d\t%s%s\t\n", p.At.Round(100*time.Microsecond), p.P, p.Low, p.High,
+			p.Other, bar, mark)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	switch {
+	case r.Interrupted:
+		fmt.Fprintln(out, "\ninterrupted before the moment of no return was found")
+	case r.To == 0:
+		fmt.Fprintln(out, "\nthe plan alone decides: whatever is drawn, most runs of it fail from the beginning")
+	default:
+		fmt.Fprintf(out, "\nthe moment of no return is between %v and %v\n", r.From.Round(100*time.Microsecond),
+			r.To.Round(100*time.Microsecond))
+	}
+	return nil
+}

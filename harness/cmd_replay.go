@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/sim"
+	"elenchus/harness/sim/picture"
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+func replayCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "replay",
+		Usage:     "play a simulated run again, or the faults of a run in another world",
+		ArgsUsage: "[SEED|RUN]",
+		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is a run directory, the name\n" +
+			"of one, or latest (the default). A simulated run is played again event for event, and the hashes are\n" +
+			"compared. With --lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of\n" +
+			"the run of a lab the schedule is played in the simulator. What cannot be taken along is said.\n\n" +
+			"--bisect-time finds the moment of no return of a run that fails: at points in virtual time everything that\n" +
+			"is still to be drawn is drawn anew, and the share of the futures that fail in the same way is counted.",
+		Flags: withEnv(slices.Concat([]cli.Flag{
+			&cli.StringFlag{Name: "lab", Category: catLab, Value: "sim",
+				Usage: "play it in `WORLD` sim (the simulator) or local (network namespaces on this machine)"},
+			&cli.BoolFlag{Name: "planned", Category: catNemesis,
+				Usage: "in another world play the schedule as it was planned, with its roles, not as it was played"},
+			&cli.BoolFlag{Name: "write", Category: catOutput,
+				Usage: "write a run directory with a picture of a simulated run, whether it fails or not"},
+			&cli.BoolFlag{Name: "bisect-time", Category: catChecking, Usage: "find the moment of no return"},
+			&cli.IntFlag{Name: "points", Category: catChecking, Value: 16,
+				Usage: "for --bisect-time: look at `N` points first"},
+			&cli.IntFlag{Name: "samples", Category: catChecking, Value: 200,
+				Usage: "for --bisect-time: play `N` futures of every point"},
+			&cli.DurationFlag{Name: "resolution", Category: catChecking, Value: 20 * time.Millisecond,
+				Usage: "for --bisect-time: find the moment to within `TIME`"},
+			&cli.IntFlag{Name: "workers", Category: catOutput, Value: runtime.GOMAXPROCS(0),
+				Usage: "for --bisect-time: play on `N` processors", DefaultText: "all"},
+			&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
+				Usage: "for --lab local: deploy `FILE` (default: elenchus-node beside this program)"},
+		}, drawFlags(), []cli.Flag{resultsFlag(), jsonFlag()})),
+		Action: replayAction,
+	}
+}
+
+func replayAction(c *cli.Context) error {
+	if err := checkReplayFlags(c); err != nil {
+		return err
+	}
+	found, err := findRun(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Bool("bisect-time"):
+		if err := found.onlySimulated("--bisect-time"); err != nil {
+			return err
+		}
+		return bisectAction(c, &found)
+	case c.String("lab") == "local":
+		return replayInLab(c, &found)
+	case found.plan == nil:
+		return replayFromLab(c, &found)
+	}
+	return replayExactly(c, &found)
+}
+
+// checkReplayFlags finds options that do not go together.
+func checkReplayFlags(c *cli.Context) error {
+	local, bisect := c.String("lab") == "local", c.Bool("bisect-time")
+	var problems []error
+	if lab := c.String("lab"); lab != "sim" && lab != "local" {
+		problems = append(problems, fmt.Errorf("unknown world %q: --lab is sim or local", lab))
+	}
+	if local && bisect {
+		problems = append(problems, errors.New("--bisect-time goes with --lab sim: a lab has only one future"))
+	}
+	for _, name := range []string{"points", "samples", "resolution", "workers"} {
+		if c.IsSet(name) && !bisect {
+			problems = append(problems, fmt.Errorf("--%s goes with --bisect-time", name))
+		}
+	}
+	if c.Bool("write") && (local || bisect) {
+		problems = append(problems, errors.New("--write is for a run that is played again in the simulator"))
+	}
+	if c.IsSet("node-binary") && !local {
+		problems = append(problems, errors.New("--node-binary goes with --lab local"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return usageError("%v", err)
+	}
+	return nil
+}
+
+// replayed is what came of playing a simulated run again, for scripts.
+type replayed struct {
+	Of        string         `json:"of"`
+	Seed      uint64         `json:"seed"`
+	Hash      string         `json:"hash"`
+	Recorded  string         `json:"recorded,omitempty"` // the hash in the run's directory
+	Equal     *bool          `json:"equal,omitempty"`    // whether it is the same
+	Simulated time.Duration  `json:"simulated_ns"`
+	Violation *sim.Violation `json:"violation,omitempty"`
+	Outside   []string       `json:"outside,omitempty"` // of the safe envelope, and why
+	Stats     sim.Stats      `json:"stats"`
+	Directory string         `json:"directory,omitempty"`
+	NotTaken  []string       `json:"not_taken_along,omitempty"`
+}
+
+// replayExactly plays a simulated run again.
+func replayExactly(c *cli.Context, found *simulated) error {
+	if c.Bool("planned") {
+		return usageError("--planned is for playing a run in another world: %s was simulated, and is again", found.name)
+	}
+	result, err := sim.New(sim.Options{}).Run(found.plan)
+	if err != nil {
+		return err
+	}
+	out := replayed{
+		Of: found.name, Seed: result.Seed, Hash: hashText(result.Hash), Simulated: result.Simulated,
+		Violation: result.Violation, Outside: found.plan.Outside(), Stats: result.Stats,
+	}
+	if found.manifest != nil {
+		out.Recorded = found.manifest.Config.Options[sim.HashOption]
+		equal := out.Recorded == out.Hash
+		out.Equal = &equal
+	}
+	if c.Bool("write") {
+		ui := run.NewUI(c.App.ErrWriter)
+		name := "replayed-" + found.plan.Load.Workload + fmt.Sprintf("-seed%d", found.plan.Seed)
+		if out.Directory, err = keepReplay(c, ui, found.plan, name); err != nil {
+			return err
+		}
+	}
+	return concludeReplay(c, found, &out)
+}
+
+// keepReplay plays a plan, and writes the run down with its picture and its verdict.
+func keepReplay(c *cli.Context, ui *run.UI, plan *sim.Plan, name string) (string, error) {
+	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now()}
+	dir, result, err := directory.Write(sim.Options{}, plan)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), drawPicture(dir, plan, &result)); err != nil {
+		return dir.Dir, err
+	}
+	_, err = run.Check(context.WithoutCancel(c.Context), dir, time.Minute, 2<<30, ui)
+	return dir.Dir, err
+}
+
+// concludeReplay tells what has come of it. A run that is not the recorded one proves nothing about that.
+func concludeReplay(c *cli.Context, found *simulated, out *replayed) error {
+	if c.Bool("json") {
+		if err := printJSON(c, out); err != nil {
+			return err
+		}
+	} else {
+		printReplay(c, found, out)
+	}
+	switch {
+	case out.Equal != nil && !*out.Equal:
+		return exitError{code: verdict.ExitHarness}
+	case out.Violation != nil:
+		return exitError{code: verdict.ExitViolated}
+	}
+	return nil
+}
+
+func printReplay(c *cli.Context, found *simulated, out *replayed) {
+	w := c.App.Writer
+	for _, what := range out.NotTaken {
+		fmt.Fprintf(w, "not taken along: %s\n", what)
+	}
+	fmt.Fprintf(w, "%s: %d nodes, %v of virtual time, %d events, %d operations ok\n", found.name,
+		len(found.plan.Schedule.Nodes), out.Simulated.Round(time.Millisecond), out.Stats.Events, out.Stats.OK)
+	for _, reason := range out.Outside {
+		fmt.Fprintf(w, "outside the safe envelope: %s\n", reason)
+	}
+	if v := out.Violation; v != nil {
+		broken, demand := picture.Explain(v, found.plan.Schedule.Nodes)
+		fmt.Fprintf(w, "%s\n%s\n  %v\n", broken, demand, *v)
+	} else {
+		fmt.Fprintln(w, "nothing was found")
+	}
+	switch {
+	case out.Equal == nil:
+		fmt.Fprintf(w, "hash %s\n", out.Hash)
+	case *out.Equal:
+		fmt.Fprintf(w, "hash %s, equal to the recorded one: this is the same run\n", out.Hash)
+	default:
+		fmt.Fprintf(w, "hash %s, and the recorded one is %s: this is another run\n", out.Hash, out.Recorded)
+		fmt.Fprintf(w, "the run was made by elenchus %s, this is %s\n", found.manifest.Tool, results.ThisTool())
+	}
+	if out.Directory != "" {
+		fmt.Fprintf(w, "run  %s\n", out.Directory)
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/sim"
+	"elenchus/harness/sim/picture"
+	"elenchus/harness/sim/shrink"
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+func shrinkCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "shrink",
+		Usage:     "make a simulated run that fails as small as can be",
+		ArgsUsage: "[SEED|RUN]",
+		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is the directory of a simulated\n" +
+			"run, the name of one, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are\n" +
+			"left out as long as the run still fails in the same way. What is left is a run directory like any other,\n" +
+			"with a picture of what happened, spacetime.svg. Ctrl-C keeps the smallest run so far.",
+		Flags: withEnv(append(drawFlags(),
+			&cli.DurationFlag{Name: "budget", Category: catChecking, Value: 30 * time.Second,
+				Usage: "search for at most `TIME`"},
+			&cli.IntFlag{Name: "candidates", Category: catChecking,
+				Usage: "play at most `N` smaller runs; the same N gives the same result", DefaultText: "no limit"},
+			&cli.IntFlag{Name: "nodes-min", Category: catChecking, Value: 3,
+				Usage: "keep at least `N` nodes, if there are as many"},
+			&cli.IntFlag{Name: "workers", Category: catOutput, Value: runtime.GOMAXPROCS(0),
+				Usage: "play on `N` processors", DefaultText: "all"},
+			resultsFlag(),
+			jsonFlag(),
+		)),
+		Action: shrinkAction,
+	}
+}
+
+// shrunk is what the command prints as JSON.
+type shrunk struct {
+	Of        string         `json:"of"`
+	Directory string         `json:"directory,omitempty"` // empty when the run does not fail
+	Picture   string         `json:"picture,omitempty"`
+	Hash      string         `json:"hash,omitempty"`
+	Result    *shrink.Result `json:"result,omitempty"`
+}
+
+func shrinkAction(c *cli.Context) error {
+	opts := shrink.Options{Budget: c.Duration("budget"), Candidates: c.Int("candidates"), NodesMin: c.Int("nodes-min")}
+	var err error
+	if opts.Workers, err = workers(c); err != nil {
+		return err
+	}
+	if opts.Budget <= 0 || opts.Candidates < 0 || opts.NodesMin < 1 {
+		return usageError("--budget and --nodes-min must be positive, and --candidates must not be negative")
+	}
+	found, err := findRun(c)
+	if err != nil {
+		return err
+	}
+	if err := found.onlySimulated("elenchus shrink"); err != nil {
+		return err
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	opts.Progress = func(p shrink.Progress) {
+		ui.Status("%s: %d tried, %d kept  %v", p.Pass, p.Candidates, p.Kept, p.Size)
+	}
+	result, err := shrink.Run(c.Context, found.plan, opts)
+	switch {
+	case errors.Is(err, shrink.ErrPasses):
+		if c.Bool("json") {
+			return printJSON(c, shrunk{Of: found.name})
+		}
+		fmt.Fprintf(c.App.Writer, "%s does not fail: there is nothing to shrink\n", found.name)
+		return nil
+	case err != nil:
+		return err
+	}
+	done := shrunk{Of: found.name, Result: result}
+	if err := keepShrunk(c, ui, &done, &found); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		err = printJSON(c, done)
+	} else {
+		printShrunk(c, &done)
+	}
+	return errors.Join(err, exitError{code: verdict.ExitViolated})
+}
+
+// keepShrunk writes the smallest run down.
+func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
+	r := done.Result
+	ui.Step("%d smaller runs tried, %d kept", r.Candidates, len(r.Steps))
+	directory := sim.Directory{
+		Root: c.String("results"), Name: fmt.Sprintf("shrunk-%s-seed%d", r.Plan.Load.Workload, of.plan.Seed),
+		Argv: commandLine(), Now: time.Now(),
+	}
+	dir, result, err := directory.Write(sim.Options{}, r.Plan)
+	if err != nil {
+		return err
+	}
+	done.Directory, done.Hash = dir.Dir, hashText(result.Hash)
+	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), dir.SaveShrink(done),
+		drawPicture(dir, r.Plan, &result)); err != nil {
+		return err
+	}
+	done.Picture = dir.Path(results.PictureFile)
+	_, err = run.Check(context.WithoutCancel(c.Context), dir, time.Minute, 2<<30, ui)
+	return err
+}
+
+// repeatBy says in the manifest how the run is done again.
+func repeatBy(dir results.Run, command string) error {
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	manifest.Repeat = command
+	return dir.SaveManifest(manifest)
+}
+
+// drawPicture draws a run that was played with all that it takes.
+func drawPicture(dir results.Run, plan *sim.Plan, result *sim.Result) error {
+	var svg bytes.Buffer
+	if err := picture.Of(plan, result).Render(&svg); err != nil {
+		return err
+	}
+	return results.WriteFile(dir.Path(results.PictureFile), svg.Bytes())
+}
+
+func printShrunk(c *cli.Context, done *shrunk) {
+	out, r := c.App.Writer, done.Result
+	broken, demand := picture.Explain(&r.Violation, r.Plan.Schedule.Nodes)
+	fmt.Fprintf(out, "%s\n%s\n", broken, demand)
+	fmt.Fprintf(out, "  %v\n\n", r.Violation)
+	fmt.Fprintf(out, "before: %v\nafter:  %v\n", r.Before, r.After)
+	for _, f := range r.Plan.Schedule.Faults {
+		fmt.Fprintf(out, "  %s: %s\n", f.ID, f)
+	}
+	for _, f := range r.Plan.Faults {
+		fmt.Fprintf(out, "  %s: %s\n", f.ID, f)
+	}
+	for _, call := range r.Plan.Load.Script {
+		fmt.Fprintf(out, "  client %d at %v: %v\n", call.Client+1, call.At, call.Op)
+	}
+	ended := "nothing more can be left out"
+	if !r.Finished {
+		ended = "there was no time for more"
+	}
+	fmt.Fprintf(out, "%d smaller runs tried in %v: %s\n", r.Candidates, r.Elapsed.Round(10*time.Millisecond), ended)
+	fmt.Fprintf(out, "run      %s\npicture  %s\n", done.Directory, done.Picture)
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/run"
+	"elenchus/harness/sim"
+	"elenchus/harness/system"
+	"elenchus/node/multipaxos"
+	"elenchus/results"
+)
+
+// simLab is the lab whose hosts do not exist.
+const simLab = "sim"
+
+// onlyHosts are the options that are about hosts and programs on them. In the simulator there are none, and an option
+// without an effect is refused rather than ignored.
+var onlyHosts = map[string]string{
+	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
+	"break-lock": "there is nobody to take it from", "node-binary": "the node is part of this program",
+	"node-flag":        "the node is part of this program: what it can be told has an option of its own here",
+	"recovery-timeout": "how long a recovery may take follows from the configuration",
+}
+
+// checkSimFlags finds what cannot be carried over to the simulator.
+func checkSimFlags(c *cli.Context) error {
+	var problems []error
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if why := onlyHosts[name]; why != "" && c.IsSet(name) {
+			problems = append(problems, fmt.Errorf("--%s does not go with --lab sim: %s", name, why))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return usageError("%v", err)
+	}
+	return nil
+}
+
+// testSim is elenchus test --lab sim: one run with the same options, in virtual time.
+func testSim(c *cli.Context, seed uint64) error {
+	if err := checkSimFlags(c); err != nil {
+		return err
+	}
+	names := run.NodeNames(c.Int("nodes"))
+	opts, err := testOptions(c, seed, localHosts(names), "")
+	if err != nil {
+		return err
+	}
+	plan, err := simTestPlan(&opts, names)
+	if err != nil {
+		return usageError("%v", err)
+	}
+	if c.Bool("dry-run") {
+		return dryRun(c, opts, names)
+	}
+	ui := run.NewUI(c.App.ErrWriter)
+	ui.Step("seed %d: workload, nodes and faults, in virtual time", seed)
+	for _, reason := range plan.Outside() {
+		ui.Step("outside of what a correct system must survive: %s", reason)
+	}
+	begin := time.Now()
+	directory := sim.Directory{
+		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
+		Amend: func(m *results.Manifest) { amendTest(m, &opts) },
+	}
+	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}}, plan)
+	if err != nil {
+		return err
+	}
+	ui.Step("simulated %v of %d nodes in %v: hash %016x", result.Simulated.Round(time.Millisecond), len(names),
+		time.Since(begin).Round(time.Millisecond), result.Hash)
+	if v := result.Violation; v != nil {
+		ui.Step("%s", strings.SplitN(v.String(), "\n", 2)[0])
+	}
+	v, err := run.Check(context.WithoutCancel(c.Context), dir, opts.CheckTime, opts.CheckMemory, ui)
+	if err != nil {
+		return fmt.Errorf("there is no verdict on run %s: %w", dir.Name(), err)
+	}
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
+}
+
+// amendTest says of a simulated run what a run in a lab would say.
+func amendTest(m *results.Manifest, o *run.Options) {
+	m.Config.Rate, m.Config.DeposedReads = o.Rate, o.DeposedReads
+	if o.Schedule == nil {
+		m.Config.Nemesis = o.Nemesis
+	}
+	m.Config.Lease = &results.Lease{
+		Mode: o.Lease.Mode, Term: o.Lease.Term, Renew: o.Lease.Renew, DriftBound: o.Lease.DriftBound,
+		MaxOffset: o.Lease.MaxOffset,
+	}
+	for name, d := range map[string]time.Duration{
+		"election-timeout": o.ElectionTimeout, "promise-grace": o.PromiseGrace,
+	} {
+		if d != 0 {
+			m.Config.Options[name] = d.String()
+		}
+	}
+	if m.Recovery.Attempted { // a run that an invariant has ended was not played to the end
+		m.PlayedUntil = o.TimeLimit
+	}
+}
+
+// What a simulated lab is like: hosts on one switch, with disks that are neither fast nor slow. These are what makes a
+// run in a lab another one every time; here they come from the seed.
+var (
+	simNetwork = sim.Network{
+		Delay: 100 * time.Microsecond, Jitter: 200 * time.Microsecond, Reconnect: 20 * time.Millisecond,
+		DeadAfter: 500 * time.Millisecond,
+	}
+	simDisk    = sim.Disk{Sync: 300 * time.Microsecond, Jitter: time.Millisecond}
+	simProcess = sim.Process{RestartMin: 50 * time.Millisecond, RestartMax: 200 * time.Millisecond}
+)
+
+// simTestPlan is the run that the options ask for. The error lists what the simulator cannot do.
+func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
+	schedule, err := run.Plan(*o, names)
+	if err != nil {
+		return nil, err
+	}
+	node, err := simNode(o)
+	if err != nil {
+		return nil, err
+	}
+	n := len(names)
+	if o.Concurrency%n != 0 {
+		return nil, fmt.Errorf("--concurrency: %d clients cannot be shared out evenly among %d simulated nodes",
+			o.Concurrency, n)
+	}
+	p := &sim.Plan{
+		Seed: o.Seed, Style: "test", Length: o.TimeLimit, Node: node, Clocks: make([]sim.Clock, n), Network: simNetwork,
+		Disk: simDisk, Process: simProcess, Schedule: *schedule,
+		Load: sim.Load{
+			Workload: o.Workload, Clients: o.Concurrency / n, Patience: o.OpTimeout, Delay: 100 * time.Microsecond,
+			ThinkMax: simThink(o),
+		},
+	}
+	p.Schedule.Nodes = names
+	return p, p.Validate()
+}
+
+// simThink makes of a rate how long a client thinks at most, and at least not at all. What an answer takes comes on top
+// of that, so the rate is a limit, as it is in a lab.
+func simThink(o *run.Options) time.Duration {
+	if o.Rate == 0 {
+		return 0
+	}
+	return time.Duration(2 * float64(o.Concurrency) / o.Rate * float64(time.Second))
+}
+
+// simNode is what the nodes are configured to. What is not said is the node's own default, as in a lab.
+func simNode(o *run.Options) (n multipaxos.Options, err error) {
+	if n.Reads, err = multipaxos.ParseReads(o.Reads); err != nil {
+		return n, err
+	}
+	n.ElectionTimeout, n.PromiseGrace, n.Window = o.ElectionTimeout, o.PromiseGrace, o.Window
+	return n, simLease(&n, o.Lease)
+}
+
+func simLease(n *multipaxos.Options, l system.Lease) error {
+	n.LeaseTerm, n.LeaseRenew, n.MaxOffset = l.Term, l.Renew, l.MaxOffset
+	switch l.Mode {
+	case system.LeaseNone:
+		n.Lease = multipaxos.LeaseNone
+	case system.LeaseWall:
+		n.Lease = multipaxos.LeaseWall
+	default:
+		n.Lease = multipaxos.LeaseRate
+		bound, err := system.ParseDriftBound(l.DriftBound)
+		if err != nil {
+			return err
+		}
+		if n.DriftBound = bound; bound == 0 {
+			n.DriftBound = multipaxos.DriftNone
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package carry
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"elenchus/harness/sim"
+	"elenchus/nemesis"
+	"elenchus/node/multipaxos"
+	"elenchus/results"
+)
+
+const played = `elenchus-schedule 1
+seed 9
+nodes n1 n2 n3
+length 4s
+
+f1: at 500ms for 300ms partition isolate n2
+f2: at 1s for 200ms kill n1,n3
+f3: at 1.5s for 300ms clock rate n2 1.05
+f4: at 2s for 100ms pause n3
+f5: at 2.5s for 300ms clock strobe n1 +50ms every 40ms
+`
+
+func labRun(t *testing.T) (*results.Manifest, *nemesis.Schedule) {
+	t.Helper()
+	s, err := nemesis.Parse("played", []byte(played))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &results.Manifest{Seed: 17, Lab: "local", Config: results.Config{
+		Protocol: "multipaxos", Workload: "register", Concurrency: 7, Rate: 100, OpTimeout: time.Second, Reads: "lease",
+		Lease: &results.Lease{Mode: "rate", Term: 2 * time.Second, Renew: 600 * ms, DriftBound: "5%"},
+		Options: map[string]string{
+			"election-timeout": "700ms", "node-flags": "--batch=3 --snapshot-entries=50 --log-level=debug",
+		},
+	}}, s
+}
+
+func TestFromLab(t *testing.T) {
+	m, s := labRun(t)
+	p, left, err := FromLab(m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &p.Node
+	if p.Seed != 17 || p.Length != 4*time.Second || p.Nodes() != 3 || o.Reads != multipaxos.ReadsLease ||
+		o.Lease != multipaxos.LeaseRate || o.LeaseTerm != 2*time.Second || o.DriftBound != multipaxos.DriftUnit/20 ||
+		o.ElectionTimeout != 700*ms || o.BatchMax != 3 || o.SnapshotEntries != 50 || p.Load.Clients != 3 {
+		t.Errorf("%+v", p)
+	}
+	var ids []string
+	for _, f := range p.Schedule.Faults {
+		ids = append(ids, f.ID)
+	}
+	if !slices.Equal(ids, []string{"f1", "f2", "f3", "f4", "f5"}) || len(p.Faults) != 0 {
+		t.Errorf("%v, %v", ids, p.Faults)
+	}
+	for _, word := range []string{"7 clients", "--log-level=debug"} {
+		if !slices.ContainsFunc(left, func(l string) bool { return strings.Contains(l, word) }) {
+			t.Errorf("nothing is said of %s: %q", word, left)
+		}
+	}
+	r, err := sim.New(sim.Options{}).Run(p)
+	if err != nil || r.Violation != nil || r.Stats.Faults != 5 || r.Stats.OK < 100 {
+		t.Errorf("%v, %v, %+v", err, r.Violation, r.Stats)
+	}
+}
+
+func TestWhatCannotBeSimulated(t *testing.T) {
+	m, s := labRun(t)
+	s.Length = time.Hour
+	if _, _, err := FromLab(m, s); err == nil || !strings.Contains(err.Error(), "1h0m0s") {
+		t.Errorf("an hour: %v", err)
+	}
+	m, s = labRun(t)
+	m.Imported = "jepsen"
+	if _, _, err := FromLab(m, s); err == nil {
+		t.Error("a history of Jepsen is simulated")
+	}
+	m, s = labRun(t)
+	m.Config.Workload = "bank"
+	if _, _, err := FromLab(m, s); err == nil || !strings.Contains(err.Error(), "bank") {
+		t.Errorf("an unknown workload: %v", err)
+	}
+}
+
+// Whatever the simulator draws, a lab gets a valid schedule, and every fault is in it or named.
+func TestToLab(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		p, err := sim.Draw(seed, sim.DrawOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lab, err := ToLab(p)
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+			continue
+		}
+		text := lab.Schedule.Format()
+		again, err := nemesis.Parse("again", text)
+		if err != nil || len(again.Faults) != len(lab.Schedule.Faults) {
+			t.Errorf("seed %d: %v in\n%s", seed, err, text)
+		}
+		for i := range p.Faults {
+			id := p.Faults[i].ID
+			there := slices.ContainsFunc(lab.Schedule.Faults, func(f nemesis.Fault) bool { return f.ID == id })
+			named := slices.ContainsFunc(lab.Left, func(l string) bool { return strings.HasPrefix(l, id+" ") })
+			if !there && !named {
+				t.Errorf("seed %d: %v was dropped without a word", seed, p.Faults[i])
+			}
+		}
+		if !slices.Contains(lab.Options, "--workload="+p.Load.Workload) ||
+			!slices.Contains(lab.Options, "--lease="+p.Node.Lease.String()) {
+			t.Errorf("seed %d: %q", seed, lab.Options)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"elenchus/nemesis"
+)
+
+// Frozen plays a plan and returns one that says in full what came of its choices: faults as [Plan.Freeze] has them, and
+// what the clients did in the place of what generates it. Playing it is playing the same run, but now something can be
+// taken out of it and leave all the rest as it was: a role would be resolved to somebody else, a generator would go on
+// with something else.
+//
+// The result is that of the plan as it was, and good until the next Run.
+func (w *World) Frozen(plan *Plan) (*Plan, Result, error) {
+	r, err := w.Run(plan)
+	if err != nil {
+		return nil, r, err
+	}
+	p := plan.Freeze(&r).Clone()
+	if p.Load.Script == nil {
+		p.Load.Script = r.Script()
+	}
+	return p, r, nil
+}
+
+// Clone is a copy of the plan that shares nothing with it that anybody modifies: the operations of its script and the
+// groups of its faults are shared.
+func (p *Plan) Clone() *Plan {
+	c := *p
+	c.Clocks = slices.Clone(p.Clocks)
+	c.Schedule.Nodes = slices.Clone(p.Schedule.Nodes)
+	c.Schedule.Faults = slices.Clone(p.Schedule.Faults)
+	c.Faults = slices.Clone(p.Faults)
+	c.Triggers = slices.Clone(p.Triggers)
+	if p.Load.Script != nil {
+		c.Load.Script = append([]Call{}, p.Load.Script...) // an empty one is not none
+	}
+	return &c
+}
+
+// Death is a process that died without a fault of the plan: in the middle of a step, or because its disk failed.
+type Death struct {
+	Node  int // 1 …
+	At    time.Duration
+	Until time.Duration // when it started again; zero when it did not
+	Why   string
+}
+
+// Deaths are the processes of a traced run that died by themselves, in order.
+func (r *Result) Deaths() []Death {
+	var deaths []Death
+	open := make(map[int]int)
+	for i := range r.Trace.Moments {
+		switch m := &r.Trace.Moments[i]; m.Kind {
+		case MomentCrashed:
+			if m.Why == "killed" || m.Why == "power lost" || m.Why == "disk damaged" || m.Why == "disk lost" {
+				continue
+			}
+			open[m.Node] = len(deaths)
+			deaths = append(deaths, Death{Node: m.Node, At: m.At, Why: m.Why})
+		case MomentStarted:
+			if k, ok := open[m.Node]; ok {
+				deaths[k].Until = m.At
+				delete(open, m.Node)
+			}
+		}
+	}
+	return deaths
+}
+
+// Instant reports whether faults of the kind are over when they have begun.
+func (k FaultKind) Instant() bool {
+	switch k {
+	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultForsake:
+		return true
+	}
+	return false
+}
+
+// The faults that stop processes are in both vocabularies; these are the words of the schedule file for them.
+var asScheduled = map[FaultKind]string{FaultCrash: nemesis.Kill, FaultSuspend: nemesis.Pause}
+
+// Scheduled is a fault in the words of the schedule file, if it has any for something that comes close: a kill for a
+// loss of power, a pause for a machine that is suspended.
+func (f *Fault) Scheduled() (nemesis.Fault, bool) {
+	kind, ok := asScheduled[f.Kind]
+	if !ok {
+		return nemesis.Fault{}, false
+	}
+	aim := f.aim()
+	aim.Kind = kind
+	return aim, true
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/sim"
+	"elenchus/results"
+)
+
+// simulated is a simulated run that the command line names: by its seed, or by its directory.
+type simulated struct {
+	name string // for people
+	plan *sim.Plan
+
+	dir      results.Run       // of a run on disk
+	manifest *results.Manifest // nil for a seed
+}
+
+// findRun is what the argument of a command names. A number is a seed. The plan is nil for the run of a lab.
+func findRun(c *cli.Context) (simulated, error) {
+	ref := c.Args().First()
+	if seed, err := strconv.ParseUint(ref, 10, 64); err == nil {
+		return drawRun(c, seed)
+	}
+	if words := drawWords(c); len(words) > 0 {
+		return simulated{}, usageError("%s says what a seed is drawn from; a run has its plan already", words[0])
+	}
+	dir, err := results.Open(c.String("results"), ref)
+	if err != nil {
+		if looksLikeSeed(ref) {
+			return simulated{}, usageError("%q is no seed: those are whole numbers from 0 to 18446744073709551615", ref)
+		}
+		return simulated{}, noRun(c.String("results"), ref, err)
+	}
+	run := simulated{name: dir.Name(), dir: dir}
+	if run.manifest, err = dir.LoadManifest(); err != nil {
+		return run, err
+	}
+	run.plan, err = sim.LoadPlan(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && run.manifest.Lab != "sim":
+		return run, nil
+	case err != nil:
+		return run, usageError("%s: %v", dir.Name(), err)
+	}
+	return run, nil
+}
+
+// looksLikeSeed reports whether somebody has meant a number.
+func looksLikeSeed(ref string) bool {
+	return ref != "" && strings.Trim(ref, "+-0123456789.eExX_") == ""
+}
+
+func drawRun(c *cli.Context, seed uint64) (simulated, error) {
+	options, err := drawOptions(c)
+	if err != nil {
+		return simulated{}, usageError("%v", err)
+	}
+	plan, err := sim.Draw(seed, options)
+	if err != nil {
+		return simulated{}, usageError("%v", err)
+	}
+	return simulated{name: fmt.Sprintf("seed %d", seed), plan: plan}, nil
+}
+
+// onlySimulated refuses the run of a lab.
+func (s *simulated) onlySimulated(what string) error {
+	if s.plan != nil {
+		return nil
+	}
+	return usageError("%s is the run of a %s lab, which cannot be played again exactly: %s needs a simulated run "+
+		"(elenchus replay plays its schedule in the simulator)", s.name, s.manifest.Lab, what)
+}
+
+// workers reads --workers.
+func workers(c *cli.Context) (int, error) {
+	n := c.Int("workers")
+	if n < 1 || n > 1024 {
+		return 0, usageError("--workers must be 1 to 1024, not %d", n)
+	}
+	return n, nil
+}
+
+// hashText is a hash as it is printed.
+func hashText(hash uint64) string { return fmt.Sprintf("%016x", hash) }
