@@ -39,6 +39,10 @@ func simFlags() []cli.Flag {
 		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
 	}, drawFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
+		&cli.StringFlag{Name: "judge", Category: catChecking, Value: judgeAll,
+			Usage: "what fails a run: `WHAT` is all, or clients for what users of a cluster can notice"},
+		&cli.DurationFlag{Name: "cpu-limit", Category: catChecking,
+			Usage: "stop when `TIME` of processor time is used up", DefaultText: "none"},
 		&cli.BoolFlag{Name: "twice", Category: catChecking, Usage: "play every run twice and compare the hashes"},
 		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
@@ -103,7 +107,9 @@ func simAction(c *cli.Context) error {
 			_ = saveCampaign(state, s) // the last time counts
 		}
 	}
-	summary, err := campaign.Run(c.Context)
+	ctx, stop := limitCPU(c.Context, c.Duration("cpu-limit"))
+	defer stop()
+	summary, err := campaign.Run(ctx)
 	if err != nil {
 		return err
 	}
@@ -129,6 +135,16 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	var err error
 	campaign.From, campaign.To, err = parseSeeds(c.String("seeds"))
 	add("seeds", err)
+	switch c.String("judge") {
+	case judgeAll:
+	case judgeClients:
+		campaign.World.ClientsOnly = true
+	default:
+		add("judge", fmt.Errorf("%q is neither %s nor %s", c.String("judge"), judgeAll, judgeClients))
+	}
+	if limit := c.Duration("cpu-limit"); limit < 0 {
+		add("cpu-limit", fmt.Errorf("%v is negative", limit))
+	}
 	campaign.Draw, err = drawOptions(c)
 	if err != nil {
 		problems = append(problems, err)
@@ -145,6 +161,12 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	}
 	return campaign, nil
 }
+
+// Who judges the runs of a campaign.
+const (
+	judgeAll     = "all"
+	judgeClients = "clients"
+)
 
 // drawOptions are what drawFlags say. The error lists everything that is wrong with them.
 func drawOptions(c *cli.Context) (sim.DrawOptions, error) {
@@ -269,6 +291,9 @@ func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Opti
 // simRepeat is the command that plays one seed again.
 func simRepeat(c *cli.Context, seed uint64) string {
 	words := append([]string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}, drawWords(c)...)
+	if c.IsSet("judge") {
+		words = append(words, "--judge", c.String("judge"))
+	}
 	return strings.Join(words, " ")
 }
 

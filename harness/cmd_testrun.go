@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -60,6 +61,7 @@ func testFlags() []cli.Flag {
 			Usage: "play the schedule in `FILE` instead of planning one"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
 		readsFlag(),
+		mutantFlag(),
 		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
 		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
@@ -88,19 +90,27 @@ func testAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	mutant, remove, err := buildMutant(c)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	if c.String("lab") == simLab {
+		if mutant != "" {
+			return testMutated(mutant)
+		}
 		return testSim(c, seed)
 	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, localHosts(names))
+		opts, err := testOptions(c, seed, localHosts(names), mutant)
 		if err != nil {
 			return err
 		}
 		if c.Bool("dry-run") {
 			return dryRun(c, opts, names)
 		}
-		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed), envMutant+"="+mutant)
 	}
 	inv, err := inventory(c)
 	if err != nil {
@@ -110,7 +120,7 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, inv.Hosts)
+	opts, err := testOptions(c, seed, inv.Hosts, mutant)
 	if err != nil {
 		return err
 	}
@@ -137,8 +147,9 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes on these hosts.
-func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A mutant that was
+// built is deployed in place of the node program.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant string) (run.Options, error) {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {
 		names[i] = h.Name
@@ -178,7 +189,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host) (run.Options
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") && c.String("lab") != simLab {
-		if opts.NodeBinary, err = nodeBinary(c.String("node-binary")); err != nil {
+		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutant, c.String("node-binary"))); err != nil {
 			return opts, err
 		}
 	}

@@ -49,7 +49,7 @@ func testSim(c *cli.Context, seed uint64) error {
 		return err
 	}
 	names := run.NodeNames(c.Int("nodes"))
-	opts, err := testOptions(c, seed, localHosts(names))
+	opts, err := testOptions(c, seed, localHosts(names), "")
 	if err != nil {
 		return err
 	}

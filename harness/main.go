@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -93,8 +94,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:         onUsageError,
 		Action:               rootAction,
 		Commands: []*cli.Command{
-			testCommand(), simCommand(), replayCommand(), shrinkCommand(), checkCommand(), exportCommand(),
-			checkWorkerCommand(), benchCommand(), envelopeCommand(), labCommand(), listCommand(), helpCommand(),
+			testCommand(), simCommand(), replayCommand(), shrinkCommand(), mutantsCommand(), checkCommand(),
+			exportCommand(), checkWorkerCommand(), benchCommand(), envelopeCommand(), labCommand(), listCommand(), helpCommand(),
 		},
 	}
 	for _, c := range app.Commands {
@@ -125,6 +126,9 @@ func strict(c *cli.Command) {
 		return
 	}
 	action, limit := c.Action, len(strings.Fields(c.ArgsUsage))
+	if strings.Contains(c.ArgsUsage, "…") { // any number
+		limit = math.MaxInt
+	}
 	c.Action = func(ctx *cli.Context) error {
 		for _, arg := range ctx.Args().Slice() {
 			if len(arg) > 1 && arg[0] == '-' {

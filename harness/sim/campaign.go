@@ -65,6 +65,7 @@ type Summary struct {
 	Failed      uint64            `json:"failed"`
 	Failures    []Failure         `json:"failures,omitempty"` // by seed
 	Kinds       map[string]uint64 `json:"kinds,omitempty"`    // failures by kind
+	Hidden      map[string]uint64 `json:"hidden,omitempty"`   // runs by the first rule that was broken unseen by clients
 	Undecided   []uint64          `json:"undecided,omitempty"`
 	Unequal     []uint64          `json:"unequal,omitempty"` // seeds that came to another hash the second time
 	Styles      map[string]uint64 `json:"styles"`
@@ -161,6 +162,9 @@ func (c Campaign) begin() *running {
 	}
 	if s.Kinds == nil {
 		s.Kinds = make(map[string]uint64)
+	}
+	if s.Hidden == nil {
+		s.Hidden = make(map[string]uint64)
 	}
 	if s.Styles == nil {
 		s.Styles = make(map[string]uint64)
@@ -262,6 +266,9 @@ func (r *running) note(worker int, one played, err error) (failed bool) {
 	}
 	if one.unequal {
 		s.Unequal = append(s.Unequal, result.Seed)
+	}
+	if v := result.Hidden; v != nil {
+		s.Hidden[v.Invariant]++
 	}
 	if v := result.Violation; v != nil {
 		failed = true

@@ -49,6 +49,7 @@ type request struct {
 	client  int
 	call    uint64
 	node    int
+	id      protocol.RequestID // what the node's incarnation calls it; zero before it is there
 	used    bool
 	there   bool          // it has reached the node's host
 	due     time.Duration // when the machine must have answered, on its monotonic clock
@@ -234,21 +235,19 @@ func (w *World) requested(n *node, e *event) {
 		return
 	}
 	r.there = true
-	// The request's number is its place and the call's number, so that the answer finds it.
+	// Numbers begin anew with every incarnation, as the contract allows: who takes an answer to an earlier one's request
+	// for its own will be found out.
+	n.asked = append(n.asked, slot)
+	r.id = protocol.RequestID(len(n.asked))
 	patience := w.plan.Load.Patience * nodeShare / 100
 	r.due = n.clock.monoAt(w.now) + patience
 	w.step(n, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
-		ID: protocol.RequestID(r.call<<requestBits | uint64(slot)), Command: r.command, Deadline: r.due,
+		ID: r.id, Command: r.command, Deadline: r.due,
 	}})
 }
 
-const (
-	// nodeShare is the part of a client's patience that the node is given, in percent, as in package paxosclient.
-	nodeShare = 85
-
-	// requestBits is how many bits of a request's number say where it is kept.
-	requestBits = 16
-)
+// nodeShare is the part of a client's patience that the node is given, in percent, as in package paxosclient.
+const nodeShare = 85
 
 func (w *World) freeRequest(slot uint32) {
 	w.requests[slot].used = false
@@ -257,20 +256,21 @@ func (w *World) freeRequest(slot uint32) {
 
 // reply is an answer that leaves a node.
 func (w *World) reply(n *node, r *protocol.Reply) {
-	slot, call := uint64(r.ID)&(1<<requestBits-1), uint64(r.ID)>>requestBits
-	if slot >= uint64(len(w.requests)) || !w.requests[slot].used || w.requests[slot].call != call ||
-		w.requests[slot].node != n.index {
+	var asked *request
+	if r.ID > 0 && uint64(r.ID) <= uint64(len(n.asked)) {
+		asked = &w.requests[n.asked[r.ID-1]]
+	}
+	if asked == nil || !asked.used || asked.id != r.ID || asked.node != n.index {
 		w.violated(Violation{
 			Invariant: invariantAnswer, Node: n.index + 1, Message: "the node answers a request that nobody waits for",
 		})
 		return
 	}
-	w.hash = mix(w.hash, uint64(r.ID)<<8^uint64(r.Outcome)<<4^uint64(r.Slot)<<40)
-	asked := &w.requests[slot]
+	w.hash = mix(w.hash, asked.call<<8^uint64(r.Outcome)<<4^uint64(r.Slot)<<40)
 	w.judge(n, asked, r)
 	w.trace.replied(w.now, n, asked, r)
 	w.answer(asked, *r)
-	w.freeRequest(uint32(slot))
+	w.freeRequest(n.asked[r.ID-1])
 }
 
 // judge holds an answer to what is known to be true.

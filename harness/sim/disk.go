@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elenchus/node/protocol"
+	"elenchus/node/wal"
 )
 
 // disk is what a node has on stable storage, and what is on its way there.
@@ -368,19 +369,30 @@ func (d *disk) abandon() {
 	d.syncing, d.finished, d.saved, d.group, d.groupTurns, d.saving = false, false, false, 0, 0, nil
 }
 
+// unnoticed is told why a disk with real bytes cannot be used. If it was damaged, the log itself has to say so.
+func (w *World) unnoticed(n *node, err error) {
+	if n.disk.rotten && !errors.Is(err, wal.ErrCorrupt) {
+		w.violated(Violation{
+			Invariant: invariantRecovery, Node: n.index + 1, Message: "a damaged disk is taken for a good one: " + err.Error(),
+		})
+	}
+}
+
 // recover is what a starting process finds on its disk.
 func (w *World) recover(n *node) (protocol.Recovered, error) {
 	d := &n.disk
 	recovered := protocol.Recovered{}
 	switch {
-	case d.rotten:
+	case d.rotten && d.bytes == nil:
 		return recovered, errDiskRotten
 	case d.full > 0:
 		return recovered, errDiskFull // the last group is written again before it is relied upon
 	case d.bytes != nil:
 		if err := w.recoverBytes(n); err != nil {
+			w.unnoticed(n, err)
 			return recovered, err
 		}
+		d.rotten = false // what was damaged had not been relied upon
 	}
 	recovered.Snapshot = d.snapshot
 	for i := range d.records {

@@ -462,6 +462,9 @@ func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 				continue
 			}
 		}
+		if f.Kind == FaultDiskRot {
+			p.Disk.Bytes = true // else there is nothing that the log could overlook
+		}
 		p.Faults = append(p.Faults, f)
 	}
 }

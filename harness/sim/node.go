@@ -27,6 +27,7 @@ type node struct {
 	moves   []clockMove // what faults do to its clocks
 	backlog []event     // what it has not noticed because it stands still
 	timers  [timersMax]timer
+	asked   []uint32 // the places of the requests that reached this incarnation, by their numbers
 
 	written     protocol.WriteSeq // records handed over in this incarnation
 	onDisk      protocol.WriteSeq // of these, those that are durable …
@@ -65,7 +66,8 @@ func (n *node) reset(index int, c Clock) {
 	disk.reset()
 	*n = node{
 		index: index, clock: nodeClock{rate: c.Rate, offset: c.Offset}, disk: disk,
-		moves: n.moves[:0], backlog: n.backlog[:0], heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
+		moves: n.moves[:0], backlog: n.backlog[:0], asked: n.asked[:0],
+		heldSends: n.heldSends[:0], heldReplies: n.heldReplies[:0],
 	}
 }
 
@@ -83,6 +85,7 @@ func (w *World) boot(n *node) {
 	n.up, n.killed = true, ""
 	n.steps, n.written, n.onDisk, n.durable = 0, 0, 0, 0
 	n.timers = [timersMax]timer{}
+	n.asked = n.asked[:0]
 	n.clock.restart(w.now)
 	if n.suspended > 0 {
 		n.clock.freeze(w.now)

@@ -81,6 +81,9 @@ type Result struct {
 	// end of a run, so whatever an invariant sees comes before it.
 	Violation *Violation `json:"violation,omitempty"`
 
+	// Hidden is the first rule that was broken and that no client can see, with [Options.ClientsOnly].
+	Hidden *Violation `json:"hidden,omitempty"`
+
 	// Undecided are the registers of whose history the checker could not say whether it is linearizable.
 	Undecided []string `json:"undecided,omitempty"`
 
@@ -119,7 +122,7 @@ func (w *World) finish() Result {
 			})
 		}
 	}
-	r.Violation = w.violation
+	r.Violation, r.Hidden = w.violation, w.hidden
 	return r
 }
 

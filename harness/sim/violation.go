@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,8 +77,24 @@ func (v *Violation) AtEnd() bool {
 	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
 }
 
+// noticed are the rules that whoever uses or runs a cluster sees broken, without looking into the nodes: answers are
+// wrong, do not come, or a process is gone for good.
+var noticed = []string{
+	checkLinearizable, checkStuck, invariantAnswer, invariantHalt, invariantStart, invariantPanic, invariantContract,
+}
+
+// Noticed reports whether the check of that name, see [Violation], finds what clients or operators can see.
+func Noticed(check string) bool { return slices.Contains(noticed, check) }
+
 // violated keeps the first violation of a run, which ends it.
 func (w *World) violated(v Violation) {
+	if w.opts.ClientsOnly && !Noticed(v.Invariant) {
+		if w.hidden == nil {
+			v.At = w.now
+			w.hidden = &v
+		}
+		return
+	}
 	if w.opts.BrokenLeases && (v.Invariant == invariantLease || v.Invariant == invariantFresh) {
 		return
 	}

@@ -23,6 +23,10 @@ type Options struct {
 	// that the invariants are all that is held against a run.
 	Checker Checker
 
+	// ClientsOnly judges runs as a lab would: by what clients, and whoever looks after the nodes, can notice. A rule that
+	// only an observer of everything sees broken ends no run; the first such is kept in [Result.Hidden].
+	ClientsOnly bool
+
 	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
 	Record bool
 	Trace  bool
@@ -53,6 +57,7 @@ type World struct {
 	calm      bool // everything is healed
 	hash      uint64
 	violation *Violation
+	hidden    *Violation // with Options.ClientsOnly
 	stats     Stats
 	stepping  *node // whose machine is at work: if it panics, that is where
 
@@ -144,7 +149,7 @@ func (w *World) reset(plan *Plan) error {
 	w.plan, w.n, w.rng = plan, plan.Nodes(), rng{plan.Seed}
 	w.net, w.disk = plan.Network, plan.Disk
 	w.names = plan.Schedule.Nodes
-	w.now, w.calm, w.violation, w.stats = 0, false, nil, Stats{}
+	w.now, w.calm, w.violation, w.hidden, w.stats = 0, false, nil, nil, Stats{}
 	w.hash = mix(plan.Seed, uint64(w.n))
 	w.events.reset()
 	w.messages.reset()

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"elenchus/harness/hunt"
+	"elenchus/results/verdict"
+)
+
+// callInTree runs "elenchus args…" where the sources are.
+func callInTree(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(self(t))
+	cmd.Args = append([]string{"elenchus"}, args...)
+	cmd.Env = append(os.Environ(), envAsProgram+"=1", raceOptions)
+	var out, err strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &err
+	_ = cmd.Run() // the exit code says it
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+const ownPage = `# votes-for-nothing
+
+A slot is chosen by one vote.
+
+- Place: accepts
+- Precedent: none, it is for a test
+- Symptom: Everything.
+- Axis: safety
+- Faults: None.
+- Workload: any
+- Breaks: chosen-justified
+- Masked: Nothing.
+- Labs: sim, local
+`
+
+const ownPatch = `--- a/node/multipaxos/proposer.go
++++ b/node/multipaxos/proposer.go
+@@ -1,1 +1,1 @@
+-	if p.votes.len() >= m.members.quorum {
++	if p.votes.len() >= 1 {
+`
+
+func ownMutant(t *testing.T, patch string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	folder := filepath.Join(dir, "votes-for-nothing")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"mutant.md": ownPage, "mutant.patch": patch} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestListMutants(t *testing.T) {
+	t.Parallel()
+	code, out, stderr := callInTree(t, "mutants", "list", "--json")
+	var list []struct {
+		Name  string `json:"name"`
+		Facts struct {
+			Summary string `json:"summary"`
+		} `json:"facts"`
+	}
+	if err := json.Unmarshal([]byte(out), &list); code != 0 || err != nil || len(list) < 50 {
+		t.Fatalf("%d mutants, exit code %d, %v\n%s", len(list), code, err, stderr)
+	}
+	code, out, _ = callInTree(t, "mutants", "list", list[0].Name, list[1].Name)
+	if code != 0 || !strings.Contains(out, "# "+list[0].Name+"\n") || !strings.Contains(out, "# "+list[1].Name+"\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	code, _, stderr = callInTree(t, "mutants", "list", "no-such-thing", "nor-this")
+	if code != verdict.ExitUsage || !strings.Contains(stderr, `"no-such-thing"`) || !strings.Contains(stderr, `"nor-this"`) {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A mutant from anywhere is built, hunted and found, and what was measured is not measured again.
+func TestRunMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program and hunts")
+	}
+	t.Parallel()
+	work := t.TempDir()
+	rows, table := filepath.Join(work, "rows.json"), filepath.Join(work, "mutants.md")
+	args := []string{"mutants", "run", "--dir", ownMutant(t, ownPatch), "--seeds", "2", "--client-seeds", "1", "--budget",
+		"60s", "--resume", rows, "--table", table, "--json"}
+	code, out, stderr := callInTree(t, args...)
+	var found []hunt.Row
+	if err := json.Unmarshal([]byte(out), &found); code != 0 || err != nil || len(found) != 1 {
+		t.Fatalf("exit code %d, %v\n%s\n%s", code, err, out, stderr)
+	}
+	r := &found[0]
+	if r.All.Found() != 2 || !r.Reached || !r.Propagated() || r.Clients == nil {
+		t.Errorf("found %+v", r)
+	}
+	page, err := os.ReadFile(table)
+	if err != nil || !strings.Contains(string(page), "| [votes-for-nothing](") {
+		t.Errorf("the table is %v\n%s", err, page)
+	}
+	before, err := os.ReadFile(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, again, _ := callInTree(t, args...); code != 0 || again != out {
+		t.Errorf("the second time exit code %d\n%s", code, again)
+	}
+	if after, err := os.ReadFile(rows); err != nil || string(after) != string(before) {
+		t.Errorf("the second time something else was kept: %v", err)
+	}
+}
+
+func TestPatchThatDoesNotApplyFailsTheBuild(t *testing.T) {
+	t.Parallel()
+	dir := ownMutant(t, strings.Replace(ownPatch, ".quorum {\n+", ".quorums {\n+", 1))
+	code, _, stderr := callInTree(t, "mutants", "run", "--compile", "--dir", dir)
+	if code != verdict.ExitViolated || !strings.Contains(stderr, "mutant.patch:3: ") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}

@@ -1,0 +1,207 @@
+package hunt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"elenchus/harness/sim"
+)
+
+// Options say how to hunt. Program is required; the zero value of everything else is usable.
+type Options struct {
+	Program string        // an elenchus program with the mistake in it
+	Starts  int           // from how many seeds (20)
+	Budget  time.Duration // of processor time for each (60 s)
+	Workers int           // processors that each uses (1)
+
+	// ClientsOnly lets only count what clients can see.
+	ClientsOnly bool
+
+	// GiveUp ends the hunt after so many starts if none of them has found anything; zero never does. UntilFound ends it
+	// with the first that has.
+	GiveUp     int
+	UntilFound bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Starts == 0 {
+		o.Starts = 20
+	}
+	if o.Budget == 0 {
+		o.Budget = time.Minute
+	}
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
+	return o
+}
+
+// Validate lists everything that is wrong with the options.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var problems []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	check(o.Program != "", "program: none is given")
+	check(o.Starts > 0, "seeds: %d; want at least 1", o.Starts)
+	check(o.Budget >= time.Second, "budget: %v; want at least 1s", o.Budget)
+	check(o.Workers > 0, "workers: %d; want at least 1", o.Workers)
+	check(o.GiveUp >= 0, "give up: %d is negative", o.GiveUp)
+	return errors.Join(problems...)
+}
+
+// Start is what came of one seed to start from.
+type Start struct {
+	From   uint64        `json:"from"` // the first seed
+	Runs   uint64        `json:"runs"`
+	CPU    time.Duration `json:"cpu_ns"`
+	Check  string        `json:"check,omitempty"` // that found something, as sim.Violation has it; empty when none did
+	Seed   uint64        `json:"seed,omitempty"`  // of the run that failed
+	Hidden uint64        `json:"hidden"`          // runs in which a rule was broken that clients cannot see
+
+	Message string `json:"message,omitempty"`
+}
+
+// Found reports whether something was found.
+func (s *Start) Found() bool { return s.Check != "" }
+
+// What a start may end with, beside the checks of the simulator.
+const (
+	CheckHang     = "hang"     // a run did not come to an end
+	CheckCrash    = "crash"    // the program died
+	CheckViolated = "violated" // a test in a lab was violated
+)
+
+// Hunt is what came of all starts.
+type Hunt struct {
+	Starts []Start `json:"starts"`
+}
+
+// seedsPerStart keeps the seeds of starts apart.
+const seedsPerStart = 1_000_000
+
+// Run hunts. The error says that the program could not be run; that nothing was found is none.
+func Run(ctx context.Context, o Options) (Hunt, error) {
+	if err := o.Validate(); err != nil {
+		return Hunt{}, fmt.Errorf("invalid options of a hunt: %w", err)
+	}
+	o = o.withDefaults()
+	var h Hunt
+	found := false
+	for i := range o.Starts {
+		if i > 0 && (o.UntilFound && found || o.GiveUp > 0 && i >= o.GiveUp && !found) {
+			break
+		}
+		s, err := o.start(ctx, uint64(i))
+		if err != nil {
+			return h, err
+		}
+		h.Starts = append(h.Starts, s)
+		found = found || s.Found()
+	}
+	return h, nil
+}
+
+// start plays from one seed on.
+func (o Options) start(ctx context.Context, number uint64) (Start, error) {
+	from := 1 + number*seedsPerStart
+	judge := "all"
+	if o.ClientsOnly {
+		judge = "clients"
+	}
+	// A program that neither ends nor computes is not left alone for ever, on however busy a machine.
+	ctx, cancel := context.WithTimeout(ctx, 20*o.Budget+time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, o.Program, "sim", "--seeds", fmt.Sprintf("%d-%d", from, from+seedsPerStart-1),
+		"--until-failure", "--json", "--keep", "0", "--judge", judge, "--workers", strconv.Itoa(o.Workers),
+		"--cpu-limit", o.Budget.String())
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		return Start{}, fmt.Errorf("hunt: run %s: %w", o.Program, err)
+	}
+	s := Start{From: from, CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return s, fmt.Errorf("hunt: %w", err)
+	}
+	var summary sim.Summary
+	if json.Unmarshal(stdout.Bytes(), &summary) != nil {
+		return s.died(ctx, stderr.String())
+	}
+	s.Runs = summary.Runs
+	for _, n := range summary.Hidden {
+		s.Hidden += n
+	}
+	if len(summary.Failures) > 0 {
+		f := &summary.Failures[0]
+		s.Check, s.Seed = f.Kind, f.Seed
+		s.Message, _, _ = strings.Cut(f.Message, "\n")
+	}
+	return s, nil
+}
+
+// died judges a program that ended without a summary.
+func (s Start) died(ctx context.Context, stderr string) (Start, error) {
+	first, _, _ := strings.Cut(stderr, "\n")
+	switch {
+	case ctx.Err() != nil, strings.Contains(stderr, "SIGXCPU"):
+		s.Check, s.Message = CheckHang, "a run did not end within the budget"
+	case strings.Contains(stderr, "goroutine "):
+		s.Check, s.Message = CheckCrash, first
+	default:
+		return s, fmt.Errorf("hunt: the program did not play: %s", first)
+	}
+	return s, nil
+}
+
+// Times are those after which the starts have found something.
+func (h *Hunt) Times() []Time {
+	var times []Time
+	for i := range h.Starts {
+		times = append(times, Time{h.Starts[i].CPU, !h.Starts[i].Found()})
+	}
+	return times
+}
+
+// Found is how many starts have found something.
+func (h *Hunt) Found() (count int) {
+	for i := range h.Starts {
+		if h.Starts[i].Found() {
+			count++
+		}
+	}
+	return count
+}
+
+// Checks are those that found something, with how often, the most frequent first.
+func (h *Hunt) Checks() []Count {
+	var list []Count
+	for i := range h.Starts {
+		if h.Starts[i].Found() {
+			list = count(list, h.Starts[i].Check)
+		}
+	}
+	return list
+}
+
+// Runs is how many runs were played, and Hidden how many of them broke a rule that clients cannot see.
+func (h *Hunt) Runs() (runs, hidden uint64) {
+	for i := range h.Starts {
+		runs, hidden = runs+h.Starts[i].Runs, hidden+h.Starts[i].Hidden
+	}
+	return runs, hidden
+}

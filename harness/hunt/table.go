@@ -1,0 +1,168 @@
+package hunt
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Table writes the rows as a page in Markdown. The command is how it was made.
+func Table(w io.Writer, rows []*Row, command string) error {
+	t := &table{}
+	t.say("# Seeded bugs, and how fast each is found\n")
+	t.say("Made by `%s`; do not edit. The mistakes are in [node/mutants/catalogue](../node/mutants/catalogue),\n"+
+		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it.\n", command)
+	t.explain(rows)
+	t.scores(rows)
+	t.found(rows)
+	t.missed(rows)
+	t.outside(rows)
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+type table struct{ strings.Builder }
+
+func (t *table) say(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+func (t *table) explain(rows []*Row) {
+	starts, budget := 0, time.Duration(0)
+	for _, r := range rows {
+		starts, budget = max(starts, len(r.All.Starts)), max(budget, r.Budget)
+	}
+	covers := 0.0
+	if starts > 0 {
+		_, covers = intervalSkip(starts)
+	}
+	t.say("Each mutant is hunted by the simulator from up to %d seeds, each for at most %v of processor time, with the\n"+
+		"plans that a campaign draws for anybody. *Found* is in how many of these; *median*, *worst* and the interval\n"+
+		"around the median (%.0f %% for %d seeds, by order statistics) are in seconds of processor time, from the\n"+
+		"start of the process to the verdict, and `>` means that the budget was used up. *Check* is what\n"+
+		"found it, most often first.\n"+
+		"*Clients* is the same hunt judged by nothing but what clients can see, up to the first find: the\n"+
+		"seconds it took,\n"+
+		"`-` when nothing was seen, `?` when it was not tried, `yes` where a check that clients have too\n"+
+		"came first anyway.\n"+
+		"The clock that processor time is read from has ticks of 10 ms on many machines. A third of the mutants,\n"+
+		"chosen by a digest of their names and marked °, were not looked at while the simulator was\n"+
+		"made to find the others.\n",
+		starts, budget, 100*covers, starts)
+}
+
+func (t *table) scores(rows []*Row) {
+	t.say("| | mutants | found | in 19 of 20 seeds | seen by clients |")
+	t.say("|---|---:|---:|---:|---:|")
+	tried := slices.ContainsFunc(rows, func(r *Row) bool { return r.Clients != nil })
+	var all, open, held Score
+	for _, r := range rows {
+		all.Add(r)
+		if r.HeldBack {
+			held.Add(r)
+		} else {
+			open.Add(r)
+		}
+	}
+	for _, line := range []struct {
+		name string
+		Score
+	}{{"developed against", open}, {"held back °", held}, {"all", all}} {
+		low, share, high := Rate(line.Found, line.Mutants)
+		seen := "?"
+		if tried {
+			seen = strconv.Itoa(line.Seen)
+		}
+		t.say("| %s | %d | %d (%.0f %%, 95 %%: %.0f…%.0f) | %d | %s |", line.name, line.Mutants, line.Found, 100*share,
+			100*low, 100*high, line.Surely, seen)
+	}
+	var medians []Time
+	for _, r := range rows {
+		if !r.Outside {
+			medians = append(medians, Median(r.All.Times()).Median)
+		}
+	}
+	if len(medians) > 0 {
+		t.say("\nThe median of the medians is %v s.\n", Median(medians).Median)
+	}
+}
+
+func (t *table) found(rows []*Row) {
+	t.say("## Found\n")
+	t.say("| mutant | place | precedent | found | check | median | interval | worst | clients |")
+	t.say("|---|---|---|---:|---|---:|---:|---:|---:|")
+	for _, r := range rows {
+		if r.Outside || !r.Found() {
+			continue
+		}
+		e := Median(r.All.Times())
+		var checks []string
+		for _, c := range r.All.Checks() {
+			checks = append(checks, c.Name)
+		}
+		t.say("| %s | %s | %s | %d/%d | %s | %v | %v…%v | %v | %s |", r.link(), r.Place, cell(r.Precedent), r.All.Found(),
+			len(r.All.Starts), strings.Join(checks, ", "), e.Median, e.Low, e.High, e.Worst, r.clients())
+	}
+	t.say("")
+}
+
+func (t *table) missed(rows []*Row) {
+	if !slices.ContainsFunc(rows, func(r *Row) bool { return !r.Outside && !r.Found() }) {
+		return
+	}
+	t.say("## Missed\n")
+	t.say("| mutant | place | precedent | seeds | what became of it | what it would break |")
+	t.say("|---|---|---|---:|---|---|")
+	for _, r := range rows {
+		if !r.Outside && !r.Found() {
+			t.say("| %s | %s | %s | %d | %s | %s |", r.link(), r.Place, cell(r.Precedent), len(r.All.Starts), r.Blame(),
+				cell(r.Breaks))
+		}
+	}
+	t.say("")
+}
+
+func (t *table) outside(rows []*Row) {
+	if !slices.ContainsFunc(rows, func(r *Row) bool { return r.Outside }) {
+		return
+	}
+	t.say("## Not in the simulator\n")
+	t.say("These are in parts that the simulator replaces by its own; a lab has them.\n")
+	t.say("| mutant | place | precedent | what it breaks |")
+	t.say("|---|---|---|---|")
+	for _, r := range rows {
+		if r.Outside {
+			t.say("| %s | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent), cell(r.Breaks))
+		}
+	}
+}
+
+func (r *Row) link() string {
+	mark := ""
+	if r.HeldBack {
+		mark = " °"
+	}
+	return fmt.Sprintf("[%s](../node/mutants/catalogue/%s/mutant.md)%s", r.Name, r.Name, mark)
+}
+
+// clients is how long it took until clients saw something, over all starts up to the one in which they did.
+func (r *Row) clients() string {
+	switch {
+	case r.Clients != nil && r.Clients.Found() > 0:
+	case r.Propagated():
+		return "yes"
+	case r.Clients == nil:
+		return "?"
+	default:
+		return "-"
+	}
+	var spent Time
+	for i := range r.Clients.Starts {
+		spent.At += r.Clients.Starts[i].CPU
+	}
+	return spent.String()
+}
+
+// cell is text that does not end a cell of a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

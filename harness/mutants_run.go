@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/harness/hunt"
+	"elenchus/harness/run"
+	"elenchus/node/mutants"
+	"elenchus/results"
+	"elenchus/results/verdict"
+)
+
+// cleanName is what the sources as they are are called.
+const cleanName = "clean"
+
+// hunting is one call of elenchus mutants run.
+type hunting struct {
+	tree string
+	dir  string // for what is built
+	opts hunt.Options
+	lab  string
+	ui   *run.UI
+
+	clientStarts int // from how many seeds what observers have found is hunted by clients' eyes
+}
+
+func runMutants(c *cli.Context) error {
+	h, err := newHunting(c)
+	if err != nil {
+		return err
+	}
+	list, err := loadMutants(c, h.tree)
+	if err != nil {
+		return err
+	}
+	if c.Bool("compile") {
+		return h.compile(c.Context, list)
+	}
+	if h.dir, err = os.MkdirTemp("", "elenchus-mutants-"); err != nil {
+		return fmt.Errorf("hunt mutants: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(h.dir) }()
+	if c.Bool("clean") {
+		return h.clean(c)
+	}
+	known, err := loadRows(c.String("resume"))
+	if err != nil {
+		return err
+	}
+	rows, err := h.all(c, list, known)
+	if c.Bool("json") {
+		err = errors.Join(err, printJSON(c, rows))
+	}
+	if err != nil {
+		return err
+	}
+	return conclusion(rows)
+}
+
+// newHunting checks the options.
+func newHunting(c *cli.Context) (*hunting, error) {
+	h := &hunting{
+		lab: c.String("lab"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"),
+		opts: hunt.Options{
+			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
+		},
+	}
+	var problems []error
+	if h.lab != simLab && h.lab != labLocal {
+		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, simLab, labLocal))
+	}
+	if h.clientStarts < 0 {
+		problems = append(problems, fmt.Errorf("--client-seeds: %d is negative", h.clientStarts))
+	}
+	if h.lab == labLocal && c.String("table") != "" {
+		problems = append(problems, errors.New("--table is of what the simulator finds: leave --lab local out"))
+	}
+	if c.Bool("clean") && c.NArg() > 0 {
+		problems = append(problems, errors.New("--clean has no mutants: leave the names out"))
+	}
+	checked := h.opts
+	checked.Program = "to be built"
+	for _, v := range []int{c.Int("seeds"), c.Int("workers"), int(c.Duration("budget"))} {
+		if v == 0 {
+			problems = append(problems, errors.New("--seeds, --workers and --budget must not be 0"))
+			break
+		}
+	}
+	if err := errors.Join(append(problems, checked.Validate())...); err != nil {
+		return nil, usageError("%v", err)
+	}
+	var err error
+	h.tree, err = sourceTree()
+	return h, err
+}
+
+// compile finds out whether every patch applies and compiles.
+func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
+	var problems []error
+	for _, m := range list {
+		if err := m.Build(ctx, h.tree, mutants.Build{}); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return exitError{code: verdict.ExitViolated, msg: err.Error()}
+	}
+	h.ui.Say("%d patches apply and compile", len(list))
+	return nil
+}
+
+// clean hunts where nothing is to be found.
+func (h *hunting) clean(c *cli.Context) error {
+	program := filepath.Join(h.dir, cleanName)
+	if err := mutants.BuildClean(c.Context, h.tree, h.build(program)); err != nil {
+		return err
+	}
+	h.opts.GiveUp = 0
+	row := &hunt.Row{Name: cleanName, Budget: h.opts.Budget}
+	if err := h.measure(c.Context, row, program); err != nil {
+		return err
+	}
+	runs, _ := row.All.Runs()
+	if c.Bool("json") {
+		if err := printJSON(c, row); err != nil {
+			return err
+		}
+	}
+	if row.Found() {
+		return exitError{code: verdict.ExitViolated, msg: "something was found in the sources as they are: " + describe(row)}
+	}
+	h.ui.Say("nothing was found in %d runs from %d seeds", runs, len(row.All.Starts))
+	return nil
+}
+
+// build is the program that a hunt in the lab needs.
+func (h *hunting) build(output string) mutants.Build {
+	if h.lab == labLocal {
+		return mutants.Build{Package: "./node", Output: output}
+	}
+	return mutants.Build{Package: "./harness", Output: output}
+}
+
+// all hunts one mutant after the other, and keeps what is known after each.
+func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
+	var rows []*hunt.Row
+	for i, m := range list {
+		if c.Err() != nil {
+			return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
+		}
+		digest := h.digest(m)
+		row := &hunt.Row{Name: m.Name, Digest: digest}
+		if at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == digest }); at >= 0 {
+			row = known[at]
+		} else if err := h.one(c.Context, m, row); err != nil {
+			return rows, err
+		}
+		row.Place, row.Precedent, row.Breaks, row.HeldBack = m.Facts.Place, m.Facts.Precedent, m.Facts.Breaks, m.HeldBack()
+		rows = append(rows, row)
+		h.ui.Say("%d of %d: %s", i+1, len(list), describe(row))
+		known = slices.DeleteFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name })
+		known = append(known, row)
+		if err := h.keep(c, known); err != nil {
+			return rows, err
+		}
+	}
+	return rows, nil
+}
+
+// one builds and hunts a mutant.
+func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) error {
+	row.Budget = h.opts.Budget
+	if !m.In(h.lab) {
+		row.Outside = true
+		return nil
+	}
+	program, reached := filepath.Join(h.dir, m.Name), filepath.Join(h.dir, m.Name+".reached")
+	b := h.build(program)
+	if h.lab == simLab {
+		b.Reached = reached
+	}
+	if err := m.Build(ctx, h.tree, b); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(program) }()
+	if err := h.measure(ctx, row, program); err != nil {
+		return err
+	}
+	_, err := os.Stat(reached)
+	row.Reached, row.Unprobed = err == nil, h.lab == labLocal
+	return nil
+}
+
+// measure hunts with all eyes, and if that finds something once more with those of clients.
+func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) error {
+	opts := h.opts
+	opts.Program = program
+	if h.lab == labLocal {
+		var err error
+		row.All, err = h.inLab(ctx, opts)
+		return err
+	}
+	var err error
+	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() || h.clientStarts == 0 {
+		return err
+	}
+	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
+	clients, err := hunt.Run(ctx, opts)
+	row.Clients = &clients
+	return err
+}
+
+// inLab runs tests in local labs, each with the next seed, until one is violated or the budget is used up. There every
+// test is a start of its own, and its time is that of the clock.
+func (h *hunting) inLab(ctx context.Context, opts hunt.Options) (hunt.Hunt, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return hunt.Hunt{}, fmt.Errorf("find this program: %w", err)
+	}
+	var out hunt.Hunt
+	begun := time.Now()
+	for seed := 1; seed <= opts.Starts && time.Since(begun) < opts.Budget && out.Found() == 0; seed++ {
+		limit := min(time.Minute, max(10*time.Second, opts.Budget/2))
+		at := time.Now()
+		code, message, err := run.Quiet(ctx, self, "test", "--lab", "local", "--node-binary", opts.Program, "--seed",
+			strconv.Itoa(seed), "--time-limit", limit.String(), "--results", filepath.Join(h.dir, "runs"))
+		if err != nil {
+			return out, err
+		}
+		s := hunt.Start{From: uint64(seed), Runs: 1, CPU: time.Since(at), Message: message}
+		switch code {
+		case verdict.ExitViolated:
+			s.Check, s.Seed = hunt.CheckViolated, uint64(seed)
+		case verdict.ExitHarness, verdict.ExitUsage:
+			return out, fmt.Errorf("the lab failed: %s", message)
+		}
+		out.Starts = append(out.Starts, s)
+	}
+	return out, nil
+}
+
+// digest changes with whatever a measurement depends on that is known here.
+func (h *hunting) digest(m *mutants.Mutant) string {
+	d := sha256.New()
+	for _, f := range m.Patch.Files {
+		fmt.Fprintln(d, f.Path)
+		for _, hunk := range f.Hunks {
+			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
+		}
+	}
+	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
+	return fmt.Sprintf("%x", d.Sum(nil)[:8])
+}
+
+// keep writes down what is known.
+func (h *hunting) keep(c *cli.Context, rows []*hunt.Row) error {
+	slices.SortFunc(rows, func(a, b *hunt.Row) int { return strings.Compare(a.Name, b.Name) })
+	if path := c.String("resume"); path != "" {
+		data, err := json.MarshalIndent(rows, "", "  ")
+		if err == nil {
+			err = results.WriteFile(path, append(data, '\n'))
+		}
+		if err != nil {
+			return fmt.Errorf("keep what was measured: %w", err)
+		}
+	}
+	if path := c.String("table"); path != "" {
+		var page strings.Builder
+		command := fmt.Sprintf("elenchus mutants run --seeds %d --budget %v --table %s", h.opts.Starts, h.opts.Budget, path)
+		if err := hunt.Table(&page, rows, command); err != nil {
+			return err
+		}
+		if err := results.WriteFile(path, []byte(page.String())); err != nil {
+			return fmt.Errorf("write table: %w", err)
+		}
+	}
+	return nil
+}
+
+// loadRows reads what was measured before.
+func loadRows(path string) ([]*hunt.Row, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was measured: %w", err)
+	}
+	var rows []*hunt.Row
+	if err := json.Unmarshal(data, &rows); err != nil {
+		return nil, usageError("--resume: %s is not what a hunt has written: %v", path, err)
+	}
+	return rows, nil
+}
+
+// describe is a row in a line.
+func describe(r *hunt.Row) string {
+	if r.Outside {
+		return fmt.Sprintf("%-32s not in this lab", r.Name)
+	}
+	runs, _ := r.All.Runs()
+	if !r.Found() {
+		return fmt.Sprintf("%-32s NOT FOUND in %d runs from %d seeds: %s", r.Name, runs, len(r.All.Starts), r.Blame())
+	}
+	e := hunt.Median(r.All.Times())
+	return fmt.Sprintf("%-32s %d/%d  %s  median %v s, worst %v s; %s", r.Name, r.All.Found(), len(r.All.Starts),
+		r.All.Checks()[0].Name, e.Median, e.Worst, r.Blame())
+}
+
+// conclusion is the exit code: a mutant that is not found is a failure of the harness's purpose.
+func conclusion(rows []*hunt.Row) error {
+	for _, r := range rows {
+		if !r.Outside && !r.Found() {
+			return exitError{code: verdict.ExitViolated}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// module is what the tree's go.mod must say.
+const module = "elenchus"
+
+// FindTree is the root of the source tree that dir is in.
+func FindTree(dir string) (string, error) {
+	from, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find source tree: %w", err)
+	}
+	for dir = from; ; dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && bytes.HasPrefix(text, []byte("module "+module+"\n")) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("find source tree: %s is not in one of the module %s", from, module)
+		}
+	}
+}
+
+// Mutated is a mutant applied to a tree.
+type Mutated struct {
+	Files map[string][]byte // by path from the root of the tree
+	Spans []Span            // what changed
+}
+
+// Apply applies the patch to the sources of a tree, in memory. It returns all problems at once.
+func (m *Mutant) Apply(tree string) (*Mutated, error) {
+	out := &Mutated{Files: make(map[string][]byte)}
+	var problems []error
+	for i := range m.Patch.Files {
+		f := &m.Patch.Files[i]
+		source, err := os.ReadFile(filepath.Join(tree, filepath.FromSlash(f.Path)))
+		if err != nil {
+			problems = append(problems, fmt.Errorf("read what the patch changes: %w", err))
+			continue
+		}
+		changed, spans, err := f.apply(m.patchFile(), source)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		out.Files[f.Path] = changed
+		out.Spans = append(out.Spans, spans...)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("apply mutant %s: %w", m.Name, err)
+	}
+	return out, nil
+}
+
+// Packages are those that the patch changes, as paths from the root of the tree: "./node/multipaxos".
+func (m *Mutant) Packages() []string {
+	set := make(map[string]bool)
+	for _, f := range m.Patch.Files {
+		set["./"+path.Dir(f.Path)] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// WriteOverlay writes what the patch makes of the tree's files into dir, which exists, and beside them the file that
+// the -overlay option of go commands takes. It returns the latter's name.
+func (c *Mutated) WriteOverlay(tree, dir string) (string, error) {
+	tree, err := filepath.Abs(tree)
+	if err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	replace := make(map[string]string)
+	for i, name := range slices.Sorted(maps.Keys(c.Files)) {
+		changed := filepath.Join(dir, fmt.Sprintf("%d-%s", i, path.Base(name)))
+		if err := os.WriteFile(changed, c.Files[name], 0o644); err != nil {
+			return "", fmt.Errorf("write overlay: %w", err)
+		}
+		replace[filepath.Join(tree, filepath.FromSlash(name))] = changed
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, text, 0o644); err != nil {
+		return "", fmt.Errorf("write overlay: %w", err)
+	}
+	return overlay, nil
+}
+
+// Build says what to build.
+type Build struct {
+	Package string // of the program, from the root of the tree: "./node"
+	Output  string // the program's file; empty to compile the changed packages alone, and keep nothing
+
+	// Reached, when not empty, is a file that the program makes when it first comes by a changed place.
+	Reached string
+}
+
+// Build builds a program of the tree with the mutant in it. What the compiler says is in the error.
+func (m *Mutant) Build(ctx context.Context, tree string, b Build) error {
+	changed, err := m.Apply(tree)
+	if err != nil {
+		return err
+	}
+	if b.Reached != "" {
+		if err := changed.addProbes(b.Reached); err != nil {
+			return fmt.Errorf("build mutant %s: %w", m.Name, err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "elenchus-mutant-")
+	if err != nil {
+		return fmt.Errorf("build mutant %s: %w", m.Name, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	overlay, err := changed.WriteOverlay(tree, dir)
+	if err != nil {
+		return fmt.Errorf("build mutant %s: %w", m.Name, err)
+	}
+	if err := build(ctx, tree, []string{"-overlay", overlay}, b, m.Packages()); err != nil {
+		return fmt.Errorf("build mutant %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// BuildClean builds a program of the tree as it is.
+func BuildClean(ctx context.Context, tree string, b Build) error {
+	if err := build(ctx, tree, nil, b, nil); err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	return nil
+}
+
+func build(ctx context.Context, tree string, args []string, b Build, packages []string) error {
+	args = append([]string{"build", "-buildvcs=false"}, args...)
+	if b.Output == "" {
+		args = append(args, packages...)
+	} else {
+		output, err := filepath.Abs(b.Output)
+		if err != nil {
+			return err
+		}
+		args = append(args, "-trimpath", "-ldflags=-s -w", "-o", output, b.Package)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = tree
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}

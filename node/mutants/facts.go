@@ -1,0 +1,120 @@
+package mutants
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Facts are what the page of a mutant says.
+type Facts struct {
+	// Summary is what the mistake is, in a sentence.
+	Summary string `json:"summary"`
+
+	Place     string `json:"place"`     // the part of the protocol it is in, one of Places
+	Precedent string `json:"precedent"` // who made the mistake, with a reference
+	Symptom   string `json:"symptom"`   // what clients may see
+	Axis      string `json:"axis"`      // what is lost: one of Axes
+	Faults    string `json:"faults"`    // what must happen for that
+	Workload  string `json:"workload"`  // what clients must do
+	Breaks    string `json:"breaks"`    // the rule that is broken first
+	Masked    string `json:"masked"`    // what in this system's design hides it
+
+	// Labs are where it can be found, from Labs: a mistake outside the protocol does not exist in the simulator.
+	Labs []string `json:"labs"`
+
+	// Text is the rest of the page.
+	Text string `json:"text,omitempty"`
+}
+
+// Places are the parts of the protocol.
+var Places = []string{
+	"ballots", "promises", "accepts", "commit", "leases", "reads", "storage", "recovery", "snapshots", "sessions",
+	"transport",
+}
+
+// Axes are what a mistake may cost.
+var Axes = []string{"safety", "liveness"}
+
+// Labs are where mutants run.
+var Labs = []string{"sim", "local"}
+
+// parseFacts reads a page: a title, a paragraph, a list of "- Key: value" whose items go on in indented lines, and
+// whatever else there is to say. It returns all problems at once.
+func parseFacts(name, page string) (Facts, error) {
+	var f Facts
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	title, rest, _ := strings.Cut(page, "\n")
+	if title != "# "+name {
+		problem("line 1: the title is %q; want %q", title, "# "+name)
+	}
+	summary, rest, _ := strings.Cut(strings.TrimLeft(rest, "\n"), "\n\n")
+	f.Summary = words(summary)
+	list, text, _ := strings.Cut(strings.TrimLeft(rest, "\n"), "\n\n")
+	f.Text = strings.TrimSpace(text)
+
+	labs := ""
+	fields := []struct {
+		key   string
+		value *string
+	}{
+		{"Place", &f.Place}, {"Precedent", &f.Precedent}, {"Symptom", &f.Symptom}, {"Axis", &f.Axis},
+		{"Faults", &f.Faults}, {"Workload", &f.Workload}, {"Breaks", &f.Breaks}, {"Masked", &f.Masked}, {"Labs", &labs},
+	}
+	for _, item := range items(list) {
+		key, value, _ := strings.Cut(item, ":")
+		known := false
+		for _, field := range fields {
+			if field.key != key {
+				continue
+			}
+			if known = true; *field.value != "" {
+				problem("%s is said twice", key)
+			}
+			*field.value = strings.TrimSpace(value)
+		}
+		if !known {
+			problem("unknown fact %q", key)
+		}
+	}
+	if f.Summary == "" || strings.HasPrefix(f.Summary, "- ") {
+		problem("summary is missing")
+	}
+	for _, field := range fields {
+		if *field.value == "" {
+			problem("fact %q is missing", field.key)
+		}
+	}
+	oneOf := func(key, value string, allowed []string) {
+		if value != "" && !slices.Contains(allowed, value) {
+			problem("%s: %q is none of %s", key, value, strings.Join(allowed, ", "))
+		}
+	}
+	oneOf("Place", f.Place, Places)
+	oneOf("Axis", f.Axis, Axes)
+	for lab := range strings.SplitSeq(labs, ",") {
+		f.Labs = append(f.Labs, strings.TrimSpace(lab))
+		oneOf("Labs", strings.TrimSpace(lab), Labs)
+	}
+	return f, errors.Join(problems...)
+}
+
+// items are those of a list, each in one line.
+func items(list string) (out []string) {
+	for line := range strings.SplitSeq(list, "\n") {
+		switch {
+		case strings.HasPrefix(line, "- "):
+			out = append(out, line[2:])
+		case strings.TrimSpace(line) != "" && len(out) > 0:
+			out[len(out)-1] += " " + strings.TrimSpace(line)
+		case strings.TrimSpace(line) != "":
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// words is text in one line.
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }

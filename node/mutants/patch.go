@@ -1,0 +1,282 @@
+package mutants
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Patch is a parsed unified diff.
+type Patch struct {
+	Files []FilePatch
+}
+
+// FilePatch is what changes in one file.
+type FilePatch struct {
+	Path  string // from the root of the tree, with slashes
+	Hunks []Hunk
+}
+
+// Hunk is one piece of text that takes the place of another.
+type Hunk struct {
+	Line     int // of its header in the patch
+	Old, New []string
+	changed  []int // of New, the lines that are not in Old; behind the place of what was only removed
+}
+
+// PatchError says what is wrong with a patch, and where: in the patch itself, or where it should apply.
+type PatchError struct {
+	File   string
+	Line   int
+	Reason string
+}
+
+// Error shows file, line and reason.
+func (e *PatchError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
+
+// ParsePatch reads a unified diff of existing Go files. The name is for error messages.
+func ParsePatch(name string, text []byte) (*Patch, error) {
+	p := &patchReader{name: name, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")}
+	for p.at < len(p.lines) && p.err == nil {
+		line := p.lines[p.at]
+		switch {
+		case strings.HasPrefix(line, "--- "):
+			p.file()
+		case strings.HasPrefix(line, "@@ "):
+			p.hunk()
+		case line == "", strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "index "):
+			p.at++
+		default:
+			p.fail("%q is neither a header nor part of a hunk", line)
+		}
+	}
+	if p.err == nil && len(p.patch.Files) == 0 {
+		p.fail("it changes nothing")
+	}
+	for _, f := range p.patch.Files {
+		if p.err == nil && len(f.Hunks) == 0 {
+			p.fail("nothing changes in %s", f.Path)
+		}
+	}
+	return &p.patch, p.err
+}
+
+type patchReader struct {
+	name  string
+	lines []string
+	at    int
+	patch Patch
+	err   error
+}
+
+func (p *patchReader) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = &PatchError{p.name, p.at + 1, fmt.Sprintf(format, args...)}
+	}
+}
+
+// file reads the two lines that name a file.
+func (p *patchReader) file() {
+	strip := func(line, mark, prefix string) string {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, mark), "\t")
+		return strings.TrimPrefix(name, prefix)
+	}
+	before := strip(p.lines[p.at], "--- ", "a/")
+	p.at++
+	if p.at == len(p.lines) || !strings.HasPrefix(p.lines[p.at], "+++ ") {
+		p.fail("a +++ line is expected")
+		return
+	}
+	after := strip(p.lines[p.at], "+++ ", "b/")
+	switch {
+	case before != after:
+		p.fail("%s becomes %s: files are neither made, removed nor renamed", before, after)
+	case path.Clean(after) != after || path.IsAbs(after) || strings.HasPrefix(after, "../"):
+		p.fail("%q is no path from the root of the tree", after)
+	case !strings.HasSuffix(after, ".go") || strings.HasSuffix(after, "_test.go"):
+		p.fail("%s is no Go file that is built", after)
+	case slices.ContainsFunc(p.patch.Files, func(f FilePatch) bool { return f.Path == after }):
+		p.fail("%s is changed twice", after)
+	}
+	p.patch.Files = append(p.patch.Files, FilePatch{Path: after})
+	p.at++
+}
+
+// hunk reads a header and as many lines as it announces.
+func (p *patchReader) hunk() {
+	if len(p.patch.Files) == 0 {
+		p.fail("a hunk without a file")
+		return
+	}
+	oldLeft, newLeft, ok := hunkLengths(p.lines[p.at])
+	if !ok {
+		p.fail("%q is no header of a hunk", p.lines[p.at])
+		return
+	}
+	h := Hunk{Line: p.at + 1}
+	p.at++
+	changes := false
+	for ; oldLeft > 0 || newLeft > 0; p.at++ {
+		if p.at == len(p.lines) {
+			p.fail("the hunk ends too early")
+			return
+		}
+		mark, text := byte(' '), ""
+		if line := p.lines[p.at]; line != "" { // some editors cut the blank off an empty line
+			mark, text = line[0], line[1:]
+		}
+		switch mark {
+		case ' ':
+			h.Old, h.New = append(h.Old, text), append(h.New, text)
+			oldLeft, newLeft = oldLeft-1, newLeft-1
+		case '-':
+			h.Old, oldLeft, changes = append(h.Old, text), oldLeft-1, true
+			h.mark(len(h.New))
+		case '+':
+			h.mark(len(h.New))
+			h.New, newLeft, changes = append(h.New, text), newLeft-1, true
+		default:
+			p.fail("%q is not part of a hunk", p.lines[p.at])
+			return
+		}
+		if oldLeft < 0 || newLeft < 0 {
+			p.fail("the hunk is longer than its header says")
+			return
+		}
+	}
+	switch {
+	case !changes:
+		p.fail("the hunk changes nothing")
+	case len(h.Old) == 0:
+		p.fail("a hunk without context fits everywhere")
+	}
+	f := &p.patch.Files[len(p.patch.Files)-1]
+	f.Hunks = append(f.Hunks, h)
+}
+
+func (h *Hunk) mark(line int) {
+	if n := len(h.changed); n == 0 || h.changed[n-1] != line {
+		h.changed = append(h.changed, line)
+	}
+}
+
+// hunkLengths reads "@@ -12,5 +12,6 @@".
+func hunkLengths(header string) (before, after int, ok bool) {
+	fields := strings.Fields(header)
+	if len(fields) < 4 || fields[3] != "@@" {
+		return 0, 0, false
+	}
+	length := func(text, mark string) (int, bool) {
+		text, found := strings.CutPrefix(text, mark)
+		_, count, some := strings.Cut(text, ",")
+		if !some {
+			return 1, found
+		}
+		n, err := strconv.Atoi(count)
+		return n, found && err == nil && n >= 0
+	}
+	before, ok1 := length(fields[1], "-")
+	after, ok2 := length(fields[2], "+")
+	return before, after, ok1 && ok2
+}
+
+// Changed is how many lines the patch removes or adds, whichever is more, over all its hunks.
+func (p *Patch) Changed() (lines int) {
+	for _, f := range p.Files {
+		for _, h := range f.Hunks {
+			common := 0
+			for i := range h.New {
+				if !slices.Contains(h.changed, i) {
+					common++
+				}
+			}
+			common = min(common, len(h.Old))
+			lines += max(len(h.Old), len(h.New)) - common
+		}
+	}
+	return lines
+}
+
+// Span are lines of a changed file, numbered from 1, both included.
+type Span struct {
+	File        string // from the root of the tree
+	First, Last int
+}
+
+// apply returns the file as the patch makes it, and where it changed. It returns all problems at once; they are
+// PatchErrors.
+func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []Span, err error) {
+	lines := strings.Split(string(source), "\n")
+	var out []string
+	var problems []error
+	taken := 0
+	for i := range f.Hunks {
+		h := &f.Hunks[i]
+		at, err := h.find(lines, taken)
+		if err != nil {
+			problems = append(problems, &PatchError{patch, h.Line, fmt.Sprintf("the hunk %s %s", err, f.Path)})
+			continue
+		}
+		out = append(out, lines[taken:at]...)
+		for _, changed := range h.changed {
+			line := len(out) + min(changed, len(h.New)-1) + 1
+			if n := len(spans); n > 0 && spans[n-1].Last >= line-1 {
+				spans[n-1].Last = line
+			} else {
+				spans = append(spans, Span{f.Path, line, line})
+			}
+		}
+		out = append(out, h.New...)
+		taken = at + len(h.Old)
+	}
+	out = append(out, lines[taken:]...)
+	result = []byte(strings.Join(out, "\n"))
+	if len(problems) == 0 && bytes.Equal(result, source) {
+		problems = append(problems, &PatchError{f.Path, 1, "the patch changes nothing in it"})
+	}
+	return result, spans, errors.Join(problems...)
+}
+
+// find is where the old lines of a hunk stand, behind those that are taken. They must stand there once.
+func (h *Hunk) find(lines []string, taken int) (int, error) {
+	found := -1
+	for at := taken; at+len(h.Old) <= len(lines); at++ {
+		if !slices.Equal(lines[at:at+len(h.Old)], h.Old) {
+			continue
+		}
+		if found >= 0 {
+			return 0, fmt.Errorf("fits at lines %d and %d of", found+1, at+1)
+		}
+		found = at
+	}
+	if found >= 0 {
+		return found, nil
+	}
+	return 0, h.miss(lines, taken)
+}
+
+// miss says how far the hunk fits where it fits best.
+func (h *Hunk) miss(lines []string, taken int) error {
+	best, line := -1, 0
+	for at := taken; at < len(lines); at++ {
+		n := 0
+		for n < len(h.Old) && at+n < len(lines) && lines[at+n] == h.Old[n] {
+			n++
+		}
+		if n > best {
+			best, line = n, at+n
+		}
+	}
+	if best <= 0 {
+		return fmt.Errorf("begins with %q, which is not in", strings.TrimSpace(h.Old[0]))
+	}
+	there := "the end"
+	if line < len(lines) {
+		there = strconv.Quote(strings.TrimSpace(lines[line]))
+	}
+	return fmt.Errorf("wants %q at line %d, where there is %s, of", strings.TrimSpace(h.Old[best]), line+1, there)
+}
