@@ -74,7 +74,7 @@ func TestEveryStepKeepsTheFailure(t *testing.T) {
 		last = s.Size
 	}
 	a, b := result.After, result.Before
-	if a.Operations >= b.Operations/4 || a.Faults > 1 || a.Messages >= b.Messages || a.Nodes != 3 {
+	if a.Operations >= b.Operations/4 || a.Faults > 1 || a.Messages >= b.Messages || a.Nodes > b.Nodes {
 		t.Errorf("from %v to %v", b, a)
 	}
 	if len(result.Plan.Load.Script) < 1 || len(result.Plan.Load.Script) > 5 {
