@@ -76,7 +76,12 @@ func (g *ghost) sent(n *node, msg *protocol.Message) {
 		for i := range msg.Entries {
 			g.proposed(n, &msg.Entries[i])
 		}
-	case protocol.MsgHeartbeat, protocol.MsgHeartbeatAck:
+	case protocol.MsgHeartbeatAck:
+		if me.onDisk.Less(msg.Ballot) { // what confirms reads, and grants leases, must survive a crash
+			g.notOnDisk(n, msg)
+		}
+		g.noteLease(n, msg)
+	case protocol.MsgHeartbeat:
 		g.noteLease(n, msg)
 	}
 }
@@ -103,10 +108,7 @@ func (g *ghost) uses(n *node, ballot protocol.Ballot) {
 func (g *ghost) promises(n *node, me *nodeGhost, msg *protocol.Message) {
 	switch {
 	case me.onDisk.Less(msg.Ballot):
-		g.violated(Violation{
-			Invariant: invariantDurable, Node: n.index + 1, Ballot: msg.Ballot,
-			Message: "the node sends " + msg.Kind.String() + ", and its disk has promised " + me.onDisk.String(),
-		})
+		g.notOnDisk(n, msg)
 	case msg.Ballot.Less(me.promised):
 		g.violated(Violation{
 			Invariant: invariantMonotone, Node: n.index + 1, Ballot: msg.Ballot,
@@ -115,6 +117,14 @@ func (g *ghost) promises(n *node, me *nodeGhost, msg *protocol.Message) {
 	}
 	me.promised = msg.Ballot
 	g.honours(n, msg)
+}
+
+// notOnDisk is a message of a ballot that the sender's disk has not promised.
+func (g *ghost) notOnDisk(n *node, msg *protocol.Message) {
+	g.violated(Violation{
+		Invariant: invariantDurable, Node: n.index + 1, Ballot: msg.Ballot,
+		Message: "the node sends " + msg.Kind.String() + ", and its disk has promised " + g.nodes[n.index].onDisk.String(),
+	})
 }
 
 // accepts checks that what a node says it has accepted is on its disk.
