@@ -3,6 +3,7 @@ package checker
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -29,14 +30,48 @@ const (
 // Verdicts on random runs, with everything that is said of them, are what they were when goldenFile was written, by a
 // checker that held whole histories in memory.
 func TestGoldenVerdicts(t *testing.T) {
-	got := make([]json.RawMessage, goldenSeeds)
-	for seed := range got {
-		got[seed] = plain(t, judge(goldenRun(uint64(seed))))
-	}
 	if *updateGoldens {
-		writeGoldens(t, got)
-		return
+		verdicts := make([]json.RawMessage, goldenSeeds)
+		for seed := range verdicts {
+			verdicts[seed] = plain(t, judge(goldenRun(uint64(seed))))
+		}
+		writeGoldens(t, verdicts)
 	}
+	want := goldens(t)
+	for how, judge := range map[string]func(Input) verdict.Verdict{"in memory": judge, "stream": judgeStream} {
+		t.Run(how, func(t *testing.T) {
+			for seed := range want {
+				if got := plain(t, judge(goldenRun(uint64(seed)))); !bytes.Equal(got, want[seed]) {
+					t.Errorf("run %d (-want +got):\n%s", seed, cmp.Diff(pretty(want[seed]), pretty(got)))
+				}
+			}
+		})
+	}
+}
+
+// judgeStream is judge of a history that goes by, and that is read again where it must be.
+func judgeStream(in Input) verdict.Verdict {
+	how := Ending{Complete: in.History.Complete, Truncated: in.History.Truncated, Err: in.HistoryErr, Prefix: in.Prefix}
+	events := in.History.Events
+	in.History, in.HistoryErr, in.Prefix = history.Log{}, nil, nil
+	s := NewStream(in)
+	again := func(each func(*history.Event)) error {
+		for _, e := range events {
+			each(&e) // of which nothing must be kept
+		}
+		return nil
+	}
+	_ = again(s.Observe)
+	v, _, err := s.Finish(context.Background(), how, Deciding{Searcher: SearchHere(registerModel()), Again: again})
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// goldens are the verdicts that are wanted.
+func goldens(t *testing.T) []json.RawMessage {
+	t.Helper()
 	file, err := os.Open(goldenFile)
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +89,7 @@ func TestGoldenVerdicts(t *testing.T) {
 	if err := json.Unmarshal(data, &want); err != nil || len(want) != goldenSeeds {
 		t.Fatalf("%d verdicts, want %d: %v", len(want), goldenSeeds, err)
 	}
-	for seed := range got {
-		if !bytes.Equal(got[seed], want[seed]) {
-			t.Errorf("run %d (-want +got):\n%s", seed, cmp.Diff(pretty(want[seed]), pretty(got[seed])))
-		}
-	}
+	return want
 }
 
 func writeGoldens(t *testing.T, verdicts []json.RawMessage) {
@@ -276,8 +307,11 @@ func goldenNodes(rng *rand.Rand, end time.Duration) []NodeObservations {
 // TestGoldenRunsAreOfEverySort keeps the goldens from being all alike.
 func TestGoldenRunsAreOfEverySort(t *testing.T) {
 	sorts := map[string]int{}
-	for seed := range uint64(goldenSeeds) {
-		v := judge(goldenRun(seed))
+	for _, text := range goldens(t) {
+		var v verdict.Verdict
+		if err := json.Unmarshal(text, &v); err != nil {
+			t.Fatal(err)
+		}
 		sorts["safety "+string(v.Safety.Status)]++
 		sorts["liveness "+string(v.Liveness.Status)]++
 		sorts["coverage "+string(v.Coverage.Status)]++

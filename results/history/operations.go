@@ -30,21 +30,29 @@ func (p *pairing) add(e *Event) {
 	switch e.Type {
 	case Invoke:
 		p.open[e.Process] = len(p.ops)
-		p.ops = append(p.ops, Operation{
-			ID: len(p.ops), Process: e.Process, Node: e.Node, Phase: e.Phase, Op: e.Op,
-			Outcome: Unknown, Reason: ReasonNoCompletion,
-			Call: e.Time, CallSeq: e.Seq, ReturnSeq: -1,
-		})
+		p.ops = append(p.ops, Begun(e, len(p.ops)))
 	case OK, Fail, Unknown:
 		i, ok := p.open[e.Process]
 		if !ok {
 			return
 		}
 		delete(p.open, e.Process)
-		op := &p.ops[i]
-		op.Outcome, op.Result, op.Reason, op.By = e.Type, e.Result, e.Reason, e.By
-		op.Return, op.ReturnSeq = e.Time, e.Seq
+		p.ops[i].End(e)
 	}
+}
+
+// Begun is the operation that e invokes, as long as it has no completion. Its ID is the number of those before it.
+func Begun(e *Event, id int) Operation {
+	return Operation{
+		ID: id, Process: e.Process, Node: e.Node, Phase: e.Phase, Op: e.Op,
+		Outcome: Unknown, Reason: ReasonNoCompletion, Call: e.Time, CallSeq: e.Seq, ReturnSeq: -1,
+	}
+}
+
+// End completes the operation with what e says of it.
+func (o *Operation) End(e *Event) {
+	o.Outcome, o.Result, o.Reason, o.By = e.Type, e.Result, e.Reason, e.By
+	o.Return, o.ReturnSeq = e.Time, e.Seq
 }
 
 // Mutates reports whether the operation may change its register.
