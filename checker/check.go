@@ -47,10 +47,9 @@ func Check(ctx context.Context, in Input) verdict.Verdict {
 
 // end takes note that nothing is to come any more: operations that never completed are of unknown outcome.
 func (s *Stream) end() {
-	for _, c := range s.open.rest() {
+	for _, c := range s.open.Rest() {
 		s.conclude(c)
 	}
-	s.open.byProcess = nil
 }
 
 // conclusion puts the axes together from what was counted and what was said of each key.

@@ -100,8 +100,8 @@ type outcomes struct {
 	rows [][]verdict.OperationCount // by phase and function, in their usual order
 }
 
-// observe implements watcher.
-func (o *outcomes) observe(op *history.Operation) {
+// Observe implements Watcher.
+func (o *outcomes) Observe(op *history.Operation) {
 	phase, f := slices.Index(history.Phases, op.Phase), slices.Index(history.Funcs, op.Op.Func)
 	if phase < 0 || f < 0 {
 		return
@@ -236,8 +236,8 @@ func newUnderFaults(windows []history.FaultWindow) *underFaults {
 	return &underFaults{merged: union(windows, func(history.FaultWindow) bool { return true })}
 }
 
-// observe implements watcher.
-func (u *underFaults) observe(op *history.Operation) {
+// Observe implements Watcher.
+func (u *underFaults) Observe(op *history.Operation) {
 	if op.Outcome != history.OK || len(u.merged) == 0 {
 		return
 	}

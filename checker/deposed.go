@@ -108,8 +108,8 @@ func newDeposedReads(nodes []NodeObservations, way string) *deposedReads {
 	return d
 }
 
-// observe implements watcher.
-func (d *deposedReads) observe(op *history.Operation) {
+// Observe implements Watcher.
+func (d *deposedReads) Observe(op *history.Operation) {
 	if op.Op.Func != history.Read {
 		return
 	}

@@ -1,8 +1,10 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -82,25 +84,26 @@ func collect(again func(func(*history.Event)) error, keys []*registerWatch, tota
 		room += k.says
 	}
 	ops := make([]history.Operation, 0, room)
-	open := make(map[int]int) // by process, which of ops it is, if it is one
-	invoked := 0
+	keep := func(op *history.Operation) {
+		if wanted[op.Op.Key] {
+			ops = append(ops, *op)
+		}
+	}
+	var calls history.Calls[struct{}]
 	err := again(func(e *history.Event) {
-		switch {
-		case e.Type == history.End:
-		case e.Type == history.Invoke:
-			if invoked++; wanted[e.Op.Key] {
-				open[e.Process] = len(ops)
-				ops = append(ops, history.Begun(e, invoked-1))
-			}
-		case wanted[e.Op.Key]:
-			if i, ok := open[e.Process]; ok {
-				delete(open, e.Process)
-				ops[i].End(e)
-			}
+		if e.Type == history.Invoke {
+			calls.Begin(e)
+		} else if c := calls.End(e); c != nil {
+			keep(&c.Operation)
+			calls.Free(c)
 		}
 	})
-	if err == nil && invoked != total {
-		err = fmt.Errorf("it has %d operations now, and had %d before", invoked, total)
+	for _, c := range calls.Rest() {
+		keep(&c.Operation)
 	}
+	if err == nil && calls.Invoked() != total {
+		err = fmt.Errorf("it has %d operations now, and had %d before", calls.Invoked(), total)
+	}
+	slices.SortFunc(ops, func(a, b history.Operation) int { return cmp.Compare(a.ID, b.ID) })
 	return ops, err
 }

@@ -12,7 +12,7 @@ import (
 // and not judged: a system may well be unavailable while its majority is.
 func (s *Stream) checkLiveness(harness verdict.Status) verdict.Liveness {
 	in, r := s.in, s.in.Facts.Recovery
-	l := verdict.Liveness{Status: verdict.Valid, Recovery: r.Took, Faults: s.silent.finish(s.last.Time)}
+	l := verdict.Liveness{Status: verdict.Valid, Recovery: r.Took, Faults: s.silent.finish(s.last)}
 	l.Kinds = byKind(l.Faults, history.Windows(in.Faults.Events))
 	if r.Attempted {
 		l.FirstUpdate = s.silent.healed.took

@@ -47,7 +47,7 @@ func (r *registers) of(key string) *registerWatch {
 }
 
 func (w *registerWatch) invoke(c *call) {
-	op := &c.op.Op
+	op := &c.Op
 	if op.Func.Mutates() && !w.values.add(op.Value) && !w.repeated {
 		w.repeated = true
 		if w.all.repeated == nil {
@@ -55,13 +55,13 @@ func (w *registerWatch) invoke(c *call) {
 		}
 	}
 	if w.proof != nil {
-		c.pending = invoke(w.proof, op, c.op.CallSeq)
+		c.With.pending = invoke(w.proof, op, c.CallSeq)
 	}
 }
 
 // complete takes note of what became of an operation. What never completed is of unknown outcome.
 func (w *registerWatch) complete(c *call) {
-	op := &c.op
+	op := &c.Operation
 	if says(op) {
 		w.says++
 	}
@@ -78,7 +78,7 @@ func (w *registerWatch) complete(c *call) {
 	if w.proof == nil || !op.Completed() {
 		return
 	}
-	if complete(w.proof, c.pending, &op.Op, op.Outcome, &op.Result, op.ReturnSeq) != register.Valid {
+	if complete(w.proof, c.With.pending, &op.Op, op.Outcome, &op.Result, op.ReturnSeq) != register.Valid {
 		w.proof = nil // it will be decided from its operations, and needs no memory until then
 	}
 }

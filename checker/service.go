@@ -22,8 +22,8 @@ func newService() *service {
 	return &service{byPhase: map[history.Phase]map[string]*tally{history.PhaseRecovery: {}, history.PhaseFinal: {}}}
 }
 
-// observe implements watcher.
-func (s *service) observe(op *history.Operation) {
+// Observe implements Watcher.
+func (s *service) Observe(op *history.Operation) {
 	byNode := s.byPhase[op.Phase]
 	if byNode == nil || op.Phase == history.PhaseRecovery && !op.Op.Func.Mutates() {
 		return

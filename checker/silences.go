@@ -78,8 +78,8 @@ func newSilences(events []history.FaultEvent, recovery Recovery) *silences {
 	return s
 }
 
-// observe implements watcher.
-func (s *silences) observe(op *history.Operation) {
+// Observe implements Watcher.
+func (s *silences) Observe(op *history.Operation) {
 	if op.Outcome != history.OK {
 		return
 	}

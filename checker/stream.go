@@ -1,6 +1,9 @@
 package checker
 
 import (
+	"time"
+
+	"elenchus/checker/register"
 	"elenchus/results/history"
 )
 
@@ -22,15 +25,24 @@ type Stream struct {
 	served *service
 	keys   *registers
 
-	open watched
-	last history.Event // the latest, but for what it refers to
-	all  []watcher
+	open history.Calls[underWay]
+	last time.Duration // when the latest event was
+	all  []Watcher
 }
 
-// watcher is told of every operation of a history: in order of completion, and at last of those that never completed,
-// in order of invocation. It must not keep them.
-type watcher interface {
-	observe(op *history.Operation)
+// underWay is what is to be known of an operation that has not completed.
+type underWay struct {
+	register *registerWatch
+	pending  register.Pending
+}
+
+// call is an operation between invocation and completion.
+type call = history.Call[underWay]
+
+// Watcher is shown every operation of a history: in order of completion, and at last those that never completed, in
+// order of invocation. It must not keep them.
+type Watcher interface {
+	Observe(op *history.Operation)
 }
 
 // NewStream begins a verdict. Of in, everything but what is about the history must be there.
@@ -43,37 +55,46 @@ func newStream(in Input, prove bool) *Stream {
 		in: in, counts: new(outcomes), faulty: newUnderFaults(windows), astray: newDeposedReads(in.Nodes, in.Facts.Reads),
 		silent: newSilences(in.Faults.Events, in.Facts.Recovery), served: newService(), keys: newRegisters(prove),
 	}
-	s.all = []watcher{s.counts, s.faulty, s.astray, s.silent, s.served}
+	s.all = []Watcher{s.counts, s.faulty, s.astray, s.silent, s.served}
 	return s
 }
 
+// Know replaces what is known of the run, but for its faults and its nodes, which must be what they were.
+func (s *Stream) Know(in Input) { s.in = in }
+
+// Repeats reports whether a value was written twice to a key so far.
+func (s *Stream) Repeats() bool { return s.keys.repeated != nil }
+
+// Watch has another watcher look on, from the next completion.
+func (s *Stream) Watch(w Watcher) { s.all = append(s.all, w) }
+
 // Observe takes the next event of a valid history.
 func (s *Stream) Observe(e *history.Event) {
-	s.last.Time = e.Time
+	s.last = e.Time
 	switch e.Type {
 	case history.End:
 	case history.Invoke:
-		c := s.open.begin(e)
-		c.register = s.keys.of(e.Op.Key)
-		c.register.invoke(c)
+		c := s.open.Begin(e)
+		c.With.register = s.keys.of(e.Op.Key)
+		c.With.register.invoke(c)
 	default:
-		if c := s.open.end(e); c != nil {
+		if c := s.open.End(e); c != nil {
 			s.conclude(c)
-			s.open.free(c)
+			s.open.Free(c)
 		}
 	}
 }
 
 // conclude shows an operation that is over to everybody.
 func (s *Stream) conclude(c *call) {
-	c.register.complete(c)
+	c.With.register.complete(c)
 	for _, w := range s.all {
-		w.observe(&c.op)
+		w.Observe(&c.Operation)
 	}
 }
 
 // Operations is how many have been invoked so far.
-func (s *Stream) Operations() int { return s.open.invoked }
+func (s *Stream) Operations() int { return s.open.Invoked() }
 
 // Keys is how many registers they are on.
 func (s *Stream) Keys() int { return len(s.keys.order) }

@@ -9,7 +9,7 @@ import (
 )
 
 // shown shows operations to a watcher in the order in which a Stream does.
-func shown[W watcher](w W, ops []history.Operation) W {
+func shown[W Watcher](w W, ops []history.Operation) W {
 	ordered := slices.Clone(ops)
 	slices.SortStableFunc(ordered, func(a, b history.Operation) int {
 		if a.Completed() != b.Completed() {
@@ -18,7 +18,7 @@ func shown[W watcher](w W, ops []history.Operation) W {
 		return cmp.Compare(a.Return, b.Return)
 	})
 	for i := range ordered {
-		w.observe(&ordered[i])
+		w.Observe(&ordered[i])
 	}
 	return w
 }
