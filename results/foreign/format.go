@@ -27,7 +27,7 @@ func Seems(in *bufio.Reader, name string) (format string, err error) {
 	case err != nil && !errors.Is(err, io.EOF):
 		return "", fmt.Errorf("read %s: %w", name, err)
 	case len(head) == 0:
-		return "", fmt.Errorf("%s is empty: there is no history in it", name)
+		return "", fmt.Errorf("%s: there is no history in the file: it is empty", name)
 	}
 	return guess(string(head)), nil
 }
