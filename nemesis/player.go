@@ -12,8 +12,13 @@ import (
 	"elenchus/results/history"
 )
 
-// defaultProbePort is that of the discard protocol (RFC 863): hardly anything listens there, and if it does, no harm.
-const defaultProbePort = 9
+// probePort is where probes are sent, that of the discard protocol (RFC 863): hardly anything listens there, and if it
+// does, no harm. Datagrams to it are dropped at the head of INPUT; connections to it must be refused or taken, but not
+// dropped, by the hosts' own rules.
+const probePort = 9
+
+// leaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in.
+const leaderTimeout = time.Second
 
 // stepTimeouts is how many times as long as the proof of it a whole step may take.
 const stepTimeouts = 4
@@ -37,14 +42,6 @@ type PlayerOptions struct {
 
 	// Log gets lines for people. Nil means nobody.
 	Log func(format string, args ...any)
-
-	// ProbePort is where probes are sent. Datagrams to it are dropped at the head of INPUT; connections to it must be
-	// refused or taken, but not dropped, by the hosts' own rules. Zero means 9, discard.
-	ProbePort uint16
-
-	// LeaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in. Zero
-	// means 1 s.
-	LeaderTimeout time.Duration
 
 	// ProofTimeout is how long an effect, or its end, may take to be seen. Zero means 15 s.
 	ProofTimeout time.Duration
@@ -91,8 +88,8 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 	if o.Schedule == nil {
 		problems = append(problems, errors.New("no schedule"))
 	}
-	if o.LeaderTimeout < 0 || o.ProofTimeout < 0 {
-		problems = append(problems, errors.New("timeouts must not be negative"))
+	if o.ProofTimeout < 0 {
+		problems = append(problems, fmt.Errorf("the proof timeout %v is negative", o.ProofTimeout))
 	}
 	if len(problems) == 0 {
 		problems = append(problems, o.Schedule.Validate(), checkHosts(o.Cluster.Hosts()))
@@ -112,7 +109,7 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 		return nil, fmt.Errorf("make player: %w", err)
 	}
 	o = o.withDefaults()
-	return newPlayer(o, newShell(o.Cluster, o.ProbePort)), nil
+	return newPlayer(o, newShell(o.Cluster)), nil
 }
 
 func (o PlayerOptions) withDefaults() PlayerOptions {
@@ -121,12 +118,6 @@ func (o PlayerOptions) withDefaults() PlayerOptions {
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
-	}
-	if o.ProbePort == 0 {
-		o.ProbePort = defaultProbePort
-	}
-	if o.LeaderTimeout == 0 {
-		o.LeaderTimeout = time.Second
 	}
 	if o.ProofTimeout == 0 {
 		o.ProofTimeout = 15 * time.Second
@@ -311,7 +302,7 @@ func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	if !needed {
 		return Roles{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.options.LeaderTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	leader, err := p.options.Cluster.Leader(ctx)
 	switch {

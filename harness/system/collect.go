@@ -30,7 +30,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		}
 		logErr := n.collectLog(ctx, filepath.Join(home, collectedLog))
 		data := filepath.Join(home, collectedData)
-		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, p.options.CollectBytes)
+		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
 		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
 			moveErr = nil // it is missing because all is

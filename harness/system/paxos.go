@@ -145,7 +145,7 @@ func (p *Paxos) flags(n *node) []string {
 	flags := []string{
 		"--id=" + strconv.Itoa(n.id), "--cluster=" + p.options.Cluster, "--peers=" + strings.Join(peers, ","),
 		"--http=" + address(n.host.Peer, p.options.HTTPPort), "--data=" + n.dataDir(),
-		"--protocol=" + p.options.Protocol, "--log-level=" + p.options.LogLevel, "--log-format=json",
+		"--protocol=multipaxos", "--log-level=info", "--log-format=json",
 	}
 	if p.options.Reads != "" {
 		flags = append(flags, "--reads="+p.options.Reads)
