@@ -59,6 +59,7 @@ type Player struct {
 	healing bool
 	active  []*activity // in the order in which they were applied
 
+	lost  func() bool          // whether Play was ended by ErrLost; nil before it was called
 	until func() time.Duration // when Play found its context done: the same to everybody who asks
 	cut   bool                 // it did, before everything was over
 }
@@ -73,6 +74,9 @@ type activity struct {
 	checked  bool       // whether it lasted: once, as a revert that fails leaves nobody knows what
 	reverted bool
 }
+
+// ErrLost is the cause by which a context tells [Player.Play] that the hosts belong to somebody else by now.
+var ErrLost = errors.New("the hosts are somebody else's")
 
 var (
 	errHealed      = errors.New("stopped by HealAll")
@@ -139,7 +143,8 @@ func newPlayer(o PlayerOptions, a actuator) *Player {
 // A fault that fails to be applied is reverted at once. The error joins all failures; the faults that follow are
 // played nevertheless, so whoever wants the run to end at the first failure watches Record and cancels the context.
 // When the context is cancelled no more faults fire, all that are active are reverted, and the error is the
-// context's cause.
+// context's cause. If that is [ErrLost] nothing is reverted: whoever has the hosts has healed them, and the same process
+// or chain of rules may be theirs.
 func (p *Player) Play(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -154,6 +159,7 @@ func (p *Player) Play(ctx context.Context) error {
 		p.options.Now = func() time.Duration { return time.Since(began) }
 	}
 	p.until = sync.OnceValue(p.options.Now)
+	p.lost = func() bool { return errors.Is(context.Cause(ctx), ErrLost) }
 	p.mu.Unlock()
 	defer close(p.played)
 
@@ -314,11 +320,11 @@ func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	return Roles{Leader: leader}, nil
 }
 
-// revert reverts a fault and records it, unless that has been done.
+// revert reverts a fault and records it, unless that has been done or is for others to do.
 func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.reverted {
+	if a.reverted || p.lost() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)
