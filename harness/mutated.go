@@ -23,7 +23,7 @@ const noMutant = "none"
 // mutantFlag puts a mistake into the nodes of a run.
 func mutantFlag() cli.Flag {
 	return &cli.StringFlag{Name: "mutant", Category: catSystem,
-		Usage: "put a mistake into the nodes: `NAME` from elenchus mutants list, or a folder with one"}
+		Usage: "seed a bug into the nodes: `NAME` from elenchus mutants list, or the path of a mutant"}
 }
 
 // mutantAgainFlag is mutantFlag where there can be a run that has a mutant already.
