@@ -23,8 +23,8 @@ func labCommand() *cli.Command {
 	return &cli.Command{
 		Name: "lab", ArgsUsage: "COMMAND",
 		Usage: "manage a lab: bring it up, run commands in it, heal it, take it down",
-		Description: "elenchus test does not need this: it makes a temporary local lab and takes it down again. A lab that\n" +
-			"was brought up stays up, and tests use it, until it is taken down.",
+		Description: "elenchus test does not need this: it makes a temporary local lab and takes it down again. A lab\n" +
+			"that was brought up stays up, and tests use it, until it is taken down.",
 		Subcommands: []*cli.Command{
 			{Name: "up", Usage: "bring up a local lab and leave it running",
 				Flags: withEnv(labFlags()), Action: labUp},
@@ -34,12 +34,12 @@ func labCommand() *cli.Command {
 			{Name: "status", Usage: "show which labs are up, and who is using them",
 				Flags: withEnv(append(labFlags(), jsonFlag())), Action: labStatus},
 			{Name: "exec", Usage: "run a command on a host, or next to the hosts", ArgsUsage: "[HOST] -- COMMAND [ARG...]",
-				Description: "With HOST, the command runs there, over SSH. Without, it runs inside the enclosure of a local lab,\n" +
-					"from where its hosts can be reached.",
+				Description: "With HOST, the command runs there, over SSH. Without, it runs inside the enclosure of a local\n" +
+					"lab, from where its hosts can be reached.",
 				Flags: withEnv(labFlags()), Action: labExec},
 			{Name: "heal", Usage: "undo faults that an interrupted test left behind, and list them",
-				Description: "Every test heals the lab before it begins; this does it without a test. It neither starts nor stops\n" +
-					"nodes.",
+				Description: "Every test heals the lab before it begins; this does it without a test. It neither starts\n" +
+					"nor stops nodes.",
 				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
 			{Name: "doctor", Usage: "verify on every host that everything a test needs works",
 				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,

@@ -26,8 +26,8 @@ func simCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sim",
 		Usage: "simulate many runs, one for each seed",
-		Description: "A seed determines a whole run: cluster size, clocks, disks, network, clients and faults. The run uses\n" +
-			"the nodes' own protocol code in virtual time. It is checked against what the clients saw, and against what\n" +
+		Description: "A seed determines a whole run: cluster size, clocks, disks, network, clients and faults. The run\n" +
+			"uses the nodes' own protocol code in virtual time. It is checked against what the clients saw, and against what\n" +
 			"an observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
 			"The same seed always gives the same run, event for event; a hash of all events proves it.",
 		Flags:  withEnv(simFlags()),
@@ -37,7 +37,8 @@ func simCommand() *cli.Command {
 
 func simFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
-		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "simulate seeds `A-B`, or a single seed"},
+		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000",
+			Usage: "simulate seeds `A-B`, or a single seed"},
 	}, drawFlags(), []cli.Flag{
 		mutantFlag(),
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},

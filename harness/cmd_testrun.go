@@ -59,7 +59,7 @@ func testFlags() []cli.Flag {
 			Usage: "inject these `KINDS` of faults (see elenchus list nemeses), all or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
-		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule with a timeline, and do nothing else"},
+		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule with a timeline, and stop"},
 		readsFlag(),
 		mutantFlag(),
 		nodeBinaryFlag(),

@@ -49,8 +49,8 @@ func chosenMutant(c *cli.Context) (*mutants.Mutant, error) {
 	return findMutant(tree, name)
 }
 
-// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing without a
-// mutant, and how to remove it.
+// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing
+// without a mutant, and how to remove it.
 func buildMutatedNode(c *cli.Context, m *mutants.Mutant) (program string, remove func(), err error) {
 	switch {
 	case m == nil || c.Bool("dry-run"):
