@@ -35,8 +35,8 @@ func benchCommand() *cli.Command {
 			Name:  "reads",
 			Usage: "compare reads under a lease, by quorum and through the log, side by side",
 			Description: "Runs three clusters on the same hosts that differ only in how they serve reads. Closed-loop\n" +
-				"clients load their leaders in turn, in rounds of random order. Ratios are computed within a round, so that other\n" +
-				"load on the machine affects all three alike. No faults are injected.",
+				"clients load their leaders in turn, in rounds of random order. Ratios are computed within a round, so\n" +
+				"that other load on the machine affects all three alike. No faults are injected.",
 			Flags:  withEnv(slices.Concat(labFlags(), benchFlags(), leaseFlags())),
 			Action: benchReads,
 		}},

@@ -24,8 +24,8 @@ func shrinkCommand() *cli.Command {
 		Usage:     "reduce a failing simulated run to a minimal one",
 		ArgsUsage: "[SEED|RUN]",
 		Description: "SEED is expanded as by elenchus sim, with the same options. RUN is the directory of a simulated\n" +
-			"run, its name, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are removed as\n" +
-			"long as the run still fails in the same way. The result is a run directory like any other, with a picture of\n" +
+			"run, its name, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are removed\n" +
+			"as long as the run still fails in the same way. The result is a run directory like any other, with a picture of\n" +
 			"what happened, spacetime.svg. Ctrl-C keeps the smallest run so far. A run with a mutant is shrunk with it,\n" +
 			"which needs the sources.",
 		Flags: withEnv(append(drawFlags(),
