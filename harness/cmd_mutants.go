@@ -17,8 +17,8 @@ func mutantsCommand() *cli.Command {
 		Name: "mutants", ArgsUsage: "COMMAND",
 		Usage: "seed bugs into the node, and measure how fast each is found",
 		Description: "A mutant is a mistake that a real system shipped, as a small patch against the sources of this\n" +
-			"program. The sources are needed, and are looked for from the working directory upwards. Patches are applied while\n" +
-			"a program is built, and never touch the sources.",
+			"program. The sources are needed, and are looked for from the working directory upwards. Patches are\n" +
+			"applied while a program is built, and never touch the sources.",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list mutants, or show what is known about the named ones", ArgsUsage: "[NAME…]",
 				Flags: withEnv([]cli.Flag{mutantDirFlag(), jsonFlag()}), Action: listMutants},
