@@ -69,7 +69,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 	if err != nil {
 		return dir, r, fmt.Errorf("write run: %w", err)
 	}
-	if manifest.Files, err = dir.Evidence(); err != nil {
+	if manifest.Files, err = dir.Evidence(nil); err != nil {
 		return dir, r, err
 	}
 	for _, s := range []results.State{
