@@ -319,7 +319,7 @@ func (e *sweeping) sweep(ctx context.Context, begin time.Time, backend attack.Ba
 
 // collected ends a sweep of which everything is in its directory.
 func (e *sweeping) collected(at time.Duration) (err error) {
-	e.manifest.Files, err = e.dir.Evidence()
+	e.manifest.Files, err = e.dir.Evidence(nil)
 	e.blame(err)
 	return errors.Join(e.manifest.Enter(results.StateCollected, at), e.dir.SaveManifest(e.manifest))
 }
