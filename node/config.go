@@ -71,7 +71,8 @@ func (c *config) flags() *flag.FlagSet {
 	f.StringVar(&c.protocol, "protocol", "multipaxos", "replication `protocol`: "+strings.Join(protocolNames(), ", "))
 	f.StringVar(&c.reads, "reads", "lease", "how to answer reads: lease (the leader alone, while its lease is valid), "+
 		"quorum (the leader asks a majority), log (through the log, like a write) or local (any node, possibly stale)")
-	f.StringVar(&c.lease, "lease", "rate", "clocks that leader leases rely on: rate (monotonic clocks), wall (wall clocks) or none (no leases)")
+	f.StringVar(&c.lease, "lease", "rate", "clocks that leader leases rely on: rate (monotonic), wall, or none "+
+		"(no leases)")
 	f.DurationVar(&c.leaseTerm, "lease-term", time.Second, "how long a lease lasts; must be the same on all nodes")
 	f.DurationVar(&c.leaseRenew, "lease-renew", 300*time.Millisecond,
 		"how often to renew a lease; renewals replace heartbeats")

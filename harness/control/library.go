@@ -3,9 +3,9 @@ package control
 // ShellLibrary defines POSIX shell functions about processes, to be put in front of a script. They use nothing but the
 // shell, /proc and sleep.
 //
-// A process is known by its pid file, which names it for good: the kernel gives an id to another process some time after
-// the first is dead, but never with the same start time. The file holds one line, "PID STARTTIME\n". STARTTIME is field
-// 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the same
+// A process is known by its pid file, which names it for good: the kernel gives an id to another process some time
+// after the first is dead, but never with the same start time. The file holds one line, "PID STARTTIME\n". STARTTIME is
+// field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the same
 // when the process executes another program. A start time that differs means that the process is gone.
 //
 //	proc_read FILE          sets letter and began (state and start time) from a /proc/PID/stat; fails when there is none
