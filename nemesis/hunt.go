@@ -13,16 +13,18 @@ import (
 // huntDefault is the part of the time under faults that goes to hunts where there are leases.
 const huntDefault = 1.0 / 3
 
-// Hunt is a recipe for an attack on leases: several faults whose places and times make sense together. All are aimed at
-// the moment in which a lease has ended for one side and not for the other.
+// Hunt is a recipe for an attack: several faults whose places and times make sense together. Those on leases are aimed
+// at the moment in which a lease has ended for one side and not for the other, those on elections at what a leader
+// leaves behind, and who comes after it.
 type Hunt struct {
 	Name    string
 	Summary string
 	Kinds   []string // that it is made of
 	Weight  int      // how often it is drawn, relative to the others
 
-	wall bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
-	plan func(h *chase)
+	wall      bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
+	elections bool // makes sense without leases, and is planned only where elections are to be hunted
+	plan      func(h *chase)
 }
 
 // Hunts lists the recipes.
@@ -32,23 +34,39 @@ type Hunt struct {
 func Hunts() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 6, false, (*chase).slow},
+			[]string{Partition, Clock}, 6, false, false, (*chase).slow},
 		{"fast", "have all clocks but the leader's run fast, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 2, false, (*chase).fast},
+			[]string{Partition, Clock}, 2, false, false, (*chase).fast},
 		{"back", "step the leader's clock back right after a renewal, and cut it off",
-			[]string{Partition, Clock}, 6, true, (*chase).back},
+			[]string{Partition, Clock}, 6, true, false, (*chase).back},
 		{"ahead", "step all clocks but the leader's ahead, and cut it off",
-			[]string{Partition, Clock}, 2, true, (*chase).ahead},
+			[]string{Partition, Clock}, 2, true, false, (*chase).ahead},
 		{"granters", "cut the leader off, and restart those who granted its lease inside the term",
-			[]string{Partition, Kill}, 2, false, (*chase).granters},
+			[]string{Partition, Kill}, 2, false, false, (*chase).granters},
 		{"slow-kill", "slow the leader's clock, restart a granter, and cut the leader off",
-			[]string{Partition, Kill, Clock}, 1, false, (*chase).slowKill},
+			[]string{Partition, Kill, Clock}, 1, false, false, (*chase).slowKill},
 		{"pause", "pause the leader across the end of its lease",
-			[]string{Pause}, 2, false, (*chase).pause},
+			[]string{Pause}, 2, false, false, (*chase).pause},
 		{"deaf", "let nothing reach the leader any more but what clients say",
-			[]string{Partition}, 1, false, (*chase).deaf},
+			[]string{Partition}, 1, false, false, (*chase).deaf},
 		{"restart", "restart the leader inside its term, and cut it off",
-			[]string{Partition, Kill}, 1, false, (*chase).restart},
+			[]string{Partition, Kill}, 1, false, false, (*chase).restart},
+		{"comeback", "cut the leader off, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 4, false, true, (*chase).comeback},
+		{"laggard", "cut a follower off, and join it again just as the leader is cut off",
+			[]string{Partition}, 3, false, true, (*chase).laggard},
+		{"relay", "kill the leader, and as it comes back, cut its successor off",
+			[]string{Partition, Kill}, 3, false, true, (*chase).relay},
+		{"minority", "cut the leader off with as many companions as fit, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 3, false, true, (*chase).minority},
+		{"blackout", "kill everybody at once, and cut off who leads then",
+			[]string{Partition, Kill}, 2, false, true, (*chase).blackout},
+		{"voters", "cut the leader off, and restart some of the others while they elect",
+			[]string{Partition, Kill}, 3, false, true, (*chase).voters},
+		{"duel", "stop everybody until all have lost their patience",
+			[]string{Pause}, 2, false, true, (*chase).duel},
+		{"late", "stop a follower with messages of the leader in its buffers, until there is another leader",
+			[]string{Pause, Kill}, 3, false, true, (*chase).late},
 	}
 }
 
@@ -57,7 +75,7 @@ var everyHunt = Hunts()
 
 // hunts are the recipes that the kinds of fault, the nodes and the bounds of the clocks allow.
 func (o PlanOptions) hunts() []Hunt {
-	if o.LeaseTerm <= 0 || o.Hunt <= 0 || len(o.Nodes) < 3 {
+	if o.Hunt <= 0 || len(o.Nodes) < 3 {
 		return nil
 	}
 	var possible []Hunt
@@ -66,6 +84,7 @@ func (o PlanOptions) hunts() []Hunt {
 		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
+		case h.elections && !o.Elections, !h.elections && o.LeaseTerm <= 0:
 		case moves && h.wall != o.Clocks.Wall:
 		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:
@@ -246,4 +265,75 @@ func (c *chase) deaf() {
 func (c *chase) restart() {
 	c.add("kill", 0, c.options.LeaseTerm/20, Fault{Kind: Kill, Groups: [][]string{{RoleLeader}}})
 	c.cut(c.options.LeaseTerm / 10)
+}
+
+// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With leases
+// it must have ended by the slowest clock before anybody is.
+func (c *chase) elected() time.Duration {
+	return c.expiry() + c.options.Term + between(c.random, 0, c.options.Term)
+}
+
+// moment is a short while: faults that are meant to meet are planned so far apart, as the first takes some
+// milliseconds to take effect.
+const moment = 20 * time.Millisecond
+
+// restarted is how long a process is dead that is only to be restarted.
+const restarted = minFault
+
+func (c *chase) isolate(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Partition, Shape: Isolate, Groups: [][]string{{who}}})
+}
+
+func (c *chase) kill(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Kill, Groups: [][]string{{who}}})
+}
+
+// comeback gives a leader that has accepted what nobody else has the chance to lead again, after another.
+func (c *chase) comeback() {
+	first := c.elected()
+	c.isolate("cut", RoleLeader, 0, first)
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+// laggard gives a node that has missed much the chance to lead.
+func (c *chase) laggard() {
+	first := c.elected()
+	c.isolate("first", RoleFollower, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) relay() {
+	first := c.elected()
+	c.kill("kill", RoleLeader, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) minority() {
+	first := c.elected()
+	c.add("cut", 0, first, Fault{Kind: Partition, Shape: Halves, Groups: [][]string{{RoleLeader}}})
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) blackout() {
+	c.kill("kill", RoleAll, 0, restarted)
+	c.isolate("cut", RoleLeader, restarted+c.elected(), c.elected())
+}
+
+// voters restarts nodes at any time between the cut and the election after it.
+func (c *chase) voters() {
+	lasts := c.elected()
+	c.isolate("cut", RoleLeader, 0, lasts)
+	at := between(c.random, 0, lasts/2)
+	c.kill("one", RoleFollower, at, restarted)
+	c.kill("two", RoleMinority, at+2*restarted+between(c.random, 0, lasts/3), restarted)
+}
+
+func (c *chase) duel() {
+	c.add("pause", 0, c.elected(), Fault{Kind: Pause, Groups: [][]string{{RoleAll}}})
+}
+
+func (c *chase) late() {
+	lasts := c.elected()
+	c.add("pause", 0, moment*5+lasts, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	c.kill("kill", RoleLeader, 5*moment, lasts)
 }
