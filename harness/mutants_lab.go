@@ -149,6 +149,7 @@ func judgeLabRun(v *verdict.Verdict) (came labRun) {
 	case v.Harness.Status != verdict.Healthy:
 		came.failed = strings.Join(v.Harness.Reasons, "; ")
 	}
+	came.message, came.failed = oneLine(came.message), oneLine(came.failed)
 	return came
 }
 
@@ -164,6 +165,16 @@ func (l *labHunt) keepRun(dir string) error {
 		return fmt.Errorf("keep run: %w", err)
 	}
 	return nil
+}
+
+// oneLine is the beginning of a text, as far as it is worth a line.
+func oneLine(text string) string {
+	const most = 300
+	line, _, _ := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > most {
+		line = string(runes[:most]) + "…"
+	}
+	return line
 }
 
 func lastLine(text string) string {
