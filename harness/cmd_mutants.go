@@ -51,7 +51,7 @@ func mutantRunFlags() []cli.Flag {
 			Usage: "hunt what was found once more, from `N` seeds, by what clients can see alone; 0 does not"},
 		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors, or test in `N` labs side by side"},
 		&cli.StringFlag{Name: "keep", Category: catOutput,
-			Usage: "keep the runs of a lab that found something in `DIR`"},
+			Usage: "keep those runs of a lab in `DIR` that found something, or failed"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
 			Usage: "keep what was measured in `FILE`, and measure only what is not in there"},
 		&cli.StringFlag{Name: "table", Category: catOutput, TakesFile: true,

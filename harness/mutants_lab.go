@@ -41,7 +41,7 @@ type labHunt struct {
 const (
 	// labLimit is how long the workload of one test runs: long enough for a handful of hunts and faults, and short enough
 	// for ten configurations within five minutes.
-	labLimit = 20 * time.Second
+	labLimit = 25 * time.Second
 
 	// labOverhead is what comes before and after that, about, and labLeast what is left to be worth a test.
 	labOverhead = 8 * time.Second
@@ -83,6 +83,9 @@ func (l *labHunt) start(ctx context.Context, number int, budget time.Duration) (
 		if came.failed != "" {
 			s.Failed++
 			s.Message = came.failed
+			if err := l.keepRun(came.dir); err != nil {
+				return s, err
+			}
 		}
 		if s.Failed == s.Runs && s.Failed >= labFailures {
 			return s, fmt.Errorf("the lab failed %d times in a row: %s", s.Failed, came.failed)

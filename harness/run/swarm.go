@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -17,8 +16,8 @@ type Choice struct{ Option, Value string }
 // different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one kind
 // of fault hides shows only in runs without it.
 //
-// What reads and leases rest on goes round with the seed rather than by chance, so that swarmCycle seeds in a row have
-// had all of them. All that is drawn is inside of what a correct system must survive. Said is what the user has said of
+// What reads and leases rest on, and the size of the cluster, go round with the seed rather than by chance, so that a
+// few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive. Said is what the user has said of
 // an option, if anything: that is not drawn, and what is drawn goes with it.
 func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choice {
 	s := &swarm{random: rand.New(rand.NewPCG(seed, swarmStream)), said: said}
@@ -37,8 +36,12 @@ const (
 // swarmReads are the ways to serve reads, and the leases below them. Leases by rate, which nodes have by default, come
 // twice.
 var swarmReads = [...]struct{ reads, lease string }{
-	{"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"lease", "rate"}, {"log", "rate"}, {"quorum", "rate"},
+	{"log", "rate"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"lease", "rate"}, {"quorum", "rate"},
 }
+
+// swarmNodes are sizes of clusters. Their number has no divisor in common with that of the ways to serve reads, so that
+// all pairs come up.
+var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
 
 // swarm is a configuration being drawn.
 type swarm struct {
@@ -65,10 +68,10 @@ func (s *swarm) chance(percent int) bool { return s.random.IntN(100) < percent }
 
 func (s *swarm) draw(seed uint64) {
 	way := swarmReads[seed%swarmCycle]
-	s.set("nodes", s.one("3", "3", "4", "5", "5", "5"))
+	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
 	s.set("workload", s.one("register", "register", "register", "append"))
 	s.set("rate", s.one("", "500", "500"))
-	s.set("concurrency", s.one("", "3n"))
+	s.set("concurrency", s.one("", "3n", "6n"))
 	s.set("op-timeout", s.one("", "1s"))
 	s.set("retry", s.one("", "50%"))
 	reads := way.reads
@@ -100,7 +103,7 @@ func (s *swarm) drawTimes(lease string) {
 		s.set("election-timeout", s.one("", "300ms"))
 		return
 	}
-	term := time.Duration(1+s.random.IntN(2)) * 500 * time.Millisecond
+	term := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, time.Second}[s.random.IntN(3)]
 	s.set("lease-term", term.String())
 	s.set("lease-renew", (term * 3 / 10).String())
 	s.set("election-timeout", (term * 3 / 5).String())
@@ -134,7 +137,7 @@ func (s *swarm) drawFaults(lease string) {
 	for _, k := range []struct {
 		kind    string
 		percent int
-	}{{nemesis.Partition, 85}, {nemesis.Kill, 60}, {nemesis.Pause, 35}, {nemesis.Clock, 50}} {
+	}{{nemesis.Partition, 90}, {nemesis.Kill, 65}, {nemesis.Pause, 50}, {nemesis.Clock, 50}} {
 		if s.chance(k.percent) && (k.kind != nemesis.Clock || lease != "none") {
 			kinds = append(kinds, k.kind)
 		}
@@ -143,6 +146,6 @@ func (s *swarm) drawFaults(lease string) {
 		kinds = append([]string{nemesis.Partition}, kinds...)
 	}
 	s.set("nemesis", strings.Join(kinds, ","))
-	s.set("hunt", fmt.Sprintf("%d%%", 33*(1+s.random.IntN(3))))
-	s.set("hunt-elections", s.one("true", "true", ""))
+	s.set("hunt", s.one("33%", "66%", "100%", "100%"))
+	s.set("hunt-elections", s.one("true", "true", "true", ""))
 }
