@@ -137,6 +137,9 @@ func (h *hunter) plan() []Fault {
 			}
 			// Before the next one the cluster must have a leader with a lease again.
 			at = end + h.options.LeaseTerm/2 + h.options.Term/2
+			if h.options.Elections { // and the last faults be over, which takes time, too
+				at += settle
+			}
 		}
 	}
 	return h.faults
@@ -282,7 +285,7 @@ func (c *chase) restart() {
 // elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With leases
 // it must have ended by the slowest clock before anybody is.
 func (c *chase) elected() time.Duration {
-	return c.over() + c.options.Term + 5*moment + between(c.random, 0, c.options.Term)
+	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
 }
 
 // moment is a short while: faults that are meant to meet are planned so far apart, as the first takes some

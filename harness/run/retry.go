@@ -21,10 +21,13 @@ type retries struct {
 	random *rand.Rand
 }
 
+// RetriesMax is how often an operation is asked for again at most.
+const RetriesMax = 3
+
 const (
-	// attemptsMax is how often an operation is asked for at most. Each attempt has an equal part of the patience, so that
-	// there is time for the others.
-	attemptsMax = 4
+	// attemptsMax is how often it is asked for at most. Each attempt has an equal part of the patience, so that there is
+	// time for the others.
+	attemptsMax = 1 + RetriesMax
 
 	// retryStream keeps these draws apart from all others of the same seed.
 	retryStream = 0x7265747279

@@ -16,7 +16,7 @@ type Choice struct{ Option, Value string }
 // different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one kind
 // of fault hides shows only in runs without it.
 //
-// What reads and leases rest on, and the size of the cluster, go round with the seed rather than by chance, so that a
+// What reads and leases rest on, the size of the cluster and the workload go round with the seed rather than by chance, so that a
 // few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive. Said is what the user has said of
 // an option, if anything: that is not drawn, and what is drawn goes with it.
 func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choice {
@@ -39,9 +39,12 @@ var swarmReads = [...]struct{ reads, lease string }{
 	{"log", "rate"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"lease", "rate"}, {"quorum", "rate"},
 }
 
-// swarmNodes are sizes of clusters. Their number has no divisor in common with that of the ways to serve reads, so that
-// all pairs come up.
+// swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no divisor
+// in common, so that all combinations come up.
 var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
+
+// swarmWorkloads are what clients do: mostly registers, which can be decided while a run goes on.
+var swarmWorkloads = [...]string{"register", "register", "register", "append", "register", "register", "register"}
 
 // swarm is a configuration being drawn.
 type swarm struct {
@@ -69,9 +72,9 @@ func (s *swarm) chance(percent int) bool { return s.random.IntN(100) < percent }
 func (s *swarm) draw(seed uint64) {
 	way := swarmReads[seed%swarmCycle]
 	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
-	s.set("workload", s.one("register", "register", "register", "append"))
-	s.set("rate", s.one("", "500", "500"))
-	s.set("concurrency", s.one("", "3n", "6n"))
+	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
+	s.set("rate", s.one("", "", "500"))
+	s.set("concurrency", s.one("", "", "4n"))
 	s.set("op-timeout", s.one("", "1s"))
 	s.set("retry", s.one("", "50%"))
 	reads := way.reads
@@ -99,14 +102,15 @@ func (s *swarm) drawTimes(lease string) {
 			return
 		}
 	}
+	election := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond}[s.random.IntN(2)]
+	s.set("election-timeout", election.String())
 	if lease == "none" {
-		s.set("election-timeout", s.one("", "300ms"))
 		return
 	}
-	term := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, time.Second}[s.random.IntN(3)]
+	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
+	term := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}[s.random.IntN(3)]
 	s.set("lease-term", term.String())
-	s.set("lease-renew", (term * 3 / 10).String())
-	s.set("election-timeout", (term * 3 / 5).String())
+	s.set("lease-renew", min(election/2, term/4).String())
 	if lease == "rate" {
 		s.set("drift-bound", s.one("", "10%", "25%"))
 	} else {
@@ -117,7 +121,7 @@ func (s *swarm) drawTimes(lease string) {
 // drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
 // and small batches.
 func (s *swarm) drawKnobs() {
-	s.set("window", s.one("", "", "1", "8"))
+	s.set("window", s.one("", "", "", "1", "8"))
 	s.set("promise-grace", s.one("", "", "50ms"))
 	if _, ok := s.said("node-flag"); ok {
 		return
