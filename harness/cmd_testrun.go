@@ -17,7 +17,6 @@ import (
 	"elenchus/harness/control"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
-	"elenchus/results/history"
 	"elenchus/results/report"
 	"elenchus/workloads"
 )
@@ -98,27 +97,31 @@ func testAction(c *cli.Context) error {
 	if err := applySwarm(c, seed); err != nil {
 		return err
 	}
-	mutant, remove, err := buildMutant(c)
+	mutant, err := chosenMutant(c)
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == simLab {
+		if done, err := asMutated(c, mutant); done {
+			return err
+		}
+		return testSim(c, seed, mutant)
+	}
+	node, remove, err := buildMutatedNode(c, mutant)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	if c.String("lab") == simLab {
-		if mutant != "" {
-			return testMutated(mutant)
-		}
-		return testSim(c, seed)
-	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, localHosts(names), mutant)
+		opts, err := testOptions(c, seed, localHosts(names), node)
 		if err != nil {
 			return err
 		}
 		if c.Bool("dry-run") {
 			return dryRun(c, opts, names)
 		}
-		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed), envMutant+"="+mutant)
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed), envMutant+"="+node)
 	}
 	inv, err := inventory(c)
 	if err != nil {
@@ -128,13 +131,14 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, inv.Hosts, mutant)
+	opts, err := testOptions(c, seed, inv.Hosts, node)
 	if err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
 		return dryRun(c, opts, names)
 	}
+	opts.Mutant = mutant
 	ui := run.NewUI(c.App.ErrWriter)
 	outcome, err := run.Test(c.Context, opts, inv, ui)
 	if err != nil {
@@ -155,39 +159,9 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn again.
-func applySwarm(c *cli.Context, seed uint64) error {
-	if !c.Bool("swarm") {
-		return nil
-	}
-	if c.String("lab") == simLab {
-		return usageError("--swarm is for labs with hosts: elenchus sim draws all that, and more, for every seed")
-	}
-	said := func(option string) (string, bool) {
-		hostsAreGiven := option == "nodes" && c.String("lab") != "local"
-		return fmt.Sprint(c.Value(option)), c.IsSet(option) || hostsAreGiven
-	}
-	choices := run.Swarm(seed, said)
-	var words []string
-	for _, choice := range choices {
-		if err := c.Set(choice.Option, choice.Value); err != nil {
-			return fmt.Errorf("draw --%s: %w", choice.Option, err)
-		}
-		words = append(words, fmt.Sprintf("--%s=%s", choice.Option, choice.Value))
-	}
-	if !inside() {
-		run.NewUI(c.App.ErrWriter).Say("drawn from seed %d: %s", seed, strings.Join(words, " "))
-	}
-	// What can be decided only at the end ends at its end.
-	if w, err := workloads.Lookup(c.String("workload")); err == nil && slices.Contains(w.Funcs, history.Append) {
-		return c.Set("fail-fast", "false")
-	}
-	return nil
-}
-
-// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A mutant that was
-// built is deployed in place of the node program.
-func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant string) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A node that was
+// built with a mutant in it is deployed in place of the usual program.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated string) (run.Options, error) {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {
 		names[i] = h.Name
@@ -230,7 +204,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") && c.String("lab") != simLab {
-		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutant, c.String("node-binary"))); err != nil {
+		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutated, c.String("node-binary"))); err != nil {
 			return opts, err
 		}
 	}
