@@ -74,6 +74,8 @@ func Hunts() []Hunt {
 			[]string{Pause, Kill}, 3, false, true, true, (*chase).orphans},
 		{"replay", "cut the leader off, and restart everybody when it is back",
 			[]string{Partition, Kill}, 3, false, true, true, (*chase).replay},
+		{"hiccup", "restart the leader faster than anybody loses patience, twice",
+			[]string{Kill}, 3, false, true, true, (*chase).hiccup},
 		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
 			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
 	}
@@ -373,6 +375,12 @@ func (c *chase) replay() {
 	again := first + between(c.random, moment, c.options.Term/2)
 	c.kill("kill", RoleAll, again, restarted)
 	c.isolate("later", RoleLeader, again+restarted+c.elected(), c.elected())
+}
+
+// hiccup has a leader find its cluster as it left it, and whoever leads after a moment once more.
+func (c *chase) hiccup() {
+	c.kill("one", RoleLeader, 0, restarted)
+	c.kill("two", RoleLeader, settle+between(c.random, 0, c.options.Term), restarted)
 }
 
 // amnesia has granters forget all that is not on disk, and the leader renew its lease with them when they are back.

@@ -35,7 +35,7 @@ func TestSwarmComesAround(t *testing.T) {
 		}
 		ways[way["reads"]+"/"+way["lease"]] = true
 	}
-	want := []string{"lease/rate", "lease/wall", "log/rate", "quorum/none", "quorum/rate"}
+	want := []string{"lease/rate", "lease/wall", "log/none", "quorum/none"}
 	if got := slices.Sorted(maps.Keys(ways)); !slices.Equal(got, want) {
 		t.Errorf("ways to read: %v; want %v", got, want)
 	}
