@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -267,10 +268,11 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 
 // rowInLab is what is known of a mutant, or what a hunt finds out.
 func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt.Row) (*hunt.Row, error) {
-	row := &hunt.Row{Name: m.Name, Digest: h.digest(m), Place: m.Facts.Place, Precedent: m.Facts.Precedent,
+	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place, Precedent: m.Facts.Precedent,
 		Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}
 	at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == row.Digest })
-	if at >= 0 {
+	if at >= 0 && h.enough(known[at]) {
+		known[at].WhyNot = row.WhyNot
 		return known[at], nil
 	}
 	if !m.In(h.lab) {
@@ -294,6 +296,32 @@ func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt
 		row.All.Starts = append(row.All.Starts, s)
 	}
 	return row, nil
+}
+
+// enough reports whether what is known of a mutant says what a hunt with these options would: it was found from every
+// seed within the budget, or hunted for at least that and not found.
+func (h *hunting) enough(r *hunt.Row) bool {
+	if r.Outside {
+		return true
+	}
+	for i := range r.All.Starts {
+		if s := &r.All.Starts[i]; s.Found() && s.CPU > h.opts.Budget || !s.Found() && r.Budget < h.opts.Budget {
+			return false
+		}
+	}
+	return len(r.All.Starts) >= h.opts.Starts
+}
+
+// labDigest changes with a mutant's patch. Seeds and budget are not in it: see [hunting.enough].
+func labDigest(m *mutants.Mutant) string {
+	d := sha256.New()
+	for _, f := range m.Patch.Files {
+		fmt.Fprintln(d, f.Path)
+		for _, hunk := range f.Hunks {
+			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
+		}
+	}
+	return fmt.Sprintf("%x", d.Sum(nil)[:8])
 }
 
 // merged is what was known, with the rows that there are now in place of older ones. Some may be missing yet.

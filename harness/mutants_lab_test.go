@@ -216,3 +216,29 @@ func TestSwarmsAreValid(t *testing.T) {
 		t.Errorf("exit code %d, %s: %s", code, stderr, out)
 	}
 }
+
+// What is known of a mutant is used again when a hunt with the present options would find out no more.
+func TestWhatIsKnownOfAMutantIsEnough(t *testing.T) {
+	h := &hunting{opts: hunt.Options{Starts: 1, Budget: 5 * time.Minute}}
+	row := func(budget time.Duration, starts ...hunt.Start) *hunt.Row {
+		return &hunt.Row{Budget: budget, All: hunt.Hunt{Starts: starts}}
+	}
+	for _, test := range []struct {
+		name string
+		row  *hunt.Row
+		want bool
+	}{
+		{"found", row(5*time.Minute, hunt.Start{Check: "agreement", CPU: time.Minute}), true},
+		{"found with a smaller budget", row(time.Minute, hunt.Start{Check: "agreement", CPU: time.Minute}), true},
+		{"found too late", row(time.Hour, hunt.Start{Check: "agreement", CPU: 20 * time.Minute}), false},
+		{"not found", row(5*time.Minute, hunt.Start{}), true},
+		{"not found with a smaller budget", row(time.Minute, hunt.Start{}), false},
+		{"not found with a larger budget", row(time.Hour, hunt.Start{}), true},
+		{"never hunted", row(time.Hour), false},
+		{"outside", &hunt.Row{Outside: true}, true},
+	} {
+		if got := h.enough(test.row); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
