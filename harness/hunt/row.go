@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"elenchus/checker"
 	"elenchus/harness/sim"
 )
 
@@ -36,8 +35,7 @@ func (r *Row) Found() bool { return r.All.Found() > 0 }
 
 // noticed are checks besides those of the simulator that find what clients or operators can see.
 var noticed = []string{
-	CheckViolated, CheckEnded, CheckHang, CheckCrash, checker.CheckLinearizability, checker.CheckDurability,
-	checker.CheckLists,
+	CheckViolated, CheckEnded, CheckHang, CheckCrash, "durability", "lists", // the last two as package checker names them
 }
 
 // Propagated reports whether clients could see something.
