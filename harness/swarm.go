@@ -12,7 +12,8 @@ import (
 	"elenchus/workloads"
 )
 
-// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn again.
+// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn
+// again.
 func applySwarm(c *cli.Context, seed uint64) error {
 	if !c.Bool("swarm") {
 		return nil

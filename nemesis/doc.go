@@ -131,6 +131,6 @@
 //
 // What rests on clocks is right as long as they keep a promise. Planned clock faults keep inside of it, see
 // [ClockBounds], unless they are asked to go further. Where reads rest on leases, part of the time goes to [Hunts]:
-// recipes of several faults that are timed to meet in the moment in which a lease has ended for one side only. Others are
-// aimed at changes of the leader, with leases or without, see [PlanOptions].Elections.
+// recipes of several faults that are timed to meet in the moment in which a lease has ended for one side only. Others
+// are aimed at changes of the leader, with leases or without, see [PlanOptions].Elections.
 package nemesis

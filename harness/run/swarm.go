@@ -16,9 +16,9 @@ type Choice struct{ Option, Value string }
 // different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one kind
 // of fault hides shows only in runs without it.
 //
-// What reads and leases rest on, the size of the cluster and the workload go round with the seed rather than by chance, so that a
-// few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive. Said is what the user has said of
-// an option, if anything: that is not drawn, and what is drawn goes with it.
+// What reads and leases rest on, the size of the cluster and the workload go round with the seed rather than by chance,
+// so that a few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive.
+// Said is what the user has said of an option, if anything: that is not drawn, and what is drawn goes with it.
 func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choice {
 	s := &swarm{random: rand.New(rand.NewPCG(seed, swarmStream)), said: said}
 	s.draw(seed)
@@ -29,7 +29,7 @@ const (
 	// swarmStream keeps these draws apart from all others of the same seed.
 	swarmStream = 0x737761726d
 
-	// swarmCycle is how many ways there are to serve reads, see [swarmReads].
+	// swarmCycle is how many entries the ways to serve reads have, see [swarmReads].
 	swarmCycle = uint64(len(swarmReads))
 )
 
@@ -39,8 +39,8 @@ var swarmReads = [...]struct{ reads, lease string }{
 	{"log", "none"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"quorum", "none"}, {"lease", "rate"},
 }
 
-// swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no divisor
-// in common, so that all combinations come up.
+// swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
+// divisor in common, so that all combinations come up.
 var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
 
 // swarmWorkloads are what clients do: mostly registers, which can be decided while a run goes on.
