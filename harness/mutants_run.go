@@ -146,12 +146,12 @@ func (h *hunting) clean(c *cli.Context) error {
 	return nil
 }
 
-// build is the program that a hunt in the lab needs.
+// build is the program that a hunt needs.
 func (h *hunting) build(output string) mutants.Build {
 	if h.lab == labLocal {
 		return mutants.Build{Package: "./node", Output: output}
 	}
-	return mutants.Build{Package: "./harness", Output: output}
+	return mutants.Build{Package: hunt.Prey, Output: output}
 }
 
 // all hunts one mutant after the other, and keeps what is known after each.

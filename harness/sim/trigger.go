@@ -29,6 +29,8 @@ const (
 	CueGranted      Cue = "granted"      // a node grants a lease: the granter
 	CueLeased       Cue = "leased"       // a leader holds a lease that it did not hold before: the leader
 	CueRenewed      Cue = "renewed"      // a lease is renewed: the leader
+	CueSaving       Cue = "saving"       // a snapshot, its own or a peer's, is about to be written: the node
+	CueSaved        Cue = "saved"        // a snapshot is reported to be on disk: the node
 )
 
 // Cues lists all of them.
@@ -36,7 +38,7 @@ func Cues() []Cue { return slices.Clone(allCues) }
 
 var allCues = []Cue{
 	CueStarted, CueCampaign, CuePromised, CueElected, CueDeposed, CueAccepted, CueChosen, CueLearned, CueAcknowledged,
-	CueGranted, CueLeased, CueRenewed,
+	CueGranted, CueLeased, CueRenewed, CueSaving, CueSaved,
 }
 
 // bit is the cue's place in a set of cues.
@@ -49,6 +51,8 @@ var (
 	onAccepted     = CueAccepted.bit()
 	onChosen       = CueChosen.bit()
 	onAcknowledged = CueAcknowledged.bit()
+	onSaving       = CueSaving.bit()
+	onSaved        = CueSaved.bit()
 
 	// onObserved are the cues that nodes give by what they say of themselves.
 	onObserved = func() (cues [256]uint32) {
