@@ -22,6 +22,9 @@ func checkLiveness(in Input, ops []history.Operation, harness verdict.Status) ve
 	if r.Attempted {
 		l.FirstUpdate = firstUpdate(ops, r.HealedAt)
 	}
+	if endedByThemselves(in, &l) {
+		return l
+	}
 	if why := partial(in); why != "" {
 		l.Status = verdict.Unknown
 		l.Reasons = []string{"not judged: " + why}
@@ -54,6 +57,22 @@ func checkLiveness(in Input, ops []history.Operation, harness verdict.Status) ve
 		l.Reasons = append(l.Reasons, "the harness is not healthy, so that this may not be the system's doing")
 	}
 	return l
+}
+
+// endedByThemselves tells of nodes that were killed by nobody and are dead all the same. What such a node says of its
+// end is evidence enough: that the run went to pieces over it, and is not healthy, is no excuse.
+func endedByThemselves(in Input, l *verdict.Liveness) bool {
+	for _, n := range in.Nodes {
+		for _, why := range n.Ended {
+			l.Ended = append(l.Ended, verdict.Ended{Node: n.Node, Why: why})
+			l.Reasons = append(l.Reasons, fmt.Sprintf("%s ended by itself: %s", n.Node, why))
+		}
+	}
+	if len(l.Ended) == 0 {
+		return false
+	}
+	l.Status, l.Reasons = verdict.Violated, shortened(l.Reasons)
+	return true
 }
 
 // unserved says of each node that answered no final read, or no update after the heal, why that is so. That updates

@@ -17,6 +17,7 @@ import (
 	"elenchus/harness/control"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
+	"elenchus/results/history"
 	"elenchus/results/report"
 	"elenchus/workloads"
 )
@@ -52,6 +53,8 @@ func testFlags() []cli.Flag {
 			Usage: "`CLIENTS`: a number, or one for each node: 2n"},
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "a client waits `TIME` for an answer"},
+		&cli.StringFlag{Name: "retry", Category: catWorkload, DefaultText: "none",
+			Usage: "for `SHARE` of the updates that were not answered in time, ask again in the same session, here or elsewhere"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
 			Usage:       "all random choices come from `SEED`; only whom roles in a --schedule mean comes from its own",
 			DefaultText: "drawn, and printed"},
@@ -59,6 +62,8 @@ func testFlags() []cli.Flag {
 			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
+		&cli.BoolFlag{Name: "swarm", Category: catNemesis,
+			Usage: "draw from the seed whatever is not said: nodes, workload, faults, reads, leases, the nodes' own knobs"},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
 		readsFlag(),
 		mutantFlag(),
@@ -88,6 +93,9 @@ func testAction(c *cli.Context) error {
 	}
 	seed, err := chooseSeed(c)
 	if err != nil {
+		return err
+	}
+	if err := applySwarm(c, seed); err != nil {
 		return err
 	}
 	mutant, err := chosenMutant(c)
@@ -152,6 +160,36 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
+// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn again.
+func applySwarm(c *cli.Context, seed uint64) error {
+	if !c.Bool("swarm") {
+		return nil
+	}
+	if c.String("lab") == simLab {
+		return usageError("--swarm is for labs with hosts: elenchus sim draws all that, and more, for every seed")
+	}
+	said := func(option string) (string, bool) {
+		hostsAreGiven := option == "nodes" && c.String("lab") != "local"
+		return fmt.Sprint(c.Value(option)), c.IsSet(option) || hostsAreGiven
+	}
+	choices := run.Swarm(seed, said)
+	var words []string
+	for _, choice := range choices {
+		if err := c.Set(choice.Option, choice.Value); err != nil {
+			return fmt.Errorf("draw --%s: %w", choice.Option, err)
+		}
+		words = append(words, fmt.Sprintf("--%s=%s", choice.Option, choice.Value))
+	}
+	if !inside() {
+		run.NewUI(c.App.ErrWriter).Say("drawn from seed %d: %s", seed, strings.Join(words, " "))
+	}
+	// What can be decided only at the end ends at its end.
+	if w, err := workloads.Lookup(c.String("workload")); err == nil && slices.Contains(w.Funcs, history.Append) {
+		return c.Set("fail-fast", "false")
+	}
+	return nil
+}
+
 // testOptions turns the command line into options, complete and valid, for nodes on these hosts. A node that was
 // built with a mutant in it is deployed in place of the usual program.
 func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated string) (run.Options, error) {
@@ -168,10 +206,13 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)
+	var err error
+	if opts.Retry, err = share(c, "retry"); err != nil {
+		return opts, err
+	}
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
 	}
-	var err error
 	if opts.Nemesis, err = nemesis.ParseKinds(c.String("nemesis")); err != nil {
 		return opts, usageError("--nemesis: %v", err)
 	}

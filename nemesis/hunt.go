@@ -13,16 +13,19 @@ import (
 // huntDefault is the part of the time under faults that goes to hunts where there are leases.
 const huntDefault = 1.0 / 3
 
-// Hunt is a recipe for an attack on leases: several faults whose places and times make sense together. All are aimed at
-// the moment in which a lease has ended for one side and not for the other.
+// Hunt is a recipe for an attack: several faults whose places and times make sense together. Those on leases are aimed
+// at the moment in which a lease has ended for one side and not for the other, those on elections at what a leader
+// leaves behind, and who comes after it.
 type Hunt struct {
 	Name    string
 	Summary string
 	Kinds   []string // that it is made of
 	Weight  int      // how often it is drawn, relative to the others
 
-	wall bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
-	plan func(h *chase)
+	wall      bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
+	elections bool // planned only where elections are to be hunted
+	leaseless bool // makes sense without leases
+	plan      func(h *chase)
 }
 
 // Hunts lists the recipes.
@@ -32,23 +35,47 @@ type Hunt struct {
 func Hunts() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 6, false, (*chase).slow},
+			[]string{Partition, Clock}, 6, false, false, false, (*chase).slow},
 		{"fast", "have all clocks but the leader's run fast, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 2, false, (*chase).fast},
+			[]string{Partition, Clock}, 2, false, false, false, (*chase).fast},
 		{"back", "step the leader's clock back right after a renewal, and cut it off",
-			[]string{Partition, Clock}, 6, true, (*chase).back},
+			[]string{Partition, Clock}, 6, true, false, false, (*chase).back},
 		{"ahead", "step all clocks but the leader's ahead, and cut it off",
-			[]string{Partition, Clock}, 2, true, (*chase).ahead},
+			[]string{Partition, Clock}, 2, true, false, false, (*chase).ahead},
 		{"granters", "cut the leader off, and restart those who granted its lease inside the term",
-			[]string{Partition, Kill}, 2, false, (*chase).granters},
+			[]string{Partition, Kill}, 2, false, false, false, (*chase).granters},
 		{"slow-kill", "slow the leader's clock, restart a granter, and cut the leader off",
-			[]string{Partition, Kill, Clock}, 1, false, (*chase).slowKill},
+			[]string{Partition, Kill, Clock}, 1, false, false, false, (*chase).slowKill},
 		{"pause", "pause the leader across the end of its lease",
-			[]string{Pause}, 2, false, (*chase).pause},
+			[]string{Pause}, 2, false, false, false, (*chase).pause},
 		{"deaf", "let nothing reach the leader any more but what clients say",
-			[]string{Partition}, 1, false, (*chase).deaf},
+			[]string{Partition}, 1, false, false, false, (*chase).deaf},
 		{"restart", "restart the leader inside its term, and cut it off",
-			[]string{Partition, Kill}, 1, false, (*chase).restart},
+			[]string{Partition, Kill}, 1, false, false, false, (*chase).restart},
+		{"comeback", "cut the leader off, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 4, false, true, true, (*chase).comeback},
+		{"laggard", "cut a follower off, and join it again just as the leader is cut off",
+			[]string{Partition}, 3, false, true, true, (*chase).laggard},
+		{"relay", "kill the leader, and as it comes back, cut its successor off",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).relay},
+		{"minority", "cut the leader off with as many companions as fit, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).minority},
+		{"blackout", "kill everybody at once, and cut off who leads then",
+			[]string{Partition, Kill}, 2, false, true, true, (*chase).blackout},
+		{"voters", "cut the leader off, and restart some of the others while they elect",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).voters},
+		{"duel", "stop everybody until all have lost their patience",
+			[]string{Pause}, 2, false, true, true, (*chase).duel},
+		{"late", "stop a follower with messages of the leader in its buffers, until there is another leader",
+			[]string{Pause, Kill}, 3, false, true, true, (*chase).late},
+		{"backlog", "stop the followers while clients go on, and cut the leader off as they wake up",
+			[]string{Pause, Partition}, 4, false, true, true, (*chase).backlog},
+		{"orphans", "stop some followers while clients go on, and kill the leader as they wake up",
+			[]string{Pause, Kill}, 3, false, true, true, (*chase).orphans},
+		{"replay", "cut the leader off, and restart everybody when it is back",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).replay},
+		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
+			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
 	}
 }
 
@@ -57,7 +84,7 @@ var everyHunt = Hunts()
 
 // hunts are the recipes that the kinds of fault, the nodes and the bounds of the clocks allow.
 func (o PlanOptions) hunts() []Hunt {
-	if o.LeaseTerm <= 0 || o.Hunt <= 0 || len(o.Nodes) < 3 {
+	if o.Hunt <= 0 || len(o.Nodes) < 3 {
 		return nil
 	}
 	var possible []Hunt
@@ -66,6 +93,7 @@ func (o PlanOptions) hunts() []Hunt {
 		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
+		case h.elections && !o.Elections, !h.leaseless && o.LeaseTerm <= 0:
 		case moves && h.wall != o.Clocks.Wall:
 		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:
@@ -173,13 +201,16 @@ func (c *chase) lead() time.Duration {
 // expiry is how long it takes for a lease that was just renewed to be over for everybody, whose clock ever it is on,
 // and for a new leader to have written something.
 func (c *chase) expiry() time.Duration {
-	drift := float64(max(c.options.Clocks.Drift, 0)) / float64(clockshim.Nominal)
-	term := float64(c.options.LeaseTerm)
-	over := time.Duration(term * (1 + 1.5*drift))
+	return c.over() + c.options.Term/2 + settle
+}
+
+// over is how long a lease that was just renewed lasts by the slowest clock; zero where there are none.
+func (c *chase) over() time.Duration {
 	if c.options.Clocks.Wall {
-		over = c.options.LeaseTerm + 2*min(max(c.options.Clocks.MaxStep, 0), 10*c.options.LeaseTerm)
+		return c.options.LeaseTerm + 2*min(max(c.options.Clocks.MaxStep, 0), 10*c.options.LeaseTerm)
 	}
-	return over + c.options.Term/2 + settle
+	drift := float64(max(c.options.Clocks.Drift, 0)) / float64(clockshim.Nominal)
+	return time.Duration(float64(c.options.LeaseTerm) * (1 + 1.5*drift))
 }
 
 // add plans a fault that begins so long after the hunt did.
@@ -246,4 +277,103 @@ func (c *chase) deaf() {
 func (c *chase) restart() {
 	c.add("kill", 0, c.options.LeaseTerm/20, Fault{Kind: Kill, Groups: [][]string{{RoleLeader}}})
 	c.cut(c.options.LeaseTerm / 10)
+}
+
+// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With leases
+// it must have ended by the slowest clock before anybody is.
+func (c *chase) elected() time.Duration {
+	return c.over() + c.options.Term + 5*moment + between(c.random, 0, c.options.Term)
+}
+
+// moment is a short while: faults that are meant to meet are planned so far apart, as the first takes some
+// milliseconds to take effect.
+const moment = 20 * time.Millisecond
+
+// restarted is how long a process is dead that is only to be restarted.
+const restarted = minFault
+
+func (c *chase) isolate(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Partition, Shape: Isolate, Groups: [][]string{{who}}})
+}
+
+func (c *chase) kill(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Kill, Groups: [][]string{{who}}})
+}
+
+// comeback gives a leader that has accepted what nobody else has the chance to lead again, after another.
+func (c *chase) comeback() {
+	first := c.elected()
+	c.isolate("cut", RoleLeader, 0, first)
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+// laggard gives a node that has missed much the chance to lead.
+func (c *chase) laggard() {
+	first := c.elected()
+	c.isolate("first", RoleFollower, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) relay() {
+	first := c.elected()
+	c.kill("kill", RoleLeader, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) minority() {
+	first := c.elected()
+	c.add("cut", 0, first, Fault{Kind: Partition, Shape: Halves, Groups: [][]string{{RoleLeader}}})
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) blackout() {
+	c.kill("kill", RoleAll, 0, restarted)
+	c.isolate("cut", RoleLeader, restarted+c.elected(), c.elected())
+}
+
+// voters restarts nodes at any time between the cut and the election after it.
+func (c *chase) voters() {
+	lasts := c.elected()
+	c.isolate("cut", RoleLeader, 0, lasts)
+	at := between(c.random, 0, lasts/2)
+	c.kill("one", RoleFollower, at, restarted)
+	c.kill("two", RoleMinority, at+2*restarted+between(c.random, 0, lasts/3), restarted)
+}
+
+func (c *chase) duel() {
+	c.add("pause", 0, c.elected(), Fault{Kind: Pause, Groups: [][]string{{RoleAll}}})
+}
+
+func (c *chase) late() {
+	lasts := c.elected()
+	c.add("pause", 0, moment*5+lasts, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	c.kill("kill", RoleLeader, 5*moment, lasts)
+}
+
+// backlog leaves the leader with a full window that the followers have in their buffers, or not.
+func (c *chase) backlog() {
+	stopped := max(c.options.Term/3, minFault)
+	c.add("pause", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
+	c.isolate("cut", RoleLeader, stopped-between(c.random, 0, 2*moment), c.elected())
+}
+
+func (c *chase) orphans() {
+	stopped := max(c.options.Term/3, minFault)
+	c.add("pause", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollower, RoleFollower}}})
+	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), c.elected())
+}
+
+// replay has everybody read a log in which slots were accepted in more than one ballot, and somebody lead with that.
+func (c *chase) replay() {
+	first := c.elected()
+	c.isolate("cut", RoleLeader, 0, first)
+	again := first + between(c.random, moment, c.options.Term/2)
+	c.kill("kill", RoleAll, again, restarted)
+	c.isolate("later", RoleLeader, again+restarted+c.elected(), c.elected())
+}
+
+// amnesia has granters forget all that is not on disk, and the leader renew its lease with them when they are back.
+func (c *chase) amnesia() {
+	c.kill("kill", RoleFollowers, 0, restarted)
+	c.cut(restarted + between(c.random, settle, settle+c.options.LeaseTerm*3/5))
 }

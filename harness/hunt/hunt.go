@@ -68,6 +68,7 @@ func (o Options) Validate() error {
 type Start struct {
 	From   uint64        `json:"from"` // the first seed
 	Runs   uint64        `json:"runs"`
+	Failed uint64        `json:"failed,omitempty"` // runs that the harness did not bring to an end; in labs alone
 	CPU    time.Duration `json:"cpu_ns"`
 	Check  string        `json:"check,omitempty"` // that found something, as sim.Violation has it; empty when none did
 	Seed   uint64        `json:"seed,omitempty"`  // of the run that failed
@@ -83,7 +84,8 @@ func (s *Start) Found() bool { return s.Check != "" }
 const (
 	CheckHang     = "hang"     // a run did not come to an end
 	CheckCrash    = "crash"    // the program died
-	CheckViolated = "violated" // a test in a lab was violated
+	CheckViolated = "violated" // a test in a lab was violated, and no check of safety has said so
+	CheckEnded    = "ended"    // a node in a lab ended by itself
 )
 
 // Hunt is what came of all starts.
