@@ -6,16 +6,22 @@ import (
 
 // laggard cuts a node off until it is far behind, and takes its power while it writes all at once what it has missed.
 func (h *hazard) laggard() {
-	h.onBytes(50)
+	cue := pick(h.d, CueSaving, CueSaved)
+	if h.d.chance(50) {
+		h.onBytes(50)
+	} else { // what was missed comes entry by entry, and many at once
+		h.p.Node.SnapshotEntries, h.p.Node.CatchupChunk, h.p.Disk.Bytes = 0, 256, true
+		cue = CueCaughtUp
+	}
 	node := h.p.Schedule.Nodes[h.d.below(h.p.Nodes())]
 	away, lasts := 2*h.over(), h.over()
 	h.cut("away", 0, away, node)
 	h.own("disk", away-h.jitter(), lasts, Fault{
 		Kind: FaultDiskSlow, Targets: []string{node}, Amount: int64(pick(h.d, 10*ms, 30*ms, 80*ms)),
 	})
-	h.crash("crash", away+h.d.within(0, h.p.Node.ElectionTimeout), node)
-	id := h.crash("saving", away, node)
-	h.when(Trigger{Fault: id, On: pick(h.d, CueSaving, CueSaved), After: h.jitter()})
+	h.crash("crash", away+h.d.within(0, 2*h.p.Node.ElectionTimeout), node)
+	id := h.crash("again", away, node)
+	h.when(Trigger{Fault: id, On: cue, After: h.jitter()})
 }
 
 // checkpoint takes somebody's power when a snapshot has just been reported to be on disk, or is about to be.

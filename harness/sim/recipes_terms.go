@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
@@ -9,7 +10,8 @@ import (
 )
 
 // secondTerm lets few hear of what a leader proposes, has it give up, and keeps the others' bids for the lead back, so
-// that it is elected again while the answer of one voter to its first term is still on its way. Then it is cut off.
+// that it is elected again while what one voter has answered to its first term is still on its way, and the voter's disk
+// is stuck. Then it is cut off.
 func (h *hazard) secondTerm() {
 	h.p.Network.Datagram = true // a stream would keep back all that stands behind a bid
 	patience := h.p.Node.ElectionTimeout
@@ -21,19 +23,22 @@ func (h *hazard) secondTerm() {
 	h.own("bids", 0, lasts, Fault{
 		Kind: FaultDemote, Targets: []string{nemesis.RoleFollowers}, Amount: int64(lasts), Messages: bid,
 	})
-	h.own("loss", 0, h.d.within(patience, 3*patience), Fault{
-		Kind: FaultLoss, Targets: []string{nemesis.RoleLeader}, Amount: pick[int64](h.d, 0, 300_000, 600_000),
+	h.own("loss", 0, lasts, Fault{
+		Kind: FaultLoss, Targets: []string{nemesis.RoleLeader}, Amount: pick[int64](h.d, 0, 250_000, 500_000),
 	})
 	nth := 1 + h.d.below(8)
 	cue := pick(h.d, CueAccepted, CueAccepted, CueRenewed, CueAcknowledged)
-	who := Fault{Kind: FaultHold, Targets: []string{nemesis.RoleFollower}}
-	late := Trigger{On: cue, Nth: nth}
-	if cue == CueAccepted {
-		who.Targets, late.Aim = []string{nemesis.RoleAny}, AimActor
+	whom := pick(h.d, nemesis.RoleAny, nemesis.RoleAny, nemesis.RoleFollower)
+	late := h.own("late", 0, lasts, Fault{Kind: FaultHold, Targets: []string{whom}})
+	stuck := h.own("stuck", 0, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{whom}})
+	for _, fault := range []string{late, stuck} {
+		wait := Trigger{Fault: fault, On: cue, Nth: nth}
+		if whom == nemesis.RoleAny {
+			wait.On, wait.Aim = CueAccepted, AimActor
+		}
+		h.when(wait)
 	}
-	late.Fault = h.own("late", 0, lasts, who)
-	h.when(late)
-	h.when(Trigger{Fault: late.Fault, On: CueElected, End: true, After: h.jitter()})
+	h.when(Trigger{Fault: late, On: CueElected, End: true, After: h.jitter()})
 	id := h.own("quit", 0, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
 	h.when(Trigger{Fault: id, On: cue, Nth: nth, After: h.d.within(0, 3*ms)})
 	id = h.cut("cut", ms, h.over(), nemesis.RoleLeader)
@@ -68,8 +73,8 @@ func (h *hazard) succession() {
 	h.when(Trigger{Fault: first, On: CueElected, End: true, After: h.jitter()})
 }
 
-// setBack cuts the leader off when its lease is fresh, and sets its wall clock back before or after. Where leases are on
-// wall clocks, everybody's clock is as far ahead as it may be, and this one as far behind.
+// setBack sets the leader's wall clock back, and cuts it off right before or after it has renewed its lease by that. Where
+// leases are on wall clocks, everybody's clock is as far ahead as it may be, and this one as far behind.
 func (h *hazard) setBack() {
 	o := &h.p.Node
 	before, back := slices.Clone(h.p.Clocks), h.d.within(o.LeaseTerm/4, 2*o.LeaseTerm)
@@ -80,9 +85,13 @@ func (h *hazard) setBack() {
 			h.p.Clocks[i].Offset = half
 		}
 	}
-	id := h.cut("cut", 0, h.over(), nemesis.RoleLeader)
-	h.when(Trigger{Fault: id, On: pick(h.d, CueRenewed, CueGranted), Nth: 1 + h.d.below(2*h.p.Nodes())})
-	h.play("back", h.d.within(0, 2*o.LeaseRenew), h.over(), nemesis.Fault{
+	cut, step := time.Duration(0), h.d.within(0, 2*o.LeaseRenew)
+	if h.d.chance(50) {
+		cut, step = ms, 0
+	}
+	id := h.cut("cut", cut, h.over(), nemesis.RoleLeader)
+	h.when(Trigger{Fault: id, On: pick(h.d, CueRenewed, CueGranted, CueGranted), Nth: 1 + h.d.below(h.p.Nodes())})
+	h.play("back", step, h.over(), nemesis.Fault{
 		Kind: nemesis.Clock, Shape: nemesis.ClockStep, Groups: [][]string{{nemesis.RoleLeader}},
 		Move: hostclock.Move{Step: -back},
 	})
