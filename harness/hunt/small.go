@@ -20,6 +20,14 @@ type Small struct {
 	Finished bool        `json:"finished"` // nothing more could be left out; otherwise time ran out
 }
 
+// String is what is left, for a cell of a table: faults, operations, messages.
+func (s *Small) String() string {
+	if s == nil {
+		return "?"
+	}
+	return fmt.Sprintf("%d, %d, %d", s.After.Faults, s.After.Operations, s.After.Messages)
+}
+
 // Shrink makes the first run in which a hunt has found something small, for at most so long by the clock. It returns nil
 // when there is none, or when it cannot be shrunk: a program that dies or hangs cannot.
 func Shrink(ctx context.Context, o Options, h *Hunt, budget time.Duration) (*Small, error) {

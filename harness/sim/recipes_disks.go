@@ -11,6 +11,7 @@ func (h *hazard) laggard() {
 		h.onBytes(50)
 	} else { // what was missed comes entry by entry, and many at once
 		h.p.Node.SnapshotEntries, h.p.Node.CatchupChunk, h.p.Disk.Bytes = 0, 256, true
+		h.p.Load.Digits = pick(h.d, 100, 300)
 		cue = CueCaughtUp
 	}
 	node := h.p.Schedule.Nodes[h.d.below(h.p.Nodes())]
@@ -44,6 +45,6 @@ func (h *hazard) onBytes(percent uint32) {
 		o.SnapshotEntries = pick(h.d, 5, 20)
 	}
 	if h.d.chance(percent) {
-		h.p.Disk.Bytes = true
+		h.p.Disk.Bytes, h.p.Load.Digits = true, pick(h.d, 0, 100, 300)
 	}
 }

@@ -90,7 +90,10 @@ func (h *hazard) setBack() {
 		cut, step = ms, 0
 	}
 	id := h.cut("cut", cut, h.over(), nemesis.RoleLeader)
-	h.when(Trigger{Fault: id, On: pick(h.d, CueRenewed, CueGranted, CueGranted), Nth: 1 + h.d.below(h.p.Nodes())})
+	h.when(Trigger{
+		Fault: id, On: pick(h.d, CueRenewed, CueGranted, CueGranted), Nth: 1 + h.d.below(h.p.Nodes()),
+		After: h.d.within(us, ms),
+	})
 	h.play("back", step, h.over(), nemesis.Fault{
 		Kind: nemesis.Clock, Shape: nemesis.ClockStep, Groups: [][]string{{nemesis.RoleLeader}},
 		Move: hostclock.Move{Step: -back},
