@@ -123,9 +123,13 @@ func newHunting(c *cli.Context) (*hunting, error) {
 
 // compile finds out whether every patch applies and compiles.
 func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
+	checker, err := mutants.NewChecker(ctx, h.tree, list)
+	if err != nil {
+		return err
+	}
 	var problems []error
 	for _, m := range list {
-		if err := m.Build(ctx, h.tree, mutants.Build{}); err != nil {
+		if err := checker.Check(ctx, m); err != nil {
 			problems = append(problems, err)
 		}
 	}

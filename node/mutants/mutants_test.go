@@ -27,15 +27,38 @@ func catalogue(t *testing.T) []*Mutant {
 
 // Every patch must apply and compile, whatever has happened to the sources since it was written.
 func TestCatalogueCompiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a package for every mutant")
+	list := catalogue(t)
+	checker, err := NewChecker(context.Background(), root, list)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, m := range catalogue(t) {
+	for _, m := range list {
 		t.Run(m.Name, func(t *testing.T) {
-			if err := m.Build(context.Background(), root, Build{}); err != nil {
+			if err := checker.Check(context.Background(), m); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What a compiler would refuse is refused, and the rest is not.
+func TestCheckSaysWhatDoesNotCompile(t *testing.T) {
+	tree := toyTree(t)
+	for _, test := range []struct{ patch, want string }{
+		{toyPatch, ""},
+		{strings.ReplaceAll(toyPatch, `"mutated"`, `mutated`), "undefined: mutated"},
+		{strings.ReplaceAll(toyPatch, `fmt.Println("mutated", 3)`, `var unused int`), "declared and not used"},
+		{strings.ReplaceAll(toyPatch, `"mutated", 3)`, `"mutated", 3`), "toy.go:11"},
+	} {
+		m := toyMutant(t, test.patch)
+		checker, err := NewChecker(context.Background(), tree, []*Mutant{m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checker.Check(context.Background(), m)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s\nchecking says %v; want %q", test.patch, err, test.want)
+		}
 	}
 }
 
