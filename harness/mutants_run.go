@@ -47,6 +47,9 @@ func runMutants(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if n := c.Int("sample"); n > 0 {
+		list = h.sample(c, list, n)
+	}
 	if c.Bool("compile") {
 		return h.compile(c.Context, list)
 	}
@@ -75,6 +78,22 @@ func runMutants(c *cli.Context) error {
 	return conclusion(rows)
 }
 
+// sample takes some of those that are in this lab, and says which, so that they can be hunted again by name.
+func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) []*mutants.Mutant {
+	day := time.Now().UTC()
+	if at := c.Timestamp("day"); at != nil {
+		day = *at
+	}
+	list = slices.DeleteFunc(list, func(m *mutants.Mutant) bool { return !m.In(h.lab) })
+	list = mutants.Sample(list, n, day)
+	var names []string
+	for _, m := range list {
+		names = append(names, m.Name)
+	}
+	h.ui.Say("of %s (--day): %s", day.Format(time.DateOnly), strings.Join(names, " "))
+	return list
+}
+
 // newHunting checks the options.
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
@@ -89,6 +108,9 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	var problems []error
 	if h.lab != simLab && h.lab != labLocal {
 		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, simLab, labLocal))
+	}
+	if c.Int("sample") < 0 || c.IsSet("day") && c.Int("sample") == 0 {
+		problems = append(problems, errors.New("--sample is a positive number, and --day goes with it"))
 	}
 	if h.shrink < 0 {
 		problems = append(problems, fmt.Errorf("--shrink: %v is negative", h.shrink))
@@ -273,6 +295,7 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
+	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // all together have that of one start
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err

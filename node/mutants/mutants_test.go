@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const root = "../.."
@@ -273,6 +274,29 @@ func TestLoadListsAllProblems(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %q in\n%v", want, err)
 		}
+	}
+}
+
+// Day by day a sample goes through all of a list.
+func TestSample(t *testing.T) {
+	list := catalogue(t)
+	day, seen := time.Date(2026, 11, 21, 23, 0, 0, 0, time.UTC), make(map[string]int)
+	const count = 8
+	for range (len(list) + count - 1) / count {
+		sample := Sample(list, count, day)
+		if again := Sample(list, count, day.Add(30*time.Minute)); len(sample) != count || !slices.Equal(sample, again) {
+			t.Fatalf("%d mutants, and half an hour later others", len(sample))
+		}
+		for _, m := range sample {
+			seen[m.Name]++
+		}
+		day = day.Add(24 * time.Hour)
+	}
+	if len(seen) != len(list) {
+		t.Errorf("%d of %d mutants were taken", len(seen), len(list))
+	}
+	if all := Sample(list, len(list)+5, day); len(all) != len(list) {
+		t.Errorf("a sample of %d from %d", len(all), len(list))
 	}
 }
 
