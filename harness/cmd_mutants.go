@@ -40,7 +40,7 @@ func mutantRunFlags() []cli.Flag {
 		mutantDirFlag(),
 		&cli.IntFlag{Name: "sample", Category: catSystem, DefaultText: "all",
 			Usage: "hunt only `N` of them, others every day"},
-		&cli.TimestampFlag{Name: "day", Category: catSystem, Layout: time.DateOnly, DefaultText: "today",
+		&cli.StringFlag{Name: "day", Category: catSystem, DefaultText: "today",
 			Usage: "with --sample: take those of the day `YYYY-MM-DD`"},
 		&cli.BoolFlag{Name: "clean", Category: catSystem, Usage: "hunt in the unchanged sources: nothing must be found"},
 		&cli.BoolFlag{Name: "compile", Category: catSystem, Usage: "only apply every patch and check that it compiles"},

@@ -48,7 +48,9 @@ func runMutants(c *cli.Context) error {
 		return err
 	}
 	if n := c.Int("sample"); n > 0 {
-		list = h.sample(c, list, n)
+		if list, err = h.sample(c, list, n); err != nil {
+			return err
+		}
 	}
 	if c.Bool("compile") {
 		return h.compile(c.Context, list)
@@ -79,10 +81,13 @@ func runMutants(c *cli.Context) error {
 }
 
 // sample takes some of those that are in this lab, and says which, so that they can be hunted again by name.
-func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) []*mutants.Mutant {
+func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) ([]*mutants.Mutant, error) {
 	day := time.Now().UTC()
-	if at := c.Timestamp("day"); at != nil {
-		day = *at
+	if text := c.String("day"); text != "" {
+		var err error
+		if day, err = time.Parse(time.DateOnly, text); err != nil {
+			return nil, usageError("--day: %q is no day: want one like 2026-11-21", text)
+		}
 	}
 	list = slices.DeleteFunc(list, func(m *mutants.Mutant) bool { return !m.In(h.lab) })
 	list = mutants.Sample(list, n, day)
@@ -91,7 +96,7 @@ func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) []*mutan
 		names = append(names, m.Name)
 	}
 	h.ui.Say("of %s (--day): %s", day.Format(time.DateOnly), strings.Join(names, " "))
-	return list
+	return list, nil
 }
 
 // newHunting checks the options.
