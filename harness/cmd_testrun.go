@@ -154,7 +154,7 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn again.
+// applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same are drawn again.
 func applySwarm(c *cli.Context, seed uint64) error {
 	if !c.Bool("swarm") {
 		return nil

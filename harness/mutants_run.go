@@ -102,7 +102,8 @@ func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) ([]*muta
 // newHunting checks the options.
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
-		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"), shrink: c.Duration("shrink"),
+		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter),
+		clientStarts: c.Int("client-seeds"), shrink: c.Duration("shrink"),
 		opts: hunt.Options{
 			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
 		},
@@ -209,7 +210,9 @@ func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row)
 		}
 		return known[at]
 	}
-	todo := slices.DeleteFunc(slices.Clone(list), func(m *mutants.Mutant) bool { return measured(m) != nil || !m.In(h.lab) })
+	todo := slices.DeleteFunc(slices.Clone(list), func(m *mutants.Mutant) bool {
+		return measured(m) != nil || !m.In(h.lab)
+	})
 	ctx, stop := context.WithCancel(c.Context)
 	defer stop()
 	programs := h.buildAhead(ctx, todo)

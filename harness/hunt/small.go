@@ -28,8 +28,8 @@ func (s *Small) String() string {
 	return fmt.Sprintf("%d, %d, %d", s.After.Faults, s.After.Operations, s.After.Messages)
 }
 
-// Shrink makes the first run in which a hunt has found something small, for at most so long by the clock. It returns nil
-// when there is none, or when it cannot be shrunk: a program that dies or hangs cannot.
+// Shrink makes the first run in which a hunt has found something small, for at most so long by the clock. It returns
+// nil when there is none, or when it cannot be shrunk: a program that dies or hangs cannot.
 func Shrink(ctx context.Context, o Options, h *Hunt, budget time.Duration) (*Small, error) {
 	seed := uint64(0)
 	for i := range h.Starts {

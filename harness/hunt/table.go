@@ -159,8 +159,8 @@ func (t *table) found(rows []*Row) {
 		for _, c := range r.All.Checks() {
 			checks = append(checks, c.Name)
 		}
-		t.say("| %s | %s | %s | %d/%d | %s | %v | %v…%v | %v | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent), r.All.Found(),
-			len(r.All.Starts), strings.Join(checks, ", "), e.Median, e.Low, e.High, e.Worst, r.clients(),
+		t.say("| %s | %s | %s | %d/%d | %s | %v | %v…%v | %v | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent),
+			r.All.Found(), len(r.All.Starts), strings.Join(checks, ", "), e.Median, e.Low, e.High, e.Worst, r.clients(),
 			r.Small, t.inLab(r.Name))
 	}
 	t.say("")

@@ -95,8 +95,8 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	}
 }
 
-// owedUntil is until when, in true time, a granter must keep its word that says so by its own clock. By rate that is when
-// a clock that is as fast as any of the run shows it. By wall clocks it is when no clock within the bounds shows the
+// owedUntil is until when, in true time, a granter must keep its word that says so by its own clock. By rate that is
+// when a clock that is as fast as any of the run shows it. By wall clocks it is when no clock within the bounds shows the
 // expiry any more: the word is for MaxOffset longer than that, and a clock is at most half of it behind.
 func (g *ghost) owedUntil(n *node, until int64) time.Duration {
 	if o := &g.w.plan.Node; o.Lease == multipaxos.LeaseWall {

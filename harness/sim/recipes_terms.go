@@ -10,8 +10,8 @@ import (
 )
 
 // secondTerm lets few hear of what a leader proposes, has it give up, and keeps the others' bids for the lead back, so
-// that it is elected again while what one voter has answered to its first term is still on its way, and the voter's disk
-// is stuck. Then it is cut off.
+// that it is elected again while what one voter has answered to its first term is still on its way, and the voter's
+// disk is stuck. Then it is cut off.
 func (h *hazard) secondTerm() {
 	h.p.Network.Datagram = true // a stream would keep back all that stands behind a bid
 	patience := h.p.Node.ElectionTimeout
@@ -73,8 +73,8 @@ func (h *hazard) succession() {
 	h.when(Trigger{Fault: first, On: CueElected, End: true, After: h.jitter()})
 }
 
-// setBack sets the leader's wall clock back, and cuts it off right before or after it has renewed its lease by that. Where
-// leases are on wall clocks, everybody's clock is as far ahead as it may be, and this one as far behind.
+// setBack sets the leader's wall clock back, and cuts it off right before or after it has renewed its lease by that.
+// Where leases are on wall clocks, everybody's clock is as far ahead as it may be, and this one as far behind.
 func (h *hazard) setBack() {
 	o := &h.p.Node
 	before, back := slices.Clone(h.p.Clocks), h.d.within(o.LeaseTerm/4, 2*o.LeaseTerm)

@@ -46,8 +46,8 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 1, "play on `N` processors")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	out, err := o.play(ctx)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "prey:", err)
 		os.Exit(exitUsage)
