@@ -1,4 +1,4 @@
-// Package results is the directory of a run: which files it has, and how they are written so that everything up to
+// Package results defines the directory of a run: which files it has, and how they are written so that everything up to
 // that point stays readable, whatever kills the harness.
 //
 //	results/runs/20261121T032217.512Z-register-seed42/
