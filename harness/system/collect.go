@@ -11,17 +11,19 @@ import (
 	"elenchus/harness/control"
 )
 
-// Names below a host's directory of what Collect brings home.
+// Names below a host's directory of collected files.
 const (
 	CollectedLog  = "node.log"
 	collectedData = "data"
 
-	// observations is what the node writes for the harness. It lies with the data on the host, and beside it here.
+	// observations is the file that the node writes for the harness. On the host it is among the data, here beside
+	// it.
 	observations = "observations.jsonl"
 )
 
 // Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should
-// have been stopped, so that the files do not change. It copies what it can, and reports all that it could not.
+// have been stopped, so that the files do not change. It copies what it can, and reports everything that it could
+// not copy.
 func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		home := filepath.Join(dir, n.host.Name)
@@ -33,7 +35,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
 		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
-			moveErr = nil // it is missing because all is
+			moveErr = nil // missing because nothing was copied
 		} else if errors.Is(moveErr, fs.ErrNotExist) {
 			moveErr = fmt.Errorf("host %s has no %s: its node never ran, or its data was lost", n.host.Name, observations)
 		}
@@ -41,7 +43,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	})
 }
 
-// collectLog copies the node's log. It keeps what it got when the rest could not be had.
+// collectLog copies the node's log. On an error it keeps what it got.
 func (n *node) collectLog(ctx context.Context, file string) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
