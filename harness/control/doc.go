@@ -1,9 +1,9 @@
 // Package control commands hosts over SSH: commands, files, and processes that outlive the connection.
 //
-// [Dial] connects to a [Host], which may be a physical machine, a virtual one or a set of namespaces; nothing here depends
-// on which. A [Client] runs scripts ([Client.Run] for many short ones, [Client.Exec] for bulk data), transfers
-// files, and survives the loss of its connection. A [Process] is started detached and identified by its pid file
-// afterwards.
+// [Dial] connects to a [Host], which may be a physical machine, a virtual one or a set of namespaces; nothing here
+// depends on which. A [Client] runs scripts ([Client.Run] for many short ones, [Client.Exec] for bulk data),
+// transfers files, and survives the loss of its connection. A [Process] is started detached and identified by its
+// pid file afterwards.
 //
 // # Rules
 //

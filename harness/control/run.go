@@ -34,10 +34,9 @@ func ExitStatus(err error) (int, bool) {
 // Up to [Options.ShellsMax] Runs proceed concurrently; others wait.
 //
 // If a script exits with a status other than 0, the error is an *Error; the Output is returned as well. When ctx is
-// done, or
-// [Options.CommandTimeout] has passed, the script's process group is killed on the host and the error matches ErrTimeout (or
-// context.Canceled). When the connection breaks, it matches ErrUnreachable, and the script may have run, or may
-// still be running.
+// done, or [Options.CommandTimeout] has passed, the script's process group is killed on the host and the error
+// matches ErrTimeout (or context.Canceled). When the connection breaks, it matches ErrUnreachable, and the script
+// may have run, or may still be running.
 //
 // Run does not wait for background children of a script, but their outputs must be redirected, or they would be
 // lost or end up in the output of a later script.

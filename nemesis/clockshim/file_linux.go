@@ -60,8 +60,7 @@ func Create(path string) error {
 // that instant. Concurrent calls are serialized.
 //
 // It fails with the errors of [Change.Validate], [ErrBackward] or [ErrRange] without having changed anything, and
-// with
-// [ErrLate] after the change was made.
+// with [ErrLate] after the change was made.
 func Set(path string, c Change) (State, error) {
 	if err := c.Validate(); err != nil {
 		return State{}, fmt.Errorf("set clocks: %w", err)

@@ -14,8 +14,7 @@
 // value] of jepsen.independent; and transactions of one append, or one append and one read of the same key, or one
 // read, which is how appends are written for Elle. Outcomes are those of Jepsen: :ok, :fail (it did not happen; a
 // cas did not match) and :info (indeterminate). Operations of :nemesis become faults. Integers are kept; any other
-// value is assigned a number, see
-// [History.Names].
+// value is assigned a number, see [History.Names].
 //
 // Writing loses two things. A mismatched cas of ours, which returns what it found, becomes a :fail, which does not;
 // and which node served an operation is not recorded.
