@@ -12,10 +12,10 @@ import (
 	"elenchus/node/register"
 )
 
-// ObservationsName is the file of observations in the data directory.
+// ObservationsName is the name of the observations file in the data directory.
 const ObservationsName = "observations.jsonl"
 
-// observation is one line of the file. Every line has both clocks as they were in the step that it tells of.
+// observation is one line of the file. Every line has the readings of both clocks from the step it describes.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -26,25 +26,25 @@ type observation struct {
 	First  protocol.Slot `json:"first,omitempty"`
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
-	IDs    []string      `json:"ids,omitempty"` // of the batch: "client:seq"
-	Ops    []operation   `json:"ops,omitempty"` // the same commands
+	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
+	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
 	Reason string        `json:"reason,omitempty"`
 
-	// Of leases: mono_ns is the clock of since_ns and until_ns when lease is "rate", wall_ns when it is "wall".
+	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
 	Since int64  `json:"since_ns,omitempty"`
 	Until int64  `json:"until_ns,omitempty"`
 }
 
-// operation is what a command does.
+// operation describes a command's effect.
 type operation struct {
 	Op     string  `json:"op"`
 	Key    string  `json:"key"`
 	Value  string  `json:"value,omitempty"`
-	Expect *string `json:"expect,omitempty"` // of a CAS; missing when it expects an absent register
+	Expect *string `json:"expect,omitempty"` // CAS only; omitted if it expects an absent register
 }
 
-// observer appends observations to their file.
+// observer appends observations to the file.
 type observer struct {
 	file   *os.File
 	node   string
@@ -67,7 +67,7 @@ func newObserver(dir string, node protocol.NodeID, boot uint64) (*observer, erro
 	return o, nil
 }
 
-// endLine ends a line that a crash has cut off.
+// endLine terminates a line that a crash cut short.
 func (o *observer) endLine() error {
 	info, err := o.file.Stat()
 	if err != nil || info.Size() == 0 {
@@ -116,7 +116,7 @@ func describe(c *register.Command) operation {
 	return op
 }
 
-// flush writes what is buffered, in one write.
+// flush writes the buffer with a single write.
 func (o *observer) flush() error {
 	if len(o.buffer) == 0 {
 		return nil
