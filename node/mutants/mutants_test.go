@@ -15,7 +15,7 @@ import (
 
 const root = "../.."
 
-// catalogue is that of this tree.
+// catalogue loads the mutants of this tree.
 func catalogue(t *testing.T) []*Mutant {
 	t.Helper()
 	list, err := Load(Catalogue(root))
@@ -25,7 +25,7 @@ func catalogue(t *testing.T) []*Mutant {
 	return list
 }
 
-// Every patch must apply and compile, whatever has happened to the sources since it was written.
+// Every patch must apply and compile, however the sources have changed since it was written.
 func TestCatalogueCompiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a package for every mutant")
@@ -39,7 +39,7 @@ func TestCatalogueCompiles(t *testing.T) {
 	}
 }
 
-// The mistakes are small ones, of which some are held back, and they are all over the protocol.
+// The mutants are small, some are held back, and they cover the whole protocol.
 func TestCatalogueIsWhatItClaims(t *testing.T) {
 	held, list := 0, catalogue(t)
 	places := make(map[string]int)
@@ -75,7 +75,7 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 	}
 }
 
-// A mutated program is another program, and the sources are what they were.
+// A mutated program differs from the original, and the sources stay unchanged.
 func TestBuildLeavesTheTreeAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
