@@ -53,7 +53,7 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		add(agreement, disagreements)
 	}
 	if in.Watched || in.WatchedErr != nil {
-		add(invariantsCheck(in, &s.Reasons))
+		add(invariantsCheck(in, d, s.Findings, &s.Reasons))
 	}
 	underWhich(s.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
@@ -90,7 +90,8 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 }
 
 // invariantsCheck passes on what somebody who saw every node in true time has found.
-func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Finding) {
+func invariantsCheck(in Input, d *diagnosis, told []verdict.Finding, reasons *[]string) (
+	verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckInvariants, Status: verdict.Valid, Detail: "every step of every node"}
 	switch {
 	case in.WatchedErr != nil:
@@ -99,7 +100,11 @@ func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Find
 	case len(in.Broken) > 0:
 		c.Status = verdict.Violated
 	}
-	return c, in.Broken
+	var findings []verdict.Finding
+	for _, b := range in.Broken {
+		findings = append(findings, d.watched(b, told))
+	}
+	return c, findings
 }
 
 // underWhich adds to each finding the faults that were in effect when it showed.

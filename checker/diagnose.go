@@ -79,7 +79,7 @@ func (d *diagnosis) applications() map[update][]place {
 // tell adds to a finding what happened beyond what clients saw, and why, as far as that is known.
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
-		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
+		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.margin, d.expired, d.twoLeases,
 		d.unlogged, d.appliedTwice, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
@@ -113,6 +113,9 @@ const (
 // leased is the node that answered the read of a violation by itself under its lease, as far as the run's
 // configuration says so.
 func (d *diagnosis) leased(p plainly) (node string, ok bool) {
+	if p.holder != "" {
+		return p.holder, true
+	}
 	if d.in.Facts.Reads != readsLease || p.last.Op.Func != history.Read || p.last.Outcome != history.OK {
 		return "", false
 	}
@@ -170,11 +173,14 @@ func (d *diagnosis) story(p plainly) []string {
 // whence says from which state the operation was answered, and where the newer value was.
 func (d *diagnosis) whence(p plainly, node string) string {
 	by := p.last.By
-	if by.Slot == 0 {
+	if !stateKnown(p.last) {
 		return ""
 	}
 	s := fmt.Sprintf("The %s was answered by %s from its state up to slot %d, of ballot %s", p.last.Op.Func, node, by.Slot,
 		orElse(by.Ballot, "none"))
+	if by.Slot == 0 {
+		s = fmt.Sprintf("The %s was answered by %s from its empty state, before slot 1", p.last.Op.Func, node)
+	}
 	if node != p.last.Node {
 		s += ", to whom " + p.last.Node + " had passed it on"
 	}
@@ -186,6 +192,13 @@ func (d *diagnosis) whence(p plainly, node string) string {
 		}
 	}
 	return s + "."
+}
+
+// stateKnown reports whether the system said from which state it answered. Slot 0 is the state before the first one,
+// where somebody says to have answered and nothing was found; else it means that nobody said.
+func stateKnown(op history.Operation) bool {
+	empty := op.Op.Func == history.Read && len(op.Result.Values) == 0 && op.Outcome == history.OK
+	return op.By.Slot > 0 || empty && op.By.Leader != ""
 }
 
 // underFaults says what was being done to the node when it answered.
@@ -230,8 +243,12 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no "+
 			"longer led.", node, own.ballot, seconds(own.from), other.node)
 	}
-	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s did not notice before %s.", other.node,
-		other.ballot, seconds(other.from), node, seconds(own.to))
+	noticed := fmt.Sprintf("did not notice before %s", seconds(own.to))
+	if !own.over {
+		noticed = "did not know of that"
+	}
+	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s %s.", other.node, other.ballot,
+		seconds(other.from), node, noticed)
 }
 
 // String shows the ballot as nodes do: "7.n2".

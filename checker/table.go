@@ -15,8 +15,7 @@ func table(e *Explanation, byID map[int]history.Operation, p plainly) []verdict.
 	var rows []verdict.Row
 	for _, id := range e.Core {
 		op := byID[id]
-		r := verdict.Row{Operation: id, Process: op.Process, Node: op.Node, Call: op.Call, Return: returnOf(op),
-			What: outcome(op), Slot: op.By.Slot, Ballot: op.By.Ballot, By: op.By.Leader}
+		r := rowOf(op)
 		switch {
 		case id == p.last.ID:
 			r.Role = "cannot be explained"
@@ -32,6 +31,12 @@ func table(e *Explanation, byID map[int]history.Operation, p plainly) []verdict.
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// rowOf is an operation as a row, whatever its part.
+func rowOf(op history.Operation) verdict.Row {
+	return verdict.Row{Operation: op.ID, Process: op.Process, Node: op.Node, Call: op.Call, Return: returnOf(op),
+		What: outcome(op), Slot: op.By.Slot, Ballot: op.By.Ballot, By: op.By.Leader}
 }
 
 // returnOf is when an operation was answered, nil if it never was.

@@ -53,6 +53,15 @@ type Violation struct {
 	Ballot    protocol.Ballot `json:"ballot"`
 	Key       string          `json:"key,omitempty"`
 	Message   string          `json:"message"`
+
+	// Answer is the answer with which a client could see it, if it is one that broke the rule.
+	Answer *Answer `json:"answer,omitempty"`
+}
+
+// Answer is an answer that must not be.
+type Answer struct {
+	Operation int `json:"operation"` // what was answered: operations are numbered as they were invoked
+	Before    int `json:"before"`    // an operation that the answer should have taken into account, and did not; -1 for none
 }
 
 // String is the violation as one line.

@@ -2,7 +2,6 @@ package picture
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,12 +44,10 @@ func (t *teller) story() {
 	if v == nil {
 		return
 	}
-	n := spacetime.Note{At: v.At, Violation: true, Text: rounded(firstLine(v.Message))}
+	n := spacetime.Note{At: v.At, Violation: true, Text: v.Account(t.plan.Schedule.Nodes) + t.unwritten(v)}
 	if v.Node > 0 {
-		n.Text = strings.Replace(n.Text, "the node", t.name(v.Node), 1)
 		n.Lanes = []int{t.node[v.Node]}
 	}
-	n.Text = t.sentence(n.Text) + t.unwritten(v)
 	t.d.Notes = append(t.d.Notes, n)
 }
 
@@ -140,20 +137,6 @@ func (t *teller) unwritten(v *sim.Violation) string {
 		return " What " + t.name(nodes[0]) + " has written is not yet on its disk."
 	}
 	return " What " + strings.TrimPrefix(t.who(nodes), "Each of ") + " have written is not yet on their disks."
-}
-
-// longDuration is one with more digits than anybody wants to read.
-var longDuration = regexp.MustCompile(`\b(?:\d+m)?\d+\.\d{2,}(?:s|ms|µs)`)
-
-// rounded shortens the durations in a text.
-func rounded(text string) string {
-	return longDuration.ReplaceAllStringFunc(text, func(s string) string {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return s
-		}
-		return fmt.Sprintf("%.1f ms", float64(d)/1e6)
-	})
 }
 
 func crashText(why string) string {
@@ -347,19 +330,4 @@ func whole(m *protocol.Message) string {
 		text += "; " + m.Reason
 	}
 	return text
-}
-
-// sentence makes one of a message: names of nodes stay as they are.
-func (t *teller) sentence(message string) string {
-	first, rest, _ := strings.Cut(message, " ")
-	if slices.Contains(t.plan.Schedule.Nodes, first) || first == "" {
-		return message + "."
-	}
-	r := []rune(first)
-	return strings.TrimSpace(strings.ToUpper(string(r[0]))+string(r[1:])+" "+rest) + "."
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
