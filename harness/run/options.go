@@ -11,6 +11,7 @@ import (
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
+	"elenchus/node/mutants"
 	"elenchus/results/history"
 	"elenchus/workloads"
 )
@@ -37,6 +38,9 @@ type Options struct {
 	NodeBinary      string        // the program to deploy
 	ClockBinary     string        // the helper that reads and moves the hosts' clocks; empty if there is none
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
+
+	// Mutant is the mistake that NodeBinary has in it, for the record; nil for none.
+	Mutant *mutants.Mutant
 
 	// ClockWays are how the clocks of the nodes are moved, by name; nil if that is not known yet. See [ClockWay].
 	ClockWays map[string]hostclock.Way

@@ -216,6 +216,12 @@ func (t *test) deploy(ctx context.Context) error {
 		return err
 	}
 	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash(), Version: results.VersionOf(t.opts.NodeBinary)}
+	if m := t.opts.Mutant; m != nil {
+		if err := m.Save(t.dir.Path(results.MutantDir)); err != nil {
+			return err
+		}
+		t.manifest.Node.Mutant = m.Name
+	}
 	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
 	return nil
 }
