@@ -26,11 +26,12 @@ const (
 // What the history has shown of the same answer has been told.
 func (d *diagnosis) watched(b verdict.Broken, told []verdict.Finding) verdict.Finding {
 	f := b.Finding
-	if n := len(f.Operations); n > 0 && slices.ContainsFunc(told, func(t verdict.Finding) bool {
-		return slices.Contains(t.Operations, f.Operations[n-1])
-	}) {
-		f.Story = append(f.Story, "It is the same answer that the history shows to be impossible.")
-		return d.demanded(f, b)
+	for _, t := range told {
+		if n := len(f.Operations); n > 0 && slices.Contains(t.Operations, f.Operations[n-1]) {
+			f.Name, f.Operations, f.Causes = "", nil, t.Causes
+			f.Story = append(f.Story, "It is the same answer that the history shows to be impossible.")
+			return d.demanded(f, b)
+		}
 	}
 	p := d.broken(b)
 	if len(f.Operations) > 0 {
