@@ -26,6 +26,8 @@ type diagnosis struct {
 	applied   map[update][]place // where each update was applied, by key and value
 	slots     map[uint64]bool    // that some node whose updates are known has applied
 	slack     time.Duration      // instants of nodes are placed within this
+
+	operations []history.Operation // that broken rules are about
 }
 
 // update is what an update does, as nodes write it.
@@ -244,7 +246,7 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 			"longer led.", node, own.ballot, seconds(own.from), other.node)
 	}
 	noticed := fmt.Sprintf("did not notice before %s", seconds(own.to))
-	if !own.over {
+	if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
 		noticed = "did not know of that"
 	}
 	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s %s.", other.node, other.ballot,

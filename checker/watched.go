@@ -22,6 +22,34 @@ const (
 	ruleRecovery = "recovery"
 )
 
+// named keeps the operations that broken rules are about: those that they name, and updates that are said to be in
+// their slots.
+type named struct {
+	ids   map[int]bool
+	slots map[uint64]bool
+	ops   []history.Operation
+}
+
+func newNamed(broken []verdict.Broken) *named {
+	n := &named{ids: make(map[int]bool), slots: make(map[uint64]bool)}
+	for _, b := range broken {
+		for _, id := range b.Operations {
+			n.ids[id] = true
+		}
+		if b.Slot != 0 {
+			n.slots[b.Slot] = true
+		}
+	}
+	return n
+}
+
+// Observe implements [Watcher].
+func (n *named) Observe(op *history.Operation) {
+	if n.ids[op.ID] || op.By.Slot != 0 && n.slots[op.By.Slot] && op.Op.Func.Mutates() {
+		n.ops = append(n.ops, *op)
+	}
+}
+
 // watched is the finding of somebody who saw the state of every node in true time, and the story of how it came about.
 // What the history has shown of the same answer has been told.
 func (d *diagnosis) watched(b verdict.Broken, told []verdict.Finding) verdict.Finding {
@@ -84,7 +112,7 @@ func (d *diagnosis) broken(b verdict.Broken) plainly {
 	if n == 0 {
 		return p
 	}
-	ops := d.in.History.Operations
+	ops := d.operations
 	if last, ok := byID(ops, b.Operations[n-1]); ok {
 		p.last = last
 		if seen := sees(last); len(seen) == 1 {
@@ -251,7 +279,7 @@ func (d *diagnosis) restarts(b verdict.Broken, nodes []string) []episode {
 	}
 	var out []episode
 	for last, names := range died {
-		text := fmt.Sprintf("%s died at %s (%s)", listed(names), seconds(last.at), last.reason)
+		text := fmt.Sprintf("%s died at %s (%s)", together(names), seconds(last.at), last.reason)
 		for _, name := range names {
 			if back[name] != "" && (name == b.Node || len(names) == 1) {
 				text += "; " + back[name]
@@ -270,8 +298,8 @@ func promiseText(ballot string) string {
 	return "the promise of " + ballot
 }
 
-// listed is a list of names as part of a sentence.
-func listed(names []string) string {
+// together is a list of names as part of a sentence.
+func together(names []string) string {
 	if n := len(names) - 1; n > 0 {
 		return strings.Join(names[:n], ", ") + " and " + names[n]
 	}
@@ -350,7 +378,7 @@ func (d *diagnosis) slotOf(b verdict.Broken) []episode {
 			}
 		}
 	}
-	for _, op := range d.in.History.Operations {
+	for _, op := range d.operations {
 		if op.Outcome == history.OK && op.Op.Func.Mutates() && op.By.Slot == b.Slot && op.Return <= b.At {
 			out = append(out, episode{op.Return, fmt.Sprintf("The %s of %d to %s by %s had been acknowledged in slot %d at %s.",
 				op.Op.Func, op.Op.Value, op.Op.Key, who(op), b.Slot, seconds(op.Return))})

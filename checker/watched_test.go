@@ -11,7 +11,9 @@ import (
 
 // judged is what it comes to when the scene was seen by somebody who sees all.
 func (s *scene) judged(b verdict.Broken, told ...verdict.Finding) verdict.Finding {
-	return newDiagnosis(s.in, nil).watched(b, told)
+	d := newDiagnosis(s.in, nil)
+	d.operations = s.ops
+	return d.watched(b, told)
 }
 
 func lease(node string) verdict.Broken {
@@ -70,7 +72,7 @@ func TestWatchedRules(t *testing.T) {
 // What an answer did that broke a rule is told as it is of answers that no order explains.
 func TestWatchedAnswers(t *testing.T) {
 	s := newScene("quorum").node("n1", saw{at: 1005, kind: history.ObservedElected, ballot: "3.n1"})
-	s.in.History.Operations = []history.Operation{{}, s.p.before, s.p.last}
+	s.ops = []history.Operation{s.p.before, s.p.last}
 	fresh := verdict.Broken{Finding: verdict.Finding{Checker: "read-fresh", At: 1012 * ms, Operations: []int{1, 2}},
 		Node: "n1", Demand: "Reads are fresh."}
 	f := s.judged(fresh)

@@ -47,9 +47,12 @@ type step struct {
 	do    func(context.Context) error
 }
 
-// inTurn does one step after the other, all within the time for a setup.
+// setupTimeout is for everything before the first operation.
+const setupTimeout = 90 * time.Second
+
+// inTurn does one step after the other, all within setupTimeout.
 func (t *test) inTurn(ctx context.Context, steps ...step) error {
-	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	for _, step := range steps {
 		t.ui.Status("%s …", step.doing)

@@ -127,7 +127,7 @@ type shrinker struct {
 
 	origin *sim.Plan // as it was given, with its roles and triggers
 	kind   string    // of the failure
-	inside bool   // the safe envelope
+	inside bool      // the safe envelope
 
 	best      *sim.Plan
 	size      Size
