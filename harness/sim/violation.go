@@ -86,6 +86,11 @@ func (v *Violation) AtEnd() bool {
 	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
 }
 
+// Rival reports whether what a node says of itself is what breaks another's lease: its election.
+func (v *Violation) Rival(o *protocol.Observation) bool {
+	return v.Invariant == invariantLease && o.Kind == protocol.ObservedElected && v.Ballot.Less(o.Ballot)
+}
+
 // noticed are the rules that whoever uses or runs a cluster sees broken, without looking into the nodes: answers are
 // wrong, do not come, or a process is gone for good.
 var noticed = []string{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"elenchus/harness/sim"
+	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
 	"elenchus/results/spacetime"
@@ -103,8 +104,15 @@ func (t *teller) who(nodes []int) string {
 	return "Each of " + strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// faultNotes tells of faults that do not show in what nodes do.
+// faultNotes tells of clocks that are not right, where leases are on them, and of faults that do not show in what nodes
+// do.
 func (t *teller) faultNotes() {
+	for i, c := range t.plan.Clocks {
+		if c.Rate != 0 && t.plan.Node.Lease == multipaxos.LeaseRate {
+			t.d.Notes = append(t.d.Notes, spacetime.Note{At: t.from, Lanes: []int{t.node[i+1]}, Text: fmt.Sprintf(
+				"The clock of %s runs at %.3f of the true rate all the time.", t.name(i+1), 1+float64(c.Rate)/1e9)})
+		}
+	}
 	for _, f := range t.d.Faults {
 		kind, rest, _ := strings.Cut(f.Label, " ")
 		switch kind {
@@ -209,8 +217,12 @@ func (t *teller) observedLease(m *sim.Moment, granted map[string]bool) string {
 		return fmt.Sprintf("takes no part in ballot %v: %s", o.Ballot, o.Reason)
 	case protocol.ObservedLeaseSilence:
 		return fmt.Sprintf("keeps silent until %s, because it may have granted a lease that it has forgotten", until)
-	case protocol.ObservedSnapshotTaken, protocol.ObservedSnapshotInstalled, protocol.ObservedSnapshotRestored:
-		return fmt.Sprintf("%s, of the slots up to %d", o.Kind, o.Slot)
+	case protocol.ObservedSnapshotTaken:
+		return fmt.Sprintf("has a snapshot of the slots up to %d on its disk", o.Slot)
+	case protocol.ObservedSnapshotInstalled:
+		return fmt.Sprintf("takes over a snapshot of %v, of the slots up to %d", o.Peer, o.Slot)
+	case protocol.ObservedSnapshotRestored:
+		return fmt.Sprintf("takes its state from its snapshot of the slots up to %d", o.Slot)
 	}
 	return ""
 }
