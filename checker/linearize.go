@@ -90,7 +90,10 @@ type solver interface {
 }
 
 // inProcess does requests with a model: what both a worker and Linearize come down to.
-type inProcess struct{ model porcupine.Model }
+type inProcess struct {
+	model porcupine.Model
+	raw   bool // search histories as they are, see [SearchAlone]
+}
 
 func (s inProcess) solve(req request) KeyResult {
 	begin := time.Now()
@@ -107,7 +110,11 @@ func (s inProcess) solve(req request) KeyResult {
 		res.Picture = draw(s.model, ops, res.Explanation, req.Windows, deadline)
 	} else {
 		res.By = BySearch
-		res.Status, res.Tightened = decide(s.model, req.Key.Ops, req.Budget)
+		ivs, tightened := asRecorded(req.Key.Ops), false
+		if !s.raw {
+			ivs, tightened = intervals(req.Key.Ops)
+		}
+		res.Status, res.Tightened = search(s.model, ivs, req.Budget), tightened
 		if res.Status == verdict.Unknown {
 			res.Reason = fmt.Sprintf("no decision within %v", req.Budget.Round(time.Millisecond))
 		}
@@ -130,7 +137,7 @@ func (local) close() {}
 func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
-	start := func() (solver, error) { return local{inProcess{model}}, nil }
+	start := func() (solver, error) { return local{inProcess{model: model}}, nil }
 	return linearize(ctx, start, ops, windows, budget)
 }
 

@@ -38,7 +38,7 @@ func benchCommand() *cli.Command {
 				"else the machine does hits all alike. Nothing is broken meanwhile.",
 			Flags:  withEnv(slices.Concat(labFlags(), benchFlags(), leaseFlags())),
 			Action: benchReads,
-		}},
+		}, benchCheckersCommand()},
 	}
 }
 
