@@ -48,8 +48,9 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 	if ctx.Err() != nil {
 		s.Reasons = append(s.Reasons, "the check was stopped")
 	} else {
-		add(checkDurability(keys))
-		add(checkLists(keys, failed))
+		add(checkDurability(keys, d))
+		lists, damages := checkLists(keys, failed, d)
+		add(lists, untold(damages, s.Findings))
 		add(agreement, disagreements)
 	}
 	if in.Watched || in.WatchedErr != nil {
@@ -87,6 +88,13 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Status = verdict.Valid
 	}
 	return s
+}
+
+// untold are the findings on lists that linearizability does not tell of in the same way.
+func untold(findings, told []verdict.Finding) []verdict.Finding {
+	return slices.DeleteFunc(findings, func(f verdict.Finding) bool {
+		return slices.ContainsFunc(told, func(t verdict.Finding) bool { return t.Key == f.Key && t.Name == f.Name })
+	})
 }
 
 // invariantsCheck passes on what somebody who saw every node in true time has found.

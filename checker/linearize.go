@@ -203,12 +203,16 @@ func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) 
 		return res, false
 	}
 	status, err := d.orderer.decide(key.Ops)
+	explain := d.orderer.explain
+	if err == nil && status == verdict.Unknown && isPureList(key.Ops) && uniqueValues(key) {
+		status, explain = decideList(key.Ops), explainList
+	}
 	switch {
 	case err != nil:
 		res.Reason = err.Error()
 		return res, false
 	case status == verdict.Violated:
-		e, core, err := d.orderer.explain(key.Ops)
+		e, core, err := explain(key.Ops)
 		if err == nil {
 			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
 		}
@@ -279,7 +283,10 @@ func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
 	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
 	if e := res.Explanation; e != nil {
 		req.Known, req.Core = e, res.core
-		req.Key.Ops = pictureOps(lately(key.Ops, e), e)
+		if !isPureList(key.Ops) { // where answers show all of the past
+			key.Ops = lately(key.Ops, e)
+		}
+		req.Key.Ops = pictureOps(key.Ops, e)
 	}
 	got, err := d.solve(ctx, req)
 	if err != nil {

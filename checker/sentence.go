@@ -61,7 +61,7 @@ func outcome(op history.Operation) string {
 	case op.Outcome == history.Unknown:
 		return s + ", outcome unknown"
 	case op.Op.Func == history.Read, op.Op.Func == history.Append:
-		return s + " → " + op.Result.String()
+		return s + " → " + op.Result.Brief()
 	case op.Op.Func == history.CAS && !op.Result.Matched:
 		return s + ", no match, found " + op.Result.String()
 	}
@@ -80,6 +80,12 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		return f, plainly{}
 	}
 	byID := operationsOf(k, e)
+	if p, ok := listPlainly(k, failed, byID[e.Last]); ok {
+		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
+		f.Operations, f.Table = p.operations(), p.rows()
+		f.Details = append([]string{alone(p)}, stillLegal(k, e, byID)...)
+		return f, p
+	}
 	p := explainPlainly(k, failed, e, byID)
 	f.Name, f.Summary, f.At = p.name, p.summary, byID[e.Last].Return
 	f.Operations = withLast(e)
@@ -95,11 +101,46 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 				"it leaves no place for %s.", join(e.Order, byID, ", then "), join(stuck, byID, ", ")))
 		}
 	}
-	if e.Prefix > 1 {
-		f.Details = append(f.Details, fmt.Sprintf("Everything on %s before the answer at %s "+
-			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
-	}
+	f.Details = append(f.Details, stillLegal(k, e, byID)...)
 	return f, p
+}
+
+// stillLegal says how much of a key there is nothing wrong with.
+func stillLegal(k KeyHistory, e *Explanation, byID map[int]history.Operation) []string {
+	if e.Prefix <= 1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("Everything on %s before the answer at %s still had a legal order (%s).", k.Key,
+		seconds(byID[e.Last].Return), count(e.Prefix-1, "operation"))}
+}
+
+// listPlainly accounts for a list, by the answer that completed the violation if that can be.
+func listPlainly(k KeyHistory, failed []history.Operation, last history.Operation) (plainly, bool) {
+	if !isList(k) {
+		return plainly{}, false
+	}
+	l, ok := newList(k, failed)
+	if !ok {
+		return plainly{}, false
+	}
+	if p := l.account(last, true); last.Outcome == history.OK && p.name != "" {
+		return p, true
+	}
+	for _, a := range l.answers {
+		if p := l.account(a, false); p.name != "" {
+			return p, true
+		}
+	}
+	return plainly{}, false
+}
+
+// alone says that the operations of an account of a list suffice, and what of the list it takes to see that.
+func alone(p plainly) string {
+	if len(p.parts) == 1 {
+		return "This operation alone has no legal place."
+	}
+	return fmt.Sprintf("The %d operations in the table alone have no legal order, whatever else is in the list besides %s.",
+		len(p.parts), elements(p.values))
 }
 
 // operationsOf are the operations that an explanation names, by ID.
@@ -146,6 +187,38 @@ type plainly struct {
 	before     history.Operation
 	superseded bool
 	old, newer *int64
+
+	// Of a list: newer was appended once and is there twice; the elements that matter; and who has which part in it.
+	twice  bool
+	values []int64
+	parts  []part
+}
+
+// part is what an operation has to do with a violation, in a few words.
+type part struct {
+	op   history.Operation
+	role string
+}
+
+// takes gives an operation its part.
+func (p *plainly) takes(op history.Operation, role string) *plainly {
+	if i := slices.IndexFunc(p.parts, func(q part) bool { return q.op.ID == op.ID }); i >= 0 {
+		p.parts[i].role = role
+		return p
+	}
+	p.parts = append(p.parts, part{op, role})
+	return p
+}
+
+// operations are the numbers of those that have a part in it, that which cannot be explained as the last.
+func (p plainly) operations() []int {
+	var ids []int
+	for _, q := range p.parts {
+		if q.op.ID != p.last.ID {
+			ids = append(ids, q.op.ID)
+		}
+	}
+	return append(ids, p.last.ID)
 }
 
 // Names of violations of registers.
