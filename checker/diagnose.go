@@ -80,7 +80,7 @@ func (d *diagnosis) applications() map[update][]place {
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
 		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
-		d.unlogged, d.appliedTwice, d.newLeader, d.oldState,
+		d.unlogged, d.appliedTwice, d.executedTwice, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
 		if c := suspect(p); c != nil {
@@ -210,10 +210,16 @@ func (d *diagnosis) underFaults(p plainly, node string) string {
 
 // whoLed says who led besides, or instead of, the node that answered.
 func (d *diagnosis) whoLed(p plainly, node string) string {
-	var own, other *reign
+	var own, other, newest *reign
 	for i, r := range d.reigns {
+		if r.from > p.last.Return {
+			continue
+		}
+		if newest == nil || r.ballot.compare(newest.ballot) > 0 {
+			newest = &d.reigns[i]
+		}
 		switch {
-		case r.from > p.last.Return || r.to < p.last.Call:
+		case r.to < p.last.Call:
 		case r.node == node:
 			own = &d.reigns[i]
 		case other == nil || r.ballot.compare(other.ballot) > 0:
@@ -223,6 +229,9 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 	switch {
 	case other == nil:
 		return ""
+	case own == nil && other.ballot.compare(newest.ballot) < 0:
+		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s at %s, did not any more, and %s, of the lower ballot "+
+			"%s, only believed to lead.", newest.node, newest.ballot, seconds(newest.from), other.node, other.ballot)
 	case own == nil:
 		return fmt.Sprintf("The leader was then %s, elected in ballot %s at %s.", other.node, other.ballot,
 			seconds(other.from))

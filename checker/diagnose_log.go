@@ -100,6 +100,38 @@ func (d *diagnosis) appliedTwice(p plainly) *verdict.Cause {
 	}
 }
 
+// executedTwice blames a log that has an update twice, which a client asked for once: every repetition was executed. Or
+// the log has it once, and it was executed again from there.
+func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {
+	if !p.twice {
+		return nil
+	}
+	var slots []uint64
+	var by []string
+	for _, a := range d.applications()[update{p.last.Op.Key, strconv.FormatInt(*p.newer, 10)}] {
+		if !slices.Contains(slots, a.slot) {
+			slots = append(slots, a.slot)
+			by = append(by, fmt.Sprintf("slot %d was applied by %s in ballot %s", a.slot, a.node, a.ballot))
+		}
+	}
+	switch len(slots) {
+	case 0:
+		return nil
+	case 1:
+		return &verdict.Cause{
+			Name:     "a slot was applied twice",
+			Says:     fmt.Sprintf("The append of %d is in the log once, and some node executed it again from there.", *p.newer),
+			Evidence: []string{fmt.Sprintf("No other slot has it: %s.", by[0])},
+		}
+	}
+	return &verdict.Cause{
+		Name: "a repeated request was executed again",
+		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again when no answer had come, and every "+
+			"time it was executed: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
+		Evidence: []string{upper(strings.Join(by, ", ")) + "."},
+	}
+}
+
 // forgottenPromise blames a node that came back from a restart with a lower promise than one it had certainly made.
 //
 // Nodes write what they do before their disks have it, so that a promise that a crash swallowed before anybody heard of
