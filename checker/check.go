@@ -42,8 +42,11 @@ func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict
 		s.Findings = append(s.Findings, findings...)
 	}
 	keys, failed := ByKey(ops), failedByKey(ops)
-	agreement, disagreements := checkAgreement(in.Nodes)
+	agreement, disagreements, clashes := checkAgreement(in.Nodes)
 	d := newDiagnosis(in, disagreements)
+	for i, c := range clashes {
+		d.tellClash(&disagreements[i], c, ops)
+	}
 	add(linearizabilityCheck(in.Linearizability, keys, failed, d, &s.Reasons))
 	if ctx.Err() != nil {
 		s.Reasons = append(s.Reasons, "the check was stopped")

@@ -304,8 +304,8 @@ func TestAgreement(t *testing.T) {
 			for i, seen := range tt.nodes {
 				nodes = append(nodes, observed(fmt.Sprintf("n%d", i+1), seen...))
 			}
-			c, findings := checkAgreement(nodes)
-			if len(findings) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
+			c, findings, clashes := checkAgreement(nodes)
+			if len(findings) != tt.found || len(clashes) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
 				t.Fatalf("%s, %+v", c.Status, findings)
 			}
 			text := ""
@@ -315,7 +315,7 @@ func TestAgreement(t *testing.T) {
 			contains(t, "finding", text, tt.want)
 		})
 	}
-	if c, _ := checkAgreement(nil); c.Status != verdict.None {
+	if c, _, _ := checkAgreement(nil); c.Status != verdict.None {
 		t.Errorf("agreement of nothing is %s", c.Status)
 	}
 }

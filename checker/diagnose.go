@@ -80,7 +80,7 @@ func (d *diagnosis) applications() map[update][]place {
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
 		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
-		d.unlogged, d.appliedTwice, d.executedTwice, d.newLeader, d.oldState,
+		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
 		if c := suspect(p); c != nil {
@@ -230,17 +230,24 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 	case other == nil:
 		return ""
 	case own == nil && other.ballot.compare(newest.ballot) < 0:
-		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s at %s, did not any more, and %s, of the lower ballot "+
-			"%s, only believed to lead.", newest.node, newest.ballot, seconds(newest.from), other.node, other.ballot)
+		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s %s, did not any more, and %s, of the lower ballot %s, "+
+			"only believed to lead.", newest.node, newest.ballot, elected(*newest), other.node, other.ballot)
 	case own == nil:
-		return fmt.Sprintf("The leader was then %s, elected in ballot %s at %s.", other.node, other.ballot,
-			seconds(other.from))
+		return fmt.Sprintf("The leader was then %s, elected in ballot %s %s.", other.node, other.ballot, elected(*other))
 	case own.ballot.compare(other.ballot) > 0:
-		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no "+
-			"longer led.", node, own.ballot, seconds(own.from), other.node)
+		return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no "+
+			"longer led.", node, own.ballot, elected(*own), other.node)
 	}
-	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s did not notice before %s.", other.node,
-		other.ballot, seconds(other.from), node, seconds(own.to))
+	return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s did not notice before %s.", other.node,
+		other.ballot, elected(*other), node, seconds(own.to))
+}
+
+// elected is when a reign began, for the end of a phrase.
+func elected(r reign) string {
+	if r.from < 0 {
+		return since(r.from)
+	}
+	return "at " + seconds(r.from)
 }
 
 // String shows the ballot as nodes do: "7.n2".

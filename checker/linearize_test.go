@@ -29,7 +29,7 @@ func TestPlantedAnomalies(t *testing.T) {
 		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, " +
 			"but a read by process 2 at n3 that began at 0.009 s still saw 1."}, 3},
 		{"lost write", func(s *script) {
-			s.do(0, write(1)).do(1, read(), 1).do(0, write(2)).do(1, read(), 1)
+			s.do(0, write(1)).do(1, read(), 1).do(0, write(2)).do(1, read(), 1).do(2, read(), 1)
 		}, []string{"The write of 2 to x by process 0 at n1 was acknowledged at 0.006 s, but nobody ever saw it: " +
 			"a read by process 1 at n2 that began at 0.007 s still saw 1."}, 3},
 		{"wiped register", func(s *script) {

@@ -344,10 +344,10 @@ func (c culprit) superseded() plainly {
 	}
 	p.name = c.nameOf(p)
 	proven, began := instants(best.Return, c.last.Call)
-	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), began, now)
+	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, asker(c.last, best), began, now)
 	w, ok := c.writer(bestValue)
 	switch {
-	case ok && w.ID == best.ID && !c.everSeen(bestValue):
+	case ok && w.ID == best.ID && p.name == nameLost && !c.everSeen(bestValue):
 		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but nobody ever saw it: %s.",
 			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
 	case ok && w.ID == best.ID:
