@@ -80,7 +80,7 @@ func (d *diagnosis) applications() map[update][]place {
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
 		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
-		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.newLeader, d.oldState,
+		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.oldCompare, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
 		if c := suspect(p); c != nil {

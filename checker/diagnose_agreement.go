@@ -19,8 +19,8 @@ func (d *diagnosis) tellClash(f *verdict.Finding, c clash, ops []history.Operati
 		}
 		told = append(told, p.ballot)
 		if i := slices.IndexFunc(d.reigns, func(r reign) bool { return r.ballot.String() == p.ballot }); i >= 0 {
-			f.Story = append(f.Story, fmt.Sprintf("Ballot %s was led by %s, elected at %s.", p.ballot, d.reigns[i].node,
-				seconds(d.reigns[i].from)))
+			f.Story = append(f.Story, fmt.Sprintf("Ballot %s was led by %s, elected %s.", p.ballot, d.reigns[i].node,
+				elected(d.reigns[i])))
 		}
 	}
 	if f.Name == nameTwoValues {

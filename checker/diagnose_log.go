@@ -100,6 +100,34 @@ func (d *diagnosis) appliedTwice(p plainly) *verdict.Cause {
 	}
 }
 
+// oldCompare blames a compare-and-set that was decided on an older state than the one that it was executed on: the log
+// has another update between its place and that of the value it replaced.
+func (d *diagnosis) oldCompare(p plainly) *verdict.Cause {
+	if p.name != nameLostUpdate || p.old == nil || p.newer == nil || len(p.values) != 1 {
+		return nil
+	}
+	slotOf := func(v int64) (uint64, bool) {
+		places := d.applications()[update{p.last.Op.Key, strconv.FormatInt(v, 10)}]
+		if len(places) == 0 || slices.ContainsFunc(places, func(a place) bool { return a.slot != places[0].slot }) {
+			return 0, false
+		}
+		return places[0].slot, true
+	}
+	old, ok1 := slotOf(*p.old)
+	between, ok2 := slotOf(*p.newer)
+	cas, ok3 := slotOf(p.values[0])
+	if !ok1 || !ok2 || !ok3 || old >= between || between >= cas {
+		return nil
+	}
+	return &verdict.Cause{
+		Name: "compared with an old state",
+		Says: fmt.Sprintf("The log has %d in slot %d and only then, in slot %d, the cas that replaced %d: what it expected was "+
+			"compared with an older state than the one it was executed on.", *p.newer, between, cas, *p.old),
+		Evidence: []string{fmt.Sprintf("%d is in slot %d, %d in slot %d, and the cas to %d in slot %d.", *p.old, old, *p.newer,
+			between, p.values[0], cas)},
+	}
+}
+
 // executedTwice blames a log that has an update twice, which a client asked for once: every repetition was executed. Or
 // the log has it once, and it was executed again from there.
 func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {

@@ -49,6 +49,11 @@ func TestPlantedAnomalies(t *testing.T) {
 			s.do(0, write(1)).call(1, cas(1, 2)).ret(1, ok, true).call(2, cas(1, 3)).ret(2, ok, true)
 		}, []string{"Two cas on x both replaced the same value: cas x 1→2 by process 1 at n2",
 			"cas x 1→3 by process 2 at n3"}, 3},
+		{"cas from a value that was replaced", func(s *script) {
+			s.do(0, write(1)).call(1, cas(1, 2)).call(0, write(3)).do(2, read(), 3).ret(1, ok, true).do(2, read(), 2)
+		}, []string{"The cas x 1→2 by process 1 at n2 matched, but between 1 and 2 the register was 3: that was asked for at " +
+			"0.004 s, when 1 had been there already, and was seen by process 2 at n3 at 0.006 s, before the read by process 2 " +
+			"at n3 that began at 0.008 s saw 2."}, 5},
 		{"cas mismatch against nothing", func(s *script) {
 			s.do(0, write(1)).call(1, cas(5, 2)).ret(1, ok, false)
 		}, []string{"a cas by process 1 at n2 that began at 0.003 s still found nothing."}, 2},

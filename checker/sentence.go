@@ -238,7 +238,7 @@ func explainPlainly(k KeyHistory, failed []history.Operation, e *Explanation, by
 	for _, id := range append([]int{e.Last}, e.Core...) {
 		if op := byID[id]; op.Outcome == history.OK {
 			c := culprit{k: k, failed: failed, core: e.Core, last: op}
-			for _, account := range []func() plainly{c.neverWritten, c.doubleCAS, c.superseded} {
+			for _, account := range []func() plainly{c.neverWritten, c.doubleCAS, c.superseded, c.between} {
 				if p := account(); p.summary != "" {
 					p.last = op
 					return p
@@ -314,7 +314,7 @@ func (c culprit) doubleCAS() plainly {
 		if op.ID != c.last.ID && isCAS(op) && same && op.ReturnSeq < c.last.ReturnSeq {
 			newer := op.Op.Value
 			return plainly{name: nameLostUpdate, before: op, superseded: op.ReturnSeq < c.last.CallSeq,
-				old: op.Op.Expect, newer: &newer,
+				old: op.Op.Expect, newer: &newer, values: []int64{c.last.Op.Value},
 				summary: fmt.Sprintf("Two cas on %s both replaced the same value: %v by %s (%s) and %v by %s (%s).",
 					c.k.Key, op.Op, who(op), when(op), c.last.Op, who(c.last), when(c.last))}
 		}
@@ -358,6 +358,49 @@ func (c culprit) superseded() plainly {
 			c.k.Key, bestValue, who(best), proven, what)
 	}
 	return p
+}
+
+// between accounts for a compare-and-set that replaced a value which another had replaced before. The value that the
+// last operation saw was made from another by its own word, with nothing between them; but a third was asked for when
+// the other had been there already, and was seen before the last operation began.
+func (c culprit) between() plainly {
+	seen := sees(c.last)
+	if len(seen) != 1 || isList(c.k) {
+		return plainly{}
+	}
+	w, ok := c.writer(seen[0])
+	if !ok || w.Op.Func != history.CAS || w.Op.Expect == nil {
+		return plainly{}
+	}
+	replaced := *w.Op.Expect
+	since := c.provenSince(replaced)
+	for _, q := range c.k.Ops {
+		v, ok := proves(q)
+		if !ok || q.Outcome != history.OK || q.ReturnSeq >= c.last.CallSeq || v == replaced || v == seen[0] {
+			continue
+		}
+		x, ok := c.writer(v)
+		if !ok || x.CallSeq <= since {
+			continue
+		}
+		p := plainly{name: nameLostUpdate, old: &replaced, newer: &v, values: seen}
+		if e, ok := c.writer(replaced); ok {
+			p.takes(e, fmt.Sprintf("wrote %d", replaced))
+		}
+		p.takes(x, fmt.Sprintf("wrote %d in between", v)).takes(w, fmt.Sprintf("replaced %d all the same", replaced))
+		proof := "acknowledged"
+		if q.ID != x.ID {
+			p.takes(q, fmt.Sprintf("saw %d", v))
+			proof = "seen by " + who(q)
+		}
+		p.takes(c.last, fmt.Sprintf("saw %d after that", seen[0]))
+		p.summary = fmt.Sprintf("The %v by %s matched, but between %d and %d the register was %d: that was asked for at %s, "+
+			"when %d had been there already, and was %s at %s, before the %s by %s that began at %s saw %d.", w.Op, who(w), replaced,
+			seen[0], v, seconds(x.Call), replaced, proof, seconds(q.Return), c.last.Op.Func, who(c.last), seconds(c.last.Call),
+			seen[0])
+		return p
+	}
+	return plainly{}
 }
 
 // newest is what proves that another value had replaced the old one before the last operation began: preferring the

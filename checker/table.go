@@ -18,7 +18,10 @@ func table(e *Explanation, byID map[int]history.Operation, p plainly) []verdict.
 	for _, id := range e.Core {
 		op := byID[id]
 		r := row(op)
+		i := slices.IndexFunc(p.parts, func(q part) bool { return q.op.ID == id })
 		switch {
+		case i >= 0:
+			r.Role = p.parts[i].role
 		case id == p.last.ID:
 			r.Role = "cannot be explained"
 		case p.superseded && id == p.before.ID && p.before.Op.Func.Mutates():
