@@ -67,7 +67,7 @@ type Method string
 
 // The methods, in the order in which they are tried.
 const (
-	ByOrder  Method = "order"  // package register, with a proof of every decision
+	ByOrder  Method = "order"  // package register, or the only order of a list, with a proof of every decision
 	BySearch Method = "search" // Porcupine
 )
 
