@@ -191,16 +191,21 @@ func (d *diagnosis) whence(p plainly, node string) string {
 // underFaults says what was being done to the node when it answered.
 func (d *diagnosis) underFaults(p plainly, node string) string {
 	var parts []string
+	before := ""
 	for _, w := range d.windows {
-		if w.Status == history.FaultInstalled && slices.Contains(w.Targets, node) &&
-			w.From <= p.last.Return && p.last.Call <= w.To {
+		switch {
+		case w.Status != history.FaultInstalled || !slices.Contains(w.Targets, node) || w.From > p.last.Return:
+		case p.last.Call <= w.To:
 			parts = append(parts, fmt.Sprintf("%s (%s %s, since %s)", w.ID, w.Kind, orElse(w.Played, w.Detail),
 				seconds(w.From)))
+		case p.superseded && w.To >= p.before.Call:
+			before = fmt.Sprintf("%s had been under fault %s (%s %s) until %s.", node, w.ID, w.Kind,
+				orElse(w.Played, w.Detail), seconds(w.To))
 		}
 	}
 	switch len(parts) {
 	case 0:
-		return ""
+		return before
 	case 1:
 		return fmt.Sprintf("%s was then under fault %s.", node, parts[0])
 	}
@@ -227,6 +232,9 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		}
 	}
 	switch {
+	case own != nil && newest.ballot.compare(own.ballot) > 0 && newest.node != node:
+		return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s did not notice before %s.", newest.node,
+			newest.ballot, elected(*newest), node, seconds(own.to))
 	case other == nil:
 		return ""
 	case own == nil && other.ballot.compare(newest.ballot) < 0:
@@ -234,12 +242,9 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 			"only believed to lead.", newest.node, newest.ballot, elected(*newest), other.node, other.ballot)
 	case own == nil:
 		return fmt.Sprintf("The leader was then %s, elected in ballot %s %s.", other.node, other.ballot, elected(*other))
-	case own.ballot.compare(other.ballot) > 0:
-		return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no "+
-			"longer led.", node, own.ballot, elected(*own), other.node)
 	}
-	return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s did not notice before %s.", other.node,
-		other.ballot, elected(*other), node, seconds(own.to))
+	return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no longer led.",
+		node, own.ballot, elected(*own), other.node)
 }
 
 // elected is when a reign began, for the end of a phrase.
