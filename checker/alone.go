@@ -17,12 +17,8 @@ import (
 func SearchAlone(ctx context.Context, model porcupine.Model, ops []history.Operation, budget Budget, raw bool,
 ) Linearizability {
 	begin := time.Now()
-	d := &driver{
-		start:  func() (solver, error) { return local{inProcess{model: model, raw: raw}}, nil },
-		budget: budget.withDefaults(),
-	}
+	d := newDriver(func(Budget) (solver, error) { return local{inProcess{model: model, raw: raw}}, nil }, nil, budget)
 	defer d.stop()
-	d.deadline = begin.Add(d.budget.Total)
 	keys := ByKey(ops)
 	order, costs := make([]int, keys.Len()), make([]float64, keys.Len())
 	for i := range order {

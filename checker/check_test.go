@@ -359,7 +359,7 @@ func TestFaultLiveness(t *testing.T) {
 		step("f4", "pause", "n3", a, history.FaultInstalled, 60, 61),
 	}
 	ns := func(d time.Duration) *time.Duration { return &d }
-	got := faultLiveness(faults, ops, 70)
+	got := shown(newSilences(faults, Recovery{}), ops).finish(70)
 	want := []verdict.FaultLiveness{
 		{ID: "f1", Fault: "kill n1", Lasted: 30, OKs: 3, LongestSilence: 16, ReadSilence: 26, UpdateSilence: 18, FirstUpdate: ns(6)},
 		{ID: "f3", Fault: "pause n2", Lasted: 15, OKs: 2, LongestSilence: 7, ReadSilence: 8, UpdateSilence: 14},
@@ -377,7 +377,7 @@ func TestFaultLiveness(t *testing.T) {
 		t.Errorf("by kind (-want +got):\n%s", d)
 	}
 	// 13…14, 18…30, 41…42 and 44…49 lie within faults; 8…12 began before one.
-	if n := underFault(ops, history.Windows(faults)); n != 4 {
+	if n := shown(newUnderFaults(history.Windows(faults)), ops).ok; n != 4 {
 		t.Errorf("%d operations under a fault, want 4", n)
 	}
 	// f1 and f3 overlap, but are of two kinds; f4 was never seen to end.
@@ -396,7 +396,7 @@ func TestFaultLiveness(t *testing.T) {
 func TestCounts(t *testing.T) {
 	s := newScript(t, "x").do(0, write(1)).call(1, cas(1, 2)).ret(1, ok, true).call(1, cas(9, 3)).ret(1, ok, false, 2)
 	s.call(2, write(4)).ret(2, history.Fail, false).call(3, cas(4, 5))
-	got := fmt.Sprint(countOperations(s.ops))
+	got := fmt.Sprint(shown(new(outcomes), s.ops).finish())
 	want := fmt.Sprint([]verdict.OperationCount{
 		{Phase: "main", Func: "write", OK: 1, Fail: 1},
 		{Phase: "main", Func: "cas", OK: 2, Mismatch: 1, Unknown: 1},

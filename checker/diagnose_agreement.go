@@ -11,7 +11,7 @@ import (
 
 // tellClash adds to a finding on agreement who led the ballots that it is about, what the clients saw of the commands,
 // and which promise was not kept, as far as that is known.
-func (d *diagnosis) tellClash(f *verdict.Finding, c clash, ops []history.Operation) {
+func (d *diagnosis) tellClash(f *verdict.Finding, c clash, p plainly) {
 	var told []string
 	for _, p := range c {
 		if slices.Contains(told, p.ballot) {
@@ -31,19 +31,18 @@ func (d *diagnosis) tellClash(f *verdict.Finding, c clash, ops []history.Operati
 			f.Story = append(f.Story, cause.Says)
 		}
 	}
-	var p plainly
-	for _, a := range c {
-		p.takesPart(a, ops)
-	}
 	if len(p.parts) > 0 {
-		p.last = p.parts[len(p.parts)-1].op
+		p.last = slices.MaxFunc(p.parts, func(a, b part) int { return a.op.ID - b.op.ID }).op
 		f.Operations, f.Table = p.operations(), p.rows()
 	}
 }
 
+// told are the first commands of a slot, as far as the node said what they do.
+func (p applied) told() []history.Update { return p.ops[:min(len(p.ops), commandsMax/2)] }
+
 // takesPart finds the operations of clients that a node applied.
 func (p *plainly) takesPart(a applied, ops []history.Operation) {
-	for _, u := range a.ops[:min(len(a.ops), commandsMax/2)] {
+	for _, u := range a.told() {
 		i := slices.IndexFunc(ops, func(op history.Operation) bool {
 			return op.Op.Func.Mutates() && op.Op.Key == u.Key && strconv.FormatInt(op.Op.Value, 10) == u.Value
 		})

@@ -133,7 +133,7 @@ func (l *list) missing(a history.Operation, has map[int64]int) plainly {
 			return l.gone(a, w.Op.Value, w)
 		}
 	}
-	var best *shown
+	var best *sighting
 	for i, s := range l.shown {
 		if has[s.element] == 0 && s.by.ReturnSeq < a.CallSeq && (best == nil || s.by.ReturnSeq > best.by.ReturnSeq) {
 			best = &l.shown[i]

@@ -9,9 +9,10 @@ import (
 	"elenchus/results/verdict"
 )
 
-// checkLists compares what was seen of each list, a register that is only read and appended to, element by element. In
-// a list nothing is ever overwritten, so that every two answers must be one the beginning of the other, an element may
-// be there once at most, and what was in the list before an operation began must be in what that saw.
+// listed is what is to say of one list, a register that is only read and appended to. What was seen of it is compared
+// element by element. In a list nothing is ever overwritten, so that every two answers must be one the beginning of the
+// other, an element may be there once at most, and what was in the list before an operation began must be in what that
+// saw.
 //
 // These conditions decide the question. The longest answer gives the appends an order, and each answer a place in it;
 // that none of them returned before something was called that must come earlier is what the last condition says, of
@@ -19,20 +20,31 @@ import (
 // the list (package register).
 //
 // At most one finding of each sort is made for a key, the earliest, with the number of the others.
-func checkLists(keys *Keys, failed map[string][]history.Operation, d *diagnosis) (verdict.Check, []verdict.Finding) {
-	begin := time.Now()
-	check := verdict.Check{Checker: CheckLists, Status: verdict.None}
+type listed struct {
+	is       bool // a list
+	answers  int
+	findings []verdict.Finding
+}
+
+func listedOf(k KeyHistory, failed []history.Operation, d *diagnosis) listed {
+	l, ok := newList(k, failed)
+	if !ok {
+		return listed{}
+	}
+	return listed{is: true, answers: len(l.answers), findings: l.findings(d)}
+}
+
+// listsCheck adds up lists.
+func listsCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, []verdict.Finding) {
+	check := verdict.Check{Checker: CheckLists, Status: verdict.None, Elapsed: elapsed}
 	var findings []verdict.Finding
 	lists, answers := 0, 0
-	for i := range keys.Len() {
-		k := keys.At(i)
-		l, ok := newList(k, failed[k.Key])
-		if !ok {
-			continue
+	for i := range keys {
+		if l := &keys[i].listed; l.is {
+			lists++
+			answers += l.answers
+			findings = append(findings, l.findings...)
 		}
-		lists++
-		answers += len(l.answers)
-		findings = append(findings, l.findings(d)...)
 	}
 	if lists > 0 {
 		check.Status = verdict.Valid
@@ -41,7 +53,6 @@ func checkLists(keys *Keys, failed map[string][]history.Operation, d *diagnosis)
 		check.Status = verdict.Violated
 	}
 	check.Detail = fmt.Sprintf("%s, %s that show the whole", count(lists, "list"), count(answers, "answer"))
-	check.Elapsed = time.Since(begin)
 	return check, findings
 }
 
@@ -52,11 +63,11 @@ type list struct {
 	acked   []history.Operation         // acknowledged appends, in the order in which they returned
 	answers []history.Operation
 	longest history.Operation // the answer that showed most
-	shown   []shown           // elements that were seen, in the order in which they first were
+	shown   []sighting        // elements that were seen, in the order in which they first were
 }
 
-// shown is an element with the first answer that had it.
-type shown struct {
+// sighting is an element with the first answer that had it.
+type sighting struct {
 	element int64
 	by      history.Operation
 }
@@ -92,7 +103,7 @@ func newList(k KeyHistory, failed []history.Operation) (*list, bool) {
 		values := a.Result.Values
 		for i := len(values) - 1; i >= 0 && !known[values[i]]; i-- { // in a list all before it are known, too
 			known[values[i]] = true
-			l.shown = append(l.shown, shown{values[i], a})
+			l.shown = append(l.shown, sighting{values[i], a})
 		}
 	}
 	return l, len(l.appends) > 0 && len(l.answers) > 0

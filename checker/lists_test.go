@@ -77,7 +77,7 @@ func TestLists(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(t, "x")
 			tt.script(s)
-			_, findings := checkLists(ByKey(s.ops), failedByKey(s.ops), nil)
+			_, findings := checkLists(s.ops)
 			if len(findings) != len(tt.want) {
 				t.Fatalf("got %+v, want %+v", findings, tt.want)
 			}
@@ -140,7 +140,7 @@ func TestListCheckIsExact(t *testing.T) {
 		if _, ok := newList(keys[0], nil); !ok {
 			continue
 		}
-		_, findings := checkLists(ByKey(ops), failedByKey(ops), nil)
+		_, findings := checkLists(ops)
 		if want := untightened(keys[0].Ops); want != (len(findings) == 0) {
 			t.Fatalf("seed %d: legal is %v, found %+v:\n%s", seed, want, findings, accounts(ops))
 		} else if want {
