@@ -98,8 +98,8 @@ func (a *agreement) node(n NodeObservations) (incarnations int) {
 			if !known {
 				incarnations++
 			}
-			here := applied{ids: strings.Join(o.IDs, " "), node: n.Node, boot: o.Boot, ballot: o.Ballot, ops: o.Ops, slot: o.Slot,
-				before: last, placed: placed}
+			here := applied{ids: strings.Join(o.IDs, " "), node: n.Node, boot: o.Boot, ballot: o.Ballot, ops: o.Ops,
+				slot: o.Slot, before: last, placed: placed}
 			if placed {
 				here.at = n.When[i]
 			}
@@ -127,7 +127,8 @@ func (a *agreement) gap(here applied) {
 		Checker: CheckAgreement, Name: nameGap, At: here.at,
 		Summary: fmt.Sprintf("Node %s applied slot %d right after slot %d%s: %s.", here.node, here.slot, here.before,
 			here.when(), means),
-		Details: []string{fmt.Sprintf("in its incarnation %s, with %s in ballot %s", here.boot, here.commands(), here.ballot)},
+		Details: []string{fmt.Sprintf("in its incarnation %s, with %s in ballot %s", here.boot, here.commands(),
+			here.ballot)},
 	}, clash{here})
 }
 

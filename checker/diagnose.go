@@ -243,8 +243,8 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 	case own == nil:
 		return fmt.Sprintf("The leader was then %s, elected in ballot %s %s.", other.node, other.ballot, elected(*other))
 	}
-	return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no longer led.",
-		node, own.ballot, elected(*own), other.node)
+	return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no longer "+
+		"led.", node, own.ballot, elected(*own), other.node)
 }
 
 // elected is when a reign began, for the end of a phrase.

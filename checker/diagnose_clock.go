@@ -73,8 +73,8 @@ func (d *diagnosis) clocksKept(p plainly) string {
 	if other == "" || most-err > 1+d.in.Facts.Lease.DriftBound {
 		return ""
 	}
-	return fmt.Sprintf("It need not be the clocks: from %s to %s none was faster than %s's by more than %s's, %s (± %s) as "+
-		"measured, and leases allow a drift of %s.", seconds(own.From), seconds(own.To), holder, other,
+	return fmt.Sprintf("It need not be the clocks: from %s to %s none was faster than %s's by more than %s's, %s (± %s) "+
+		"as measured, and leases allow a drift of %s.", seconds(own.From), seconds(own.To), holder, other,
 		percent(max(0, most-1)), percent(err), percent(d.in.Facts.Lease.DriftBound))
 }
 

@@ -61,7 +61,8 @@ func (d *diagnosis) expired(p plainly) *verdict.Cause {
 		return nil
 	}
 	s, ok := d.storyOf(node)
-	if !ok || len(s.Holds) == 0 || d.follower(p) != nil || len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
+	if !ok || len(s.Holds) == 0 || d.follower(p) != nil ||
+		len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
 		return nil
 	}
 	c := &verdict.Cause{

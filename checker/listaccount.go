@@ -148,8 +148,8 @@ func (l *list) missing(a history.Operation, has map[int64]int) plainly {
 // gone tells of an element that a did not show, though before had been over by then and proves that it was there.
 func (l *list) gone(a history.Operation, v int64, before history.Operation) plainly {
 	p := plainly{last: a, before: before, superseded: true, newer: &v, values: []int64{v}}
-	back, found := history.Operation{}, false
-	p.name, back, found = l.fateOf(a, v, before)
+	name, back, found := l.fateOf(a, v, before)
+	p.name = name
 	proven, began := instants(before.Return, a.Call)
 	acked := before.Op.Func == history.Append && before.Op.Value == v
 	role := fmt.Sprintf("had shown %d", v)
