@@ -56,10 +56,13 @@ bench: ## every benchmark, once
 tools: ## install what the local lab needs and this machine lacks
 	@.ci/tools
 
+pictures: tools build ## the documentation's pictures, from runs in a local lab (needs chromium)
+	docs/pictures
+
 vagrant-validate: ## check the Vagrantfile (needs vagrant)
 	VAGRANT_CHECKPOINT_DISABLE=1 vagrant validate --ignore-provider
 
 clean: ## remove what was built; runs stay
 	rm -rf bin
 
-.PHONY: help demo build test lint fuzz bench tools vagrant-validate clean
+.PHONY: help demo build test lint fuzz bench pictures tools vagrant-validate clean

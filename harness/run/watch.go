@@ -49,7 +49,7 @@ const (
 	watchIdle = 5 * time.Millisecond
 
 	// watchValues is where the values begin, so that they are none of the workload's.
-	watchValues = 1 << 40
+	watchValues = 1_000_000_000
 )
 
 // newWatch watches the registers, or lists, that a workload of these functions uses.

@@ -252,10 +252,18 @@ type observation struct {
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
 	IDs    []string      `json:"ids,omitempty"`
+	Ops    []update      `json:"ops,omitempty"` // the same commands
 	Reason string        `json:"reason,omitempty"`
 	Lease  string        `json:"lease,omitempty"` // the clock of since_ns and until_ns
 	Since  int64         `json:"since_ns,omitempty"`
 	Until  int64         `json:"until_ns,omitempty"`
+}
+
+// update is what a command does.
+type update struct {
+	Op    string `json:"op"`
+	Key   string `json:"key"`
+	Value string `json:"value,omitempty"`
 }
 
 // leaseOnWall is what an observation calls a lease on wall clocks.
@@ -292,7 +300,9 @@ func (w *World) writeObservations(dir results.Run, node int, started time.Time) 
 			line.Peer = m.Seen.Peer.String()
 		}
 		for k := range m.Seen.Batch {
-			line.IDs = append(line.IDs, m.Seen.Batch[k].ID())
+			c := &m.Seen.Batch[k]
+			line.IDs = append(line.IDs, c.ID())
+			line.Ops = append(line.Ops, update{c.Op.String(), c.Key, c.Value})
 		}
 		encoded, err := json.Marshal(line)
 		if err != nil {
