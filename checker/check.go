@@ -83,7 +83,8 @@ func (s *Stream) repetition(j *judgement) error {
 
 // checkSafety puts together what the checks say of safety. Any of them can find a violation; only all of them together,
 // on a whole history, can say that there is none.
-func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration) verdict.Safety {
+func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration,
+) verdict.Safety {
 	in := s.in
 	var safety verdict.Safety
 	add := func(c verdict.Check, findings []verdict.Finding) {
@@ -95,8 +96,9 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {
 		add(durabilityCheck(keys, j.durability))
-		add(listsCheck(keys, j.lists))
-		add(j.agreement, j.diagnosis.agreement)
+		lists, damages := listsCheck(keys, j.lists)
+		add(lists, untold(damages, safety.Findings))
+		add(j.agreement, j.disagreements())
 	}
 	if in.Watched || in.WatchedErr != nil {
 		j.diagnosis.operations = s.named.ops
@@ -134,6 +136,13 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Status = verdict.Valid
 	}
 	return safety
+}
+
+// untold are the findings on lists that linearizability does not tell of in the same way.
+func untold(findings, told []verdict.Finding) []verdict.Finding {
+	return slices.DeleteFunc(findings, func(f verdict.Finding) bool {
+		return slices.ContainsFunc(told, func(t verdict.Finding) bool { return t.Key == f.Key && t.Name == f.Name })
+	})
 }
 
 // invariantsCheck passes on what somebody who saw every node in true time has found.

@@ -82,7 +82,7 @@ func (d *diagnosis) applications() map[update][]place {
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
 		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.margin, d.expired, d.twoLeases,
-		d.unlogged, d.appliedTwice, d.newLeader, d.oldState,
+		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.oldCompare, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
 		if c := suspect(p); c != nil {
@@ -206,16 +206,21 @@ func stateKnown(op history.Operation) bool {
 // underFaults says what was being done to the node when it answered.
 func (d *diagnosis) underFaults(p plainly, node string) string {
 	var parts []string
+	before := ""
 	for _, w := range d.windows {
-		if w.Status == history.FaultInstalled && slices.Contains(w.Targets, node) &&
-			w.From <= p.last.Return && p.last.Call <= w.To {
+		switch {
+		case w.Status != history.FaultInstalled || !slices.Contains(w.Targets, node) || w.From > p.last.Return:
+		case p.last.Call <= w.To:
 			parts = append(parts, fmt.Sprintf("%s (%s %s, since %s)", w.ID, w.Kind, orElse(w.Played, w.Detail),
 				seconds(w.From)))
+		case p.superseded && w.To >= p.before.Call:
+			before = fmt.Sprintf("%s had been under fault %s (%s %s) until %s.", node, w.ID, w.Kind,
+				orElse(w.Played, w.Detail), seconds(w.To))
 		}
 	}
 	switch len(parts) {
 	case 0:
-		return ""
+		return before
 	case 1:
 		return fmt.Sprintf("%s was then under fault %s.", node, parts[0])
 	}
@@ -225,10 +230,16 @@ func (d *diagnosis) underFaults(p plainly, node string) string {
 
 // whoLed says who led besides, or instead of, the node that answered.
 func (d *diagnosis) whoLed(p plainly, node string) string {
-	var own, other *reign
+	var own, other, newest *reign
 	for i, r := range d.reigns {
+		if r.from > p.last.Return {
+			continue
+		}
+		if newest == nil || r.ballot.compare(newest.ballot) > 0 {
+			newest = &d.reigns[i]
+		}
 		switch {
-		case r.from > p.last.Return || r.to < p.last.Call:
+		case r.to < p.last.Call:
 		case r.node == node:
 			own = &d.reigns[i]
 		case other == nil || r.ballot.compare(other.ballot) > 0:
@@ -236,21 +247,31 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		}
 	}
 	switch {
+	case own != nil && newest.ballot.compare(own.ballot) > 0 && newest.node != node:
+		noticed := "did not notice before " + seconds(own.to)
+		if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
+			noticed = "did not know of that"
+		}
+		return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s %s.", newest.node, newest.ballot,
+			elected(*newest), node, noticed)
 	case other == nil:
 		return ""
+	case own == nil && other.ballot.compare(newest.ballot) < 0:
+		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s %s, did not any more, and %s, of the lower ballot %s, "+
+			"only believed to lead.", newest.node, newest.ballot, elected(*newest), other.node, other.ballot)
 	case own == nil:
-		return fmt.Sprintf("The leader was then %s, elected in ballot %s at %s.", other.node, other.ballot,
-			seconds(other.from))
-	case own.ballot.compare(other.ballot) > 0:
-		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no "+
-			"longer led.", node, own.ballot, seconds(own.from), other.node)
+		return fmt.Sprintf("The leader was then %s, elected in ballot %s %s.", other.node, other.ballot, elected(*other))
 	}
-	noticed := fmt.Sprintf("did not notice before %s", seconds(own.to))
-	if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
-		noticed = "did not know of that"
+	return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no longer "+
+		"led.", node, own.ballot, elected(*own), other.node)
+}
+
+// elected is when a reign began, for the end of a phrase.
+func elected(r reign) string {
+	if r.from < 0 {
+		return since(r.from)
 	}
-	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s %s.", other.node, other.ballot,
-		seconds(other.from), node, noticed)
+	return "at " + seconds(r.from)
 }
 
 // String shows the ballot as nodes do: "7.n2".

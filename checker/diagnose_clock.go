@@ -66,6 +66,32 @@ func (d *diagnosis) stretch(from, to time.Duration) (since, until time.Duration)
 	return max(0, min(from, to-exactStretch)), to
 }
 
+// clocksKept says that clocks were not seen to leave the drift that leases allow while the lease ran that the read was
+// answered under: then it need not be they that are at fault. It is empty where they were, or nobody measured them.
+func (d *diagnosis) clocksKept(p plainly) string {
+	holder, from, ok := d.leaseOf(p, "rate")
+	if !ok {
+		return ""
+	}
+	from, to := d.stretch(from, p.last.Call)
+	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
+	if !ok || own.Rate <= 0 {
+		return ""
+	}
+	other, most, err := "", 0.0, 0.0
+	for _, t := range d.in.Clocks {
+		if r, ok := t.RateIn(clocks.Mono, from, to); ok && t.Node != holder && r.Rate/own.Rate > most {
+			other, most, err = t.Node, r.Rate/own.Rate, (r.Error+own.Error)/own.Rate
+		}
+	}
+	if other == "" || most-err > 1+d.in.Facts.Lease.DriftBound {
+		return ""
+	}
+	return fmt.Sprintf("It need not be the clocks: from %s to %s none was faster than %s's by more than %s's, %s (± %s) "+
+		"as measured, and leases allow a drift of %s.", seconds(own.From), seconds(own.To), holder, other,
+		percent(max(0, most-1)), percent(err), percent(d.in.Facts.Lease.DriftBound))
+}
+
 // offset blames wall clocks that were further apart than leases on wall clocks allow when the read was answered.
 func (d *diagnosis) offset(p plainly) *verdict.Cause {
 	holder, _, ok := d.leaseOf(p, "wall")

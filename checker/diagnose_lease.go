@@ -21,12 +21,16 @@ func (d *diagnosis) twoLeases(p plainly) *verdict.Cause {
 		if c.A != node && c.B != node || c.From > p.last.Return || c.To < p.last.Call {
 			continue
 		}
-		return &verdict.Cause{
+		cause := &verdict.Cause{
 			Name: "two leases at once",
 			Says: fmt.Sprintf("%s and %s both believed to hold the lease from %s to %s, and at most one node may at any time.",
 				c.A, c.B, seconds(c.From), seconds(c.To)),
 			Evidence: []string{d.heldBy(c.A, c.BallotA, p), d.heldBy(c.B, c.BallotB, p)},
 		}
+		if kept := d.clocksKept(p); kept != "" {
+			cause.Evidence = append(cause.Evidence, kept)
+		}
+		return cause
 	}
 	return nil
 }
@@ -98,7 +102,8 @@ func (d *diagnosis) expired(p plainly) *verdict.Cause {
 		return nil
 	}
 	s, ok := d.storyOf(node)
-	if !ok || len(s.Holds) == 0 || len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
+	if !ok || len(s.Holds) == 0 || d.follower(p) != nil ||
+		len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
 		return nil
 	}
 	c := &verdict.Cause{

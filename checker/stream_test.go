@@ -34,7 +34,7 @@ func boolInt(b bool) int {
 func checkDurability(ops []history.Operation) (verdict.Check, []verdict.Finding) {
 	var keys []keyVerdict
 	for _, k := range SplitByKey(ops) {
-		keys = append(keys, keyVerdict{durable: durableOf(k)})
+		keys = append(keys, keyVerdict{durable: durableOf(k, nil)})
 	}
 	return durabilityCheck(keys, 0)
 }
@@ -44,7 +44,7 @@ func checkLists(ops []history.Operation) (verdict.Check, []verdict.Finding) {
 	failed := failedByKey(ops)
 	var keys []keyVerdict
 	for _, k := range SplitByKey(ops) {
-		keys = append(keys, keyVerdict{listed: listedOf(k, failed[k.Key])})
+		keys = append(keys, keyVerdict{listed: listedOf(k, failed[k.Key], nil)})
 	}
 	return listsCheck(keys, 0)
 }

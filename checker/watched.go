@@ -137,7 +137,7 @@ func (d *diagnosis) answers(p plainly) []verdict.Row {
 		if op.Op.Func == "" {
 			continue
 		}
-		r := rowOf(op)
+		r := row(op)
 		switch {
 		case op.ID == p.last.ID:
 			r.Role = "broke the rule"

@@ -71,7 +71,7 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
 		Amend: func(m *results.Manifest) { amendTest(m, &opts) },
 	}
-	stop := func() bool { return c.Context.Err() != nil }
+	stop := func() bool { return c.Err() != nil }
 	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}, Stop: stop}, plan)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 		Disk: simDisk, Process: simProcess, Schedule: *schedule,
 		Load: sim.Load{
 			Workload: o.Workload, Clients: o.Concurrency / n, Patience: o.OpTimeout, Delay: 100 * time.Microsecond,
-			ThinkMax: simThink(o),
+			ThinkMax: simThink(o), RetryPPM: uint32(1e6 * max(0, o.Retry)), RetriesMax: run.RetriesMax,
 		},
 	}
 	p.Schedule.Nodes = names

@@ -1,6 +1,7 @@
 package hunt
 
 import (
+	"slices"
 	"time"
 
 	"elenchus/harness/sim"
@@ -20,14 +21,25 @@ type Row struct {
 	All     Hunt          `json:"all"`
 	Clients *Hunt         `json:"clients,omitempty"` // the same, judged by what clients can see alone
 
+	// Small is what the first run that failed came to when it was shrunk; nil when nobody tried, or nothing came of it.
+	Small *Small `json:"small,omitempty"`
+
 	// Outside says that the mutant is in a part that the simulator does not have. Then there is no hunt. Unprobed says
 	// that nobody could see whether the changed place was executed, because hosts keep their files to themselves.
 	Outside  bool `json:"outside,omitempty"`
 	Unprobed bool `json:"unprobed,omitempty"`
+
+	// WhyNot is why the lab is not expected to show the mutant, as its page says; empty if nothing stands in the way.
+	WhyNot string `json:"why_not,omitempty"`
 }
 
 // Found reports whether any start has found the mutant.
 func (r *Row) Found() bool { return r.All.Found() > 0 }
+
+// noticed are checks besides those of the simulator that find what clients or operators can see.
+var noticed = []string{
+	CheckViolated, CheckEnded, CheckHang, CheckCrash, "durability", "lists", // the last two as package checker names them
+}
 
 // Propagated reports whether clients could see something.
 func (r *Row) Propagated() bool {
@@ -36,7 +48,7 @@ func (r *Row) Propagated() bool {
 	}
 	for i := range r.All.Starts {
 		check := r.All.Starts[i].Check
-		if check == CheckViolated || check == CheckHang || check == CheckCrash || sim.Noticed(check) {
+		if slices.Contains(noticed, check) || sim.Noticed(check) {
 			return true
 		}
 	}
@@ -55,6 +67,8 @@ func (r *Row) Blame() string {
 		return "found by observers"
 	case r.Found():
 		return "seen by observers alone"
+	case r.Unprobed && r.WhyNot != "":
+		return r.WhyNot
 	case r.Unprobed:
 		return "nothing was seen"
 	case r.Reached:

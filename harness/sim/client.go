@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"elenchus/node/multipaxos"
@@ -160,13 +162,18 @@ func (w *World) command(c *client, op history.Op) register.Command {
 	return cmd
 }
 
-// text is a value as nodes know it. Values are small numbers, so their texts are kept for all runs.
+// text is a value as nodes know it. Values are small numbers, so their texts are kept for all runs of as many digits.
 func (w *World) text(v int64) string {
+	digits := w.plan.Load.Digits
 	if v < 0 || v >= textsMax {
-		return strconv.FormatInt(v, 10)
+		return fmt.Sprintf("%0*d", digits, v)
+	}
+	if w.digits != digits {
+		w.texts, w.digits = w.texts[:0], digits
 	}
 	for int64(len(w.texts)) <= v {
-		w.texts = append(w.texts, strconv.Itoa(len(w.texts)))
+		text := strconv.Itoa(len(w.texts))
+		w.texts = append(w.texts, strings.Repeat("0", max(0, digits-len(text)))+text)
 	}
 	return w.texts[v]
 }
@@ -241,7 +248,7 @@ func (w *World) requested(n *node, e *event) {
 	r.id = protocol.RequestID(len(n.asked))
 	patience := w.plan.Load.Patience * nodeShare / 100
 	r.due = n.clock.monoAt(w.now) + patience
-	w.step(n, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
+	w.step(n, &protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: r.id, Command: r.command, Deadline: r.due,
 	}})
 }

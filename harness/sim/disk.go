@@ -122,6 +122,9 @@ func (w *World) startSave(n *node, s *protocol.Snapshot) {
 		return
 	}
 	d.saving, d.saved = s, false
+	if w.cued&onSaving != 0 {
+		w.cue(onSaving, n)
+	}
 	took := 2 * w.took(n, snapshotID|uint64(n.index), uint64(s.Slot))
 	w.events.push(event{at: w.now + took, kind: eventSaved, node: uint8(n.index), gen: n.life, arg: uint64(s.Slot)})
 }
@@ -284,7 +287,7 @@ func (w *World) synced(n *node, e *event) {
 	}
 	w.released(n)
 	if n.up && w.violation == nil {
-		w.step(n, protocol.Input{Kind: protocol.InputDurable, Durable: n.durable})
+		w.step(n, &protocol.Input{Kind: protocol.InputDurable, Durable: n.durable})
 	}
 }
 
@@ -310,6 +313,9 @@ func (w *World) saveDone(n *node, e *event) {
 	}
 	w.stats.Snapshots++
 	d.snapshot, d.saving = d.saving, nil
+	if w.cued&onSaved != 0 {
+		w.cue(onSaved, n)
+	}
 	w.toldSaved(n, e)
 }
 
@@ -319,7 +325,7 @@ func (w *World) toldSaved(n *node, e *event) {
 		n.backlog = append(n.backlog, *e)
 		return
 	}
-	w.step(n, protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: protocol.Slot(e.arg)})
+	w.step(n, &protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: protocol.Slot(e.arg)})
 }
 
 // unstick lets a disk go on, and report what it has done.

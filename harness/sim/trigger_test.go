@@ -33,6 +33,7 @@ func TestFaultsWaitForTheirCue(t *testing.T) {
 				{ID: "f1", At: 350 * ms, For: 500 * ms, Kind: nemesis.Partition, Shape: nemesis.Isolate, Groups: [][]string{{"leader"}}},
 				{ID: "f2", At: 900 * ms, For: 50 * ms, Kind: nemesis.Kill, Groups: [][]string{{"leader"}}},
 			}
+			p.Node.SnapshotEntries = 20
 			r := run(t, w, p)
 			if r.Violation != nil {
 				t.Fatal(r.Violation)
@@ -53,7 +54,7 @@ func seen(trace *Trace, cue Cue, at time.Duration, node string) bool {
 	kinds := map[Cue]protocol.ObservationKind{
 		CueCampaign: protocol.ObservedCampaign, CueElected: protocol.ObservedElected, CueDeposed: protocol.ObservedDeposed,
 		CueLearned: protocol.ObservedChosen, CueGranted: protocol.ObservedLeaseGranted, CueLeased: protocol.ObservedLeaseHeld,
-		CueRenewed: protocol.ObservedLeaseRenewed,
+		CueRenewed: protocol.ObservedLeaseRenewed, CueCaughtUp: protocol.ObservedCaughtUp,
 	}
 	for i := range trace.Moments {
 		m := &trace.Moments[i]
@@ -61,7 +62,7 @@ func seen(trace *Trace, cue Cue, at time.Duration, node string) bool {
 			continue
 		}
 		switch {
-		case cue == CueChosen: // no node says so: it is when a disk has it
+		case cue == CueChosen, cue == CueSaving, cue == CueSaved: // no node says so: it is when a disk has it
 			return true
 		case m.Node == 0 || protocol.NodeID(m.Node).String() != node:
 		case cue == CueStarted && m.Kind == MomentStarted,

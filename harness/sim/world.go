@@ -94,6 +94,7 @@ type World struct {
 	idleRequests []uint32
 	told         protocol.Slot // the last slot that any client was told about
 	texts        []string
+	digits       int // that texts have at least
 	ints         arena[int64]
 	keys         []string
 	finals       int // clients that are not done
@@ -158,7 +159,7 @@ func (w *World) reset(plan *Plan) error {
 	w.hash = mix(plan.Seed, uint64(w.n))
 	w.events.reset()
 	w.messages.reset()
-	w.attempts = attempts{}
+	clear(w.attempts[:])
 	w.timerGen = 0
 	for i := range w.n {
 		w.nodes[i].reset(i, plan.Clocks[i])
