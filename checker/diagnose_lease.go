@@ -36,7 +36,7 @@ func (d *diagnosis) twoLeases(p plainly) *verdict.Cause {
 }
 
 // margin blames a lease that its holder believed in for longer than any other node honoured it, where nothing was the
-// matter with clocks or granters: then it was taken for longer, or granted for shorter, than the bounds on clocks allow.
+// matter with clocks or granters: it was taken for longer, or granted for shorter, than the bounds on clocks allow.
 func (d *diagnosis) margin(p plainly) *verdict.Cause {
 	holder, ok := d.leased(p)
 	if !ok || d.forgottenGrant(p) != nil || d.drift(p) != nil || d.offset(p) != nil {

@@ -33,8 +33,8 @@ func behind(p plainly) string {
 	}
 	earlier := milliseconds(p.last.Call - p.before.Return)
 	if !p.before.Op.Func.Mutates() {
-		return fmt.Sprintf("The answer came from the state up to slot %d; %s had been told of slot %d %s before the read began.",
-			read.Slot, who(p.before), w.Slot, earlier)
+		return fmt.Sprintf("The answer came from the state up to slot %d; %s had been told of slot %d %s before the read "+
+			"began.", read.Slot, who(p.before), w.Slot, earlier)
 	}
 	return fmt.Sprintf("The answer came from the state up to slot %d; slot %d, with the %s of %d, had been acknowledged "+
 		"%s before the read began.", read.Slot, w.Slot, p.before.Op.Func, p.before.Op.Value, earlier)

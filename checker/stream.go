@@ -54,7 +54,8 @@ func newStream(in Input, prove bool) *Stream {
 	windows := history.Windows(in.Faults.Events)
 	s := &Stream{
 		in: in, counts: new(outcomes), faulty: newUnderFaults(windows), astray: newDeposedReads(in.Nodes, in.Facts.Reads),
-		silent: newSilences(in.Faults.Events, in.Facts.Recovery), served: newService(), keys: newRegisters(prove), named: newNamed(in.Broken),
+		silent: newSilences(in.Faults.Events, in.Facts.Recovery), served: newService(), keys: newRegisters(prove),
+		named: newNamed(in.Broken),
 	}
 	s.all = []Watcher{s.counts, s.faulty, s.astray, s.silent, s.served, s.named}
 	return s

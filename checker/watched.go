@@ -167,12 +167,12 @@ func (d *diagnosis) dishonoured(b verdict.Broken) *verdict.Cause {
 		return nil
 	}
 	g, last := n.Log.Observations[granted], n.Log.Observations[len(n.Log.Observations)-1]
-	c := &verdict.Cause{Evidence: []string{fmt.Sprintf("%s granted the lease of ballot %s at %s, until %s by its own clock.",
-		b.Node, g.Ballot, seconds(n.When[granted]), seconds(n.Until[granted]))}}
+	c := &verdict.Cause{Evidence: []string{fmt.Sprintf("%s granted the lease of ballot %s at %s, until %s by its own "+
+		"clock.", b.Node, g.Ballot, seconds(n.When[granted]), seconds(n.Until[granted]))}}
 	if last.Boot != g.Boot {
 		c.Name = "a grant forgotten in a restart"
-		c.Says = fmt.Sprintf("%s had granted the lease of ballot %s, was restarted, and took part in ballot %s within the term "+
-			"of that lease.", b.Node, g.Ballot, b.Ballot)
+		c.Says = fmt.Sprintf("%s had granted the lease of ballot %s, was restarted, and took part in ballot %s within the "+
+			"term of that lease.", b.Node, g.Ballot, b.Ballot)
 		for i, o := range n.Log.Observations[granted:] {
 			if o.Kind == history.ObservedRecovered {
 				c.Evidence = append(c.Evidence, fmt.Sprintf("It started again at %s.", seconds(n.When[granted+i])))
@@ -314,8 +314,9 @@ func (d *diagnosis) termsOf(b verdict.Broken) []episode {
 	var out []episode
 	for _, s := range d.in.Stories {
 		for _, h := range during(s.Holds, b.At, b.At) {
-			out = append(out, episode{h.From, fmt.Sprintf("%s held the lease of ballot %s since %s, and until %s by its own clock.",
-				s.Node, h.Ballot, since(h.From), seconds(h.To))})
+			text := fmt.Sprintf("%s held the lease of ballot %s since %s, and until %s by its own clock.", s.Node, h.Ballot,
+				since(h.From), seconds(h.To))
+			out = append(out, episode{h.From, text})
 		}
 		if s.Node == b.Node && b.Checker == ruleGrant {
 			out = append(out, grantsOf(s, b)...)

@@ -371,7 +371,8 @@ func (g *ghost) hashes(n *node) {
 	case s.hash != status.Hash:
 		g.violated(Violation{
 			Invariant: invariantStateHash, Node: n.index + 1, Slot: status.Applied, Ballot: status.Ballot,
-			Message: "the node's state after slot " + decimal(uint64(status.Applied)) + " is not the one that another node had there",
+			Message: "the node's state after slot " + decimal(uint64(status.Applied)) +
+				" is not the one that another node had there",
 		})
 	}
 }

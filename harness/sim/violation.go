@@ -61,7 +61,7 @@ type Violation struct {
 // Answer is an answer that must not be.
 type Answer struct {
 	Operation int `json:"operation"` // what was answered: operations are numbered as they were invoked
-	Before    int `json:"before"`    // an operation that the answer should have taken into account, and did not; -1 for none
+	Before    int `json:"before"`    // what the answer should have taken into account, and did not; -1 for nothing
 }
 
 // String is the violation as one line.
