@@ -16,6 +16,7 @@ import (
 	"elenchus/harness/fleet"
 	"elenchus/harness/lab"
 	"elenchus/harness/run"
+	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/verdict"
 )
@@ -152,7 +153,12 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 	}
 	defer func() { err = errors.Join(err, f.Close(ctx)) }()
 	ui.Step("connected to %d hosts over SSH", len(inv.Hosts))
-	report, err = bench.Reads(ctx, f, dir.Name(), o, ui.Status)
+	held, stop := f.While(ctx)
+	defer stop()
+	report, err = bench.Reads(held, f, dir.Name(), o, ui.Status)
+	if cause := context.Cause(held); errors.Is(cause, nemesis.ErrLost) {
+		err = cause
+	}
 	if report.Rounds == 0 {
 		return report, errors.Join(err, f.Collect(context.WithoutCancel(ctx), dir.Path(results.NodesDir)))
 	}

@@ -16,6 +16,7 @@ import (
 	"elenchus/harness/lab"
 	"elenchus/harness/run"
 	"elenchus/harness/system"
+	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/envelope"
 	"elenchus/results/verdict"
@@ -292,7 +293,9 @@ func (e *sweeping) run(c *cli.Context) error {
 	}
 	e.ui.Step("connected to %d hosts over SSH: %d clusters are attacked side by side", len(hosts), backend.Lanes())
 	begin := time.Now()
-	if err := e.sweep(ctx, begin, backend); err != nil {
+	held, stop := f.While(ctx)
+	defer stop()
+	if err := e.sweep(held, begin, backend); err != nil {
 		return errors.Join(err, f.Close(ctx))
 	}
 	rest := context.WithoutCancel(ctx)
@@ -309,6 +312,10 @@ func (e *sweeping) sweep(ctx context.Context, begin time.Time, backend attack.Ba
 		return err
 	}
 	err = attack.Run(ctx, e.dir, e.plan, e.seed, backend, attack.Tell{Status: e.ui.Status, Step: e.ui.Step})
+	if cause := context.Cause(ctx); errors.Is(cause, nemesis.ErrLost) {
+		e.blame(cause)
+		return nil
+	}
 	if e.manifest.Interrupted = ctx.Err() != nil; e.manifest.Interrupted {
 		e.ui.Say("interrupted: healing, collecting and drawing what there is")
 		return nil

@@ -97,23 +97,9 @@ func labStatus(c *cli.Context) error {
 	if err := onlyLocal(c, "status"); err != nil {
 		return err
 	}
-	names, err := local.List(localOptions(c))
+	states, err := labStates(c)
 	if err != nil {
 		return err
-	}
-	if c.IsSet("lab-name") {
-		if !slices.Contains(names, c.String("lab-name")) {
-			return notUp(c.String("lab-name"), names)
-		}
-		names = []string{c.String("lab-name")}
-	}
-	states := make([]local.State, 0, len(names))
-	for _, name := range names {
-		state, err := local.Status(c.Context, name, localOptions(c))
-		if err != nil {
-			return err
-		}
-		states = append(states, state)
 	}
 	if c.Bool("json") {
 		return printJSON(c, states)
@@ -127,7 +113,26 @@ func labStatus(c *cli.Context) error {
 	return nil
 }
 
+// labStates is the state of the lab that the options name, or of all.
+func labStates(c *cli.Context) ([]local.State, error) {
+	opts := localOptions(c)
+	if !c.IsSet("lab-name") {
+		return local.States(c.Context, opts)
+	}
+	name := c.String("lab-name")
+	state, err := local.Status(c.Context, name, opts)
+	if errors.Is(err, local.ErrNotUp) {
+		up, err := local.List(opts)
+		return nil, errors.Join(notUp(name, up), err)
+	}
+	return []local.State{state}, err
+}
+
 func printState(c *cli.Context, s local.State) {
+	if s.Problem != "" {
+		fmt.Fprintf(c.App.Writer, "lab %s: %s\n", s.Name, s.Problem)
+		return
+	}
 	use := "free"
 	if s.User != "" {
 		use = "in use by " + s.User

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,88 +111,4 @@ func listMutants(c *cli.Context) error {
 		fmt.Fprintf(tw, "%s\t%s\t%s\n", m.Name, m.Facts.Place, m.Facts.Summary)
 	}
 	return tw.Flush()
-}
-
-// envMutant tells a command inside a local lab where the mutated node is that was built outside of it, and a program
-// with a mutant in it that it need not build another.
-const envMutant = "ELENCHUS_MUTANT_NODE"
-
-// mutantFlag puts a mistake into the nodes of a run.
-func mutantFlag() cli.Flag {
-	return &cli.StringFlag{Name: "mutant", Category: catSystem,
-		Usage: "deploy nodes with a mistake in them: `NAME` from elenchus mutants list, or a folder with one"}
-}
-
-// buildMutant builds the node with the mutant that the option names in it, once for a command line: it returns the
-// program, or nothing without the option, and how to remove it.
-func buildMutant(c *cli.Context) (program string, remove func(), err error) {
-	remove = func() {}
-	name := c.String("mutant")
-	switch {
-	case name == "" || c.Bool("dry-run"):
-		return "", remove, nil
-	case c.IsSet("node-binary"):
-		return "", remove, usageError("--mutant builds the node: leave --node-binary out")
-	case os.Getenv(envMutant) != "" && inside():
-		return os.Getenv(envMutant), remove, nil
-	case os.Getenv(envMutant) != "" && c.String("lab") == simLab: // this program has the mutant in it
-		return "", remove, nil
-	}
-	tree, err := sourceTree()
-	if err != nil {
-		return "", remove, err
-	}
-	m, err := findMutant(tree, name)
-	if err != nil {
-		return "", remove, err
-	}
-	dir, err := os.MkdirTemp("", "elenchus-mutant-")
-	if err != nil {
-		return "", remove, fmt.Errorf("build mutant: %w", err)
-	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	b := mutants.Build{Package: "./node", Output: filepath.Join(dir, "elenchus-node")}
-	if c.String("lab") == simLab {
-		if !m.In(simLab) {
-			remove()
-			return "", func() {}, usageError("--mutant: %s is in a part that the simulator does not have", m.Name)
-		}
-		b = mutants.Build{Package: "./harness", Output: filepath.Join(dir, "elenchus")}
-	}
-	if err := m.Build(c.Context, tree, b); err != nil {
-		remove()
-		return "", func() {}, err
-	}
-	return b.Output, remove, nil
-}
-
-// testMutated runs this very command line with a program that has the mutant in it, simulator and all.
-func testMutated(program string) error {
-	if err := os.Setenv(envMutant, program); err != nil {
-		return fmt.Errorf("run mutated program: %w", err)
-	}
-	return execHere(append([]string{program}, os.Args[1:]...))
-}
-
-// findMutant is the mutant of that name in the catalogue, or the one in that folder.
-func findMutant(tree, name string) (*mutants.Mutant, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		dir, err := filepath.Abs(name)
-		if err != nil {
-			return nil, fmt.Errorf("find mutant: %w", err)
-		}
-		m, err := mutants.Read(dir)
-		if err != nil {
-			return nil, usageError("--mutant: %v", err)
-		}
-		return m, nil
-	}
-	m, err := mutants.Read(filepath.Join(mutants.Catalogue(tree), name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, usageError("--mutant: there is no mutant %q (elenchus mutants list names them all)", name)
-	}
-	if err != nil {
-		return nil, usageError("--mutant: %v", err)
-	}
-	return m, nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"elenchus/harness/hunt"
+	"elenchus/harness/sim"
+	"elenchus/results"
 	"elenchus/results/verdict"
 )
 
@@ -124,5 +126,51 @@ func TestPatchThatDoesNotApplyFailsTheBuild(t *testing.T) {
 	code, _, stderr := callInTree(t, "mutants", "run", "--compile", "--dir", dir)
 	if code != verdict.ExitViolated || !strings.Contains(stderr, "mutant.patch:3: ") {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A run with a mutant says so, and is played again, and made smaller, with the mutant that is in its directory.
+func TestRunsOfMutantsArePlayedWithThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program three times")
+	}
+	t.Parallel()
+	parent := ownMutant(t, ownPatch)
+	mutant, runs := filepath.Join(parent, "votes-for-nothing"), filepath.Join(t.TempDir(), "runs")
+	code, stdout, stderr := callInTree(t, "sim", "--mutant", mutant, "--seeds", "1-500", "--until-failure", "--json",
+		"--results", runs)
+	var s sim.Summary
+	if err := json.Unmarshal([]byte(stdout), &s); code != verdict.ExitViolated || err != nil {
+		t.Fatalf("sim: exit code %d, %v\n%s\n%s", code, err, stdout, stderr)
+	}
+	made := results.Run{Dir: s.Failures[0].Directory}
+	if manifest, err := made.LoadManifest(); err != nil || manifest.Node.Mutant != "votes-for-nothing" ||
+		!strings.Contains(manifest.Repeat, " --mutant "+mutant) || strings.Contains(manifest.Argv[0], "elenchus-mutant") {
+		t.Fatalf("%v: the run is said to be of %+v", err, manifest)
+	}
+	if err := os.RemoveAll(parent); err != nil { // the run has its own
+		t.Fatal(err)
+	}
+	for _, call := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{verdict.ExitViolated, "votes-for-nothing was built into the nodes", []string{"check"}},
+		{verdict.ExitViolated, "equal to the recorded one", []string{"replay"}},
+		{verdict.ExitViolated, "smaller runs tried", []string{"shrink", "--candidates", "100"}},
+		{verdict.ExitValid, "without the mutant votes-for-nothing", []string{"replay", "--mutant", "none"}},
+	} {
+		args := append(call.args, "--results", runs, made.Name())
+		if code, out, stderr := callInTree(t, args...); code != call.code || !strings.Contains(out, call.want) {
+			t.Errorf("%v: exit code %d\n%s\n%s", args, code, out, stderr)
+		}
+	}
+	small, err := results.Open(runs, results.Latest)
+	if err != nil || !strings.Contains(small.Name(), "shrunk") {
+		t.Fatalf("%v: the latest run is %s", err, small.Name())
+	}
+	if manifest, err := small.LoadManifest(); err != nil || manifest.Node.Mutant != "votes-for-nothing" {
+		t.Errorf("%v: the smaller run is said to be of %+v", err, manifest)
 	}
 }

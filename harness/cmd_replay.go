@@ -24,7 +24,7 @@ func replayCommand() *cli.Command {
 		ArgsUsage: "[SEED|RUN]",
 		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is a run directory, the name\n" +
 			"of one, or latest (the default). A simulated run is played again event for event, and the hashes are\n" +
-			"compared. With --lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of\n" +
+			"compared. A run with a mutant is played with it, which needs the sources. With --lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of\n" +
 			"the run of a lab the schedule is played in the simulator. What cannot be taken along is said.\n\n" +
 			"--bisect-time finds the moment of no return of a run that fails: at points in virtual time everything that\n" +
 			"is still to be drawn is drawn anew, and the share of the futures that fail in the same way is counted.",
@@ -46,7 +46,7 @@ func replayCommand() *cli.Command {
 				Usage: "for --bisect-time: play on `N` processors", DefaultText: "all"},
 			&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 				Usage: "for --lab local: deploy `FILE` (default: elenchus-node beside this program)"},
-		}, drawFlags(), []cli.Flag{resultsFlag(), jsonFlag()})),
+		}, drawFlags(), []cli.Flag{mutantAgainFlag(), resultsFlag(), jsonFlag()})),
 		Action: replayAction,
 	}
 }
@@ -55,8 +55,8 @@ func replayAction(c *cli.Context) error {
 	if err := checkReplayFlags(c); err != nil {
 		return err
 	}
-	found, err := findRun(c)
-	if err != nil {
+	found, done, err := findMutated(c)
+	if done {
 		return err
 	}
 	switch {
@@ -104,6 +104,7 @@ func checkReplayFlags(c *cli.Context) error {
 type replayed struct {
 	Of        string         `json:"of"`
 	Seed      uint64         `json:"seed"`
+	Mutant    string         `json:"mutant,omitempty"` // the mistake it was played with
 	Hash      string         `json:"hash"`
 	Recorded  string         `json:"recorded,omitempty"` // the hash in the run's directory
 	Equal     *bool          `json:"equal,omitempty"`    // whether it is the same
@@ -125,10 +126,10 @@ func replayExactly(c *cli.Context, found *simulated) error {
 		return err
 	}
 	out := replayed{
-		Of: found.name, Seed: result.Seed, Hash: hashText(result.Hash), Simulated: result.Simulated,
-		Violation: result.Violation, Outside: found.plan.Outside(), Stats: result.Stats,
+		Of: found.name, Seed: result.Seed, Mutant: found.mutantName(), Hash: hashText(result.Hash),
+		Simulated: result.Simulated, Violation: result.Violation, Outside: found.plan.Outside(), Stats: result.Stats,
 	}
-	if found.manifest != nil {
+	if found.manifest != nil && found.mutantName() == found.made {
 		out.Recorded = found.manifest.Config.Options[sim.HashOption]
 		equal := out.Recorded == out.Hash
 		out.Equal = &equal
@@ -136,7 +137,7 @@ func replayExactly(c *cli.Context, found *simulated) error {
 	if c.Bool("write") {
 		ui := run.NewUI(c.App.ErrWriter)
 		name := "replayed-" + found.plan.Load.Workload + fmt.Sprintf("-seed%d", found.plan.Seed)
-		if out.Directory, err = keepReplay(c, ui, found.plan, name); err != nil {
+		if out.Directory, err = keepReplay(c, ui, found, name); err != nil {
 			return err
 		}
 	}
@@ -144,13 +145,15 @@ func replayExactly(c *cli.Context, found *simulated) error {
 }
 
 // keepReplay plays a plan, and writes the run down with its picture and its verdict.
-func keepReplay(c *cli.Context, ui *run.UI, plan *sim.Plan, name string) (string, error) {
+func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (string, error) {
+	plan := found.plan
 	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now()}
 	dir, result, err := directory.Write(sim.Options{}, plan)
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), drawPicture(dir, plan, &result)); err != nil {
+	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), recordMutant(dir, found.mutant),
+		drawPicture(dir, plan, &result)); err != nil {
 		return dir.Dir, err
 	}
 	_, err = run.Check(context.WithoutCancel(c.Context), dir, time.Minute, 2<<30, ui)
@@ -182,6 +185,12 @@ func printReplay(c *cli.Context, found *simulated, out *replayed) {
 	}
 	fmt.Fprintf(w, "%s: %d nodes, %v of virtual time, %d events, %d operations ok\n", found.name,
 		len(found.plan.Schedule.Nodes), out.Simulated.Round(time.Millisecond), out.Stats.Events, out.Stats.OK)
+	switch {
+	case out.Mutant != "":
+		fmt.Fprintf(w, "with the mutant %s in the nodes\n", out.Mutant)
+	case found.made != "":
+		fmt.Fprintf(w, "without the mutant %s that it was made with\n", found.made)
+	}
 	for _, reason := range out.Outside {
 		fmt.Fprintf(w, "outside the safe envelope: %s\n", reason)
 	}

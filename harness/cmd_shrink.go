@@ -26,8 +26,10 @@ func shrinkCommand() *cli.Command {
 		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is the directory of a simulated\n" +
 			"run, the name of one, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are\n" +
 			"left out as long as the run still fails in the same way. What is left is a run directory like any other,\n" +
-			"with a picture of what happened, spacetime.svg. Ctrl-C keeps the smallest run so far.",
+			"with a picture of what happened, spacetime.svg. Ctrl-C keeps the smallest run so far. A run with a mutant is\n" +
+			"shrunk with it, which needs the sources.",
 		Flags: withEnv(append(drawFlags(),
+			mutantAgainFlag(),
 			&cli.DurationFlag{Name: "budget", Category: catChecking, Value: 30 * time.Second,
 				Usage: "search for at most `TIME`"},
 			&cli.IntFlag{Name: "candidates", Category: catChecking,
@@ -61,8 +63,8 @@ func shrinkAction(c *cli.Context) error {
 	if opts.Budget <= 0 || opts.Candidates < 0 || opts.NodesMin < 1 {
 		return usageError("--budget and --nodes-min must be positive, and --candidates must not be negative")
 	}
-	found, err := findRun(c)
-	if err != nil {
+	found, done, err := findMutated(c)
+	if done {
 		return err
 	}
 	if err := found.onlySimulated("elenchus shrink"); err != nil {
@@ -83,14 +85,14 @@ func shrinkAction(c *cli.Context) error {
 	case err != nil:
 		return err
 	}
-	done := shrunk{Of: found.name, Result: result}
-	if err := keepShrunk(c, ui, &done, &found); err != nil {
+	least := shrunk{Of: found.name, Result: result}
+	if err := keepShrunk(c, ui, &least, &found); err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		err = printJSON(c, done)
+		err = printJSON(c, least)
 	} else {
-		printShrunk(c, &done)
+		printShrunk(c, &least)
 	}
 	return errors.Join(err, exitError{code: verdict.ExitViolated})
 }
@@ -108,7 +110,7 @@ func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
 		return err
 	}
 	done.Directory, done.Hash = dir.Dir, hashText(result.Hash)
-	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), dir.SaveShrink(done),
+	if err := errors.Join(repeatBy(dir, "elenchus replay "+dir.Name()), recordMutant(dir, of.mutant), dir.SaveShrink(done),
 		drawPicture(dir, r.Plan, &result)); err != nil {
 		return err
 	}

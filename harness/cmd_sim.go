@@ -16,6 +16,7 @@ import (
 
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
+	"elenchus/node/mutants"
 	"elenchus/results"
 	"elenchus/results/verdict"
 	"elenchus/workloads"
@@ -38,6 +39,7 @@ func simFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
 		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
 	}, drawFlags(), []cli.Flag{
+		mutantFlag(),
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
 		&cli.StringFlag{Name: "judge", Category: catChecking, Value: judgeAll,
 			Usage: "what fails a run: `WHAT` is all, or clients for what users of a cluster can notice"},
@@ -86,6 +88,13 @@ func simAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	mutant, err := chosenMutant(c)
+	if err != nil {
+		return err
+	}
+	if done, err := asMutated(c, mutant); done {
+		return err
+	}
 	ui := run.NewUI(c.App.ErrWriter)
 	state := c.String("resume")
 	if state != "" {
@@ -113,7 +122,7 @@ func simAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	err = keepFailures(c, ui, campaign, summary)
+	err = keepFailures(c, ui, campaign, summary, mutant)
 	if state != "" {
 		err = errors.Join(err, saveCampaign(state, summary))
 	}
@@ -244,7 +253,7 @@ func simStatus(s *sim.Summary) string {
 }
 
 // keepFailures writes run directories of failing runs: the first of each kind, then others, as many as wanted.
-func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summary) error {
+func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summary, mutant *mutants.Mutant) error {
 	var order []int
 	seen := make(map[string]bool)
 	for i, f := range s.Failures {
@@ -266,7 +275,7 @@ func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summ
 		}
 		plan, err := sim.Draw(f.Seed, campaign.Draw)
 		if err == nil {
-			f.Directory, err = writeSimRun(context.WithoutCancel(c.Context), c, ui, campaign.World, plan)
+			f.Directory, err = writeSimRun(context.WithoutCancel(c.Context), c, ui, campaign.World, plan, mutant)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("keep seed %d: %w", f.Seed, err))
@@ -276,13 +285,17 @@ func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summ
 }
 
 // writeSimRun plays a plan once more, writes the run down, and has it judged like any other run.
-func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Options, plan *sim.Plan) (string, error) {
+func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Options, plan *sim.Plan,
+	mutant *mutants.Mutant) (string, error) {
 	directory := sim.Directory{
 		Root: c.String("results"), Argv: commandLine(), Now: time.Now(), Repeat: simRepeat(c, plan.Seed),
 	}
 	dir, _, err := directory.Write(world, plan)
 	if err != nil {
 		return "", err
+	}
+	if err := recordMutant(dir, mutant); err != nil {
+		return dir.Dir, err
 	}
 	_, err = run.Check(ctx, dir, time.Minute, 2<<30, ui)
 	return dir.Dir, err
@@ -291,8 +304,10 @@ func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Opti
 // simRepeat is the command that plays one seed again.
 func simRepeat(c *cli.Context, seed uint64) string {
 	words := append([]string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}, drawWords(c)...)
-	if c.IsSet("judge") {
-		words = append(words, "--judge", c.String("judge"))
+	for _, name := range []string{"judge", "mutant"} {
+		if c.IsSet(name) {
+			words = append(words, "--"+name, c.String(name))
+		}
 	}
 	return strings.Join(words, " ")
 }

@@ -90,27 +90,31 @@ func testAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	mutant, remove, err := buildMutant(c)
+	mutant, err := chosenMutant(c)
+	if err != nil {
+		return err
+	}
+	if c.String("lab") == simLab {
+		if done, err := asMutated(c, mutant); done {
+			return err
+		}
+		return testSim(c, seed, mutant)
+	}
+	node, remove, err := buildMutatedNode(c, mutant)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	if c.String("lab") == simLab {
-		if mutant != "" {
-			return testMutated(mutant)
-		}
-		return testSim(c, seed)
-	}
 	if c.String("lab") == "local" && !inside() {
 		names := run.NodeNames(c.Int("nodes"))
-		opts, err := testOptions(c, seed, localHosts(names), mutant)
+		opts, err := testOptions(c, seed, localHosts(names), node)
 		if err != nil {
 			return err
 		}
 		if c.Bool("dry-run") {
 			return dryRun(c, opts, names)
 		}
-		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed), envMutant+"="+mutant)
+		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed), envMutant+"="+node)
 	}
 	inv, err := inventory(c)
 	if err != nil {
@@ -120,13 +124,14 @@ func testAction(c *cli.Context) error {
 	for i, h := range inv.Hosts {
 		names[i] = h.Name
 	}
-	opts, err := testOptions(c, seed, inv.Hosts, mutant)
+	opts, err := testOptions(c, seed, inv.Hosts, node)
 	if err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
 		return dryRun(c, opts, names)
 	}
+	opts.Mutant = mutant
 	ui := run.NewUI(c.App.ErrWriter)
 	outcome, err := run.Test(c.Context, opts, inv, ui)
 	if err != nil {
@@ -147,9 +152,9 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A mutant that was
-// built is deployed in place of the node program.
-func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant string) (run.Options, error) {
+// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A node that was
+// built with a mutant in it is deployed in place of the usual program.
+func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated string) (run.Options, error) {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {
 		names[i] = h.Name
@@ -189,7 +194,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutant strin
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") && c.String("lab") != simLab {
-		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutant, c.String("node-binary"))); err != nil {
+		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutated, c.String("node-binary"))); err != nil {
 			return opts, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"elenchus/harness/sim"
 	"elenchus/harness/system"
 	"elenchus/node/multipaxos"
+	"elenchus/node/mutants"
 	"elenchus/results"
 )
 
@@ -44,7 +45,7 @@ func checkSimFlags(c *cli.Context) error {
 }
 
 // testSim is elenchus test --lab sim: one run with the same options, in virtual time.
-func testSim(c *cli.Context, seed uint64) error {
+func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	if err := checkSimFlags(c); err != nil {
 		return err
 	}
@@ -72,6 +73,9 @@ func testSim(c *cli.Context, seed uint64) error {
 	}
 	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}}, plan)
 	if err != nil {
+		return err
+	}
+	if err := recordMutant(dir, mutant); err != nil {
 		return err
 	}
 	ui.Step("simulated %v of %d nodes in %v: hash %016x", result.Simulated.Round(time.Millisecond), len(names),

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -158,5 +159,33 @@ mkdir -p /etc/sudoers.d && echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d
 	p.says("VALID")
 	for _, kind := range []string{nemesis.Partition, nemesis.Kill, nemesis.Pause} {
 		p.until(`installed f\d+ ` + kind)
+	}
+}
+
+// Who breaks a lock has the hosts to themselves: the run that had them touches nothing more, though its nodes go by the
+// same names and pid files.
+func TestWhoLosesTheLabLeavesItAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	file := r.listed(name, func([]control.Host) {})
+	schedule := r.schedule(3, "5m", "at 1s for 4m partition isolate n1", "at 1s for 4m pause n2")
+	test := func(results string, args ...string) *program {
+		return r.start(r.within(name, append([]string{"test", "--lab", "inventory", "--inventory", file, "--results",
+			filepath.Join(r.dir, results), "--seed", "3"}, args...)...)...)
+	}
+	first := test("first", "--schedule", schedule)
+	first.until(`installed f1 partition`)
+	first.until(`installed f2 pause`)
+	second := test("second", "--break-lock", "--nemesis", "kill", "--time-limit", "20s")
+	if code := first.wait(); code != verdict.ExitHarness {
+		t.Errorf("the first: exit code %d", code)
+	}
+	first.says("HARNESS FAILED", "the hosts are somebody else's", "the lab was taken")
+	if contains(first.stderr(), "reverted") {
+		t.Errorf("the first went on reverting:\n%s", first.stderr())
+	}
+	if code := second.wait(); code != verdict.ExitValid {
+		t.Errorf("the second: exit code %d:\n%s", code, second.stderr())
 	}
 }

@@ -26,7 +26,7 @@ const envProgram = "ELENCHUS_PROGRAM"
 // commandLine is how the user called this program.
 func commandLine() []string {
 	argv := slices.Clone(os.Args)
-	if program := os.Getenv(envProgram); program != "" && inside() {
+	if program := os.Getenv(envProgram); program != "" && (inside() || os.Getenv(envMutant) != "") {
 		argv[0] = program
 	}
 	return argv

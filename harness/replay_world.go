@@ -33,12 +33,13 @@ func replayFromLab(c *cli.Context, found *simulated) error {
 		return err
 	}
 	out := replayed{
-		Of: found.name, Seed: result.Seed, Hash: hashText(result.Hash), Simulated: result.Simulated,
-		Violation: result.Violation, Outside: plan.Outside(), Stats: result.Stats, NotTaken: left,
+		Of: found.name, Seed: result.Seed, Mutant: found.mutantName(), Hash: hashText(result.Hash),
+		Simulated: result.Simulated, Violation: result.Violation, Outside: plan.Outside(), Stats: result.Stats,
+		NotTaken: left,
 	}
 	ui := run.NewUI(c.App.ErrWriter)
 	name := fmt.Sprintf("sim-of-%s-seed%d", manifest.Config.Workload, manifest.Seed)
-	if out.Directory, err = keepReplay(c, ui, plan, name); err != nil {
+	if out.Directory, err = keepReplay(c, ui, found, name); err != nil {
 		return err
 	}
 	return concludeReplay(c, found, &out)
@@ -96,6 +97,8 @@ func replayInLab(c *cli.Context, found *simulated) error {
 	argv = append(argv, "--schedule="+file, "--results="+c.String("results"))
 	if binary := c.String("node-binary"); binary != "" {
 		argv = append(argv, "--node-binary="+binary)
+	} else if found.mutant != nil {
+		argv = append(argv, "--mutant="+found.mutant.Dir)
 	}
 	if c.Bool("json") {
 		argv = append(argv, "--json")

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"elenchus/harness/sim"
+	"elenchus/node/mutants"
 	"elenchus/results"
 )
 
@@ -20,6 +21,41 @@ type simulated struct {
 
 	dir      results.Run       // of a run on disk
 	manifest *results.Manifest // nil for a seed
+
+	mutant *mutants.Mutant // the mistake to play it with; nil for none
+	made   string          // the one it was made with; empty for none
+}
+
+// findMutated is findRun, and finds out with which mutant to play the run. If this program does not have that in it,
+// then one that has it runs the same command, and done is true.
+func findMutated(c *cli.Context) (found simulated, done bool, err error) {
+	if found, err = findRun(c); err != nil {
+		return found, true, err
+	}
+	if found.manifest != nil {
+		if found.mutant, err = recordedMutant(found.dir, found.manifest); err != nil && !c.IsSet("mutant") {
+			return found, true, err
+		}
+		found.made = found.manifest.Node.Mutant
+	}
+	switch {
+	case c.String("mutant") == noMutant:
+		found.mutant = nil
+	case c.IsSet("mutant"):
+		if found.mutant, err = chosenMutant(c); err != nil {
+			return found, true, err
+		}
+	}
+	done, err = asMutated(c, found.mutant)
+	return found, done, err
+}
+
+// mutantName is the name of the mutant that the run is played with; empty for none.
+func (s *simulated) mutantName() string {
+	if s.mutant == nil {
+		return ""
+	}
+	return s.mutant.Name
 }
 
 // findRun is what the argument of a command names. A number is a seed. The plan is nil for the run of a lab.

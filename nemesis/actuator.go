@@ -46,15 +46,14 @@ type actuator interface {
 type shell struct {
 	cluster  Cluster
 	families []netip.Addr // one address of each family that the hosts use
-	port     uint16       // for probes
 
 	// tables are held while the rules of a host are read and changed: two scripts at a time would both find the base
 	// chain missing, and the second would empty the one that the first had made.
 	tables map[string]*sync.Mutex
 }
 
-func newShell(cluster Cluster, port uint16) *shell {
-	s := &shell{cluster: cluster, port: port, tables: map[string]*sync.Mutex{}}
+func newShell(cluster Cluster) *shell {
+	s := &shell{cluster: cluster, tables: map[string]*sync.Mutex{}}
 	for _, host := range cluster.Hosts() {
 		s.tables[host.Name] = &sync.Mutex{}
 		peer := host.Peer.Unmap()
@@ -123,12 +122,12 @@ func (s *shell) counters(ctx context.Context, host Host) (counters, error) {
 }
 
 func (s *shell) knock(ctx context.Context, host Host, to []netip.Addr) error {
-	_, err := s.run(ctx, host, knockScript(to, s.port), "send probes")
+	_, err := s.run(ctx, host, knockScript(to), "send probes")
 	return err
 }
 
 func (s *shell) reach(ctx context.Context, host Host, to []netip.Addr) (map[netip.Addr]string, error) {
-	out, err := s.run(ctx, host, reachScript(to, s.port), "connect to peers")
+	out, err := s.run(ctx, host, reachScript(to), "connect to peers")
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func Heal(ctx context.Context, cluster Cluster, o HealOptions) (HealReport, erro
 	if err := checkHosts(hosts); err != nil {
 		return HealReport{}, fmt.Errorf("heal: %w", err)
 	}
-	return heal(ctx, newShell(cluster, defaultProbePort), hosts, o)
+	return heal(ctx, newShell(cluster), hosts, o)
 }
 
 func heal(ctx context.Context, a actuator, hosts []Host, o HealOptions) (HealReport, error) {

@@ -298,7 +298,7 @@ func (l *lab) startAll() {
 		}
 	}
 	l.t.Cleanup(func() {
-		shell := newShell(l, defaultProbePort)
+		shell := newShell(l)
 		for _, host := range l.hosts {
 			if s, err := shell.find(context.Background(), host); err == nil && s.alive {
 				_, _ = shell.signal(context.Background(), host, s.Process, "KILL")

@@ -188,14 +188,14 @@ func parseSource(text string) (netip.Addr, error) {
 }
 
 // knockScript sends a datagram to each address. Whether they arrive is for the receiver to say.
-func knockScript(to []netip.Addr, port uint16) string {
+func knockScript(to []netip.Addr) string {
 	return fmt.Sprintf(`bash -c 'for a in %s; do (printf elenchus >"/dev/udp/$a/%d") 2>/dev/null; done; exit 0'`,
-		join(to), port)
+		join(to), probePort)
 }
 
 // reachScript tries to connect to each address and prints what came of it: "open", "refused", or the reason why not.
 // That a connection is refused means that packets went there and came back.
-func reachScript(to []netip.Addr, port uint16) string {
+func reachScript(to []netip.Addr) string {
 	return fmt.Sprintf(`LC_ALL=C bash -c 'for a in %s; do (
 said=$(timeout 1 bash -c "exec 3<>/dev/tcp/$a/%d" 2>&1); code=$?
 case $code,$said in
@@ -203,7 +203,7 @@ case $code,$said in
 124,*) echo "$a timeout";;
 *refused*) echo "$a refused";;
 *) echo "$a $said" | tr "\n" " "; echo;;
-esac) & done; wait' </dev/null`, join(to), port)
+esac) & done; wait' </dev/null`, join(to), probePort)
 }
 
 func join(addrs []netip.Addr) string {

@@ -12,8 +12,13 @@ import (
 	"elenchus/results/history"
 )
 
-// defaultProbePort is that of the discard protocol (RFC 863): hardly anything listens there, and if it does, no harm.
-const defaultProbePort = 9
+// probePort is where probes are sent, that of the discard protocol (RFC 863): hardly anything listens there, and if it
+// does, no harm. Datagrams to it are dropped at the head of INPUT; connections to it must be refused or taken, but not
+// dropped, by the hosts' own rules.
+const probePort = 9
+
+// leaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in.
+const leaderTimeout = time.Second
 
 // stepTimeouts is how many times as long as the proof of it a whole step may take.
 const stepTimeouts = 4
@@ -38,14 +43,6 @@ type PlayerOptions struct {
 	// Log gets lines for people. Nil means nobody.
 	Log func(format string, args ...any)
 
-	// ProbePort is where probes are sent. Datagrams to it are dropped at the head of INPUT; connections to it must be
-	// refused or taken, but not dropped, by the hosts' own rules. Zero means 9, discard.
-	ProbePort uint16
-
-	// LeaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in. Zero
-	// means 1 s.
-	LeaderTimeout time.Duration
-
 	// ProofTimeout is how long an effect, or its end, may take to be seen. Zero means 15 s.
 	ProofTimeout time.Duration
 }
@@ -62,6 +59,7 @@ type Player struct {
 	healing bool
 	active  []*activity // in the order in which they were applied
 
+	lost  func() bool          // whether Play was ended by ErrLost; nil before it was called
 	until func() time.Duration // when Play found its context done: the same to everybody who asks
 	cut   bool                 // it did, before everything was over
 }
@@ -77,6 +75,9 @@ type activity struct {
 	reverted bool
 }
 
+// ErrLost is the cause by which a context tells [Player.Play] that the hosts belong to somebody else by now.
+var ErrLost = errors.New("the hosts are somebody else's")
+
 var (
 	errHealed      = errors.New("stopped by HealAll")
 	errPlayedTwice = errors.New("play faults: a player plays once, and not after HealAll")
@@ -91,8 +92,8 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 	if o.Schedule == nil {
 		problems = append(problems, errors.New("no schedule"))
 	}
-	if o.LeaderTimeout < 0 || o.ProofTimeout < 0 {
-		problems = append(problems, errors.New("timeouts must not be negative"))
+	if o.ProofTimeout < 0 {
+		problems = append(problems, fmt.Errorf("the proof timeout %v is negative", o.ProofTimeout))
 	}
 	if len(problems) == 0 {
 		problems = append(problems, o.Schedule.Validate(), checkHosts(o.Cluster.Hosts()))
@@ -112,7 +113,7 @@ func NewPlayer(o PlayerOptions) (*Player, error) {
 		return nil, fmt.Errorf("make player: %w", err)
 	}
 	o = o.withDefaults()
-	return newPlayer(o, newShell(o.Cluster, o.ProbePort)), nil
+	return newPlayer(o, newShell(o.Cluster)), nil
 }
 
 func (o PlayerOptions) withDefaults() PlayerOptions {
@@ -121,12 +122,6 @@ func (o PlayerOptions) withDefaults() PlayerOptions {
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
-	}
-	if o.ProbePort == 0 {
-		o.ProbePort = defaultProbePort
-	}
-	if o.LeaderTimeout == 0 {
-		o.LeaderTimeout = time.Second
 	}
 	if o.ProofTimeout == 0 {
 		o.ProofTimeout = 15 * time.Second
@@ -148,7 +143,8 @@ func newPlayer(o PlayerOptions, a actuator) *Player {
 // A fault that fails to be applied is reverted at once. The error joins all failures; the faults that follow are
 // played nevertheless, so whoever wants the run to end at the first failure watches Record and cancels the context.
 // When the context is cancelled no more faults fire, all that are active are reverted, and the error is the
-// context's cause.
+// context's cause. If that is [ErrLost] nothing is reverted: whoever has the hosts has healed them, and the same process
+// or chain of rules may be theirs.
 func (p *Player) Play(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -163,6 +159,7 @@ func (p *Player) Play(ctx context.Context) error {
 		p.options.Now = func() time.Duration { return time.Since(began) }
 	}
 	p.until = sync.OnceValue(p.options.Now)
+	p.lost = func() bool { return errors.Is(context.Cause(ctx), ErrLost) }
 	p.mu.Unlock()
 	defer close(p.played)
 
@@ -311,7 +308,7 @@ func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	if !needed {
 		return Roles{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.options.LeaderTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	leader, err := p.options.Cluster.Leader(ctx)
 	switch {
@@ -323,11 +320,11 @@ func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	return Roles{Leader: leader}, nil
 }
 
-// revert reverts a fault and records it, unless that has been done.
+// revert reverts a fault and records it, unless that has been done or is for others to do.
 func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.reverted {
+	if a.reverted || p.lost() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeouts*p.options.ProofTimeout)

@@ -662,3 +662,25 @@ the schedule has a node n5, the cluster does not`
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestPlayAfterTheHostsWereLost: what is in effect when somebody else takes the hosts is theirs to heal. The very
+// process or chain that a revert would touch may belong to them.
+func TestPlayAfterTheHostsWereLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("n1", "n2", "n3")
+		p := newPlay(t, w, "at 1s for 20s partition isolate n1", "at 1s pause n2", "at 5s kill n3")
+		ctx, cancel := context.WithCancelCause(background)
+		time.AfterFunc(3*time.Second, func() { cancel(fmt.Errorf("%w: by a test", ErrLost)) })
+		if err := p.player.Play(ctx); !errors.Is(err, ErrLost) {
+			t.Errorf("play: %v", err)
+		}
+		for _, e := range p.events {
+			if e.Step != history.FaultApply || e.Status != history.FaultInstalled {
+				t.Errorf("%s %s: %s", e.Step, e.ID, e.Status)
+			}
+		}
+		if got := len(p.ledger.Outstanding()); len(p.events) != 2 || got != 2 {
+			t.Errorf("%d steps, and %d faults outstanding, want 2 and 2", len(p.events), got)
+		}
+	})
+}

@@ -64,12 +64,12 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	var group sync.WaitGroup
 	if slices.Contains(kinds, Partition) {
 		group.Go(func() {
-			trial.partitions(ctx, newStage(newShell(cluster, defaultProbePort), hosts, nil, proveTimeout))
+			trial.partitions(ctx, newStage(newShell(cluster), hosts, nil, proveTimeout))
 		})
 	}
 	if slices.ContainsFunc(kinds, func(kind string) bool { return kind != Partition }) {
 		group.Go(func() {
-			stage := newStage(newShell(sleepers, defaultProbePort), sleepers.Hosts(), nil, proveTimeout)
+			stage := newStage(newShell(sleepers), sleepers.Hosts(), nil, proveTimeout)
 			trial.processes(ctx, stage, sleepers, kinds)
 		})
 	}

@@ -39,7 +39,7 @@ func (l *lab) resolved(id, text string) Resolved {
 }
 
 func (l *lab) stage(ledger *Ledger) *stage {
-	return newStage(newShell(l, defaultProbePort), l.hosts, ledger, 30*time.Second)
+	return newStage(newShell(l), l.hosts, ledger, 30*time.Second)
 }
 
 // wantStatus checks what came of a step, and shows what was seen.
@@ -512,7 +512,7 @@ func TestRealClockOfAnUnshimmedNode(t *testing.T) {
 	l.hosts[1].Clock.Control = ""
 	l.startAll()
 	l.hosts[1].Clock.Control = control
-	s := newStage(newShell(l, defaultProbePort), l.hosts, nil, 2*time.Second)
+	s := newStage(newShell(l), l.hosts, nil, 2*time.Second)
 	d := s.deed(l.resolved("f1", "clock rate all 0.9"))
 	o := d.apply(background)
 	wantStatus(t, "apply", o, history.FaultInstalled, history.FaultFailed)

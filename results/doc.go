@@ -9,6 +9,7 @@
 //	    faults.jsonl           every step of every fault, with its evidence                     [history.ReadFaults]
 //	    clocks.jsonl           the hosts' clocks, measured all the time                         [history.ReadClocks]
 //	    harness.log            what the harness did
+//	    mutant/<name>/…        the mistake that was built into the nodes, if one was
 //	    nodes/<host>/…         logs, write-ahead logs and observations of each node
 //	    verdict.json           what the checkers decided                                        [verdict.Verdict]
 //	    linearizability/…      a picture for each register that no order explains

@@ -97,6 +97,7 @@ type Host struct {
 type NodeBinary struct {
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"`
+	Mutant  string `json:"mutant,omitempty"` // the mistake that was built into it, a folder in MutantDir; empty for none
 }
 
 // Config is what the user asked for, defaults filled in.

@@ -137,6 +137,7 @@ const (
 	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
 	ProbesFile          = "probes.jsonl" // … and what it did
 	NodesDir            = "nodes"
+	MutantDir           = "mutant"             // the mistake that was built into the nodes, in a folder of its name
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"
 	ReportFile          = "index.html"

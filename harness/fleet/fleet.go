@@ -115,8 +115,27 @@ func trace(log io.Writer) func(host, command string, elapsed time.Duration, err 
 // Ledger is where faults that are in effect are written down.
 func (f *Fleet) Ledger() *nemesis.Ledger { return f.ledger }
 
-// Lost is closed when the lab is no longer ours.
-func (f *Fleet) Lost() <-chan struct{} { return f.lock.Lost() }
+// While returns a context that ends with ctx, or as soon as the lab is no longer ours: then its cause says so, and
+// whoever has the lab now must not be disturbed. Call stop when the lab is not needed any more.
+func (f *Fleet) While(ctx context.Context) (held context.Context, stop func()) {
+	return while(ctx, f.lock.Lost(), f.lock.Err)
+}
+
+func while(ctx context.Context, lost <-chan struct{}, why func() error) (held context.Context, stop func()) {
+	held, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-lost:
+			cancel(fmt.Errorf("%w: %w", nemesis.ErrLost, why()))
+		case <-held.Done():
+		}
+	})
+	return held, func() {
+		cancel(nil)
+		watch.Wait()
+	}
+}
 
 // Add deploys and starts a cluster on some hosts, or on all when none are named, and waits until it is ready. Its name,
 // which must be new, is part of its directories and of its own name. Ports that are zero are chosen.
@@ -183,12 +202,17 @@ func (f *Fleet) each(do func(*Cluster) error) error {
 	return errors.Join(errs...)
 }
 
-// Close heals and stops everything, whether ctx has ended or not, and gives the lab back.
+// taken reports whether somebody else has the lab by now. What heals would then end their faults; the clusters are ours
+// in any case, by their names.
+func (f *Fleet) taken() bool { return f.lock != nil && f.lock.Err() != nil }
+
+// Close heals and stops everything, whether ctx has ended or not, and gives the lab back. A lab that was lost is not
+// healed.
 func (f *Fleet) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	var errs []error
-	if f.ledger != nil {
+	if f.ledger != nil && !f.taken() {
 		errs = append(errs, f.heal(ctx))
 	}
 	errs = append(errs, f.stop(ctx))

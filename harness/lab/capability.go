@@ -1,14 +1,9 @@
 package lab
 
-import (
-	"fmt"
-	"slices"
-	"strings"
+import "slices"
 
-	"elenchus/harness/control"
-)
-
-// Capability names a thing that a host has and that a fault may need. An inventory claims it, a doctor proves it.
+// Capability names a thing that a host has and that a fault may need. An inventory claims it, a fault that needs it is
+// refused where it is missing (nemesis.Refuse), and a doctor proves it.
 type Capability string
 
 // All capabilities. Most are abilities; [SharedKernel] is the opposite, a reason to refuse faults of whole kernels.
@@ -58,44 +53,3 @@ func Capabilities() []Capability {
 
 // Describe says in a few words what a host with the capability can do. It is empty for an unknown name.
 func (c Capability) Describe() string { return descriptions[c] }
-
-// MissingError says which hosts lack what somebody needs. It lists everything, not only the first.
-type MissingError struct {
-	Lab     string
-	Missing map[string][]Capability // by host
-}
-
-func (e *MissingError) Error() string {
-	hosts := make([]string, 0, len(e.Missing))
-	for h := range e.Missing {
-		hosts = append(hosts, h)
-	}
-	slices.Sort(hosts)
-	var b strings.Builder
-	fmt.Fprintf(&b, "lab %s lacks capabilities:", e.Lab)
-	for _, h := range hosts {
-		for _, c := range e.Missing[h] {
-			fmt.Fprintf(&b, " %s: %s (%s);", h, c, c.Describe())
-		}
-	}
-	return strings.TrimSuffix(b.String(), ";")
-}
-
-// Require returns a [*MissingError] unless every host has all of the capabilities.
-func (inv Inventory) Require(needs ...Capability) error {
-	missing := make(map[string][]Capability)
-	for _, h := range inv.Hosts {
-		for _, c := range needs {
-			if !Has(h, c) {
-				missing[h.Name] = append(missing[h.Name], c)
-			}
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return &MissingError{Lab: inv.Name, Missing: missing}
-}
-
-// Has reports whether the host claims the capability.
-func Has(h control.Host, c Capability) bool { return h.Has(string(c)) }

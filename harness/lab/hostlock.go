@@ -36,57 +36,78 @@ mine=%s me=%s lease=%d
 
 // What scripts say. A lock that has vanished is taken again: the host has restarted, which is a fault like others.
 const (
-	acquireScript = `if [ "$held" ] && [ "$held" != "$mine" ] && [ $((now - renewed)) -le $lease ] && [ %s = no ]; then
-  echo held $((lease - now + renewed)) "$owner"; exit 0; fi
-put; echo ours`
+	acquireScript = `said=ours
+if [ "$held" ] && [ "$held" != "$mine" ] && [ $((now - renewed)) -le $lease ]; then
+  [ %s = yes ] || { echo held $((lease - now + renewed)) "$owner"; exit 0; }
+  said=broken
+fi
+put; echo $said`
 	renewScript = `if [ "$held" ] && [ "$held" != "$mine" ]; then echo held 0 "$owner"; exit 0; fi
 put; echo ours`
 	releaseScript = `[ "$held" != "$mine" ] || rm -f $dir/lock $dir/lock.new; echo ours`
 )
 
-// run runs one of the scripts on one host.
-func (h hostLocks) run(ctx context.Context, c *control.Client, script string) error {
+// run runs one of the scripts on one host. It reports whether that has broken a lock that was not ours.
+func (h hostLocks) run(ctx context.Context, c *control.Client, script string) (broken bool, err error) {
 	head := fmt.Sprintf(lockScript, control.Quote(h.token), control.Quote(h.owner), int(h.lease/time.Second))
 	out, err := c.Run(ctx, head+script)
 	if err != nil {
-		return fmt.Errorf("lock host: %w", err)
+		return false, fmt.Errorf("lock host: %w", err)
 	}
 	word, rest, _ := strings.Cut(out.Text(), " ")
 	switch word {
-	case "ours":
-		return nil
+	case "ours", "broken":
+		return word == "broken", nil
 	case "held":
 		left, owner, _ := strings.Cut(rest, " ")
 		e := &InUseError{Lab: h.lab, Node: c.Host().Name}
 		_ = json.Unmarshal([]byte(owner), &e.Holder) // of an unreadable one it says "somebody"
 		if seconds, err := strconv.Atoi(left); err == nil && seconds > 0 {
-			const advice = "if that one is dead, the host is free in %d s, or at once with --break-lock"
-			e.Advice = fmt.Sprintf(advice, seconds)
+			const advice = "if that one is dead, the host is free in %d s; --break-lock takes it in %.0f s"
+			e.Advice = fmt.Sprintf(advice, seconds, h.notice().Seconds())
 		}
-		return e
+		return false, e
 	}
-	return fmt.Errorf("lock host: it answered %q", out.Text())
+	return false, fmt.Errorf("lock host: it answered %q", out.Text())
 }
 
-// acquire locks the hosts one by one in the order of the inventory, so that of two harnesses one gets them all.
+// notice is how long a holder may need to learn that its lock was broken, and to take its hands off the hosts: until
+// its next renewal, and as long again.
+func (h hostLocks) notice() time.Duration { return 2 * h.lease / renewalsPerLease }
+
+// acquire locks the hosts one by one in the order of the inventory, so that of two harnesses one gets them all. Whoever
+// held a lock that it breaks is given notice: until then their faults fall on our nodes, and their clients take our
+// nodes' answers for those of theirs.
 func (h hostLocks) acquire(ctx context.Context, force bool) error {
 	breaking := "no"
 	if force {
 		breaking = "yes"
 	}
+	anyBroken := false
 	for i, c := range h.clients {
-		if err := h.run(ctx, c, fmt.Sprintf(acquireScript, breaking)); err != nil {
+		broken, err := h.run(ctx, c, fmt.Sprintf(acquireScript, breaking))
+		anyBroken = anyBroken || broken
+		if err != nil {
 			taken := h
 			taken.clients = h.clients[:i+1] // this one too: if it did not answer, it may be locked all the same
 			return errors.Join(err, taken.release(context.WithoutCancel(ctx)))
 		}
 	}
-	return nil
+	if !anyBroken {
+		return nil
+	}
+	select {
+	case <-time.After(h.notice()):
+		return nil
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), h.release(context.WithoutCancel(ctx)))
+	}
 }
 
 func (h hostLocks) release(ctx context.Context) error {
 	return control.Each(ctx, h.clients, func(ctx context.Context, c *control.Client) error {
-		return h.run(ctx, c, releaseScript)
+		_, err := h.run(ctx, c, releaseScript)
+		return err
 	})
 }
 
@@ -118,7 +139,7 @@ func (h hostLocks) renew(ctx context.Context, c *control.Client, l *Lock) {
 		case <-ticker.C:
 		}
 		began := time.Now()
-		err := h.run(ctx, c, renewScript)
+		_, err := h.run(ctx, c, renewScript)
 		var taken *InUseError
 		switch {
 		case err == nil:

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -145,9 +146,9 @@ func (h *fileHost) resolve(def fileCommon, dir string) (control.Host, []error) {
 	host := control.Host{
 		Name:         h.Name,
 		Address:      h.Address,
-		Port:         first(h.Port, def.Port, 22),
-		User:         first(h.User, def.User, "root"),
-		KeyFile:      expand(first(h.KeyFile, def.KeyFile), dir),
+		Port:         cmp.Or(h.Port, def.Port, 22),
+		User:         cmp.Or(h.User, def.User, "root"),
+		KeyFile:      expand(cmp.Or(h.KeyFile, def.KeyFile), dir),
 		HostKey:      h.HostKey,
 		Capabilities: h.Capabilities,
 	}
@@ -160,14 +161,14 @@ func (h *fileHost) resolve(def fileCommon, dir string) (control.Host, []error) {
 	case def.Become != nil:
 		host.Become = *def.Become
 	}
-	if peer := first(h.Peer, h.Address); peer != "" {
+	if peer := cmp.Or(h.Peer, h.Address); peer != "" {
 		addr, err := netip.ParseAddr(peer)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("peer must be an IP address (it is what partitions cut): %q is none", peer))
 		}
 		host.Peer = addr.Unmap()
 	}
-	known := expand(first(h.KnownHosts, def.KnownHosts), dir)
+	known := expand(cmp.Or(h.KnownHosts, def.KnownHosts), dir)
 	if host.HostKey == "" && known != "" && host.Address != "" {
 		key, err := knownHostKey(known, host.Address, host.Port)
 		if err != nil {
@@ -176,17 +177,6 @@ func (h *fileHost) resolve(def fileCommon, dir string) (control.Host, []error) {
 		host.HostKey = key
 	}
 	return host, errs
-}
-
-// first returns the first value that is not zero.
-func first[T comparable](values ...T) T {
-	var zero T
-	for _, v := range values {
-		if v != zero {
-			return v
-		}
-	}
-	return zero
 }
 
 // expand makes a path absolute: "~/" is the home directory, everything else is relative to dir.

@@ -233,34 +233,13 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(inv.Hosts) != 3 || inv.Hosts[2].Become != "sudo -n" || inv.Hosts[2].Port != 2203 ||
-		!Has(inv.Hosts[0], OwnClock) {
+		!inv.Hosts[0].Has(string(OwnClock)) {
 		t.Errorf("%+v", inv)
 	}
 	for _, c := range Capabilities() {
 		if !strings.Contains(text, `"`+string(c)+`"`) {
 			t.Errorf("the example does not mention capability %s", c)
 		}
-	}
-}
-
-func TestRequire(t *testing.T) {
-	inv := Inventory{Name: "x", Hosts: []control.Host{
-		{Name: "n1", Capabilities: []string{"iptables", "own-clock"}}, {Name: "n2", Capabilities: []string{"iptables"}},
-	}}
-	if err := inv.Require(Iptables); err != nil {
-		t.Error(err)
-	}
-	err := inv.Require(Iptables, OwnClock, Reboot)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{"n1: reboot (", "n2: own-clock (the host has a clock of its own", "n2: reboot"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
-		}
-	}
-	if strings.Contains(err.Error(), "n1: own-clock") {
-		t.Errorf("%q", err)
 	}
 }
 

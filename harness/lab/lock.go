@@ -71,7 +71,7 @@ type LockOptions struct {
 	// clocks; 30 s when zero. It is renewed six times in that time. Local labs need none.
 	Lease time.Duration
 
-	// Break takes the lab from whoever has it. That test is told so at its next renewal.
+	// Break takes the lab from whoever has it. That test is told so at its next renewal; until then Acquire waits.
 	Break bool
 }
 

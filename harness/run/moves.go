@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"elenchus/harness/control"
-	"elenchus/harness/lab"
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/clockshim"
@@ -41,9 +40,9 @@ func (t *test) movesClocks() bool { return slices.Contains(t.schedule.Kinds(), n
 // ClockWay is how the clocks of a host of a lab are moved; empty if they cannot be.
 func ClockWay(h control.Host) hostclock.Way {
 	switch {
-	case lab.Has(h, lab.OwnClock) && !lab.Has(h, lab.SharedKernel):
+	case system.OwnClock(h):
 		return hostclock.Kernel
-	case lab.Has(h, lab.Ptrace):
+	case system.UnderShim(h):
 		return hostclock.Shim
 	}
 	return ""

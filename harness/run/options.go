@@ -11,6 +11,7 @@ import (
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
+	"elenchus/node/mutants"
 	"elenchus/results/history"
 	"elenchus/workloads"
 )
@@ -27,7 +28,6 @@ type Options struct {
 
 	OpTimeout       time.Duration // a client's patience (default 2 s)
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
-	SetupTimeout    time.Duration // for everything before the first operation (default 90 s)
 
 	Reads           string        // how the node serves reads: "lease" (default), "quorum", "log" or "local"
 	Lease           system.Lease  // leader leases (default: by rate)
@@ -37,6 +37,9 @@ type Options struct {
 	NodeBinary      string        // the program to deploy
 	ClockBinary     string        // the helper that reads and moves the hosts' clocks; empty if there is none
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
+
+	// Mutant is the mistake that NodeBinary has in it, for the record; nil for none.
+	Mutant *mutants.Mutant
 
 	// ClockWays are how the clocks of the nodes are moved, by name; nil if that is not known yet. See [ClockWay].
 	ClockWays map[string]hostclock.Way
@@ -101,7 +104,6 @@ func (o *Options) Validate(nodes int) error {
 	def(&o.TimeLimit, 30*time.Second)
 	def(&o.OpTimeout, 2*time.Second)
 	def(&o.RecoveryTimeout, 30*time.Second)
-	def(&o.SetupTimeout, 90*time.Second)
 	def(&o.CheckTime, time.Minute)
 	return errors.Join(o.problems(nodes)...)
 }
@@ -127,7 +129,6 @@ func (o *Options) problems(nodes int) []error {
 		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
-	check(o.SetupTimeout > 0, "the setup timeout must be positive, not %v", o.SetupTimeout)
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)
 	check(o.ElectionTimeout >= 0, "the election timeout must not be negative, is %v", o.ElectionTimeout)

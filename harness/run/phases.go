@@ -44,7 +44,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	group.Go(func() error {
 		select {
 		case <-t.lock.Lost():
-			return fmt.Errorf("the lab is no longer ours: %w", t.lock.Err())
+			return fmt.Errorf("%w: %w", nemesis.ErrLost, t.lock.Err())
 		case <-ctx.Done():
 			return nil
 		}

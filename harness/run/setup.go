@@ -47,9 +47,12 @@ type step struct {
 	do    func(context.Context) error
 }
 
-// inTurn does one step after the other, all within the time for a setup.
+// setupTimeout is for everything before the first operation.
+const setupTimeout = 90 * time.Second
+
+// inTurn does one step after the other, all within setupTimeout.
 func (t *test) inTurn(ctx context.Context, steps ...step) error {
-	ctx, cancel := context.WithTimeout(ctx, t.opts.SetupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	for _, step := range steps {
 		t.ui.Status("%s …", step.doing)
@@ -216,6 +219,12 @@ func (t *test) deploy(ctx context.Context) error {
 		return err
 	}
 	t.manifest.Node = results.NodeBinary{SHA256: t.system.BinaryHash(), Version: results.VersionOf(t.opts.NodeBinary)}
+	if m := t.opts.Mutant; m != nil {
+		if err := m.Save(t.dir.Path(results.MutantDir)); err != nil {
+			return err
+		}
+		t.manifest.Node.Mutant = m.Name
+	}
 	t.ui.Step("deployed the node in %v", round(time.Since(begin)))
 	return nil
 }

@@ -215,6 +215,10 @@ func (t *test) live(ctx context.Context) error {
 		return nil
 	}
 	t.blame(t.mainPhase(ctx))
+	if t.lock.Err() != nil {
+		t.leave()
+		return nil
+	}
 	if ctx.Err() != nil {
 		t.manifest.Interrupted = true
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
@@ -224,6 +228,15 @@ func (t *test) live(ctx context.Context) error {
 	t.closeRecords()
 	t.cleanUp(rest)
 	return nil
+}
+
+// leave ends a run that has lost its lab. Whoever took it has healed the hosts, and runs nodes under the same names: to
+// heal, stop or collect anything now would spoil their test.
+func (t *test) leave() {
+	t.ui.Say("the lab was taken: nothing more is done to its hosts")
+	t.stopClocks()
+	t.closeRecords()
+	t.blame(t.save())
 }
 
 // interruptedOr tells a setup that was stopped by a signal from one that failed.

@@ -53,7 +53,7 @@ type World struct {
 	disk      Disk    // likewise
 	names     []string
 	now       time.Duration
-	events    eventHeap
+	events    eventQueue
 	calm      bool // everything is healed
 	hash      uint64
 	violation *Violation
@@ -265,8 +265,12 @@ func (w *World) caught() {
 
 // loop plays events up to an instant, the first violation, or until everybody is done.
 func (w *World) loop(until time.Duration) {
-	for len(w.events.items) > 0 && w.events.items[0].at <= until && w.violation == nil {
-		e := w.events.pop()
+	for w.events.len() > 0 && w.violation == nil {
+		e := *w.events.first()
+		if e.at > until {
+			return
+		}
+		w.events.drop()
 		if e.at >= w.sampled {
 			w.sample(e.at)
 		}

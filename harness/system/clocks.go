@@ -43,12 +43,11 @@ type HostClock struct {
 	Boot    string // of a host with a kernel of its own: the id of its boot, known after Deploy
 }
 
-// Capabilities of hosts, as inventories call them, that decide how their clocks are moved.
-const (
-	ownClock     = "own-clock"
-	sharedKernel = "shared-kernel"
-	ptrace       = "ptrace"
-)
+// OwnClock reports whether the clocks of a host are its own kernel's, by what its inventory claims.
+func OwnClock(h control.Host) bool { return h.Has("own-clock") && !h.Has("shared-kernel") }
+
+// UnderShim reports whether the clocks of a host's node are moved by a shim in its process.
+func UnderShim(h control.Host) bool { return !OwnClock(h) && h.Has("ptrace") }
 
 // NewClocks describes the clocks of the hosts of these clients. It asks nothing of the hosts.
 func NewClocks(o ClockOptions, clients []*control.Client) (*Clocks, error) {
@@ -66,7 +65,7 @@ func NewClocks(o ClockOptions, clients []*control.Client) (*Clocks, error) {
 	for _, client := range clients {
 		h := client.Host()
 		c.helper[h.Name] = control.HashedPath(in(o.BinDir, h.Name), o.Binary, hash)
-		if o.Move && !h.Has(ownClock) && h.Has(ptrace) && program.name != "amd64" {
+		if o.Move && UnderShim(h) && program.name != "amd64" {
 			err = errors.Join(err, fmt.Errorf("host %s shares its kernel, and the clock shim exists for amd64 only, not for %s",
 				h.Name, program.name))
 		}
@@ -86,7 +85,7 @@ func (c *Clocks) Of(host string) HostClock {
 	defer c.mu.Unlock()
 	of := HostClock{Helper: c.helper[host], Boot: c.boots[host]}
 	i := slices.IndexFunc(c.clients, func(client *control.Client) bool { return client.Host().Name == host })
-	if h := c.clients[i].Host(); !h.Has(ownClock) && h.Has(ptrace) {
+	if UnderShim(c.clients[i].Host()) {
 		of.Control = path.Join(in(c.options.RunDir, host), "clock")
 	}
 	return of
@@ -106,7 +105,7 @@ func (c *Clocks) Deploy(ctx context.Context) error {
 				control.Quote(of.Control), freshControl(of)))
 			return explain(err, h.Name, "make a control file for clocks")
 		}
-		if !h.Has(ownClock) || h.Has(sharedKernel) {
+		if !OwnClock(h) {
 			return nil
 		}
 		out, err := client.Run(ctx, "cat /proc/sys/kernel/random/boot_id")

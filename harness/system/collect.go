@@ -23,7 +23,8 @@ const (
 	fullSegments = "observations-*.jsonl"
 )
 
-// Collect implements [System]. Below dir/HOST there are then node.log, observations.jsonl and data.
+// Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should have
+// been stopped, so that the files do not change. It copies what it can, and reports all that it could not.
 func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		home := filepath.Join(dir, n.host.Name)
@@ -32,7 +33,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		}
 		logErr := n.collectLog(ctx, filepath.Join(home, collectedLog))
 		data := filepath.Join(home, collectedData)
-		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, p.options.CollectBytes)
+		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
 		moveErr := joinObservations(data, filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
 			moveErr = nil // it is missing because all is

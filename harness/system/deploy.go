@@ -46,9 +46,9 @@ func readMachine(file string) (machine, error) {
 	return m, nil
 }
 
-// Deploy implements [System]. It puts the program on every host that does not have it, stops a node that an earlier run
-// has left, and empties its data directory and log. It refuses hosts for whose machine the program is not made, or
-// whose data directory is somebody else's, or full.
+// Deploy makes every host ready for the first start. It puts the program on every host that does not have it, stops a
+// node that an earlier run has left, and empties its data directory and log. It refuses hosts for whose machine the
+// program is not made, or whose data directory is somebody else's, or full.
 func (p *Paxos) Deploy(ctx context.Context) error { return p.each(ctx, p.deploy) }
 
 func (p *Paxos) deploy(ctx context.Context, n *node) error {

@@ -1,6 +1,5 @@
-// Package system deploys, runs and asks what is tested: a replicated system, one process on each host of a lab.
-//
-// [System] is what a test needs to know of it. [Paxos] is the project's own node.
+// Package system deploys, runs and asks what is tested: [Paxos], a cluster of the project's own nodes, one process on
+// each host of a lab.
 //
 // # Names
 //

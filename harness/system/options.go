@@ -18,14 +18,14 @@ import (
 
 // Limits and defaults of Paxos.
 const (
-	hostsMax        = 9 // as many nodes as a cluster may have
+	hostsMax        = 9       // as many nodes as a cluster may have
+	collectBytesMax = 4 << 30 // of the data of one host
 	clusterBytesMax = 64
 
-	peerPortDefault     = 7000
-	httpPortDefault     = 8000
-	stopGraceDefault    = 5 * time.Second
-	freeBytesDefault    = 256 << 20
-	collectBytesDefault = 4 << 30
+	peerPortDefault  = 7000
+	httpPortDefault  = 8000
+	stopGraceDefault = 5 * time.Second
+	freeBytesDefault = 256 << 20
 
 	binDirDefault = "/opt/elenchus/bin"
 	runDirDefault = "/run/elenchus"
@@ -39,13 +39,11 @@ type Options struct {
 	// longer than 64 bytes is shortened and keeps a hash of the rest.
 	Cluster string
 
-	Protocol        string        // "multipaxos" when empty
 	Reads           string        // how reads are answered; the node's default when empty
 	Lease           Lease         // leader leases; the node's default with an empty mode
 	ElectionTimeout time.Duration // the node's default when zero
 	PromiseGrace    time.Duration // the node's default when zero
 	Window          int           // slots that may be outstanding; the node's default when zero
-	LogLevel        string        // "info" when empty
 	Flags           []string      // more flags for the node; they win over those above
 
 	// Clocks are those of the hosts; nodes are started under a clock shim where they have a control file. Nil means that
@@ -70,17 +68,13 @@ type Options struct {
 	// StopGrace is how long a node may take to end in good order; 5 s when zero.
 	StopGrace time.Duration
 
-	// FreeBytes is how much room for data a host must have for a deployment, 256 MiB when zero. CollectBytes limits the
-	// data collected from one host, 4 GiB when zero.
-	FreeBytes    int64
-	CollectBytes int64
+	// FreeBytes is how much room for data a host must have for a deployment; 256 MiB when zero.
+	FreeBytes int64
 }
 
 // withDefaults replaces zeros.
 func (o Options) withDefaults() Options {
 	o.Cluster = shortName(cmp.Or(o.Cluster, "elenchus"))
-	o.Protocol = cmp.Or(o.Protocol, "multipaxos")
-	o.LogLevel = cmp.Or(o.LogLevel, "info")
 	o.PeerPort = cmp.Or(o.PeerPort, peerPortDefault)
 	o.HTTPPort = cmp.Or(o.HTTPPort, httpPortDefault)
 	o.BinDir = cmp.Or(o.BinDir, binDirDefault)
@@ -89,7 +83,6 @@ func (o Options) withDefaults() Options {
 	o.LogDir = cmp.Or(o.LogDir, "/var/log/elenchus")
 	o.StopGrace = cmp.Or(o.StopGrace, stopGraceDefault)
 	o.FreeBytes = cmp.Or(o.FreeBytes, freeBytesDefault)
-	o.CollectBytes = cmp.Or(o.CollectBytes, collectBytesDefault)
 	return o
 }
 
@@ -117,7 +110,7 @@ func (o Options) validate(clients []*control.Client) error {
 	check(o.PromiseGrace >= 0, "promise grace %v is negative", o.PromiseGrace)
 	check(o.Window >= 0, "a window of %d slots is negative", o.Window)
 	check(o.StopGrace >= 0, "stop grace %v is negative", o.StopGrace)
-	check(o.FreeBytes >= 0 && o.CollectBytes >= 0, "limits must not be negative")
+	check(o.FreeBytes >= 0, "the free space wanted, %d bytes, is negative", o.FreeBytes)
 	for _, port := range []int{o.PeerPort, o.HTTPPort} {
 		check(port > 0 && port < 1<<16, "%d is not a port", port)
 	}

@@ -15,7 +15,9 @@ import (
 	"elenchus/node/client"
 )
 
-// Paxos is a cluster of the project's own nodes. It is safe for concurrent use.
+// Paxos is a cluster of the project's own nodes, one on each host of a lab. Hosts are meant by name. Methods that
+// command hosts return the errors of package control, which name the host; all of them may be called again after a
+// failure. It is safe for concurrent use.
 type Paxos struct {
 	options Options
 	hash    string // of the program
@@ -23,8 +25,6 @@ type Paxos struct {
 	nodes   []*node
 	byName  map[string]*node
 }
-
-var _ System = (*Paxos)(nil)
 
 // node is one host and its node.
 type node struct {
@@ -67,13 +67,10 @@ func New(o Options, clients []*control.Client) (*Paxos, error) {
 
 func nodeName(id int) string { return "n" + strconv.Itoa(id) }
 
-// Name implements [System].
-func (p *Paxos) Name() string { return p.options.Protocol }
-
 // BinaryHash is the SHA-256 of the node's program, in hex.
 func (p *Paxos) BinaryHash() string { return p.hash }
 
-// Hosts implements [System].
+// Hosts are the names of the hosts, in order.
 func (p *Paxos) Hosts() []string {
 	names := make([]string, len(p.nodes))
 	for i, n := range p.nodes {
@@ -82,7 +79,7 @@ func (p *Paxos) Hosts() []string {
 	return names
 }
 
-// URL implements [System]. It is empty for an unknown host, as are the paths below.
+// URL is where clients reach the host's node. It is empty for an unknown host, as is [Paxos.PIDFile].
 func (p *Paxos) URL(host string) string {
 	if n, ok := p.byName[host]; ok {
 		return p.url(n)
@@ -96,28 +93,12 @@ func (p *Paxos) url(n *node) string {
 
 func address(a netip.Addr, port int) string { return netip.AddrPortFrom(a, uint16(port)).String() }
 
-// PIDFile implements [System].
+// PIDFile is the pid file of the host's node, in the format of [control.ShellLibrary].
 func (p *Paxos) PIDFile(host string) string {
 	if n, ok := p.byName[host]; ok {
 		return n.pidFile()
 	}
 	return ""
-}
-
-// DataDir implements [System].
-func (p *Paxos) DataDir(host string) string {
-	if n, ok := p.byName[host]; ok {
-		return n.dataDir()
-	}
-	return ""
-}
-
-// LogFiles implements [System].
-func (p *Paxos) LogFiles(host string) []string {
-	if n, ok := p.byName[host]; ok {
-		return []string{n.logFile()}
-	}
-	return nil
 }
 
 func (n *node) pidFile() string { return path.Join(n.dirs.run, "node.pid") }
@@ -164,7 +145,7 @@ func (p *Paxos) flags(n *node) []string {
 	flags := []string{
 		"--id=" + strconv.Itoa(n.id), "--cluster=" + p.options.Cluster, "--peers=" + strings.Join(peers, ","),
 		"--http=" + address(n.host.Peer, p.options.HTTPPort), "--data=" + n.dataDir(),
-		"--protocol=" + p.options.Protocol, "--log-level=" + p.options.LogLevel, "--log-format=json",
+		"--protocol=multipaxos", "--log-level=info", "--log-format=json",
 	}
 	if p.options.Reads != "" {
 		flags = append(flags, "--reads="+p.options.Reads)
@@ -195,7 +176,7 @@ func nodeSeed(seed uint64, id int) uint64 {
 	return max(hash.Sum64(), 1)
 }
 
-// Start implements [System].
+// Start starts the node of one host with the data it has. One that runs, or is paused, is left alone.
 func (p *Paxos) Start(ctx context.Context, host string) error {
 	n, err := p.find(host)
 	if err != nil {
@@ -227,34 +208,17 @@ func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	return errors.Join(err, p.process(n).Stop(ctx, n.client, 0))
 }
 
-// StartAll implements [System].
+// StartAll starts every node, as Start does.
 func (p *Paxos) StartAll(ctx context.Context) error {
 	return p.each(ctx, p.start)
 }
 
-// StopAll implements [System].
+// StopAll ends all nodes in good order, or by force when they do not end in [Options].StopGrace. Those that do not run
+// are no error.
 func (p *Paxos) StopAll(ctx context.Context) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		return p.process(n).Stop(ctx, n.client, p.options.StopGrace)
 	})
-}
-
-// Kill implements [System]. Errors match [control.ErrNotRunning] when there is nothing to kill.
-func (p *Paxos) Kill(ctx context.Context, host string) error {
-	n, err := p.find(host)
-	if err != nil {
-		return err
-	}
-	return p.process(n).Signal(ctx, n.client, control.SIGKILL)
-}
-
-// State is what the host's process does.
-func (p *Paxos) State(ctx context.Context, host string) (control.State, error) {
-	n, err := p.find(host)
-	if err != nil {
-		return "", err
-	}
-	return p.process(n).State(ctx, n.client)
 }
 
 func (p *Paxos) find(host string) (*node, error) {

@@ -117,6 +117,16 @@ func TestShimThatDoesNotAttach(t *testing.T) {
 	expectError(t, p.StartAll(within(t)), control.ErrExited, "no tracing here", "125")
 }
 
+// A host that claims everything, and says that it shares its kernel, has its node's clocks moved and never the kernel's.
+func TestSharedKernelOutranksOwnClock(t *testing.T) {
+	program := helper(t)
+	l := newLab(t, func(h *control.Host) { h.Capabilities = []string{"own-clock", "shared-kernel", "ptrace"} }, "n1")
+	c := l.clocks(t, program)
+	if of := c.Of("n1"); of.Control == "" || of.Boot != "" {
+		t.Errorf("its clocks are reached by %+v, want a control file", of)
+	}
+}
+
 // Hosts that claim a clock of their own and share a kernel, with each other or with the harness, have none.
 func TestOwnClocksThatAreShared(t *testing.T) {
 	program := helper(t)

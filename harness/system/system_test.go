@@ -217,7 +217,7 @@ func expectFreshDeployment(t *testing.T, p *system.Paxos, l *lab) {
 		if entries, err := os.ReadDir(p.DataDir(host)); err != nil || len(entries) != 0 {
 			t.Errorf("%s has data after a deployment: %v, %v", host, entries, err)
 		}
-		if _, err := os.Stat(p.LogFiles(host)[0]); !os.IsNotExist(err) {
+		if _, err := os.Stat(p.LogFile(host)); !os.IsNotExist(err) {
 			t.Errorf("%s has a log after a deployment: %v", host, err)
 		}
 		if entries, err := os.ReadDir(filepath.Join(l.dir, host, "bin")); err != nil || len(entries) != 1 ||

@@ -29,10 +29,11 @@ type Options struct {
 type Client struct {
 	opts Options
 	host string
+	life context.Context // ends with Close
+	end  context.CancelFunc
 
-	mu     sync.Mutex
-	conn   *conn // nil when there is none
-	closed bool
+	mu   sync.Mutex // held through a Do
+	conn *conn      // nil when there is none
 }
 
 // New returns a client of the node at baseURL: "http://10.0.0.1:8000". Nothing is sent yet; a URL that is not one makes
@@ -45,17 +46,18 @@ func New(baseURL string, opts Options) *Client {
 		opts.Grace = 500 * time.Millisecond
 	}
 	c := &Client{opts: opts}
+	c.life, c.end = context.WithCancel(context.Background())
 	if u, err := url.Parse(baseURL); err == nil && u.Scheme == "http" && strings.Trim(u.Path, "/") == "" {
 		c.host = u.Host
 	}
 	return c
 }
 
-// Close closes the connection. A Do under way ends as it would with a broken connection.
+// Close closes the connection. A Do under way ends as if its context had; every later one fails.
 func (c *Client) Close() {
+	c.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
 	c.drop()
 }
 
@@ -86,10 +88,12 @@ func (c *Client) Do(ctx context.Context, r Request) Response {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout()+c.opts.Grace)
 	defer cancel()
+	stop := context.AfterFunc(c.life, cancel)
+	defer stop()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.life.Err() != nil {
 		return failed("client is closed")
 	}
 	if ctx.Err() != nil {
@@ -167,6 +171,8 @@ func (c *conn) do(ctx context.Context, req *http.Request, op Op) (Response, bool
 // explain says in plain words why an exchange ended.
 func explain(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return errors.New("given up")
 	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 		return errors.New("timed out")
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

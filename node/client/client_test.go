@@ -255,6 +255,28 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestClose: whoever closes a client does not wait for an answer that may never come.
+func TestClose(t *testing.T) {
+	arrived := make(chan struct{})
+	s := play(t, func(s *script, c net.Conn) {
+		s.next(bufio.NewReader(c))
+		close(arrived)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	c := New(s.url, Options{})
+	answer := make(chan Response)
+	r := Request{Op: OpWrite, Key: "k", Timeout: TimeoutMax}
+	go func() { answer <- c.Do(context.Background(), r) }()
+	<-arrived
+	c.Close()
+	if got := <-answer; got.Outcome != Unknown || !strings.Contains(got.Reason, "given up") {
+		t.Errorf("closed in flight: %+v", got)
+	}
+	if got := c.Do(context.Background(), r); got.Outcome != Fail || !strings.Contains(got.Reason, "closed") {
+		t.Errorf("after Close: %+v", got)
+	}
+}
+
 func TestNotSent(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

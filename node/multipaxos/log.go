@@ -13,8 +13,9 @@ import (
 // proposed now long before it has what came before. So the log is in pages, and has only those that something is in.
 type slotLog struct {
 	pages  map[protocol.Slot]*page // by their number: that of a slot, divided by pageSlots
-	recent *page                   // the page looked at last, which mostly is the one that is wanted next …
-	number protocol.Slot           // … and its number
+	recent *page                   // the one looked at last, which mostly is wanted next; nil if there is none …
+	number protocol.Slot           // … of this number, or if this is noPage none was looked at
+	spare  *page                   // one that was dropped
 	first  protocol.Slot
 	last   protocol.Slot // the highest slot that holds something, or that a snapshot covers
 }
@@ -23,6 +24,9 @@ type slotLog struct {
 type page [pageSlots]logEntry
 
 const pageSlots = 32
+
+// noPage is no page's number.
+const noPage = ^protocol.Slot(0)
 
 type logEntry struct {
 	protocol.Entry
@@ -37,7 +41,7 @@ func newLog(rec protocol.Recovered) (slotLog, error) {
 	if rec.Snapshot != nil {
 		base = rec.Snapshot.Slot
 	}
-	l := slotLog{pages: make(map[protocol.Slot]*page), first: base + 1, last: base}
+	l := slotLog{pages: make(map[protocol.Slot]*page), number: noPage, first: base + 1, last: base}
 	for slot, e := range rec.Entries {
 		if slot == 0 || slot == protocol.SlotLast || slot != e.Slot {
 			return l, fmt.Errorf("recovered entry of slot %d under slot %d", e.Slot, slot)
@@ -75,7 +79,7 @@ func (l *slotLog) get(slot protocol.Slot) *logEntry {
 
 // page returns a page by its number, or nil.
 func (l *slotLog) page(number protocol.Slot) *page {
-	if l.recent == nil || l.number != number {
+	if l.number != number {
 		l.recent, l.number = l.pages[number], number
 	}
 	return l.recent
@@ -87,7 +91,9 @@ func (l *slotLog) put(e protocol.Entry) {
 	number := e.Slot / pageSlots
 	p := l.page(number)
 	if p == nil {
-		p = new(page)
+		if p, l.spare = l.spare, nil; p == nil {
+			p = new(page)
+		}
 		l.pages[number], l.recent = p, p
 	}
 	p[e.Slot%pageSlots].Entry = e
@@ -115,8 +121,15 @@ func (l *slotLog) collect(first, last protocol.Slot, entriesMax, bytesMax int) (
 
 // forget drops what is below the slot first, which a snapshot holds.
 func (l *slotLog) forget(first protocol.Slot) {
-	l.recent = nil
-	maps.DeleteFunc(l.pages, func(number protocol.Slot, _ *page) bool { return number < first/pageSlots })
+	l.recent, l.number = nil, noPage
+	maps.DeleteFunc(l.pages, func(number protocol.Slot, p *page) bool {
+		dropped := number < first/pageSlots
+		if dropped {
+			clear(p[:])
+			l.spare = p
+		}
+		return dropped
+	})
 	if p := l.pages[first/pageSlots]; p != nil {
 		clear(p[:first%pageSlots])
 	}

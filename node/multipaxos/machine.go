@@ -15,7 +15,8 @@ import (
 type Machine struct {
 	opts    Options
 	members members
-	rng     *rand.Rand
+	source  rand.PCG
+	rng     rand.Rand // draws from source
 
 	// This step.
 	clock clock.Reading
@@ -88,7 +89,6 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	m := &Machine{
 		opts:         opts,
 		members:      newMembers(opts.Members, opts.Self),
-		rng:          rand.New(rand.NewPCG(opts.Seed, uint64(opts.Self))),
 		promised:     rec.Promised,
 		log:          log,
 		store:        store,
@@ -96,6 +96,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 		highest:      rec.Round,
 		virgin:       rec.Virgin(),
 	}
+	m.Reseed(opts.Seed)
 	m.noteBallot(rec.Promised)
 	if err := m.restore(rec); err != nil {
 		return nil, err
@@ -112,13 +113,16 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 
 // Reseed has the random choices that are still to be made come from another seed. What was drawn before stays: the
 // incarnation's number, and timers that run. It is for whoever asks what else could have become of a run.
-func (m *Machine) Reseed(seed uint64) { m.rng = rand.New(rand.NewPCG(seed, uint64(m.opts.Self))) }
+func (m *Machine) Reseed(seed uint64) {
+	m.source.Seed(seed, uint64(m.opts.Self))
+	m.rng = *rand.New(&m.source)
+}
 
 // Step implements [protocol.Machine].
 func (m *Machine) Step(now clock.Reading, in protocol.Input) protocol.Effects {
 	m.reset(now)
 	if m.halted == nil && m.started != (in.Kind == protocol.InputStart) {
-		m.dispatch(in)
+		m.dispatch(&in)
 		m.settle()
 	}
 	if m.halted != nil {
@@ -137,7 +141,7 @@ func (m *Machine) reset(now clock.Reading) {
 	m.fx.Observations = m.fx.Observations[:0]
 }
 
-func (m *Machine) dispatch(in protocol.Input) {
+func (m *Machine) dispatch(in *protocol.Input) {
 	switch in.Kind {
 	case protocol.InputStart:
 		m.start()

@@ -26,6 +26,24 @@ type Mutant struct {
 	Patch *Patch `json:"-"`
 }
 
+// Save copies the mutant's files into a folder of its name in dir, which need not exist.
+func (m *Mutant) Save(dir string) error {
+	to := filepath.Join(dir, m.Name)
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return fmt.Errorf("save mutant: %w", err)
+	}
+	for _, name := range []string{PageName, PatchName} {
+		text, err := os.ReadFile(filepath.Join(m.Dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), text, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("save mutant: %w", err)
+		}
+	}
+	return nil
+}
+
 // HeldBack reports whether nobody looks at this mutant while he improves what searches for it: so it is with about a
 // third of all names.
 func (m *Mutant) HeldBack() bool {

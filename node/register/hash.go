@@ -39,8 +39,8 @@ func digest(s string) uint64 {
 func chain(h uint64, element string) uint64 { return mix(h+1, digest(element)) }
 
 // contribution is the register's share of the store's hash. Shares are added, so their order does not matter.
-func (r *register) contribution(key string) uint64 {
-	return mix(mix(digest(key), r.chain), uint64(len(r.values)))
+func (r *register) contribution() uint64 {
+	return mix(mix(r.name, r.chain), uint64(len(r.values)))
 }
 
 func (s *session) contribution(client ClientID) uint64 {

@@ -123,7 +123,7 @@ func (s *Store) decodeRegisters(d *decoder) {
 			d.fail("register %q is out of order", key)
 		}
 		last = key
-		r := new(register)
+		r := &register{name: digest(key)}
 		for _, value := range d.strings() {
 			r.values, r.bytes, r.chain = append(r.values, value), r.bytes+len(value), chain(r.chain, value)
 		}
@@ -137,7 +137,7 @@ func (s *Store) decodeRegisters(d *decoder) {
 			s.registers = make(map[string]*register)
 		}
 		s.registers[key] = r
-		s.hash += r.contribution(key)
+		s.count(r)
 	}
 }
 
@@ -159,7 +159,8 @@ func (s *Store) decodeSessions(d *decoder) {
 			s.sessions = make(map[ClientID]*session)
 		}
 		s.sessions[client] = known
-		s.hash += known.contribution(client)
+		known.share = known.contribution(client)
+		s.hash += known.share
 	}
 }
 

@@ -32,6 +32,7 @@ type Store struct {
 	// Registers and sessions are never dropped, so they come from pieces of memory that have room for many.
 	newRegisters []register
 	newSessions  []session
+	newValues    []string // of registers with one small element
 }
 
 // pieceItems is how many registers or sessions a piece of memory has room for.
@@ -53,6 +54,8 @@ type register struct {
 	values []string
 	bytes  int
 	chain  uint64 // digest of values
+	name   uint64 // digest of the key
+	share  uint64 // of the store's hash
 }
 
 // session is what the store remembers of a client: its latest command and the answer to it.
@@ -61,6 +64,7 @@ type session struct {
 	key    string
 	result Result
 	chain  uint64 // digest of result.Values
+	share  uint64 // of the store's hash
 }
 
 // New returns an empty store.
@@ -154,27 +158,52 @@ func (s *Store) execute(c Command) (Result, uint64) {
 
 func (s *Store) replace(key string, r *register, value string) {
 	r = s.touch(key, r)
-	r.values, r.bytes, r.chain = []string{value}, len(value), chain(0, value)
-	s.hash += r.contribution(key)
+	r.values, r.bytes, r.chain = s.single(value), len(value), chain(0, value)
+	s.count(r)
+}
+
+// smallBytes is the size of elements that may share a piece of memory. All of a piece stays for as long as anything in
+// it is in use, so that what is large must have memory of its own.
+const smallBytes = 64
+
+// single is a sequence of one element, with no room behind it.
+func (s *Store) single(value string) []string {
+	if len(value) > smallBytes {
+		return []string{value}
+	}
+	if len(s.newValues) == 0 {
+		s.newValues = make([]string, pieceItems)
+	}
+	one := s.newValues[:1:1]
+	s.newValues = s.newValues[1:]
+	one[0] = value
+	return one
 }
 
 func (s *Store) extend(key string, r *register, value string) *register {
 	r = s.touch(key, r)
 	r.values, r.bytes, r.chain = append(r.values, value), r.bytes+len(value), chain(r.chain, value)
-	s.hash += r.contribution(key)
+	s.count(r)
 	return r
+}
+
+// count adds the register's digest to the hash.
+func (s *Store) count(r *register) {
+	r.share = r.contribution()
+	s.hash += r.share
 }
 
 // touch takes the register's old digest out of the hash and creates it if it is absent.
 func (s *Store) touch(key string, r *register) *register {
 	if r != nil {
-		s.hash -= r.contribution(key)
+		s.hash -= r.share
 		return r
 	}
 	if s.registers == nil {
 		s.registers = make(map[string]*register)
 	}
 	r = next(&s.newRegisters)
+	r.name = digest(key)
 	s.registers[key] = r
 	return r
 }
@@ -187,10 +216,11 @@ func (s *Store) remember(c Command, known *session, result Result, chain uint64)
 		known = next(&s.newSessions)
 		s.sessions[c.Client] = known
 	} else {
-		s.hash -= known.contribution(c.Client)
+		s.hash -= known.share
 	}
 	*known = session{seq: c.Seq, key: c.Key, result: result, chain: chain}
-	s.hash += known.contribution(c.Client)
+	known.share = known.contribution(c.Client)
+	s.hash += known.share
 }
 
 // shared is the register's elements with no room behind them, so that a receiver's append cannot reach ours.

@@ -482,6 +482,7 @@ func facts(m *results.Manifest) []fact {
 		{"Seed", fmt.Sprint(m.Seed)},
 		{"Lab", m.Lab},
 		{"Node program", strings.TrimSpace(m.Node.Version + " sha256:" + m.Node.SHA256)},
+		{"Mutant", m.Node.Mutant},
 		{"Harness", m.Tool.String() + " " + m.Tool.Go},
 		{"Command", strings.Join(m.Argv, " ")},
 		{"State", string(m.State)},

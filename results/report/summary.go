@@ -68,6 +68,9 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 		}
 	}
 	fmt.Fprintln(&b)
+	if m != nil && m.Node.Mutant != "" {
+		fmt.Fprintf(&b, "  mutant    %s was built into the nodes\n", plain(m.Node.Mutant))
+	}
 	if m != nil && m.Repeat != "" {
 		fmt.Fprintf(&b, "  repeat    %s\n", plain(m.Repeat))
 	}

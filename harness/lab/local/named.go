@@ -100,6 +100,26 @@ func Status(_ context.Context, name string, o Options) (State, error) {
 	return s, nil
 }
 
+// States tells what every named lab is doing, of one that does not answer why: it may just be on its way up or down.
+func States(ctx context.Context, o Options) ([]State, error) {
+	names, err := List(o)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]State, 0, len(names))
+	for _, name := range names {
+		s, err := Status(ctx, name, o)
+		if errors.Is(err, ErrNotUp) { // it has gone since the names were read
+			continue
+		}
+		if err != nil {
+			s = State{Name: name, Problem: err.Error()}
+		}
+		states = append(states, s)
+	}
+	return states, nil
+}
+
 // List names the named labs that are up.
 func List(o Options) ([]string, error) {
 	r, err := openRegistry(o.Dir)

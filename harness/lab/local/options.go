@@ -110,6 +110,9 @@ type State struct {
 
 	// User is who is testing on it, as in "lab NAME is in use by USER"; empty when nobody is.
 	User string `json:"user,omitempty"`
+
+	// Problem is why no more than the name can be told, as while a lab is being made; empty for a lab that answers.
+	Problem string `json:"problem,omitempty"`
 }
 
 // HostState is what a host of a named lab is doing.

@@ -207,6 +207,24 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestStatesOfALabThatIsBeingMade tells of a lab that does not answer yet, and does not fail because of it.
+func TestStatesOfALabThatIsBeingMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "labs")
+	r, err := openRegistry(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, making, err := r.create("young")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = making.Close() }()
+	states, err := States(t.Context(), Options{Dir: dir})
+	if err != nil || len(states) != 1 || states[0].Name != "young" || !strings.Contains(states[0].Problem, "being made") {
+		t.Errorf("states %+v, %v", states, err)
+	}
+}
+
 // TestLink sends messages of all sizes, with and without files, and notices the end and nonsense.
 func TestLink(t *testing.T) {
 	ours, file, err := socketPair("test")

@@ -27,6 +27,9 @@ func Exec(context.Context, string, Options, []string, []string) (int, error) {
 // Status fails with [ErrUnavailable].
 func Status(context.Context, string, Options) (State, error) { return State{}, errLinux }
 
+// States fails with [ErrUnavailable].
+func States(context.Context, Options) ([]State, error) { return nil, errLinux }
+
 // List fails with [ErrUnavailable].
 func List(Options) ([]string, error) { return nil, errLinux }
 

@@ -98,7 +98,7 @@ func TestLoad(t *testing.T) {
 			h.Port != m.Port {
 			t.Errorf("host %+v, want peer %s, host key %s and port %d", h, wantPeer, m.HostKey, m.Port)
 		}
-		if !lab.Has(h, lab.OwnClock) || lab.Has(h, lab.SharedKernel) {
+		if !h.Has(string(lab.OwnClock)) || h.Has(string(lab.SharedKernel)) {
 			t.Errorf("capabilities of %s: %v", h.Name, h.Capabilities)
 		}
 	}

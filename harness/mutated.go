@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"elenchus/node/mutants"
+	"elenchus/results"
+)
+
+// envMutant tells a command inside a local lab where the mutated node is that was built outside of it, and a program
+// with a mutant in it that it need not build another.
+const envMutant = "ELENCHUS_MUTANT_NODE"
+
+// noMutant is what --mutant says when a run that had a mutant is to be played without.
+const noMutant = "none"
+
+// mutantFlag puts a mistake into the nodes of a run.
+func mutantFlag() cli.Flag {
+	return &cli.StringFlag{Name: "mutant", Category: catSystem,
+		Usage: "put a mistake into the nodes: `NAME` from elenchus mutants list, or a folder with one"}
+}
+
+// mutantAgainFlag is mutantFlag where there can be a run that has a mutant already.
+func mutantAgainFlag() cli.Flag {
+	return &cli.StringFlag{Name: "mutant", Category: catSystem,
+		Usage:       "put a mistake into the nodes: `NAME` from elenchus mutants list, a folder with one, or none",
+		DefaultText: "that of the run"}
+}
+
+// chosenMutant is the mutant that the option names; nil without the option.
+func chosenMutant(c *cli.Context) (*mutants.Mutant, error) {
+	name := c.String("mutant")
+	if name == "" {
+		return nil, nil
+	}
+	if c.IsSet("node-binary") {
+		return nil, usageError("--mutant builds the node: leave --node-binary out")
+	}
+	tree, err := sourceTree()
+	if err != nil {
+		return nil, err
+	}
+	return findMutant(tree, name)
+}
+
+// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing without a
+// mutant, and how to remove it.
+func buildMutatedNode(c *cli.Context, m *mutants.Mutant) (program string, remove func(), err error) {
+	switch {
+	case m == nil || c.Bool("dry-run"):
+		return "", func() {}, nil
+	case os.Getenv(envMutant) != "" && inside():
+		return os.Getenv(envMutant), func() {}, nil
+	}
+	return buildMutated(c, m, "./node", "elenchus-node")
+}
+
+// asMutated runs this very command line with a program that has the mutant in it, simulator and all. It reports false
+// when there is nothing to do: without a mutant, and in the program that has it.
+func asMutated(c *cli.Context, m *mutants.Mutant) (done bool, err error) {
+	switch {
+	case m == nil || c.Bool("dry-run") || os.Getenv(envMutant) != "":
+		return false, nil
+	case !m.In(simLab):
+		return true, usageError("--mutant: %s is in a part that the simulator does not have", m.Name)
+	}
+	program, remove, err := buildMutated(c, m, "./harness", "elenchus")
+	if err != nil {
+		return true, err
+	}
+	defer remove()
+	for name, value := range map[string]string{envMutant: program, envProgram: os.Args[0]} {
+		if err := os.Setenv(name, value); err != nil {
+			return true, fmt.Errorf("run mutated program: %w", err)
+		}
+	}
+	return true, execHere(append([]string{program}, os.Args[1:]...))
+}
+
+func buildMutated(c *cli.Context, m *mutants.Mutant, what, name string) (program string, remove func(), err error) {
+	tree, err := sourceTree()
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "elenchus-mutant-")
+	if err != nil {
+		return "", nil, fmt.Errorf("build mutant: %w", err)
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	program = filepath.Join(dir, name)
+	if err := m.Build(c.Context, tree, mutants.Build{Package: what, Output: program}); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return program, remove, nil
+}
+
+// findMutant is the mutant of that name in the catalogue, or the one in that folder.
+func findMutant(tree, name string) (*mutants.Mutant, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		dir, err := filepath.Abs(name)
+		if err != nil {
+			return nil, fmt.Errorf("find mutant: %w", err)
+		}
+		m, err := mutants.Read(dir)
+		if err != nil {
+			return nil, usageError("--mutant: %v", err)
+		}
+		return m, nil
+	}
+	m, err := mutants.Read(filepath.Join(mutants.Catalogue(tree), name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError("--mutant: there is no mutant %q (elenchus mutants list names them all)", name)
+	}
+	if err != nil {
+		return nil, usageError("--mutant: %v", err)
+	}
+	return m, nil
+}
+
+// recordMutant says in a run's directory with which mutant it was made, and keeps that there, so that the run can be
+// played again when the catalogue has changed.
+func recordMutant(dir results.Run, m *mutants.Mutant) error {
+	if m == nil {
+		return nil
+	}
+	manifest, err := dir.LoadManifest()
+	if err != nil {
+		return err
+	}
+	manifest.Node.Mutant = m.Name
+	if err := m.Save(dir.Path(results.MutantDir)); err != nil {
+		return err
+	}
+	return dir.SaveManifest(manifest)
+}
+
+// recordedMutant is the mutant that a run was made with; nil if it had none.
+func recordedMutant(dir results.Run, manifest *results.Manifest) (*mutants.Mutant, error) {
+	name := manifest.Node.Mutant
+	if name == "" {
+		return nil, nil
+	}
+	m, err := mutants.Read(dir.Path(results.MutantDir, name))
+	if err != nil {
+		return nil, usageError("%s was made with the mutant %s, which its directory does not have: %v", dir.Name(), name, err)
+	}
+	return m, nil
+}
