@@ -385,6 +385,6 @@ func printEnvelope(c *cli.Context, dir results.Run, v verdict.Verdict, sweep env
 			fmt.Fprintf(w, "  ! %s\n", r)
 		}
 	}
-	_, err = fmt.Fprintf(w, "\n  repeat    %s\n  picture   %s\n", m.Repeat, dir.Path(envelope.PictureFile))
+	_, err = fmt.Fprintf(w, "\n  repeat    %s\n  report    %s\n", m.Repeat, dir.Report())
 	return err
 }
