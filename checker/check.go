@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -19,74 +20,119 @@ const (
 	CheckInvariants      = "invariants"
 )
 
-// Check judges a run. It is a function of in alone. When ctx ends, the checks that were not done yet are unknown.
+// Check judges a run whose history is in memory, and whose keys have been decided. It is a function of in alone. When
+// ctx ends, the checks that were not done yet are unknown.
 func Check(ctx context.Context, in Input) verdict.Verdict {
-	ops := in.History.All()
-	v := verdict.Verdict{Schema: verdict.Schema, Run: in.Run, Stopped: in.Facts.Stopped}
-	v.Harness = checkHarness(in, ops)
-	v.Coverage = checkCoverage(in, ops)
-	v.Liveness = checkLiveness(in, ops, v.Harness.Status)
-	v.Safety = checkSafety(ctx, in, ops)
-	for _, d := range in.Prefix {
+	s := newStream(in, false)
+	if in.HistoryErr == nil {
+		for i := range in.History.Events {
+			s.Observe(&in.History.Events[i])
+		}
+	}
+	s.end()
+	decided := make(map[string]KeyResult, len(in.Linearizability.Keys))
+	for _, r := range in.Linearizability.Keys {
+		decided[r.Key] = r
+	}
+	j := s.newJudgement()
+	ops := history.Operations(in.History.Events)
+	j.examine(ctx, ops, func(k KeyHistory) KeyResult {
+		if r, ok := decided[k.Key]; ok {
+			return r
+		}
+		return KeyResult{Key: k.Key, Ops: len(k.Ops), Status: verdict.Unknown, Reason: "it was not checked"}
+	})
+	return s.conclusion(ctx, j, in.Linearizability.Elapsed)
+}
+
+// end takes note that nothing is to come any more: operations that never completed are of unknown outcome.
+func (s *Stream) end() {
+	for _, c := range s.open.Rest() {
+		s.conclude(c)
+	}
+}
+
+// conclusion puts the axes together from what was counted and what was said of each key.
+func (s *Stream) conclusion(ctx context.Context, j *judgement, elapsed time.Duration) verdict.Verdict {
+	keys := make([]keyVerdict, len(s.keys.order))
+	for i, w := range s.keys.order {
+		if k, examined := j.keys[w.name]; examined {
+			keys[i] = k
+		} else {
+			keys[i] = w.verdict()
+		}
+	}
+	v := verdict.Verdict{Schema: verdict.Schema, Run: s.in.Run, Stopped: s.in.Facts.Stopped}
+	v.Harness = s.checkHarness(s.repetition(j))
+	v.Coverage = s.checkCoverage()
+	v.Liveness = s.checkLiveness(v.Harness.Status)
+	v.Safety = s.checkSafety(ctx, j, keys, elapsed)
+	for _, d := range s.in.Prefix {
 		v.Prefix = append(v.Prefix, verdict.Prefix{File: d.File, Line: d.Line, Problem: d.Err.Error()})
 	}
 	return v
 }
 
+// repetition is the first value that was written twice to a key, nil if there is none.
+func (s *Stream) repetition(j *judgement) error {
+	if s.keys.repeated == nil {
+		return nil
+	}
+	return j.keys[s.keys.repeated.name].repeated
+}
+
 // checkSafety puts together what the checks say of safety. Any of them can find a violation; only all of them together,
 // on a whole history, can say that there is none.
-func checkSafety(ctx context.Context, in Input, ops []history.Operation) verdict.Safety {
-	var s verdict.Safety
+func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration) verdict.Safety {
+	in := s.in
+	var safety verdict.Safety
 	add := func(c verdict.Check, findings []verdict.Finding) {
-		s.Checks = append(s.Checks, c)
-		s.Findings = append(s.Findings, findings...)
+		safety.Checks = append(safety.Checks, c)
+		safety.Findings = append(safety.Findings, findings...)
 	}
-	keys, failed := ByKey(ops), failedByKey(ops)
-	agreement, disagreements := checkAgreement(in.Nodes)
-	d := newDiagnosis(in, disagreements)
-	add(linearizabilityCheck(in.Linearizability, keys, failed, d, &s.Reasons))
+	add(linearizabilityCheck(keys, elapsed, &safety.Reasons))
 	if ctx.Err() != nil {
-		s.Reasons = append(s.Reasons, "the check was stopped")
+		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {
-		add(checkDurability(keys))
-		add(checkLists(keys, failed))
-		add(agreement, disagreements)
+		add(durabilityCheck(keys, j.durability))
+		add(listsCheck(keys, j.lists))
+		add(j.agreement, j.diagnosis.agreement)
 	}
 	if in.Watched || in.WatchedErr != nil {
-		add(invariantsCheck(in, &s.Reasons))
+		add(invariantsCheck(in, &safety.Reasons))
 	}
-	underWhich(s.Findings, history.Windows(in.Faults.Events))
+	underWhich(safety.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
 	switch {
 	case in.HistoryErr != nil:
-		s.Reasons = append(s.Reasons, unread("the history", in.HistoryErr))
+		safety.Reasons = append(safety.Reasons, unread("the history", in.HistoryErr))
 	case prefix >= 0:
-		s.Reasons = append(s.Reasons, fmt.Sprintf(
+		safety.Reasons = append(safety.Reasons, fmt.Sprintf(
 			"only the lines before line %d of the history, which is damaged, were judged", in.Prefix[prefix].Line))
 	case !in.History.Complete:
-		s.Reasons = append(s.Reasons, "the history breaks off: the harness was stopped before it could finish it")
+		safety.Reasons = append(safety.Reasons, "the history breaks off: the harness was stopped before it could finish it")
 	}
-	if in.Facts.Stopped != "" && !slices.ContainsFunc(s.Findings, func(f verdict.Finding) bool {
+	if in.Facts.Stopped != "" && !slices.ContainsFunc(safety.Findings, func(f verdict.Finding) bool {
 		return f.Checker == CheckLinearizability
 	}) && in.HistoryErr == nil {
-		s.Reasons = append(s.Reasons, "the run was stopped at a violation that the whole history does not show, so that one "+
-			"of two checkers is wrong: "+in.Facts.Stopped)
+		safety.Reasons = append(safety.Reasons, "the run was stopped at a violation that the whole history does not show, "+
+			"so that one of two checkers is wrong: "+in.Facts.Stopped)
 	}
 	has := func(status verdict.Status) bool {
-		return slices.ContainsFunc(s.Checks, func(c verdict.Check) bool { return c.Status == status })
+		return slices.ContainsFunc(safety.Checks, func(c verdict.Check) bool { return c.Status == status })
 	}
 	switch {
 	case has(verdict.Violated):
-		s.Status = verdict.Violated
-	case len(s.Reasons) > 0 || has(verdict.Unknown):
-		s.Status = verdict.Unknown
-	case len(ops) == 0:
-		s.Status = verdict.None
-		s.Reasons = append(s.Reasons, "there are no operations to judge")
+		safety.Status = verdict.Violated
+	case len(safety.Reasons) > 0 || has(verdict.Unknown):
+		safety.Status = verdict.Unknown
+	case s.Operations() == 0:
+		safety.Status = verdict.None
+		safety.Reasons = append(safety.Reasons, "there are no operations to judge")
 	default:
-		s.Status = verdict.Valid
+		safety.Status = verdict.Valid
 	}
-	return s
+	return safety
 }
 
 // invariantsCheck passes on what somebody who saw every node in true time has found.
@@ -127,40 +173,28 @@ func failedByKey(ops []history.Operation) map[string][]history.Operation {
 	return out
 }
 
-// linearizabilityCheck adds up the decisions on the keys. A key without a decision is unknown.
-func linearizabilityCheck(lin Linearizability, keys *Keys, failed map[string][]history.Operation,
-	d *diagnosis, reasons *[]string,
-) (verdict.Check, []verdict.Finding) {
-	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: lin.Elapsed}
-	results := make(map[string]KeyResult, len(lin.Keys))
-	for _, r := range lin.Keys {
-		results[r.Key] = r
-	}
+// linearizabilityCheck adds up the decisions on the keys.
+func linearizabilityCheck(keys []keyVerdict, elapsed time.Duration, reasons *[]string) (
+	verdict.Check, []verdict.Finding) {
+	c := verdict.Check{Checker: CheckLinearizability, Status: verdict.Valid, Elapsed: elapsed}
 	var findings []verdict.Finding
 	operations, longest, unknown, proven := 0, 0, 0, 0
-	for i, key := range keys.names {
-		n := len(keys.index[i])
-		operations += n
-		longest = max(longest, n)
-		r, ok := results[key]
-		if !ok {
-			r = KeyResult{Key: key, Ops: n, Status: verdict.Unknown, Reason: "it was not checked"}
-		}
+	for i := range keys {
+		k := &keys[i]
+		operations += k.says
+		longest = max(longest, k.says)
+		r := &k.result
 		if r.By == ByOrder && r.Status != verdict.Unknown {
 			proven++
 		}
 		switch r.Status {
 		case verdict.Violated:
-			f, p := linearizabilityFinding(keys.At(i), failed[key], r)
-			if d != nil && p.summary != "" {
-				d.tell(&f, p)
-			}
-			findings = append(findings, f)
+			findings = append(findings, k.finding)
 		case verdict.Valid:
 		default:
 			if unknown++; unknown <= detailsMax {
 				*reasons = append(*reasons, fmt.Sprintf("linearizability of %s, with %s, is not decided: %s",
-					key, count(r.Ops, "operation"), r.Reason))
+					r.Key, count(r.Ops, "operation"), r.Reason))
 			}
 		}
 	}
@@ -177,7 +211,7 @@ func linearizabilityCheck(lin Linearizability, keys *Keys, failed map[string][]h
 		c.Status = verdict.None
 	}
 	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
-		count(keys.Len(), "key"), count(operations, "operation"), longest, proven)
+		count(len(keys), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))

@@ -291,7 +291,7 @@ func TestLists(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScript(t, "x")
 			tt.script(s)
-			_, findings := checkLists(ByKey(s.ops), failedByKey(s.ops))
+			_, findings := checkLists(s.ops)
 			var got []string
 			for _, f := range findings {
 				got = append(got, f.Summary)
@@ -315,7 +315,7 @@ func TestListFindingsAreViolations(t *testing.T) {
 	for seed := range uint64(4000) {
 		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: listFuncs}
 		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
-		_, findings := checkLists(ByKey(ops), failedByKey(ops))
+		_, findings := checkLists(ops)
 		if len(findings) == 0 {
 			continue
 		}
@@ -450,7 +450,7 @@ func TestFaultLiveness(t *testing.T) {
 		step("f4", "pause", "n3", a, history.FaultInstalled, 60, 61),
 	}
 	ns := func(d time.Duration) *time.Duration { return &d }
-	got := faultLiveness(faults, ops, 70)
+	got := shown(newSilences(faults, Recovery{}), ops).finish(70)
 	want := []verdict.FaultLiveness{
 		{ID: "f1", Fault: "kill n1", Lasted: 30, OKs: 3, LongestSilence: 16, ReadSilence: 26, UpdateSilence: 18, FirstUpdate: ns(6)},
 		{ID: "f3", Fault: "pause n2", Lasted: 15, OKs: 2, LongestSilence: 7, ReadSilence: 8, UpdateSilence: 14},
@@ -468,7 +468,7 @@ func TestFaultLiveness(t *testing.T) {
 		t.Errorf("by kind (-want +got):\n%s", d)
 	}
 	// 13…14, 18…30, 41…42 and 44…49 lie within faults; 8…12 began before one.
-	if n := underFault(ops, history.Windows(faults)); n != 4 {
+	if n := shown(newUnderFaults(history.Windows(faults)), ops).ok; n != 4 {
 		t.Errorf("%d operations under a fault, want 4", n)
 	}
 	// f1 and f3 overlap, but are of two kinds; f4 was never seen to end.
@@ -487,7 +487,7 @@ func TestFaultLiveness(t *testing.T) {
 func TestCounts(t *testing.T) {
 	s := newScript(t, "x").do(0, write(1)).call(1, cas(1, 2)).ret(1, ok, true).call(1, cas(9, 3)).ret(1, ok, false, 2)
 	s.call(2, write(4)).ret(2, history.Fail, false).call(3, cas(4, 5))
-	got := fmt.Sprint(countOperations(s.ops))
+	got := fmt.Sprint(shown(new(outcomes), s.ops).finish())
 	want := fmt.Sprint([]verdict.OperationCount{
 		{Phase: "main", Func: "write", OK: 1, Fail: 1},
 		{Phase: "main", Func: "cas", OK: 2, Mismatch: 1, Unknown: 1},

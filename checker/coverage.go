@@ -10,18 +10,17 @@ import (
 	"elenchus/results/verdict"
 )
 
-// checkCoverage counts what was really exercised and says what was missing.
-func checkCoverage(in Input, ops []history.Operation) verdict.Coverage {
+// checkCoverage says what was really exercised, and what was missing.
+func (s *Stream) checkCoverage() verdict.Coverage {
+	in := s.in
 	c := verdict.Coverage{
-		Status:     verdict.Sufficient,
-		Operations: countOperations(ops),
-		Faults:     countFaults(in.Faults.Events, in.Facts.WantedKinds),
-		UnderFault: underFault(ops, history.Windows(in.Faults.Events)),
+		Status:       verdict.Sufficient,
+		Operations:   s.counts.finish(),
+		Faults:       countFaults(in.Faults.Events, in.Facts.WantedKinds),
+		UnderFault:   s.faulty.ok,
+		DeposedReads: s.astray.finish(),
 	}
 	countEvents(in.Nodes, &c)
-	if len(in.Nodes) > 0 {
-		c.DeposedReads = deposedReads(in.Nodes, ops, in.Facts.Reads)
-	}
 	why := partial(in)
 	if why == "" && in.Facts.Stopped != "" {
 		why = "the run was stopped at the first violation"
@@ -96,37 +95,44 @@ func vacuous(c verdict.Coverage, facts Facts, t Thresholds) []string {
 	return out
 }
 
-// countOperations counts by phase and function, in their usual order.
-func countOperations(ops []history.Operation) []verdict.OperationCount {
-	type row struct {
-		phase history.Phase
-		f     history.Func
+// outcomes counts operations by phase, function and outcome.
+type outcomes struct {
+	rows [][]verdict.OperationCount // by phase and function, in their usual order
+}
+
+// Observe implements Watcher.
+func (o *outcomes) Observe(op *history.Operation) {
+	phase, f := slices.Index(history.Phases, op.Phase), slices.Index(history.Funcs, op.Op.Func)
+	if phase < 0 || f < 0 {
+		return
 	}
-	rows := make(map[row]*verdict.OperationCount)
-	for _, op := range ops {
-		r := row{op.Phase, op.Op.Func}
-		c := rows[r]
-		if c == nil {
-			c = &verdict.OperationCount{Phase: string(r.phase), Func: string(r.f)}
-			rows[r] = c
-		}
-		switch op.Outcome {
-		case history.OK:
-			c.OK++
-			if op.Op.Func == history.CAS && !op.Result.Matched {
-				c.Mismatch++
-			}
-		case history.Fail:
-			c.Fail++
-		default:
-			c.Unknown++
+	if o.rows == nil {
+		o.rows = make([][]verdict.OperationCount, len(history.Phases))
+		for i := range o.rows {
+			o.rows[i] = make([]verdict.OperationCount, len(history.Funcs))
 		}
 	}
+	c := &o.rows[phase][f]
+	switch op.Outcome {
+	case history.OK:
+		c.OK++
+		if op.Op.Func == history.CAS && !op.Result.Matched {
+			c.Mismatch++
+		}
+	case history.Fail:
+		c.Fail++
+	default:
+		c.Unknown++
+	}
+}
+
+func (o *outcomes) finish() []verdict.OperationCount {
 	out := []verdict.OperationCount{}
-	for _, phase := range history.Phases {
-		for _, f := range history.Funcs {
-			if c := rows[row{phase, f}]; c != nil {
-				out = append(out, *c)
+	for i, row := range o.rows {
+		for j, c := range row {
+			if c != (verdict.OperationCount{}) {
+				c.Phase, c.Func = string(history.Phases[i]), string(history.Funcs[j])
+				out = append(out, c)
 			}
 		}
 	}
@@ -220,20 +226,28 @@ func union(windows []history.FaultWindow, counts func(history.FaultWindow) bool)
 	return merged
 }
 
-// underFault counts the operations that were invoked and answered ok while at least one fault was in effect all along.
-func underFault(ops []history.Operation, windows []history.FaultWindow) int {
-	merged := union(windows, func(history.FaultWindow) bool { return true })
-	n := 0
-	for _, op := range ops {
-		// The last span that begins no later than the call.
-		i, found := slices.BinarySearchFunc(merged, op.Call,
-			func(s span, t time.Duration) int { return cmp.Compare(s.from, t) })
-		if !found {
-			i--
-		}
-		if op.Outcome == history.OK && i >= 0 && op.Return <= merged[i].to {
-			n++
-		}
+// underFaults counts the operations that were invoked and answered ok while at least one fault was in effect all along.
+type underFaults struct {
+	merged []span
+	ok     int
+}
+
+func newUnderFaults(windows []history.FaultWindow) *underFaults {
+	return &underFaults{merged: union(windows, func(history.FaultWindow) bool { return true })}
+}
+
+// Observe implements Watcher.
+func (u *underFaults) Observe(op *history.Operation) {
+	if op.Outcome != history.OK || len(u.merged) == 0 {
+		return
 	}
-	return n
+	// The last span that begins no later than the call.
+	i, found := slices.BinarySearchFunc(u.merged, op.Call,
+		func(s span, t time.Duration) int { return cmp.Compare(s.from, t) })
+	if !found {
+		i--
+	}
+	if i >= 0 && op.Return <= u.merged[i].to {
+		u.ok++
+	}
 }

@@ -54,8 +54,7 @@ func countEvents(nodes []NodeObservations, c *verdict.Coverage) {
 	}
 }
 
-// deposedReads counts the reads that were attempted at deposed leaders. It is nil when the observations of some node
-// cannot be placed on the axis of the history.
+// deposedReads counts the reads that were attempted at deposed leaders.
 //
 // A leader of ballot b is *deposed* from the moment at which another node is elected in a ballot above b, whether it
 // knows it or not, until it notices: it observes that it no longer leads, or its incarnation makes its last
@@ -67,39 +66,70 @@ func countEvents(nodes []NodeObservations, c *verdict.Coverage) {
 // Elections are observed when a candidate has its majority of promises, before anybody can have acknowledged anything
 // in its ballot; so a read that is answered in the first moments of its leader's being deposed need not be stale. In
 // which cases it is, linearizability decides, and not this count.
-func deposedReads(nodes []NodeObservations, ops []history.Operation, way string) *verdict.DeposedReads {
+type deposedReads struct {
+	known  bool // the observations of every node can be placed on the axis of the history
+	counts verdict.DeposedReads
+	byNode map[string][]deposed
+}
+
+// deposed is a time in which the leader of a reign was deposed and did not know it.
+type deposed struct {
+	reign
+	since  time.Duration
+	by     ballot
+	latest time.Duration // until when this time or one before it in the list lasted
+}
+
+func newDeposedReads(nodes []NodeObservations, way string) *deposedReads {
+	d := &deposedReads{known: len(nodes) > 0, byNode: make(map[string][]deposed)}
+	d.counts.Way = way
 	var reigns []reign
 	for _, n := range nodes {
 		if len(n.When) != len(n.Log.Observations) {
-			return nil
+			d.known = false
+			return d
 		}
 		reigns = append(reigns, reignsOf(n)...)
 	}
-	d := &verdict.DeposedReads{Way: way}
-	byNode := make(map[string][]history.Operation)
-	for _, op := range ops {
-		if op.Op.Func == history.Read {
-			byNode[op.Node] = append(byNode[op.Node], op)
+	for _, r := range reigns {
+		if from, by, ok := deposition(r, reigns); ok && from < r.to {
+			d.counts.Terms++
+			d.byNode[r.node] = append(d.byNode[r.node], deposed{reign: r, since: from, by: by})
 		}
 	}
-	for _, r := range reigns {
-		from, by, ok := deposition(r, reigns)
-		if !ok || from >= r.to {
-			continue
-		}
-		d.Terms++
-		list := byNode[r.node]
-		first, _ := slices.BinarySearchFunc(list, from, func(op history.Operation, at time.Duration) int {
-			return cmp.Compare(op.Call, at)
-		})
-		for _, op := range list[first:] {
-			if op.Call >= r.to {
-				break
-			}
-			countDeposed(d, op, r, by)
+	for _, list := range d.byNode {
+		slices.SortStableFunc(list, func(a, b deposed) int { return cmp.Compare(a.since, b.since) })
+		var latest time.Duration
+		for i := range list {
+			latest = max(latest, list[i].to)
+			list[i].latest = latest
 		}
 	}
 	return d
+}
+
+// Observe implements Watcher.
+func (d *deposedReads) Observe(op *history.Operation) {
+	if op.Op.Func != history.Read {
+		return
+	}
+	list := d.byNode[op.Node]
+	after, _ := slices.BinarySearchFunc(list, op.Call+1, func(t deposed, at time.Duration) int {
+		return cmp.Compare(t.since, at)
+	})
+	for i := after - 1; i >= 0 && op.Call < list[i].latest; i-- {
+		if op.Call < list[i].to {
+			countDeposed(&d.counts, op, list[i].reign, list[i].by)
+		}
+	}
+}
+
+// finish is nil when it cannot be known when the nodes observed what they did.
+func (d *deposedReads) finish() *verdict.DeposedReads {
+	if !d.known {
+		return nil
+	}
+	return &d.counts
 }
 
 // reignsOf finds the times in which a node believed to lead.
@@ -134,7 +164,7 @@ func deposition(r reign, reigns []reign) (at time.Duration, by ballot, ok bool) 
 }
 
 // countDeposed counts a read that was invoked at the leader of r while it was deposed in favour of by.
-func countDeposed(d *verdict.DeposedReads, op history.Operation, r reign, by ballot) {
+func countDeposed(d *verdict.DeposedReads, op *history.Operation, r reign, by ballot) {
 	d.Attempted++
 	switch op.Outcome {
 	case history.Fail:

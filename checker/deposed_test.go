@@ -58,7 +58,7 @@ func TestReadsAtDeposedLeadersAreCountedByWhatCameOfThem(t *testing.T) {
 		readAt("a", 900, 901, history.OK, "n2", "4.n2"),                                // it knows
 		{Node: "a", Op: write(1), Outcome: history.Fail, Call: 600 * time.Millisecond}, // no read
 	}
-	got := deposedReads(overthrow(), ops, "lease")
+	got := shown(newDeposedReads(overthrow(), "lease"), ops).finish()
 	want := verdict.DeposedReads{Way: "lease", Terms: 1, Attempted: 7, Answered: 2, Forwarded: 3, Refused: 1, Unknown: 1}
 	if got == nil || *got != want {
 		t.Errorf("%+v, want %+v", got, want)
@@ -101,7 +101,7 @@ func TestLeadersThatWereNotDeposedAreNot(t *testing.T) {
 	}
 	for _, c := range cases {
 		for ms := 50; ms < 1000; ms += 50 {
-			if got := deposedReads(c.nodes, everywhere(ms), ""); *got != (verdict.DeposedReads{}) {
+			if got := shown(newDeposedReads(c.nodes, ""), everywhere(ms)).finish(); *got != (verdict.DeposedReads{}) {
 				t.Errorf("%s, at %d ms: %+v", c.name, ms, *got)
 			}
 		}
@@ -112,7 +112,7 @@ func TestLeadersThatWereNotDeposedAreNot(t *testing.T) {
 func TestTheFirstSuccessorDeposes(t *testing.T) {
 	nodes := append(overthrow(), newDiary("c", "n3").at(800, "1", "n3", history.ObservedElected, "5.n3").n)
 	ops := []history.Operation{readAt("a", 550, 560, history.Fail, "", ""), readAt("b", 850, 860, history.Fail, "", "")}
-	if got := deposedReads(nodes, ops, ""); got.Terms != 2 || got.Attempted != 2 {
+	if got := shown(newDeposedReads(nodes, ""), ops).finish(); got.Terms != 2 || got.Attempted != 2 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -10,31 +10,47 @@ import (
 	"elenchus/results/verdict"
 )
 
-// checkDurability looks whether what was acknowledged is still there at the end: the final reads of a register, one at
-// every node after everything was healed, must show its last acknowledged update or something that may be later.
+// durable is what is to say of one register's durability: whether what was acknowledged is still there at the end. The
+// final reads, one at every node after everything was healed, must show its last acknowledged update or something that
+// may be later.
 //
 // It is a part of linearizability, decided without any search: a final read shows u; an update was acknowledged before
 // that read began, and began after somebody had proven u to be in the register already; values never recur; so the
 // update came after u, and is gone. It counts as lost when all final reads agree that it is. If only some do, the
-// others have it, and it is their answers that are stale, which linearizability tells of. Lists are left to
-// [checkLists].
-func checkDurability(keys *Keys) (verdict.Check, []verdict.Finding) {
-	begin := time.Now()
-	c := verdict.Check{Checker: CheckDurability, Status: verdict.None}
+// others have it, and it is their answers that are stale, which linearizability tells of. So of a register that is
+// linearizable nothing is lost. Lists are left to [lists].
+type durable struct {
+	looked         bool // it is a register, and was read in the end
+	reads, updates int
+	lost           []verdict.Finding // one at most
+}
+
+func durableOf(k KeyHistory) durable {
+	final := finalReads(k)
+	if len(final) == 0 || isList(k) || !uniqueValues(k) {
+		return durable{}
+	}
+	d := durable{looked: true, reads: len(final), updates: len(acknowledged(k))}
+	if f, lost := lostAtTheEnd(k, final); lost {
+		d.lost = append(d.lost, f)
+	}
+	return d
+}
+
+// durabilityCheck adds up registers.
+func durabilityCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, []verdict.Finding) {
+	c := verdict.Check{Checker: CheckDurability, Status: verdict.None, Elapsed: elapsed}
 	var findings []verdict.Finding
 	looked, reads, updates := 0, 0, 0
-	for i := range keys.Len() {
-		k := keys.At(i)
-		final := finalReads(k)
-		if len(final) == 0 || isList(k) || !uniqueValues(k) {
+	for i := range keys {
+		d := &keys[i].durable
+		if !d.looked {
 			continue
 		}
 		looked++
-		reads += len(final)
-		updates += len(acknowledged(k))
-		if f, lost := lostAtTheEnd(k, final); lost {
-			findings = append(findings, f)
-		}
+		reads += d.reads
+		updates += d.updates
+		findings = append(findings, d.lost...)
 	}
 	switch {
 	case len(findings) > 0:
@@ -44,7 +60,6 @@ func checkDurability(keys *Keys) (verdict.Check, []verdict.Finding) {
 	}
 	c.Detail = fmt.Sprintf("%s, %s of them, %s", count(looked, "register"), count(reads, "final read"),
 		count(updates, "acknowledged update"))
-	c.Elapsed = time.Since(begin)
 	return c, findings
 }
 

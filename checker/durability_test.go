@@ -33,7 +33,7 @@ func TestDurability(t *testing.T) {
 		for i := n; i < len(s.ops); i++ {
 			s.ops[i].Phase = history.PhaseFinal
 		}
-		c, findings := checkDurability(ByKey(s.ops))
+		c, findings := checkDurability(s.ops)
 		if c.Status != tt.want || (len(findings) > 0) != (tt.want == verdict.Violated) {
 			t.Errorf("%s: %s, want %s: %+v", name, c.Status, tt.want, findings)
 		}
@@ -57,7 +57,7 @@ func TestDurabilityFindingsAreViolations(t *testing.T) {
 				ops[i].Phase = history.PhaseFinal
 			}
 		}
-		if _, findings := checkDurability(ByKey(ops)); len(findings) > 0 {
+		if _, findings := checkDurability(ops); len(findings) > 0 {
 			found++
 			if untightened(SplitByKey(ops)[0].Ops) {
 				t.Fatalf("seed %d: %q, but legal:\n%s", seed, findings[0].Summary, accounts(ops))

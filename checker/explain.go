@@ -115,19 +115,20 @@ func longestOrder(model porcupine.Model, ops []history.Operation, deadline time.
 	}
 	ivs, _ := intervals(ops)
 	_, info := porcupine.CheckOperationsVerbose(model, porcupineOperations(ivs), left)
-	var longest []porcupine.Operation
+	var longest []int
 	for _, partition := range info.PartialLinearizationsOperations() {
 		for _, order := range partition {
-			if len(order) > len(longest) {
-				longest = order
+			found := make([]int, len(order))
+			for i, op := range order {
+				found[i] = op.Metadata.(history.Operation).ID
+			}
+			// Porcupine lists them in no particular order, and a verdict must not depend on chance.
+			if n := len(found) - len(longest); n > 0 || n == 0 && slices.Compare(found, longest) < 0 {
+				longest = found
 			}
 		}
 	}
-	out := make([]int, len(longest))
-	for i, op := range longest {
-		out[i] = op.Metadata.(history.Operation).ID
-	}
-	return out
+	return longest
 }
 
 func ids(ops []history.Operation) []int {

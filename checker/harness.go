@@ -10,8 +10,10 @@ import (
 	"elenchus/results/verdict"
 )
 
-// checkHarness judges whether the run itself can be trusted: nothing here is the tested system's doing.
-func checkHarness(in Input, ops []history.Operation) verdict.Harness {
+// checkHarness judges whether the run itself can be trusted: nothing here is the tested system's doing. Repeated is the
+// first value that was written twice.
+func (s *Stream) checkHarness(repeated error) verdict.Harness {
+	in := s.in
 	h := verdict.Harness{Status: verdict.Healthy}
 	fail := func(format string, args ...any) { h.Reasons = append(h.Reasons, fmt.Sprintf(format, args...)) }
 	for _, e := range in.Facts.HarnessErrors {
@@ -33,10 +35,8 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 		}
 	}
 	h.Reasons = append(h.Reasons, unplayed(in)...)
-	if in.Facts.UniqueValues {
-		if err := history.UniqueValues(ops); err != nil {
-			fail("the workload promised unique values, but %v", err)
-		}
+	if in.Facts.UniqueValues && repeated != nil {
+		fail("the workload promised unique values, but %v", repeated)
 	}
 	if in.Facts.Observations && in.Facts.Collected {
 		h.Reasons = append(h.Reasons, unobserved(in)...)
@@ -51,7 +51,7 @@ func checkHarness(in Input, ops []history.Operation) verdict.Harness {
 		h.Reasons = append(h.Reasons, "the run was interrupted by a signal")
 	}
 	lost := !in.Facts.Collected && !in.Facts.Imported
-	if lost && (len(ops) > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
+	if lost && (s.Operations() > 0 || len(h.Reasons) == 0) { // of a run that never began there is nothing
 		h.Reasons = append(h.Reasons, "logs and data of the nodes were not collected")
 		if h.Status == verdict.Healthy {
 			h.Status = verdict.Failed

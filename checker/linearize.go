@@ -125,25 +125,55 @@ func (l local) solve(_ context.Context, req request) (KeyResult, error) {
 
 func (local) close() {}
 
-// Linearize decides every key in this process, without a limit of memory for searches: for simulated runs, whose
-// histories are short, and for tests. Runs of a lab use [RunWorker].
+// Searcher starts what searches for linearizations: [SearchHere] or [SearchIn].
+type Searcher func(budget Budget) (solver, error)
+
+// SearchHere searches in this process, without a limit of memory: for simulated runs, whose histories are short, and
+// for tests.
+func SearchHere(model porcupine.Model) Searcher {
+	return func(Budget) (solver, error) { return local{inProcess{model}}, nil }
+}
+
+// Linearize decides every key in this process, and searches here, see [SearchHere]. Runs of a lab use [RunWorker].
 func Linearize(ctx context.Context, model porcupine.Model, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
-	start := func() (solver, error) { return local{inProcess{model}}, nil }
-	return linearize(ctx, start, ops, windows, budget)
+	return linearize(ctx, SearchHere(model), ops, windows, budget)
 }
 
-// linearize decides keys by order where it can, and has solvers decide the others, cheapest first, so that one hopeless
-// key costs no other its answer. A key whose solver fails is unknown, and a new solver goes on with the next.
-func linearize(ctx context.Context, start func() (solver, error), ops []history.Operation,
-	windows []history.FaultWindow, budget Budget,
+func linearize(ctx context.Context, searcher Searcher, ops []history.Operation, windows []history.FaultWindow,
+	budget Budget,
 ) Linearizability {
 	begin := time.Now()
-	d := &driver{start: start, budget: budget.withDefaults(), windows: windows}
+	d := newDriver(searcher, windows, budget)
 	defer d.stop()
-	d.deadline = begin.Add(d.budget.Total)
-	keys := ByKey(ops)
+	return Linearizability{Keys: d.decide(ctx, ByKey(ops)), Elapsed: time.Since(begin)}
+}
+
+// failuresMax is how often solvers may fail before the rest is given up: each failure can cost a whole budget.
+const failuresMax = 20
+
+// driver decides keys by order where it can, and has solvers decide the others. A key whose solver fails is unknown,
+// and a new solver goes on with the next. Budgets are for all keys together that it is asked for.
+type driver struct {
+	start     Searcher
+	budget    Budget
+	deadline  time.Time
+	windows   []history.FaultWindow
+	current   solver
+	failures  int
+	explained int
+	orderer   orderer
+}
+
+func newDriver(searcher Searcher, windows []history.FaultWindow, budget Budget) *driver {
+	budget = budget.withDefaults()
+	return &driver{start: searcher, budget: budget, windows: windows, deadline: time.Now().Add(budget.Total)}
+}
+
+// decide decides keys, and explains those that are violated, the earliest first. Searches are cheapest first, so that
+// one hopeless key costs no other its answer.
+func (d *driver) decide(ctx context.Context, keys *Keys) []KeyResult {
 	results := make([]KeyResult, keys.Len())
 	var rest []int // keys that need a search
 	costs := make([]float64, keys.Len())
@@ -163,27 +193,13 @@ func linearize(ctx context.Context, start func() (solver, error), ops []history.
 			results[i].Reason = objection + "; " + results[i].Reason
 		}
 	}
-	explained := 0
 	for i := range results { // in order of their first operations: what happened early explains what came later
-		if results[i].Status == verdict.Violated && explained < d.budget.Explained && ctx.Err() == nil {
+		if results[i].Status == verdict.Violated && d.explained < d.budget.Explained && ctx.Err() == nil {
 			d.explain(ctx, keys.At(i), &results[i])
-			explained++
+			d.explained++
 		}
 	}
-	return Linearizability{Keys: results, Elapsed: time.Since(begin)}
-}
-
-// failuresMax is how often solvers may fail before the rest is given up: each failure can cost a whole budget.
-const failuresMax = 20
-
-type driver struct {
-	start    func() (solver, error)
-	budget   Budget
-	deadline time.Time
-	windows  []history.FaultWindow
-	current  solver
-	failures int
-	orderer  orderer
+	return results
 }
 
 // byOrder decides a key by order, and has what it found confirmed: a violation by a search among the few operations
@@ -288,7 +304,7 @@ func (d *driver) solve(ctx context.Context, req request) (KeyResult, error) {
 		return KeyResult{}, fmt.Errorf("given up after %d failures of the checking process", d.failures)
 	}
 	if d.current == nil {
-		s, err := d.start()
+		s, err := d.start(d.budget)
 		if err != nil {
 			d.failures++
 			return KeyResult{}, fmt.Errorf("start the checking process: %w", err)

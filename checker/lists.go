@@ -10,26 +10,38 @@ import (
 	"elenchus/results/verdict"
 )
 
-// checkLists compares what was seen of each list, a register that is only read and appended to, element by element. In
-// a list nothing is ever overwritten, so that every two answers must be one the beginning of the other, an element may
-// be there once at most, and an element whose append was acknowledged before a read began must be in what it saw. Each
-// of these is necessary for linearizability, so a finding is a violation; they do not suffice for it.
+// listed is what is to say of one list, a register that is only read and appended to. What was seen of it is compared
+// element by element. In a list nothing is ever overwritten, so that every two answers must be one the beginning of the
+// other, an element may be there once at most, and an element whose append was acknowledged before a read began must be
+// in what it saw. Each of these is necessary for linearizability, so a finding is a violation; they do not suffice for
+// it.
 //
 // At most one finding of each sort is made for a key, the earliest, with the number of the others.
-func checkLists(keys *Keys, failed map[string][]history.Operation) (verdict.Check, []verdict.Finding) {
-	begin := time.Now()
-	check := verdict.Check{Checker: CheckLists, Status: verdict.None}
+type listed struct {
+	is       bool // a list
+	answers  int
+	findings []verdict.Finding
+}
+
+func listedOf(k KeyHistory, failed []history.Operation) listed {
+	l, ok := newList(k, failed)
+	if !ok {
+		return listed{}
+	}
+	return listed{is: true, answers: len(l.answers), findings: l.findings()}
+}
+
+// listsCheck adds up lists.
+func listsCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, []verdict.Finding) {
+	check := verdict.Check{Checker: CheckLists, Status: verdict.None, Elapsed: elapsed}
 	var findings []verdict.Finding
 	lists, answers := 0, 0
-	for i := range keys.Len() {
-		k := keys.At(i)
-		l, ok := newList(k, failed[k.Key])
-		if !ok {
-			continue
+	for i := range keys {
+		if l := &keys[i].listed; l.is {
+			lists++
+			answers += l.answers
+			findings = append(findings, l.findings...)
 		}
-		lists++
-		answers += len(l.answers)
-		findings = append(findings, l.findings()...)
 	}
 	if lists > 0 {
 		check.Status = verdict.Valid
@@ -38,7 +50,6 @@ func checkLists(keys *Keys, failed map[string][]history.Operation) (verdict.Chec
 		check.Status = verdict.Violated
 	}
 	check.Detail = fmt.Sprintf("%s, %s that show the whole", count(lists, "list"), count(answers, "answer"))
-	check.Elapsed = time.Since(begin)
 	return check, findings
 }
 

@@ -336,7 +336,7 @@ func events(ops []history.Operation) []history.Event {
 		out = append(out, call)
 		if op.Completed() {
 			ret.Seq, ret.Time, ret.Type = op.ReturnSeq, op.Return, op.Outcome
-			ret.Result, ret.Reason = op.Result, op.Reason
+			ret.Result, ret.Reason, ret.By = op.Result, op.Reason, op.By
 			out = append(out, ret)
 		}
 	}

@@ -29,12 +29,12 @@ func (o *Online) Observe(e *history.Event) bool {
 		o.keys[e.Op.Key] = m
 	}
 	if e.Type == history.Invoke {
-		o.open[e.Process] = invoke(m, e.Op, e.Seq)
+		o.open[e.Process] = invoke(m, &e.Op, e.Seq)
 		return m.Decision() != register.Violated
 	}
 	t := o.open[e.Process]
 	delete(o.open, e.Process)
-	return complete(m, t, e.Op, e.Type, e.Result, e.Seq) != register.Violated
+	return complete(m, t, &e.Op, e.Type, &e.Result, e.Seq) != register.Violated
 }
 
 // Decision is what is known of a key, and in terms of values why.
@@ -46,8 +46,21 @@ func (o *Online) Decision(key string) (register.Decision, string) {
 	return m.Decision(), m.Reason()
 }
 
+// decider is a [register.Monitor] or a [register.Proof]; T stands for an outstanding operation.
+type decider[T any] interface {
+	Invoke(op *register.Op) T
+	Done(t T, at int64) bool
+	Found(t T, at, value int64) bool
+	FoundNothing(t T, at int64) bool
+	Impossible(t T, at int64) bool
+	Fail(t T, at int64) bool
+	Unknown(t T, at int64)
+	Abstain(reason string)
+	Decision() register.Decision
+}
+
 // invoke tells m of an invocation.
-func invoke(m *register.Monitor, op history.Op, seq int64) register.Ticket {
+func invoke[T any](m decider[T], op *history.Op, seq int64) T {
 	o := register.Op{Call: seq, Writes: op.Value}
 	switch op.Func {
 	case history.Write:
@@ -64,7 +77,7 @@ func invoke(m *register.Monitor, op history.Op, seq int64) register.Ticket {
 }
 
 // complete tells m of the completion of an operation that [invoke] told it of.
-func complete(m *register.Monitor, t register.Ticket, op history.Op, outcome history.Type, res history.Result,
+func complete[T any](m decider[T], t T, op *history.Op, outcome history.Type, res *history.Result,
 	seq int64,
 ) register.Decision {
 	switch {

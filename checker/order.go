@@ -120,13 +120,13 @@ func (o *orderer) firstObjection(ops []history.Operation) int {
 	for _, c := range completions {
 		for ; next < len(ops) && ops[next].CallSeq < c.seq; next++ {
 			op := &ops[next]
-			tickets[next] = invoke(m, op.Op, op.CallSeq)
+			tickets[next] = invoke(m, &op.Op, op.CallSeq)
 			if op.Outcome == history.Unknown {
 				m.Unknown(tickets[next], op.CallSeq)
 			}
 		}
 		op := &ops[c.op]
-		if complete(m, tickets[c.op], op.Op, op.Outcome, op.Result, c.seq) == register.Violated {
+		if complete(m, tickets[c.op], &op.Op, op.Outcome, &op.Result, c.seq) == register.Violated {
 			return int(c.op)
 		}
 	}

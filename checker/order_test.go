@@ -221,7 +221,7 @@ func TestConfirmation(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			start := func() (solver, error) { return liar{says: tt.says}, nil }
+			start := func(Budget) (solver, error) { return liar{says: tt.says}, nil }
 			k := linearize(context.Background(), start, tt.ops, nil, tt.budget).Keys[0]
 			if k.Status != tt.want || k.By != tt.by {
 				t.Errorf("%s by %s (%s), want %s by %s", k.Status, k.By, k.Reason, tt.want, tt.by)

@@ -69,9 +69,12 @@ func WorkerMain(stdin io.Reader, stdout io.Writer, model porcupine.Model) error 
 func RunWorker(ctx context.Context, argv []string, ops []history.Operation, windows []history.FaultWindow,
 	budget Budget,
 ) Linearizability {
-	memory := budget.withDefaults().Memory
-	start := func() (solver, error) { return startWorker(argv, memory) }
-	return linearize(ctx, start, ops, windows, budget)
+	return linearize(ctx, SearchIn(argv), ops, windows, budget)
+}
+
+// SearchIn searches in a process of its own, as [RunWorker] does.
+func SearchIn(argv []string) Searcher {
+	return func(budget Budget) (solver, error) { return startWorker(argv, budget.Memory) }
 }
 
 // Grace that a worker gets beyond the budget of a request before it is killed: the model's steps do not look at the

@@ -56,7 +56,10 @@ func checkAction(c *cli.Context) error {
 		return usageError("--check-time must be positive, and --check-memory at least 64")
 	}
 	ui := run.NewUI(c.App.ErrWriter)
-	dir, err := whatToCheck(c, ui)
+	if ref := c.Args().First(); isFile(ref) {
+		return checkFile(c, ui, ref)
+	}
+	dir, err := runToCheck(c)
 	if err != nil {
 		return err
 	}
@@ -87,12 +90,15 @@ func checkAction(c *cli.Context) error {
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
 }
 
-// whatToCheck opens the run that is to be judged; a file that is none is made one.
-func whatToCheck(c *cli.Context, ui *run.UI) (results.Run, error) {
+// isFile reports whether what is to be judged is a history alone: a file, a pipe, or the standard input.
+func isFile(ref string) bool {
+	info, err := os.Stat(ref)
+	return ref == run.Stdin || err == nil && !info.IsDir()
+}
+
+// runToCheck opens the run that is to be judged.
+func runToCheck(c *cli.Context) (results.Run, error) {
 	ref := c.Args().First()
-	if info, err := os.Stat(ref); err == nil && info.Mode().IsRegular() {
-		return importFile(c, ui, ref)
-	}
 	if c.IsSet("format") || c.IsSet("keys") {
 		return results.Run{}, usageError("--format and --keys are for the history of another tool, and %q is no file", ref)
 	}
@@ -107,22 +113,31 @@ var keyNames = map[string]foreign.Keys{
 	"auto": foreign.KeysAuto, "none": foreign.KeysNone, "pair": foreign.KeysPair,
 }
 
-func importFile(c *cli.Context, ui *run.UI, file string) (results.Run, error) {
+// checkFile makes a run of a history alone, and judges it.
+func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	keys, known := keyNames[c.String("keys")]
 	if !known {
-		return results.Run{}, usageError("--keys is auto, none or pair, not %q", c.String("keys"))
+		return usageError("--keys is auto, none or pair, not %q", c.String("keys"))
 	}
 	if format := c.String("format"); format != "" && !slices.Contains(foreign.Formats, format) {
-		return results.Run{}, usageError("--format is one of %s, not %q", strings.Join(foreign.Formats, ", "), format)
+		return usageError("--format is one of %s, not %q", strings.Join(foreign.Formats, ", "), format)
 	}
 	if c.Bool("prefix") {
-		return results.Run{}, usageError("--prefix is for runs: a file that is damaged is not imported")
+		return usageError("--prefix is for runs: a file that is damaged is not imported")
 	}
-	dir, err := run.Import(run.ImportOptions{
+	imported, err := run.Import(run.ImportOptions{
 		File: file, Format: c.String("format"), Keys: keys, Results: c.String("results"), Argv: os.Args, Now: time.Now(),
 	}, ui)
 	if err != nil {
-		return results.Run{}, usageError("%v", err)
+		return usageError("%v", err)
 	}
-	return dir, nil
+	v, err := imported.Check(c.Context, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)
+	if err != nil {
+		return err
+	}
+	manifest, err := imported.Run.LoadManifest()
+	if err != nil {
+		return err
+	}
+	return conclude(c, ui, run.Outcome{Run: imported.Run, Manifest: manifest, Verdict: v})
 }

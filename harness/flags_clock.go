@@ -21,11 +21,11 @@ import (
 func clockFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "clock-drift", Category: catNemesis, DefaultText: "the nodes' --drift-bound",
-			Usage: "planned clocks run up to `SHARE` apart: 2%, 0.02, or none"},
+			Usage: "let planned faults make clocks run up to `SHARE` apart: 2%, 0.02 or none"},
 		&cli.StringFlag{Name: "clock-step", Category: catNemesis, DefaultText: "the nodes' --max-offset, or 1h",
-			Usage: "planned steps of wall clocks are at most `TIME`, or none"},
+			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
-			Usage: "hunt leases for `SHARE` of the time under faults: 50%, 1, or none"},
+			Usage: "spend `SHARE` of the time under faults on recipes that attack leases: 50%, 1 or none"},
 	}
 }
 
@@ -43,8 +43,14 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 	if opts.Hunt, err = share(c, "hunt"); err != nil {
 		return err
 	}
+	if opts.Hunt > 1 {
+		return usageError("--hunt must be more than 0%% and at most 100%%, or none, not %q", c.String("hunt"))
+	}
 	switch step := c.String("clock-step"); step {
 	case "":
+		if c.IsSet("clock-step") {
+			return usageError("--clock-step must be a time like 2s, or none, not %q", step)
+		}
 	case "none":
 		opts.ClockStep = -1
 	default:
@@ -59,10 +65,10 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 // share reads a part of something: 2%, 0.02, or none, which is negative. What is not given is zero.
 func share(c *cli.Context, name string) (float64, error) {
 	text := c.String(name)
-	switch text {
-	case "":
+	switch {
+	case !c.IsSet(name):
 		return 0, nil
-	case "none":
+	case text == "none":
 		return -1, nil
 	}
 	digits, percent := strings.CutSuffix(text, "%")

@@ -13,8 +13,9 @@ import (
 )
 
 // Evidence hashes everything that a verdict is made from and that is there: the history, the faults, the clocks, the
-// schedules and all that was collected from the nodes. The answer is for [Manifest].Files.
-func (r Run) Evidence() (map[string]string, error) {
+// schedules and all that was collected from the nodes. The answer is for [Manifest].Files. Known are the hashes that
+// need not be made.
+func (r Run) Evidence(known map[string]string) (map[string]string, error) {
 	files := make(map[string]string)
 	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, PlanFile,
 		ProbesFile, InvariantsFile, SimulatedFile, NodesDir} {
@@ -23,9 +24,14 @@ func (r Run) Evidence() (map[string]string, error) {
 				return err
 			}
 			rel, err := filepath.Rel(r.Dir, path)
-			if err == nil {
-				files[filepath.ToSlash(rel)], err = hashFile(path)
+			if err != nil {
+				return err
 			}
+			sum, ok := known[filepath.ToSlash(rel)]
+			if !ok {
+				sum, err = hashFile(path)
+			}
+			files[filepath.ToSlash(rel)] = sum
 			return err
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

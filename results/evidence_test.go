@@ -25,7 +25,7 @@ func TestTamperedEvidenceIsNoticed(t *testing.T) {
 	}
 	write("nodes/n1/observations.jsonl", "applied")
 	write("nodes/n1/node.log", "log")
-	files, err := run.Evidence()
+	files, err := run.Evidence(nil)
 	if err != nil || len(files) != 4 {
 		t.Fatalf("evidence: %v, %v", files, err)
 	}

@@ -132,10 +132,18 @@ func (d *differential) compareMonitor(ops []Op, possible bool) {
 	if slices.ContainsFunc(ops, func(op Op) bool { return op.Kind == Impossible }) {
 		return
 	}
+	d.monitor.Reset()
 	objected := watch(&d.monitor, ops)
 	if (objected == nil) != possible {
 		d.t.Fatalf("%s: monitor objects to %v (%s), checker says %v:\n%s",
 			d.seed, objected, d.monitor.Reason(), possible, listing(ops))
+	}
+	var proof Proof
+	if also := watch(&proof, ops); (also == nil) != possible || also != nil && also.rank != objected.rank {
+		d.t.Fatalf("%s: proof objects to %v, monitor to %v:\n%s", d.seed, also, objected, listing(ops))
+	}
+	if err := proof.Finish(); err != nil {
+		d.t.Fatalf("%s: %v:\n%s", d.seed, err, listing(ops))
 	}
 	if objected == nil {
 		return
@@ -180,10 +188,19 @@ func eventsOf(ops []Op) []event {
 	return events
 }
 
+// watcher is a Monitor or a Proof.
+type watcher[T any] interface {
+	Invoke(op *Op) T
+	Unknown(t T, at int64)
+	Done(t T, at int64) bool
+	Found(t T, at, value int64) bool
+	FoundNothing(t T, at int64) bool
+	Decision() Decision
+}
+
 // watch has m watch ops and returns the completion that it objects to.
-func watch(m *Monitor, ops []Op) *event {
-	m.Reset()
-	tickets := make([]Ticket, len(ops))
+func watch[T any](m watcher[T], ops []Op) *event {
+	tickets := make([]T, len(ops))
 	for _, e := range eventsOf(ops) {
 		op := &ops[e.op]
 		ok := true

@@ -21,11 +21,33 @@ func (m *Monitor) forget() {
 	for !m.replaced.empty() && m.segs.items[m.replaced.front()].until < w {
 		m.drop(m.replaced.pop())
 	}
-	// In order of first, the blocks that are gone come first, but for the one with the latest call, which can hold up
-	// some that were outstanding when it was first seen.
-	for !m.alive.empty() && m.gone(m.alive.front()) {
-		m.drop(m.blocks.items[m.alive.pop()].tail)
+	for m.front != none {
+		front := &m.blocks.items[m.front]
+		gone := m.gone(m.front)
+		if !gone && front.first >= w {
+			return
+		}
+		// Blocks that must stand before the front one are gone with it, or by it (package documentation).
+		for !m.alive.empty() && m.blocks.items[m.alive.front()].first < front.last {
+			m.leave(m.alive.pop())
+		}
+		if !gone {
+			if m.alive.empty() {
+				m.tellFrom(m.front)
+			}
+			return
+		}
+		m.leave(m.front)
+		if m.front = none; !m.alive.empty() {
+			m.front = m.alive.pop()
+		}
 	}
+}
+
+// leave tells all of a block that nobody can see any more, and forgets it.
+func (m *Monitor) leave(i int32) {
+	m.tellAll(i)
+	m.drop(m.blocks.items[i].tail)
 }
 
 // gone reports whether no operation can see block i any more.
@@ -46,7 +68,12 @@ func (m *Monitor) drop(v int32) {
 	if b.segments--; b.segments == 0 {
 		m.blocks.give(s.block)
 	}
-	m.segs.give(v)
+	s.forgotten = true
+	if s.told {
+		m.segs.give(v)
+		return
+	}
+	m.tellOn(s.block)
 }
 
 // greatestTwo knows the greatest of some numbers that only rise, each at a place of its own, and the greatest of all

@@ -29,9 +29,12 @@ type Monitor struct {
 	absent   int32        // the segment of the absent register; none once it cannot be seen any more
 	recent   maxRing      // first and last of the blocks that were first seen since the oldest operation was invoked
 	earlier  greatestTwo  // last of all blocks before these
-	alive    queue[int32] // blocks that may still be seen, in order of first
+	front    int32        // of the blocks that may still be seen, the one that was first seen first; or none
+	alive    queue[int32] // the others, in order of first
 	replaced queue[int32] // segments with a successor that may still be seen, in order of until
 	path     []int32      // scratch of prove
+
+	teller teller // tells the linearization; it does nothing unless somebody listens
 }
 
 // outstanding is an operation between invocation and completion, in a list in order of invocation.
@@ -40,6 +43,7 @@ type outstanding struct {
 	kind       Kind
 	segment    int32 // of an update
 	prev, next int32
+	id         int32 // its name in the linearization that is told
 }
 
 // span is one value's time in the register, as far as it is known.
@@ -52,6 +56,13 @@ type span struct {
 	kind          Kind  // of its update
 	absent        bool  // its update is a CAS that expects nothing
 	linking       bool  // scratch of prove
+	forgotten     bool  // nobody can see it any more
+	told          bool  // it is in the linearization with everything that saw it, or nobody listens
+
+	// For the linearization that is told:
+	writer int32 // its update, none of the absent register
+	next   int32 // its successor, or none
+	reads  list  // what saw it and is not told yet
 }
 
 // stretch is a block: a chain of segments that nothing can come between.
@@ -61,6 +72,8 @@ type stretch struct {
 	place    int   // how many blocks were first seen before this one
 	tail     int32 // its last segment
 	segments int32 // how many of its segments are remembered
+	open     int32 // the segment up to which it was told, the reads of which are told as they come; none before it began
+	head     int32 // its first segment, if it was not told yet
 }
 
 // Ticket stands for an outstanding operation.
@@ -76,10 +89,12 @@ func (m *Monitor) Reset() {
 	m.oldest, m.newest = none, none
 	m.recent.reset()
 	m.earlier = greatestTwo{first: ever, second: ever}
+	m.front = none
 	m.alive.reset()
 	m.replaced.reset()
-	m.absent = m.segs.take(span{until: never, block: 0})
-	m.begin(stretch{first: ever, last: ever, tail: m.absent, segments: 1})
+	m.teller.reset()
+	m.absent = m.segs.take(span{until: never, writer: none, next: none, reads: list{none, none}, told: m.teller.idle()})
+	m.begin(stretch{first: ever, last: ever, tail: m.absent, head: m.absent, segments: 1, open: m.absent})
 }
 
 // Decision is Valid as long as there is a linearization, and never changes again once it is something else.
@@ -101,17 +116,21 @@ func (m *Monitor) begun() {
 }
 
 // Invoke begins an operation. Of op only Kind (Read, Write or CAS), Call, Writes, and for a CAS Sees and Absent matter.
-func (m *Monitor) Invoke(op *Op) Ticket {
+func (m *Monitor) Invoke(op *Op) Ticket { return m.invoke(op, none) }
+
+// invoke is Invoke of an operation that has a name in the linearization that is told.
+func (m *Monitor) invoke(op *Op, id int32) Ticket {
 	m.begun()
 	if m.decision != Valid {
 		return none
 	}
 	m.now = op.Call
-	o := outstanding{call: op.Call, kind: op.Kind, segment: none, prev: m.newest, next: none}
+	o := outstanding{call: op.Call, kind: op.Kind, segment: none, prev: m.newest, next: none, id: id}
 	if op.updates() {
 		o.segment = m.segs.take(span{
 			value: op.Writes, expect: op.Sees, absent: op.Absent, kind: op.Kind,
 			call: op.Call, until: never, block: none,
+			writer: id, next: none, reads: list{none, none}, told: m.teller.idle(),
 		})
 		if m.values.insert(op.Writes, o.segment) != nowhere {
 			m.decision, m.reason = Abstained, fmt.Sprintf("%d is written twice", op.Writes)
@@ -226,7 +245,10 @@ func (m *Monitor) saw(t Ticket, v int32, value int64) {
 		m.object("%d was seen by an operation that was invoked after its successor had been seen", s.value)
 		return
 	}
-	m.raise(s.block, call)
+	if m.raise(s.block, call); m.decision != Valid {
+		return
+	}
+	m.tellRead(v, m.ops.items[t].id)
 	m.retire(t)
 }
 
@@ -286,7 +308,7 @@ func (m *Monitor) prove(v int32) {
 		m.path = append(m.path, v)
 		latest = max(latest, s.call)
 		if s.kind == Write {
-			block = m.begin(stretch{first: m.now, last: latest, tail: v})
+			block = m.begin(stretch{first: m.now, last: latest, tail: v, head: v, open: none})
 			break
 		}
 		p := m.absent
@@ -326,7 +348,8 @@ func (m *Monitor) attach(block int32) {
 		b.segments++
 		b.tail = v
 		if s.kind == CAS {
-			m.segs.items[s.prev].until = m.now
+			p := &m.segs.items[s.prev]
+			p.until, p.next = m.now, v
 			m.replaced.push(s.prev)
 		}
 	}
@@ -336,7 +359,11 @@ func (m *Monitor) attach(block int32) {
 func (m *Monitor) begin(b stretch) int32 {
 	b.place = m.recent.push(b.first, b.last)
 	i := m.blocks.take(b)
-	m.alive.push(i)
+	if m.front == none {
+		m.front = i
+	} else {
+		m.alive.push(i)
+	}
 	return i
 }
 

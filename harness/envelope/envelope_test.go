@@ -150,7 +150,7 @@ func sweepIn(ctx context.Context, t *testing.T, w *world) (results.Run, error) {
 		m.HarnessErrors = []string{err.Error()}
 	}
 	var evidenceErr error
-	m.Files, evidenceErr = dir.Evidence()
+	m.Files, evidenceErr = dir.Evidence(nil)
 	if err := errors.Join(evidenceErr, m.Enter(results.StateCollected, w.Now()), dir.SaveManifest(m)); err != nil {
 		t.Fatal(err)
 	}

@@ -49,43 +49,50 @@ func judge(ctx context.Context, dir results.Run, budget time.Duration, memory in
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
-	in := checkInput(dir, manifest, prefix)
-	ops := in.History.Operations
+	ui.Status("reading and checking the history …")
+	p := newPass(dir, manifest, prefix)
+	p.read()
+	return p.judge(ctx, manifest, budget, memory, ui)
+}
+
+// judge concludes from a history that was read, writes the verdict and the report, and returns the verdict.
+func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget time.Duration, memory int64, ui *UI) (
+	verdict.Verdict, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return verdict.Verdict{}, fmt.Errorf("find this program: %w", err)
 	}
-	begin := time.Now()
-	ui.Status("checking %d operations …", len(ops))
-	in.Linearizability = checker.RunWorker(ctx, []string{self, CheckWorker}, ops,
-		history.Windows(in.Faults.Events), checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory})
-	v := checker.Check(ctx, in)
-	// The operations go before the report is made, which reads them again.
-	lin, operations := in.Linearizability, len(ops)
-	in, ops = checker.Input{}, nil //nolint:ineffassign,wastedassign // frees what may be gigabytes
-	if ctx.Err() != nil {          // half a check must not replace a whole one
+	ui.Status("checking %d operations …", p.stream.Operations())
+	v, lin, err := p.stream.Finish(ctx, p.how, checker.Deciding{
+		Searcher: checker.SearchIn([]string{self, CheckWorker}),
+		Budget:   checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory},
+		Again:    p.again,
+	})
+	if err != nil {
+		return verdict.Verdict{}, err
+	}
+	if ctx.Err() != nil { // half a check must not replace a whole one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
-	ui.Step("checked %d operations on %d keys in %v", operations, len(lin.Keys), round(time.Since(begin)))
-	return v, fullDisk(writeVerdict(dir, manifest, v, lin), filepath.Dir(dir.Dir))
+	ui.Step("checked %d operations on %d keys in %v", p.stream.Operations(), len(lin.Keys), round(time.Since(p.begun)))
+	return v, fullDisk(writeVerdict(p.dir, manifest, v, lin, p.activity), filepath.Dir(p.dir.Dir))
 }
 
-// checkInput reads everything that a verdict is made from. What cannot be read is part of it.
-func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input {
+// checkInput reads everything that a verdict is made from but the history, and says what of the fault log was left out
+// because it is damaged. What cannot be read is part of it.
+func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.Input, damage *history.Damage) {
 	in := checker.Input{Run: dir.Name(), Facts: facts(m),
 		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
-	in.Facts.HarnessErrors = append(slices.Clone(in.Facts.HarnessErrors), dir.Tampered(m)...)
 	watched, err := dir.LoadInvariants()
 	if in.WatchedErr = err; watched != nil {
 		in.Watched, in.Broken = true, watched.Findings
 	}
 	switch {
 	case !m.Reached(results.StateRunning): // nothing was ever sent
-		in.History.Complete, in.Faults.Complete = true, true
+		in.Faults.Complete = true
 	case prefix:
-		readPrefixes(dir, &in)
+		in.Faults, damage, in.FaultsErr = history.ReadFaultsPrefix(dir.Faults())
 	default:
-		in.History, in.HistoryErr = history.ReadOperations(dir.History())
 		in.Faults, in.FaultsErr = history.ReadFaults(dir.Faults())
 	}
 	if m.PlayedUntil > 0 {
@@ -106,7 +113,7 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) checker.Input
 			in.Nodes = append(in.Nodes, n)
 		}
 	}
-	return in
+	return in, damage
 }
 
 // axisOf is how the instants of a node's observations are known: by what was measured of its clocks, else by its own
@@ -152,18 +159,6 @@ func clockTracks(dir results.Run) []clockaxis.Track {
 	return clockaxis.Tracks(log.Lines)
 }
 
-// readPrefixes reads what stands before the first damaged line of a file.
-func readPrefixes(dir results.Run, in *checker.Input) {
-	var damage, faultDamage *history.Damage
-	in.History, damage, in.HistoryErr = history.ReadPrefix(dir.History())
-	in.Faults, faultDamage, in.FaultsErr = history.ReadFaultsPrefix(dir.Faults())
-	for _, d := range []*history.Damage{damage, faultDamage} {
-		if d != nil {
-			in.Prefix = append(in.Prefix, d)
-		}
-	}
-}
-
 // plan is what was to be played, from the schedule as it was planned.
 func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	text, err := os.ReadFile(dir.SchedulePlanned())
@@ -206,7 +201,9 @@ func facts(m *results.Manifest) checker.Facts {
 }
 
 // writeVerdict puts the verdict, the pictures and the report into the run's directory, in place of older ones.
-func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability) error {
+func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability,
+	activity *report.Activity,
+) error {
 	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
 		return fmt.Errorf("remove old pictures: %w", err)
 	}
@@ -234,7 +231,7 @@ func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin c
 			return fmt.Errorf("save manifest: %w", err)
 		}
 	}
-	if err := report.Write(dir.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := report.Write(dir.Dir, activity); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -1,8 +1,13 @@
 package run
 
 import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,9 +15,12 @@ import (
 	"time"
 	"unicode"
 
+	"elenchus/checker"
 	"elenchus/results"
 	"elenchus/results/foreign"
 	"elenchus/results/history"
+	"elenchus/results/report"
+	"elenchus/results/verdict"
 )
 
 // ImportOptions say what is to be imported.
@@ -28,70 +36,154 @@ type ImportOptions struct {
 // slowFile is the size in bytes from which reading a file takes so long that it is worth a word.
 const slowFile = 8 << 20
 
-// Import makes a run directory of a history that another tool has recorded, which [Check] can judge. Nothing is left
-// behind of a file that cannot be read.
-func Import(o ImportOptions, ui *UI) (results.Run, error) {
-	file, err := os.Open(o.File)
+// Imported is a run that was made of a history that another tool has recorded.
+type Imported struct {
+	Run      results.Run
+	manifest *results.Manifest
+	pass     *pass // what was found while it was copied; nil if it was not copied but translated
+}
+
+// Check judges the run, as the function of this name does.
+func (i *Imported) Check(ctx context.Context, budget time.Duration, memory int64, ui *UI) (verdict.Verdict, error) {
+	if i.pass == nil {
+		return Check(ctx, i.Run, budget, memory, ui)
+	}
+	return i.pass.judge(ctx, i.manifest, budget, memory, ui)
+}
+
+// Stdin is the name of a file that stands for the standard input.
+const Stdin = "-"
+
+// Import makes a run directory of a history that another tool has recorded, which [Check] can judge. A history in the
+// project's own format is read once, to be verified, copied and judged. Nothing is left behind of a file that cannot be
+// read.
+func Import(o ImportOptions, ui *UI) (*Imported, error) {
+	file, name := os.Stdin, "stdin"
+	if o.File != Stdin {
+		f, err := os.Open(o.File)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }() // was only read
+		file, name = f, filepath.Base(o.File)
+	}
+	if info, err := file.Stat(); err != nil || info.Size() > slowFile || !info.Mode().IsRegular() {
+		ui.Status("reading %s …", name)
+	}
+	in := bufio.NewReaderSize(file, 1<<16)
+	format := o.Format
+	if format == "" {
+		var err error
+		if format, err = foreign.Seems(in, name); err != nil {
+			return nil, err
+		}
+	}
+	run, err := results.Make(o.Results, "import-"+runName(name), o.Now)
 	if err != nil {
-		return results.Run{}, err
+		return nil, err
 	}
-	defer func() { _ = file.Close() }() // was only read
-	if info, err := file.Stat(); err == nil && info.Size() > slowFile {
-		ui.Status("reading %s …", o.File)
-	}
-	source, err := readSource(file, o)
+	i := &importing{ImportOptions: o, run: run, name: name, format: format, file: file, in: in}
+	imported, err := i.fill()
 	if err != nil {
-		return results.Run{}, err
+		return nil, errors.Join(err, run.Discard())
 	}
-	run, err := results.Make(o.Results, "import-"+runName(o.File), o.Now)
-	if err != nil {
-		return results.Run{}, err
-	}
-	operations, err := fill(run, source, o)
-	if err != nil {
-		_ = run.Discard() // the first error tells more
-		return results.Run{}, fmt.Errorf("import %s: %w", o.File, err)
-	}
-	ui.Step("imported %d operations from %s, a history of the format %s", operations, o.File, source.format)
-	for _, note := range source.Notes {
+	ui.Step("imported %d operations from %s, a history of the format %s", i.stats.operations, name, format)
+	for _, note := range i.notes {
 		ui.Step("note: %s", note)
 	}
-	return run, run.PointLatest()
+	return imported, run.PointLatest()
 }
 
-// source is a history that is to be imported. One in the project's own format is not held in memory, but copied
-// as it is.
-type source struct {
-	foreign.History
+// importing is an import in progress.
+type importing struct {
+	ImportOptions
+	run    results.Run
+	name   string // of the file, for people
 	format string
-	own    io.Reader // nil for a history of another tool
+	file   *os.File
+	in     *bufio.Reader // what is left of file
+	stats  importStats
+	notes  []string
 }
 
-// readSource reads a file, or finds out that it need not be read but copied, which takes one that is whole.
-func readSource(file *os.File, o ImportOptions) (s source, err error) {
-	name := filepath.Base(o.File)
-	if s.format = o.Format; s.format == "" {
-		if s.format, err = foreign.Seems(file, name); err != nil {
-			return source{}, err
-		}
-		if _, err = file.Seek(0, io.SeekStart); err != nil {
-			return source{}, fmt.Errorf("read %s: %w", name, err)
-		}
+// importStats are what is to be said of an imported history before it is judged.
+type importStats struct {
+	operations int
+	funcs      map[history.Func]bool
+	processes  map[int]bool
+	last       time.Duration
+}
+
+func (s *importStats) observe(e *history.Event) {
+	s.last = e.Time
+	if e.Type != history.Invoke {
+		return
 	}
-	if s.format != foreign.FormatJSONL {
-		s.History, s.format, err = foreign.Read(file, name, s.format, foreign.Options{Keys: o.Keys})
-		return s, err
+	if s.operations++; s.funcs == nil {
+		s.funcs, s.processes = make(map[history.Func]bool), make(map[int]bool)
 	}
-	complete, _, err := history.Scan(file, name, func(*history.Event) error { return nil })
-	if err == nil && !complete {
-		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", name)
+	s.funcs[e.Op.Func] = true
+	s.processes[e.Process] = true
+}
+
+// fill writes the files of the run.
+func (i *importing) fill() (*Imported, error) {
+	if i.format == foreign.FormatJSONL {
+		return i.copy()
 	}
+	return i.translate()
+}
+
+// copy copies a history of the project's own, which must be whole, and judges it at the same time.
+func (i *importing) copy() (*Imported, error) {
+	p := &pass{dir: i.run, running: true, begun: time.Now(), stream: checker.NewStream(checker.Input{}),
+		activity: report.NewActivity(0)}
+	p.stream.Watch(p.activity)
+	out, err := createHashed(i.run.History())
 	if err != nil {
-		return source{}, err
+		return nil, err
 	}
-	_, err = file.Seek(0, io.SeekStart)
-	s.own = file
-	return s, err
+	complete, _, err := history.Scan(io.TeeReader(i.in, out), i.name, func(e *history.Event) error {
+		i.stats.observe(e)
+		p.stream.Observe(e)
+		return nil
+	})
+	if err == nil && !complete {
+		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", i.name)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		return nil, err
+	}
+	m, err := i.finish(nil, !p.stream.Repeats(), map[string]string{results.HistoryFile: out.sum()})
+	if err != nil {
+		return nil, err
+	}
+	in, _ := checkInput(i.run, m, false)
+	p.stream.Know(in)
+	p.how.Complete = true
+	return &Imported{Run: i.run, manifest: m, pass: p}, nil
+}
+
+// translate makes a history of the project's own of that of another tool.
+func (i *importing) translate() (*Imported, error) {
+	h, _, err := foreign.Read(i.in, i.name, i.format, foreign.Options{Keys: i.Keys})
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(i.run.History(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := foreign.Save(file, h); err != nil {
+		return nil, err
+	}
+	for k := range h.Events {
+		i.stats.observe(&h.Events[k])
+	}
+	i.notes = h.Notes
+	unique := history.UniqueValues(history.Operations(h.Events)) == nil
+	m, err := i.finish(h.Faults, unique, nil)
+	return &Imported{Run: i.run, manifest: m}, err
 }
 
 // runName is a file's name as part of a run's.
@@ -106,72 +198,62 @@ func runName(file string) string {
 	return name[:min(len(name), longest)]
 }
 
-func importManifest(log history.Log, format string, o ImportOptions) *results.Manifest {
-	ops := log.Operations
-	m := &results.Manifest{
-		Tool: results.ThisTool(), Argv: o.Argv, Lab: "none", Imported: format, Started: o.Now,
-		Config: results.Config{System: "unknown", Workload: "imported", UniqueValues: history.UniqueValues(ops) == nil},
-	}
-	seen, processes := map[history.Func]bool{}, map[int]bool{}
-	for _, op := range ops {
-		seen[op.Op.Func], processes[op.Process] = true, true
-	}
-	for _, f := range history.Funcs {
-		if seen[f] {
-			m.Config.Funcs = append(m.Config.Funcs, f)
-		}
-	}
-	m.Config.Concurrency, m.Config.TimeLimit = len(processes), log.Last
-	return m
-}
-
-// fill writes the run's files and says how many operations it has.
-func fill(run results.Run, s source, o ImportOptions) (operations int, err error) {
-	if err := saveHistory(run, s); err != nil {
-		return 0, err
-	}
-	log, err := history.ReadOperations(run.History())
+// finish writes everything but the history. Hashes are those of files that are known already.
+func (i *importing) finish(events []history.FaultEvent, unique bool, hashes map[string]string) (
+	*results.Manifest, error) {
+	faults, err := history.CreateFaults(i.run.Faults())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return len(log.Operations), fillRest(run, s, importManifest(log, s.format, o))
-}
-
-func saveHistory(run results.Run, s source) error {
-	file, err := os.OpenFile(run.History(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if s.own == nil {
-		return foreign.Save(file, s.History)
-	}
-	_, err = io.Copy(file, s.own)
-	return errors.Join(err, file.Close())
-}
-
-// fillRest writes everything but the history.
-func fillRest(run results.Run, s source, m *results.Manifest) error {
-	faults, err := history.CreateFaults(run.Faults())
-	if err != nil {
-		return err
-	}
-	for _, f := range s.Faults {
+	for _, f := range events {
 		if err := faults.Append(f); err != nil {
-			return err
+			return nil, errors.Join(err, faults.Close())
 		}
 	}
 	if err := faults.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	if m.Files, err = run.Evidence(); err != nil {
-		return err
+	m := &results.Manifest{
+		Tool: results.ThisTool(), Argv: i.Argv, Lab: "none", Imported: i.format, Started: i.Now,
+		Config: results.Config{System: "unknown", Workload: "imported", UniqueValues: unique,
+			Concurrency: len(i.stats.processes), TimeLimit: i.stats.last},
+	}
+	for _, f := range history.Funcs {
+		if i.stats.funcs[f] {
+			m.Config.Funcs = append(m.Config.Funcs, f)
+		}
+	}
+	if m.Files, err = i.run.Evidence(hashes); err != nil {
+		return nil, err
 	}
 	for _, state := range []results.State{
 		results.StateCreated, results.StateRunning, results.StateHealed, results.StateCollected,
 	} {
 		if err := m.Enter(state, m.Config.TimeLimit); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return run.SaveManifest(m)
+	return m, i.run.SaveManifest(m)
 }
+
+// hashed is a new file that knows the hash of what was written to it.
+type hashed struct {
+	*bufio.Writer
+	file *os.File
+	hash hash.Hash
+}
+
+func createHashed(path string) (*hashed, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	h := &hashed{file: file, hash: sha256.New()}
+	h.Writer = bufio.NewWriterSize(io.MultiWriter(file, h.hash), 1<<16)
+	return h, nil
+}
+
+// Close writes what is left and closes the file.
+func (h *hashed) Close() error { return errors.Join(h.Flush(), h.file.Close()) }
+
+func (h *hashed) sum() string { return hex.EncodeToString(h.hash.Sum(nil)) }

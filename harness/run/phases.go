@@ -228,7 +228,7 @@ func (t *test) cleanUp(ctx context.Context) {
 	} else {
 		t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
 	}
-	if files, err := t.dir.Evidence(); err != nil {
+	if files, err := t.dir.Evidence(nil); err != nil {
 		t.blame(err)
 	} else {
 		t.manifest.Files = files

@@ -20,28 +20,27 @@ const (
 // Formats lists them all.
 var Formats = []string{FormatJSONL, FormatJepsen, FormatPorcupine}
 
-// Seems says which format a file has that begins like r, of which it reads a piece. Name is for errors.
-func Seems(r io.Reader, name string) (format string, err error) {
-	return seems(bufio.NewReaderSize(r, headBytes), name)
+// Seems says which format a file has that begins like in, of which it takes nothing. Name is for errors.
+func Seems(in *bufio.Reader, name string) (format string, err error) {
+	head, err := in.Peek(min(headBytes, in.Size()))
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return "", fmt.Errorf("read %s: %w", name, err)
+	case len(head) == 0:
+		return "", fmt.Errorf("%s: there is no history in the file: it is empty", name)
+	}
+	return guess(string(head)), nil
 }
 
 // headBytes is how much of a file says which format it has.
 const headBytes = 4 << 10
-
-func seems(in *bufio.Reader, name string) (string, error) {
-	head, err := in.Peek(headBytes)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
-		return "", fmt.Errorf("read %s: %w", name, err)
-	}
-	return guess(string(head)), nil
-}
 
 // Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns.
 func Read(r io.Reader, name, format string, o Options) (History, string, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	if format == "" {
 		var err error
-		if format, err = seems(in, name); err != nil {
+		if format, err = Seems(in, name); err != nil {
 			return History{}, "", err
 		}
 	}

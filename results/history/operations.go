@@ -10,41 +10,22 @@ const ReasonNoCompletion = "the run ended before an answer"
 // Operations pairs each invocation of a valid history with its completion, in order of invocation. An operation that
 // was never completed is unknown.
 func Operations(events []Event) []Operation {
-	p := pairing{ops: make([]Operation, 0, len(events)/2+1)}
+	ops := make([]Operation, 0, len(events)/2+1)
+	open := make(map[int]int) // process → index of its outstanding operation
 	for i := range events {
-		p.add(&events[i])
-	}
-	return p.ops
-}
-
-// pairing makes operations of events, one after the other.
-type pairing struct {
-	ops  []Operation
-	open map[int]int // process → index of its outstanding operation
-}
-
-func (p *pairing) add(e *Event) {
-	if p.open == nil {
-		p.open = make(map[int]int)
-	}
-	switch e.Type {
-	case Invoke:
-		p.open[e.Process] = len(p.ops)
-		p.ops = append(p.ops, Operation{
-			ID: len(p.ops), Process: e.Process, Node: e.Node, Phase: e.Phase, Op: e.Op,
-			Outcome: Unknown, Reason: ReasonNoCompletion,
-			Call: e.Time, CallSeq: e.Seq, ReturnSeq: -1,
-		})
-	case OK, Fail, Unknown:
-		i, ok := p.open[e.Process]
-		if !ok {
-			return
+		switch e := &events[i]; e.Type {
+		case Invoke:
+			open[e.Process] = len(ops)
+			ops = append(ops, Operation{})
+			ops[len(ops)-1].begin(e, len(ops)-1)
+		case OK, Fail, Unknown:
+			if i, ok := open[e.Process]; ok {
+				delete(open, e.Process)
+				ops[i].end(e)
+			}
 		}
-		delete(p.open, e.Process)
-		op := &p.ops[i]
-		op.Outcome, op.Result, op.Reason, op.By = e.Type, e.Result, e.Reason, e.By
-		op.Return, op.ReturnSeq = e.Time, e.Seq
 	}
+	return ops
 }
 
 // Mutates reports whether the operation may change its register.

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,13 +33,10 @@ func TestPrefix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	intact, damage, err := ReadPrefix(path)
-	if err != nil || damage != nil || !intact.Complete || len(intact.Operations) != 6 {
-		t.Fatalf("intact: %d operations, complete %v, %v, %v", len(intact.Operations), intact.Complete, damage, err)
-	}
+	intact, complete, damage := scanned(t, path)
 	full, err := ReadFile(path)
-	if err != nil || cmp.Diff(full.All(), intact.All()) != "" || full.Last != intact.Last || full.Last == 0 {
-		t.Fatalf("events and operations differ: %s, %v", cmp.Diff(full.All(), intact.All()), err)
+	if err != nil || damage != nil || !complete || len(intact) != 12 || cmp.Diff(full.Events, intact) != "" {
+		t.Fatalf("intact: complete %v, %v, %v: %s", complete, damage, err, cmp.Diff(full.Events, intact))
 	}
 	for at := range len(whole) - 1 { // without the last newline, the history is only cut
 		flipped := bytes.Clone(whole)
@@ -47,19 +45,66 @@ func TestPrefix(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := bytes.Count(whole[:at], []byte("\n")) + 1
-		prefix, damage, err := ReadPrefix(path)
-		if err != nil || damage == nil || damage.Line != line || prefix.Complete {
-			t.Fatalf("byte %d of line %d: damage %v, complete %v, %v", at, line, damage, prefix.Complete, err)
+		prefix, complete, damage := scanned(t, path)
+		if damage == nil || damage.Line != line || complete && line <= len(full.Events) {
+			t.Fatalf("byte %d of line %d: damage %v, complete %v", at, line, damage, complete)
 		}
-		want := Operations(full.Events[:min(line-1, len(full.Events))])
-		if d := cmp.Diff(want, append([]Operation{}, prefix.Operations...)); d != "" {
+		want := full.Events[:min(line-1, len(full.Events))]
+		if d := cmp.Diff(want, append([]Event{}, prefix...)); d != "" {
 			t.Fatalf("byte %d: %s", at, d)
 		}
 		if log, err := ReadFile(path); err == nil || len(log.Events) > 0 {
 			t.Fatalf("byte %d: read as if nothing had happened", at)
 		}
-		if log, err := ReadOperations(path); err == nil || len(log.Operations) > 0 {
-			t.Fatalf("byte %d: operations read as if nothing had happened", at)
+	}
+}
+
+// scanned are the events of a file up to the first line that is damaged, if one is.
+func scanned(t *testing.T, path string) (events []Event, complete bool, damage *Damage) {
+	t.Helper()
+	complete, _, err := ScanFile(path, func(e *Event) error {
+		events = append(events, *e)
+		return nil
+	})
+	if err != nil && !errors.As(err, &damage) {
+		t.Fatal(err)
+	}
+	return events, complete, damage
+}
+
+// Operations come in order of completion, and those without one at last.
+func TestScanOperations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	w, err := Create(path, WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []Event
+	for i := range 4 {
+		e, err := w.Invoke(i, "n1", PhaseMain, Op{Func: Write, Key: "x", Value: int64(i)})
+		if err != nil {
+			t.Fatal(err)
 		}
+		open = append(open, e)
+	}
+	for _, i := range []int{2, 0} {
+		if _, err := w.Complete(open[i], OK, Result{}, "", Witness{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := Operations(log.Events)
+	var got []Operation
+	if err := ScanOperations(path, func(op *Operation) { got = append(got, *op) }); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]Operation{all[2], all[0], all[1], all[3]}, got); d != "" {
+		t.Error(d)
 	}
 }

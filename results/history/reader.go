@@ -8,16 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 )
 
-// Log is a history as it was read back: its events, or its operations alone, which take a third of the memory.
+// Log is a history as it was read back.
 type Log struct {
-	Events     []Event     // without the End line; nil of what ReadOperations read
-	Operations []Operation // of what ReadOperations read
-
-	// Last is the time of the last event, and zero without any.
-	Last time.Duration
+	Events []Event // without the End line
 
 	// Complete says that the history ends with its End line: nothing is missing. When it is false the harness was
 	// stopped before it could write it.
@@ -25,14 +20,6 @@ type Log struct {
 
 	// Truncated says that the file ended in the middle of a line, which was left out.
 	Truncated bool
-}
-
-// All are the operations of the history.
-func (l *Log) All() []Operation {
-	if l.Events == nil {
-		return l.Operations
-	}
-	return Operations(l.Events)
 }
 
 // errAfterEnd is wrapped when something follows the end line of a history or a fault log.
@@ -52,44 +39,36 @@ func ReadFile(path string) (Log, error) {
 	return log, nil
 }
 
-// ReadOperations is [ReadFile] for who only wants operations: the log has no events.
-func ReadOperations(path string) (Log, error) {
-	log, err := readOperations(path)
-	if err != nil {
-		return Log{}, err
-	}
-	return log, nil
-}
-
-// ReadPrefix reads the operations of the history at path up to the first line that is damaged, if one is. Such a
-// history is not complete.
-func ReadPrefix(path string) (Log, *Damage, error) {
-	log, err := readOperations(path)
-	if damage := (*Damage)(nil); errors.As(err, &damage) {
-		return Log{Operations: log.Operations, Last: log.Last}, damage, nil
-	}
-	return log, nil, err
-}
-
-// readOperations returns with an error what it had read by then.
-func readOperations(path string) (log Log, err error) {
+// ScanFile is [Scan] of the history at path.
+func ScanFile(path string, each func(*Event) error) (complete, truncated bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Log{}, fmt.Errorf("open history: %w", err)
+		return false, false, fmt.Errorf("open history: %w", err)
 	}
 	defer f.Close()
-	size, done := sizeOf(f), int64(0)
-	var p pairing
-	log.Complete, log.Truncated, err = scan(f, filepath.Base(path), func(e *Event, bytes int) error {
-		if done += int64(bytes); len(p.ops) == estimateAfter && size > done {
-			p.ops = slices.Grow(p.ops, int(size*(estimateAfter+50)/done)-estimateAfter)
+	return Scan(f, filepath.Base(path), each)
+}
+
+// ScanOperations shows the operations of the history at path to each: in order of completion, and at last those that
+// never completed, in order of invocation. Each must not keep them.
+func ScanOperations(path string, each func(*Operation)) error {
+	var calls Calls[struct{}]
+	_, _, err := ScanFile(path, func(e *Event) error {
+		if e.Type == Invoke {
+			calls.Begin(e)
+		} else if c := calls.End(e); c != nil {
+			each(&c.Operation)
+			calls.Free(c)
 		}
-		p.add(e)
-		log.Last = e.Time
 		return nil
 	})
-	log.Operations = p.ops
-	return log, err
+	if err != nil {
+		return err
+	}
+	for _, c := range calls.Rest() {
+		each(&c.Operation)
+	}
+	return nil
 }
 
 // sizeOf is the size of a file in bytes, or zero if it is not known.
@@ -129,7 +108,6 @@ func read(r io.Reader, name string, size int64) (log Log, err error) {
 			log.Events = slices.Grow(log.Events, int(size*(estimateAfter+50)/done))
 		}
 		log.Events = append(log.Events, *e)
-		log.Last = e.Time
 		return nil
 	})
 	return log, err

@@ -89,21 +89,11 @@ const (
 
 // newCloseup draws a finding. It is nil when the finding names no operations.
 func newCloseup(in Input, st stories, f verdict.Finding) *closeup {
-	ops := findOperations(in.Operations, f.Operations)
-	if len(ops) == 0 || st.end <= 0 {
+	ops, culprit, sc, ok := frame(in, st, f)
+	if !ok {
 		return nil
 	}
-	culprit := ops[len(ops)-1]
-	slices.SortStableFunc(ops, func(a, b history.Operation) int { return cmp.Compare(a.CallSeq, b.CallSeq) })
-	if spare := len(ops) - opRowsMax; spare > 0 {
-		ops = ops[spare:]
-	}
 	before := superseder(ops, culprit)
-	least := closePad
-	if st.leased {
-		least = leasedPad
-	}
-	sc := window(ops, culprit, before, st.end, least)
 	c := &closeup{Width: drawWidth, Left: sc.left, Right: sc.right, Top: closeTop, Key: f.Key, Leased: st.leased}
 	y := closeTop + 6
 	for _, op := range ops {
@@ -128,12 +118,35 @@ func newCloseup(in Input, st stories, f verdict.Finding) *closeup {
 	return c
 }
 
-// findOperations are the operations of these numbers that there are, in the order of the numbers.
-func findOperations(all []history.Operation, ids []int) []history.Operation {
+// frame is what a finding's picture is about: its operations in order of invocation, the one that cannot be explained,
+// and the part of the run that is shown.
+func frame(in Input, st stories, f verdict.Finding) (ops []history.Operation, culprit history.Operation, sc scale,
+	ok bool) {
+	ops = in.named(f)
+	if len(ops) == 0 || st.end <= 0 {
+		return nil, culprit, sc, false
+	}
+	culprit = ops[len(ops)-1]
+	slices.SortStableFunc(ops, func(a, b history.Operation) int { return cmp.Compare(a.CallSeq, b.CallSeq) })
+	if spare := len(ops) - opRowsMax; spare > 0 {
+		ops = ops[spare:]
+	}
+	least := closePad
+	if st.leased {
+		least = leasedPad
+	}
+	return ops, culprit, window(ops, culprit, superseder(ops, culprit), st.end, least), true
+}
+
+// named are the operations that a finding names and that there are, in the order in which it does.
+func (in *Input) named(f verdict.Finding) []history.Operation {
 	var ops []history.Operation
-	for _, id := range ids {
-		if id >= 0 && id < len(all) {
-			ops = append(ops, all[id])
+	for _, id := range f.Operations {
+		i, ok := slices.BinarySearchFunc(in.Operations, id, func(op history.Operation, id int) int {
+			return cmp.Compare(op.ID, id)
+		})
+		if ok {
+			ops = append(ops, in.Operations[i])
 		}
 	}
 	return ops
@@ -237,11 +250,8 @@ func when(op history.Operation) string {
 func otherOps(all, ops []history.Operation, key string, sc scale, y float64) []band {
 	var out []band
 	for _, op := range all {
-		to := op.Return
-		if !op.Completed() {
-			to = op.Call
-		}
-		if op.Op.Key != key || op.Outcome == history.Fail || !sc.shows(op.Call, to) || len(out) >= othersMax ||
+		to, beside := isBeside(&op, key, sc)
+		if !beside || len(out) >= othersMax ||
 			slices.ContainsFunc(ops, func(o history.Operation) bool { return o.ID == op.ID }) {
 			continue
 		}
@@ -254,6 +264,14 @@ func otherOps(all, ops []history.Operation, key string, sc scale, y float64) []b
 		out = append(out, b)
 	}
 	return out
+}
+
+// isBeside reports whether an operation is on a register and within a part of the run, and when it ended.
+func isBeside(op *history.Operation, key string, sc scale) (to time.Duration, ok bool) {
+	if to = op.Return; !op.Completed() {
+		to = op.Call
+	}
+	return to, op.Op.Key == key && op.Outcome != history.Fail && sc.shows(op.Call, to)
 }
 
 // seen draws a line from the operation that wrote a value to each that saw it.

@@ -31,9 +31,15 @@ func stale() (Input, verdict.Finding) {
 	return in, verdict.Finding{Key: "x", At: at(20_210), Operations: []int{0, 2, 4}}
 }
 
+// closeupOf is a finding's picture.
+func closeupOf(in Input, f verdict.Finding) *closeup {
+	in.addUp()
+	return newCloseup(in, newStories(in), f)
+}
+
 func TestCloseup(t *testing.T) {
 	in, f := stale()
-	c := newCloseup(in, newStories(in), f)
+	c := closeupOf(in, f)
 	if c == nil || len(c.Rows) != 3 {
 		t.Fatalf("%+v", c)
 	}
@@ -64,7 +70,7 @@ func TestCloseup(t *testing.T) {
 func TestCloseupSaysWhoSawWhat(t *testing.T) {
 	in, f := stale()
 	in.Operations[0].Call, in.Operations[0].Return = 19*time.Second, 19*time.Second+10*time.Millisecond
-	c := newCloseup(in, newStories(in), f)
+	c := closeupOf(in, f)
 	if len(c.Seen) != 1 || c.Seen[0].Class != "saw-bad" || c.Seen[0].Title != "read x → 1 saw what write x 1 wrote" {
 		t.Errorf("%+v", c.Seen)
 	}
@@ -82,7 +88,7 @@ func TestCloseupOfAllLengths(t *testing.T) {
 			op.Call, op.Return = op.Call/time.Millisecond*unit, op.Return/time.Millisecond*unit
 		}
 		in.Operations[2].Outcome = history.Unknown
-		c := newCloseup(in, newStories(in), f)
+		c := closeupOf(in, f)
 		for _, r := range c.Rows {
 			if r.Bar.X < 0 || r.Bar.X+r.Bar.W > c.Width || r.Bar.W < opWidthMin && !r.Earlier {
 				t.Errorf("in %v: %+v", unit, r.Bar)
@@ -97,11 +103,11 @@ func TestCloseupOfAllLengths(t *testing.T) {
 func TestCloseupOfNothing(t *testing.T) {
 	in, f := stale()
 	f.Operations = nil
-	if newCloseup(in, newStories(in), f) != nil {
+	if closeupOf(in, f) != nil {
 		t.Error("a picture of no operations")
 	}
 	f.Operations = []int{-1, 99}
-	if newCloseup(in, newStories(in), f) != nil {
+	if closeupOf(in, f) != nil {
 		t.Error("a picture of operations that do not exist")
 	}
 }

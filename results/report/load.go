@@ -20,6 +20,9 @@ type Input struct {
 	Verdict  verdict.Verdict
 	Checked  bool // there is a verdict
 
+	// Activity is what there is to say of all operations together; nil when Operations are all of them.
+	Activity *Activity
+	// Operations are those that findings name, and others around them, by number.
 	Operations []history.Operation
 	Faults     []history.FaultEvent
 	Nodes      []Node
@@ -35,8 +38,22 @@ type Node struct {
 	Observations []history.Observation
 }
 
+// addUp makes the activity of the operations, if there is none.
+func (in *Input) addUp() {
+	if in.Activity != nil {
+		return
+	}
+	in.Activity = NewActivity(in.Manifest.Recovery.HealedAt)
+	for i := range in.Operations {
+		in.Activity.Observe(&in.Operations[i])
+	}
+}
+
 // Load reads all that a page shows from a run's directory. Only the manifest must be readable.
-func Load(run results.Run) (Input, error) {
+func Load(run results.Run) (Input, error) { return load(run, nil) }
+
+// load is Load where the activity may be known already.
+func load(run results.Run, activity *Activity) (Input, error) {
 	m, err := run.LoadManifest()
 	if err != nil {
 		return Input{}, err
@@ -47,11 +64,6 @@ func Load(run results.Run) (Input, error) {
 	case err == nil:
 		in.Verdict, in.Checked = v, true
 	case !errors.Is(err, fs.ErrNotExist):
-		problem(err)
-	}
-	if log, err := history.ReadOperations(run.History()); err == nil {
-		in.Operations = log.Operations
-	} else {
 		problem(err)
 	}
 	if log, err := history.ReadFaults(run.Faults()); err == nil {
@@ -81,6 +93,10 @@ func Load(run results.Run) (Input, error) {
 	if in.Files, err = files(run); err != nil {
 		problem(err)
 	}
+	if err := in.loadOperations(run.History(), activity); err != nil {
+		in.Activity, in.Operations = NewActivity(m.Recovery.HealedAt), nil
+		in.Problems = append([]string{err.Error()}, in.Problems...)
+	}
 	return in, nil
 }
 
@@ -93,10 +109,11 @@ func inOrder(tracks []clocks.Track, hosts []results.Host) []clocks.Track {
 	return tracks
 }
 
-// Write makes the page of the run in dir and puts it there.
-func Write(dir string) error {
+// Write makes the page of the run in dir and puts it there. Activity is that of the whole history, or nil, and the
+// history is read for it.
+func Write(dir string, activity *Activity) error {
 	run := results.Run{Dir: dir}
-	in, err := Load(run)
+	in, err := load(run, activity)
 	if err != nil {
 		return fmt.Errorf("make report: %w", err)
 	}

@@ -19,7 +19,11 @@ func TestSeries(t *testing.T) {
 	}
 	add(history.Fail, time.Second, 2*time.Second, 1)
 	add(history.Unknown, time.Second, 0, -1)
-	s := newSeries(ops, 2*time.Second)
+	a := NewActivity(0)
+	for i := range ops {
+		a.Observe(&ops[i])
+	}
+	s := a.series(2 * time.Second)
 	if s.width != 10*time.Millisecond || len(s.buckets) != 201 {
 		t.Fatalf("%d buckets of %v", len(s.buckets), s.width)
 	}

@@ -104,6 +104,7 @@ const findingsOpen = 3
 
 // Render writes the page.
 func Render(w io.Writer, in Input) error {
+	in.addUp()
 	st := newStories(in)
 	p := page{
 		Input: in, Style: template.CSS(pageStyle), Word: "NOT CHECKED", Class: "none",
@@ -436,13 +437,11 @@ func afterTheHeal(in Input, node string) (answered time.Duration, silent bool) {
 	if !r.Attempted {
 		return 0, false
 	}
-	for _, op := range in.Operations {
-		if op.Node == node && op.Outcome == history.OK && op.Return > r.HealedAt &&
-			(answered == 0 || op.Return-r.HealedAt < answered) {
-			answered = op.Return - r.HealedAt
-		}
+	at, ok := in.Activity.answered[node]
+	if !ok {
+		return 0, true
 	}
-	return answered, answered == 0
+	return at - r.HealedAt, false
 }
 
 // unready is what the harness missed after the heal, apart from what it says of single nodes.

@@ -307,7 +307,7 @@ func TestLoadToleratesGaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := report.Write(run.Dir); err == nil {
+	if err := report.Write(run.Dir, nil); err == nil {
 		t.Error("a report without a manifest")
 	}
 	if err := run.SaveManifest(sample{}.manifest()); err != nil {
@@ -335,7 +335,7 @@ func TestLoadToleratesGaps(t *testing.T) {
 			t.Errorf("the damage is not told: %q", in.Problems)
 		}
 	}
-	if err := report.Write(run.Dir); err != nil {
+	if err := report.Write(run.Dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	page, err := os.ReadFile(run.Report())

@@ -463,7 +463,7 @@ func (s sample) judge(tb testing.TB, run results.Run, m *results.Manifest) {
 	err = errors.Join(err, run.SaveVerdict(checker.Check(context.Background(), in)),
 		m.Enter(results.StateChecked, m.Config.TimeLimit*2), run.SaveManifest(m))
 	if err == nil {
-		err = report.Write(run.Dir)
+		err = report.Write(run.Dir, nil)
 	}
 	if err != nil {
 		tb.Fatal(err)

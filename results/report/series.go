@@ -2,7 +2,6 @@ package report
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -23,37 +22,28 @@ type bucket struct {
 	ok, fail, unknown int
 	final             bool          // it has final reads, which come as fast as they can
 	p50, p99          time.Duration // of the ok ones; zero when there are none
+	latencies         latencies     // of the ok ones
 }
 
-// newSeries adds up the operations of a run that lasted until end. The buckets' length is a round one.
-func newSeries(ops []history.Operation, end time.Duration) series {
-	s := series{width: roundUp(end / bucketsMax)}
-	n := int(end/s.width) + 1
-	s.buckets = make([]bucket, n)
-	latencies := make([][]time.Duration, n)
-	for _, op := range ops {
-		at := op.Call
-		if op.Completed() {
-			at = op.Return
-		}
-		i := min(n-1, int(at/s.width))
-		b := &s.buckets[i]
-		b.final = b.final || op.Phase == history.PhaseFinal
-		switch op.Outcome {
-		case history.OK:
-			b.ok++
-			latencies[i] = append(latencies[i], op.Return-op.Call)
-		case history.Fail:
-			b.fail++
-		default:
-			b.unknown++
-		}
+func (b *bucket) add(op *history.Operation) {
+	b.final = b.final || op.Phase == history.PhaseFinal
+	switch op.Outcome {
+	case history.OK:
+		b.ok++
+		b.latencies.add(op.Return - op.Call)
+	case history.Fail:
+		b.fail++
+	default:
+		b.unknown++
 	}
-	for i, l := range latencies {
-		slices.Sort(l)
-		s.buckets[i].p50, s.buckets[i].p99 = quantile(l, 0.5), quantile(l, 0.99)
-	}
-	return s
+}
+
+func (b *bucket) merge(c *bucket) {
+	b.final = b.final || c.final
+	b.ok += c.ok
+	b.fail += c.fail
+	b.unknown += c.unknown
+	b.latencies.merge(&c.latencies)
 }
 
 // busiest is the most operations in any bucket, final reads aside unless there is nothing else; at least one.

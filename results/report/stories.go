@@ -21,6 +21,7 @@ type stories struct {
 }
 
 func newStories(in Input) stories {
+	in.addUp()
 	st := stories{windows: history.Windows(in.Faults), end: runEnd(in)}
 	var err time.Duration
 	measured := len(in.Nodes) > 0

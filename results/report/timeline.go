@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"elenchus/results"
-	"elenchus/results/history"
 )
 
 const axisTop = 24.0 // above the lanes
@@ -62,7 +61,7 @@ func newTimeline(in Input, st stories) *timeline {
 		t.Clashes = append(t.Clashes, clashSentence(c))
 	}
 	t.MoreClashes = len(st.clashes) - len(t.Clashes)
-	s := newSeries(in.Operations, st.end)
+	s := in.Activity.series(st.end)
 	t.Rate = rateStrip(s, sc, y+stripGap)
 	y = t.Rate.Y + t.Rate.H
 	t.Latency = latencyStrip(s, sc, y+stripGap)
@@ -81,10 +80,7 @@ func newTimeline(in Input, st stories) *timeline {
 
 // runEnd is the last instant that anything in the history or the fault log knows of.
 func runEnd(in Input) time.Duration {
-	var end time.Duration
-	for _, op := range in.Operations {
-		end = max(end, op.Call, op.Return)
-	}
+	end := in.Activity.end
 	for _, f := range in.Faults {
 		end = max(end, f.End)
 	}
@@ -93,17 +89,11 @@ func runEnd(in Input) time.Duration {
 
 func phaseMarks(in Input, sc scale) []phaseMark {
 	var out []phaseMark
-	first := make(map[history.Phase]time.Duration)
-	for _, op := range in.Operations {
-		if at, ok := first[op.Phase]; !ok || op.Call < at {
-			first[op.Phase] = op.Call
-		}
-	}
 	if at, ok := in.Manifest.At(results.StateHealed); ok && at < sc.to {
 		out = append(out, phaseMark{X: sc.x(at), Label: "healed"})
 	}
-	if at, ok := first[history.PhaseFinal]; ok {
-		out = append(out, phaseMark{X: sc.x(at), Label: "final reads"})
+	if a := in.Activity; a.final {
+		out = append(out, phaseMark{X: sc.x(a.finalReads), Label: "final reads"})
 	}
 	if len(out) == 2 && out[1].X-out[0].X < 90 { // no room for both
 		out[0].Label, out[1].Label = "", "healed, final reads"

@@ -1,0 +1,81 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"elenchus/results/history"
+	"elenchus/results/verdict"
+)
+
+// keyVerdict is all that is said of one key.
+type keyVerdict struct {
+	says     int // operations that say something of it
+	result   KeyResult
+	finding  verdict.Finding // of a key that is not linearizable
+	durable  durable
+	listed   listed
+	repeated error // the first value that was written to it twice
+}
+
+// verdict is what is said of a key that was proven to be linearizable as it went by.
+func (w *registerWatch) verdict() keyVerdict {
+	k := keyVerdict{
+		says:   w.says,
+		result: KeyResult{Key: w.name, Ops: w.says, Status: verdict.Valid, By: ByOrder},
+	}
+	if w.finals > 0 {
+		k.durable = durable{looked: true, reads: w.finals, updates: w.updates}
+	}
+	return k
+}
+
+// judgement is what is said of the keys whose operations were looked at, a few keys at a time.
+type judgement struct {
+	diagnosis *diagnosis
+	agreement verdict.Check
+	keys      map[string]keyVerdict
+	repeated  string // the key whose first value that is written twice is wanted, if there is one
+
+	durability, lists time.Duration // what these took
+}
+
+func (s *Stream) newJudgement() *judgement {
+	agreement, disagreements := checkAgreement(s.in.Nodes)
+	j := &judgement{agreement: agreement, diagnosis: newDiagnosis(s.in, disagreements), keys: make(map[string]keyVerdict)}
+	if s.keys.repeated != nil {
+		j.repeated = s.keys.repeated.name
+	}
+	return j
+}
+
+// examine says what there is to say of the keys of some operations, which must be all on these keys.
+func (j *judgement) examine(ctx context.Context, ops []history.Operation, result func(KeyHistory) KeyResult) {
+	keys, failed := ByKey(ops), failedByKey(ops)
+	for i := range keys.Len() {
+		k := keys.At(i)
+		v := keyVerdict{says: len(k.Ops), result: result(k)}
+		if v.result.Status == verdict.Violated {
+			var p plainly
+			if v.finding, p = linearizabilityFinding(k, failed[k.Key], v.result); p.summary != "" {
+				j.diagnosis.tell(&v.finding, p)
+			}
+		}
+		if ctx.Err() == nil {
+			begin := time.Now()
+			v.durable = durableOf(k)
+			middle := time.Now()
+			v.listed = listedOf(k, failed[k.Key])
+			j.durability += middle.Sub(begin)
+			j.lists += time.Since(middle)
+		}
+		if k.Key == j.repeated {
+			all := slices.Concat(k.Ops, failed[k.Key])
+			slices.SortFunc(all, func(a, b history.Operation) int { return cmp.Compare(a.CallSeq, b.CallSeq) })
+			v.repeated = history.UniqueValues(all)
+		}
+		j.keys[k.Key] = v
+	}
+}
