@@ -68,3 +68,19 @@ func (c *valueChunk) add(v uint16) bool {
 	c.list = nil
 	return c.add(v)
 }
+
+// Values remembers which values were written to which key, in little memory. The zero value is empty.
+type Values struct{ byKey map[string]*valueSet }
+
+// Add takes note that a value was written to a key, and reports whether that was the first time.
+func (v *Values) Add(key string, value int64) bool {
+	set := v.byKey[key]
+	if set == nil {
+		if v.byKey == nil {
+			v.byKey = make(map[string]*valueSet)
+		}
+		set = new(valueSet)
+		v.byKey[key] = set
+	}
+	return set.add(value)
+}

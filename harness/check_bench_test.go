@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -70,109 +72,123 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// buffered is a file that is written in large pieces.
-type buffered struct {
-	*bufio.Writer
-	file *os.File
-}
-
-func (f buffered) Sync() error { return nil }
-
-func (f buffered) Close() error {
-	if err := f.Flush(); err != nil {
-		return err
-	}
-	return f.file.Close()
-}
-
 // recordRegister writes the history of so many operations by fifty clients of correct registers. Half are reads, a fifth
-// compare-and-set; one update in a hundred gets no answer, and half of these take effect. It remembers no more than what
+// compare-and-set; one update in a hundred gets no answer, and some of these take effect. It remembers no more than what
 // is under way, so that a history can be of any length.
-func recordRegister(b *testing.B, path string, operations, keys int) {
+func recordRegister(b testing.TB, path string, operations, keys int) {
 	b.Helper()
-	const clients = 50
 	file, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	now := time.Duration(0)
-	w := history.NewWriter(buffered{bufio.NewWriterSize(file, 1<<20), file}, history.WriterOptions{
-		Now: func() time.Duration { now += time.Duration(1 + rng.Int64N(40_000)); return now },
-	})
-	content := make([]*int64, keys)
-	type client struct {
-		process, key int
-		busy, done   bool
-		event        history.Event
-		result       history.Result
-		known        *int64
+	r := &recorder{out: bufio.NewWriterSize(file, 1<<20), rng: rand.New(rand.NewPCG(1, 2)), content: make([]int64, keys),
+		clients: make([]recorded, 50)}
+	for i := range r.clients {
+		r.clients[i].process = i
 	}
-	all := make([]client, clients)
-	for i := range all {
-		all[i].process = i
-	}
-	fresh, value := clients, int64(0)
-	effect := func(c *client) {
-		op := &c.event.Op
-		c.done = true
-		at := content[c.key]
-		c.result = history.Result{}
-		matches := op.Func == history.CAS && (at == nil) == (op.Expect == nil) && (at == nil || *at == *op.Expect)
-		if op.Func == history.Write || matches {
-			v := op.Value
-			content[c.key], c.result.Matched = &v, matches
-			return
-		}
-		if at != nil {
-			c.result.Values = []int64{*at}
-		}
-	}
-	for begun, busy := 0, 0; begun < operations || busy > 0; {
-		c := &all[rng.IntN(clients)]
-		switch {
-		case !c.busy && begun < operations:
-			c.key = rng.IntN(keys)
-			op := history.Op{Func: history.Read, Key: fmt.Sprintf("r%d", c.key)}
-			if draw := rng.IntN(10); draw < 5 {
-				value++
-				if op.Func, op.Value = history.Write, value; draw < 2 {
-					op.Func, op.Expect = history.CAS, content[c.key]
-				}
-			}
-			if c.event, err = w.Invoke(c.process, fmt.Sprintf("n%d", 1+c.process%5), history.PhaseMain, op); err != nil {
-				b.Fatal(err)
-			}
-			c.busy, c.done = true, false
+	r.fresh = len(r.clients)
+	for begun := 0; begun < operations || r.busy > 0; {
+		switch c := &r.clients[r.rng.IntN(len(r.clients))]; {
+		case c.busy:
+			r.goOn(c)
+		case begun < operations:
 			begun++
-			busy++
-		case !c.busy:
-		case !c.done && rng.IntN(2) == 0:
-			effect(c)
-		default:
-			typ, reason := history.OK, ""
-			if c.event.Op.Func != history.Read && rng.IntN(100) == 0 {
-				typ, reason = history.Unknown, "no answer within 1 s"
-			} else if !c.done {
-				effect(c)
-			}
-			res := c.result
-			if typ == history.Unknown {
-				res = history.Result{}
-			}
-			by := history.Witness{Slot: uint64(begun), Ballot: "17.n3", Leader: "n3"} //nolint:gosec // not negative
-			if _, err := w.Complete(c.event, typ, res, reason, by); err != nil {
-				b.Fatal(err)
-			}
-			if typ == history.Unknown {
-				c.process = fresh
-				fresh++
-			}
-			c.busy = false
-			busy--
+			r.begin(c)
 		}
 	}
-	if err := w.Close(); err != nil {
+	r.line(fmt.Sprintf(`"end","count":%d`, r.seq))
+	if err := errors.Join(r.out.Flush(), file.Close()); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// recorder writes lines as history.Writer does, which takes ten times as long for them because it can write any.
+type recorder struct {
+	out     *bufio.Writer
+	rng     *rand.Rand
+	buf     []byte
+	seq     int
+	now     int64
+	content []int64 // by key; zero is absent
+	clients []recorded
+	busy    int
+	fresh   int // the next process that nobody was yet
+	value   int64
+}
+
+// recorded is a client with its operation, which takes effect at an instant between its two events.
+type recorded struct {
+	process, key int
+	busy, done   bool
+	op           string // as both of its lines have it
+	f            history.Func
+	writes       int64
+	expects      int64
+	matched      bool
+	saw          int64
+}
+
+func (r *recorder) begin(c *recorded) {
+	r.busy++
+	c.busy, c.done, c.key, c.f = true, false, r.rng.IntN(len(r.content)), history.Read
+	if draw := r.rng.IntN(10); draw < 5 {
+		r.value++
+		if c.f, c.writes = history.Write, r.value; draw < 2 {
+			c.f, c.expects = history.CAS, r.content[c.key]
+		}
+	}
+	c.op = fmt.Sprintf(`,"process":%d,"node":"n%d","phase":"main","f":"%s","key":"r%d"`, c.process, 1+c.process%5, c.f, c.key)
+	if c.f != history.Read {
+		c.op += fmt.Sprintf(`,"value":%d`, c.writes)
+	}
+	if c.f == history.CAS && c.expects != 0 {
+		c.op += fmt.Sprintf(`,"expect":%d`, c.expects)
+	}
+	r.line(`"invoke"` + c.op)
+}
+
+// goOn lets an operation take effect, or its client learn what became of it.
+func (r *recorder) goOn(c *recorded) {
+	switch lost := c.f != history.Read && r.rng.IntN(100) == 0; {
+	case !c.done && r.rng.IntN(2) == 0:
+		r.effect(c)
+		return
+	case lost:
+		r.line(`"unknown"` + c.op + `,"reason":"no answer within 1 s"`)
+		c.process = r.fresh
+		r.fresh++
+	default:
+		if !c.done {
+			r.effect(c)
+		}
+		result := ""
+		if c.f == history.CAS {
+			result = fmt.Sprintf(`,"matched":%v`, c.matched)
+		}
+		if c.f != history.Write && !c.matched && c.saw != 0 {
+			result += fmt.Sprintf(`,"values":[%d]`, c.saw)
+		}
+		r.line(`"ok"` + c.op + result + fmt.Sprintf(`,"slot":%d,"ballot":"17.n3","leader":"n3"`, r.seq))
+	}
+	c.busy = false
+	r.busy--
+}
+
+func (r *recorder) effect(c *recorded) {
+	at := &r.content[c.key]
+	c.done, c.saw = true, *at
+	c.matched = c.f == history.CAS && *at == c.expects
+	if c.f == history.Write || c.matched {
+		*at = c.writes
+	}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (r *recorder) line(rest string) {
+	r.now += 1 + r.rng.Int64N(40_000)
+	r.buf = fmt.Appendf(r.buf[:0], `{"seq":%d,"t":%d,"type":%s`, r.seq, r.now, rest)
+	r.buf = fmt.Appendf(r.buf, ",\"crc\":\"%08x\"}\n", crc32.Checksum(r.buf, castagnoli))
+	r.seq++
+	_, _ = r.out.Write(r.buf) // Flush tells of errors
 }

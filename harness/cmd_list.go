@@ -81,7 +81,7 @@ func listNemeses(c *cli.Context) error {
 			fmt.Fprintf(c.App.Writer, "  at 5s for 2s %s\n", form)
 		}
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "\nonly elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
+	_, err := fmt.Fprintf(c.App.Writer, "\nonly in elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
 	return err
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"elenchus/harness/lab/local"
+	"elenchus/harness/run"
 	"elenchus/results/verdict"
 )
 
@@ -68,7 +69,7 @@ func exitCode(err error, stderr io.Writer) int {
 		code = e.code
 	}
 	if msg := err.Error(); msg != "" {
-		fmt.Fprintf(stderr, "elenchus: %s\n", msg)
+		fmt.Fprintf(stderr, "elenchus: %s\n", run.Printable(msg))
 	}
 	return code
 }

@@ -58,17 +58,17 @@ const Stdin = "-"
 // project's own format is read once, to be verified, copied and judged. Nothing is left behind of a file that cannot be
 // read.
 func Import(o ImportOptions, ui *UI) (*Imported, error) {
-	file, name := os.Stdin, "stdin"
+	file, name, shown := os.Stdin, "stdin", "the standard input"
 	if o.File != Stdin {
 		f, err := os.Open(o.File)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = f.Close() }() // was only read
-		file, name = f, filepath.Base(o.File)
+		file, name, shown = f, filepath.Base(o.File), o.File
 	}
 	if info, err := file.Stat(); err != nil || info.Size() > slowFile || !info.Mode().IsRegular() {
-		ui.Status("reading %s …", name)
+		ui.Status("reading %s …", shown)
 	}
 	in := bufio.NewReaderSize(file, 1<<16)
 	format := o.Format
@@ -87,7 +87,7 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	if err != nil {
 		return nil, errors.Join(err, run.Discard())
 	}
-	ui.Step("imported %d operations from %s, a history of the format %s", i.stats.operations, name, format)
+	ui.Step("imported %d operations from %s, a history of the format %s", i.stats.operations, shown, format)
 	for _, note := range i.notes {
 		ui.Step("note: %s", note)
 	}
@@ -164,27 +164,59 @@ func (i *importing) copy() (*Imported, error) {
 	return &Imported{Run: i.run, manifest: m, pass: p}, nil
 }
 
-// translate makes a history of the project's own of that of another tool.
+// translate makes a history of the project's own of that of another tool. Its faults stand among its operations, so that
+// it can be judged only when all of it was read.
 func (i *importing) translate() (*Imported, error) {
-	h, _, err := foreign.Read(i.in, i.name, i.format, foreign.Options{Keys: i.Keys})
+	h, unique, err := i.save()
+	if errors.Is(err, foreign.ErrMixed) {
+		// What seemed to be pairs of a key and a value were just values.
+		if _, seekErr := i.file.Seek(0, io.SeekStart); seekErr != nil {
+			return nil, fmt.Errorf("%w: say --keys none or --keys pair", err)
+		}
+		i.in, i.Keys, i.stats = bufio.NewReader(i.file), foreign.KeysNone, importStats{}
+		h, unique, err = i.save()
+	}
 	if err != nil {
 		return nil, err
-	}
-	file, err := os.OpenFile(i.run.History(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := foreign.Save(file, h); err != nil {
-		return nil, err
-	}
-	for k := range h.Events {
-		i.stats.observe(&h.Events[k])
 	}
 	i.notes = h.Notes
-	unique := history.UniqueValues(history.Operations(h.Events)) == nil
 	m, err := i.finish(h.Faults, unique, nil)
 	return &Imported{Run: i.run, manifest: m}, err
 }
+
+// save writes the history in the project's own format, and reports whether no value is written twice.
+func (i *importing) save() (h foreign.History, unique bool, err error) {
+	file, err := os.Create(i.run.History())
+	if err != nil {
+		return h, false, err
+	}
+	out := foreign.NewSaver(unhurried{bufio.NewWriterSize(file, 1<<16), file})
+	var values checker.Values
+	unique = true
+	h, err = foreign.Scan(i.in, i.name, i.format, foreign.Options{Keys: i.Keys}, func(e *history.Event) error {
+		i.stats.observe(e)
+		if e.Type == history.Invoke && e.Op.Func.Mutates() {
+			unique = values.Add(e.Op.Key, e.Op.Value) && unique
+		}
+		return out.Add(e)
+	})
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	return h, unique, err
+}
+
+// unhurried is a file whose lines need not be on record before anything else happens.
+type unhurried struct {
+	*bufio.Writer
+	file *os.File
+}
+
+// Sync leaves it to Close to write: the file can be made again.
+func (unhurried) Sync() error { return nil }
+
+// Close implements [history.File].
+func (u unhurried) Close() error { return errors.Join(u.Flush(), u.file.Close()) }
 
 // runName is a file's name as part of a run's.
 func runName(file string) string {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -53,7 +55,22 @@ func (u *UI) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	fmt.Fprintf(u.out, format+"\n", args...)
+	fmt.Fprintln(u.out, Printable(fmt.Sprintf(format, args...)))
+}
+
+// Printable is text with everything escaped that does something to a terminal other than to show up on it, as text has
+// that comes from files and from other programs.
+func Printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
 
 // Step prints what was just finished and how long into the program that was.
@@ -76,7 +93,7 @@ func (u *UI) Status(format string, args ...any) {
 		return
 	}
 	u.last = time.Now()
-	line := fmt.Sprintf("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...))
+	line := Printable(fmt.Sprintf("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...)))
 	if !u.terminal {
 		fmt.Fprintln(u.out, line)
 		return

@@ -241,7 +241,7 @@ func (w *World) requested(n *node, e *event) {
 	r.id = protocol.RequestID(len(n.asked))
 	patience := w.plan.Load.Patience * nodeShare / 100
 	r.due = n.clock.monoAt(w.now) + patience
-	w.step(n, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
+	w.step(n, &protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: r.id, Command: r.command, Deadline: r.due,
 	}})
 }

@@ -158,7 +158,7 @@ func (w *World) reset(plan *Plan) error {
 	w.hash = mix(plan.Seed, uint64(w.n))
 	w.events.reset()
 	w.messages.reset()
-	w.attempts = attempts{}
+	clear(w.attempts[:])
 	w.timerGen = 0
 	for i := range w.n {
 		w.nodes[i].reset(i, plan.Clocks[i])

@@ -49,24 +49,18 @@ type Options struct {
 	// ObservationBytesDefault, -1 that there is no limit.
 	ObservationBytes int64
 
-	FS     wal.FS // for everything that must survive; nil means wal.OS
-	Clock  Clock  // nil means SystemClock
-	Logger hclog.Logger
+	FS     wal.FS       // for everything that must survive; nil means wal.OS
+	Clock  Clock        // nil means SystemClock
+	Logger hclog.Logger // nil discards
 
 	// Shown by /status.
 	Protocol, Reads, Version string
 }
 
 func (o Options) withDefaults() Options {
-	if o.PeerAddress == "" {
-		o.PeerAddress = o.Peers[o.ID]
-	}
-	if o.HTTPAddress == "" {
-		o.HTTPAddress = "127.0.0.1:8000"
-	}
-	if o.InFlightMax == 0 {
-		o.InFlightMax = 1024
-	}
+	o.PeerAddress = cmp.Or(o.PeerAddress, o.Peers[o.ID])
+	o.HTTPAddress = cmp.Or(o.HTTPAddress, "127.0.0.1:8000")
+	o.InFlightMax = cmp.Or(o.InFlightMax, 1024)
 	o.ObservationBytes = cmp.Or(o.ObservationBytes, ObservationBytesDefault)
 	if o.FS == nil {
 		o.FS = wal.OS{}

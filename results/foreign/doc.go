@@ -1,7 +1,7 @@
 // Package foreign reads and writes histories in the formats of other checkers, so that Elenchus can judge what other
 // tools have recorded, and other tools can judge it.
 //
-//	imported, err := foreign.ReadJepsen(file, "history.edn", foreign.Options{})
+//	imported, format, err := foreign.Read(file, "history.edn", "", foreign.Options{})
 //	err = foreign.WriteJepsen(w, events, faults)
 //
 // # Jepsen and Knossos

@@ -2,6 +2,8 @@ package foreign
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -33,6 +35,23 @@ func (r *recorder) complete(process int, typ history.Type, res history.Result, r
 	e.Type, e.Result, e.Reason = typ, res, reason
 	r.events = append(r.events, e)
 	r.retired[process] = typ == history.Unknown
+}
+
+// readAs reads a history of a format.
+func readAs(format string, r io.Reader, name string, o Options) (History, error) {
+	h, _, err := Read(r, name, format, o)
+	return h, err
+}
+
+// save writes events as a history file.
+func save(file history.File, events []history.Event) error {
+	s := NewSaver(file)
+	for i := range events {
+		if err := s.Add(&events[i]); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	return s.Close()
 }
 
 // randomHistory has operations of the given functions with every outcome, some of them never completed.
@@ -94,7 +113,7 @@ func TestJepsenThereAndBack(t *testing.T) {
 			if err := WriteJepsen(&file, events, nil); err != nil {
 				t.Fatal(err)
 			}
-			got, err := ReadJepsen(&file, "history.edn", Options{})
+			got, err := readAs(FormatJepsen, &file, "history.edn", Options{})
 			if err != nil {
 				t.Fatalf("%s, seed %d: %v", name, seed, err)
 			}
@@ -135,7 +154,7 @@ func TestPorcupineThereAndBack(t *testing.T) {
 			if err := WritePorcupine(&file, events); err != nil {
 				t.Fatal(err)
 			}
-			got, err := ReadPorcupine(&file, "history.txt")
+			got, err := readAs(FormatPorcupine, &file, "history.txt", Options{})
 			if err != nil {
 				t.Fatalf("%s, seed %d: %v", name, seed, err)
 			}
@@ -175,7 +194,7 @@ func TestJepsenVariety(t *testing.T) {
  {:process 0, :type :fail, :f :read, :value [1 nil], :time 23, :error :connection-refused}
  {:process :nemesis, :type :info, :f :stop-partition, :value nil, :time 30}
  {:process :nemesis, :type :info, :f :stop-partition, :value :healed, :time 31}]`
-	h, err := ReadJepsen(strings.NewReader(file), "history.edn", Options{})
+	h, err := readAs(FormatJepsen, strings.NewReader(file), "history.edn", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +230,7 @@ func TestJepsenOneRegister(t *testing.T) {
 {:process 0, :type :fail, :f :cas, :value [1 2]}
 {:process 0, :type :invoke, :f :read, :value nil}
 {:process 0, :type :ok, :f :read, :value 4}`
-	h, err := ReadJepsen(strings.NewReader(file), "h", Options{})
+	h, err := readAs(FormatJepsen, strings.NewReader(file), "h", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +270,7 @@ func TestRefused(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := ReadJepsen(strings.NewReader(test.file), "h", Options{})
+			_, err := readAs(FormatJepsen, strings.NewReader(test.file), "h", Options{})
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("error is %v, want %s…", err, test.want)
 			}
@@ -283,14 +302,14 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{:process 0, :type :invoke, :f :put, :key "0", :value "x"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, read := range []func([]byte) (History, error){
-			func(b []byte) (History, error) { return ReadJepsen(bytes.NewReader(b), "h", Options{}) },
-			func(b []byte) (History, error) { return ReadPorcupine(bytes.NewReader(b), "h") },
+			func(b []byte) (History, error) { return readAs(FormatJepsen, bytes.NewReader(b), "h", Options{}) },
+			func(b []byte) (History, error) { return readAs(FormatPorcupine, bytes.NewReader(b), "h", Options{}) },
 		} {
 			h, err := read(data)
 			if err != nil {
 				continue
 			}
-			if err := Save(discard{}, h); err != nil {
+			if err := save(discard{}, h.Events); err != nil {
 				t.Fatalf("not a valid history: %v", err)
 			}
 		}
@@ -302,3 +321,20 @@ type discard struct{}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Sync() error                 { return nil }
 func (discard) Close() error                { return nil }
+
+// What seems to be pairs of keys and values until one is none, are values.
+func TestMixedPairs(t *testing.T) {
+	const file = `
+{:type :invoke, :process 0, :f :write, :value [1 2]}
+{:type :ok, :process 0, :f :write, :value [1 2]}
+{:type :invoke, :process 0, :f :write, :value 3}
+`
+	h, err := readAs(FormatJepsen, strings.NewReader(file), "h", Options{})
+	if err != nil || len(h.Events) != 3 || h.Events[0].Op.Key != onlyKey || h.Names[h.Events[0].Op.Value] != "[1 2]" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	_, err = Scan(strings.NewReader(file), "h", FormatJepsen, Options{}, func(*history.Event) error { return nil })
+	if !errors.Is(err, ErrMixed) || !strings.HasPrefix(err.Error(), "h:4: value 3 ") {
+		t.Errorf("%v", err)
+	}
+}

@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,28 +36,48 @@ func Seems(in *bufio.Reader, name string) (format string, err error) {
 // headBytes is how much of a file says which format it has.
 const headBytes = 4 << 10
 
-// Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns.
+// Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns. The
+// file is held in memory, and so is the history: who need not have all of it takes [Scan].
 func Read(r io.Reader, name, format string, o Options) (History, string, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return History{}, "", fmt.Errorf("read %s: %w", name, err)
+	}
 	if format == "" {
-		var err error
-		if format, err = Seems(in, name); err != nil {
+		if format, err = Seems(bufio.NewReader(bytes.NewReader(data)), name); err != nil {
 			return History{}, "", err
 		}
 	}
-	var h History
-	var err error
+	for {
+		var events []history.Event
+		h, err := Scan(bytes.NewReader(data), name, format, o, func(e *history.Event) error {
+			events = append(events, *e)
+			return nil
+		})
+		if errors.Is(err, ErrMixed) {
+			o.Keys = KeysNone
+			continue
+		}
+		if err != nil {
+			return History{}, format, err
+		}
+		h.Events = events
+		return h, format, nil
+	}
+}
+
+// Scan reads a history of a format and shows its events to each, which must not keep them. What it returns has no
+// events. Errors begin with name and line.
+func Scan(r io.Reader, name, format string, o Options, each func(*history.Event) error) (History, error) {
 	switch format {
 	case FormatJSONL:
-		h, err = readOwn(in, name)
+		return scanOwn(r, name, each)
 	case FormatJepsen:
-		h, err = ReadJepsen(in, name, o)
+		return scanJepsen(r, name, o, each)
 	case FormatPorcupine:
-		h, err = ReadPorcupine(in, name)
-	default:
-		err = fmt.Errorf("unknown format %q: there are %s", format, strings.Join(Formats, ", "))
+		return scanPorcupine(r, name, each)
 	}
-	return h, format, err
+	return History{}, fmt.Errorf("unknown format %q: there are %s", format, strings.Join(Formats, ", "))
 }
 
 // guess says which format a file has that begins so.
@@ -71,14 +92,11 @@ func guess(head string) string {
 	return FormatJepsen
 }
 
-// readOwn reads a history of the project's own. It must be whole.
-func readOwn(r io.Reader, name string) (History, error) {
-	log, err := history.ReadFrom(r, name)
-	if err != nil {
-		return History{}, err
+// scanOwn reads a history of the project's own. It must be whole.
+func scanOwn(r io.Reader, name string, each func(*history.Event) error) (History, error) {
+	complete, _, err := history.Scan(r, name, each)
+	if err == nil && !complete {
+		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", name)
 	}
-	if !log.Complete {
-		return History{}, fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", name)
-	}
-	return History{Events: log.Events}, nil
+	return History{}, err
 }

@@ -59,10 +59,13 @@ type line struct {
 // which tell thousandths of a second, then tell lines apart.
 const noTime = time.Millisecond
 
-// builder makes a history out of lines, in their order.
+// builder makes a history out of lines, in their order, and hands its events on. It holds the operations that are under
+// way, and the names of values.
 type builder struct {
 	file    string
-	history History
+	emit    func(*history.Event) error
+	events  int64 // how many there were
+	names   map[int64]string
 	ids     map[string]int64
 	open    map[int]*history.Event // the outstanding invocation of each process
 	retired map[int]bool
@@ -73,8 +76,8 @@ type builder struct {
 	highest int
 }
 
-func newBuilder(file string) *builder {
-	return &builder{file: file, ids: map[string]int64{}, open: map[int]*history.Event{}, retired: map[int]bool{},
+func newBuilder(file string, emit func(*history.Event) error) *builder {
+	return &builder{file: file, emit: emit, ids: map[string]int64{}, open: map[int]*history.Event{}, retired: map[int]bool{},
 		fresh: map[int]int{}}
 }
 
@@ -85,10 +88,10 @@ func (b *builder) name(text string) int64 {
 	}
 	id := firstName + int64(len(b.ids))
 	b.ids[text] = id
-	if b.history.Names == nil {
-		b.history.Names = map[int64]string{}
+	if b.names == nil {
+		b.names = map[int64]string{}
 	}
-	b.history.Names[id] = text
+	b.names[id] = text
 	return id
 }
 
@@ -103,7 +106,7 @@ func (b *builder) add(l line) error {
 	}
 	open := b.open[process]
 	e := history.Event{
-		Seq: int64(len(b.history.Events)), Type: l.typ, Process: process, Node: history.NodeUnknown,
+		Seq: b.events, Type: l.typ, Process: process, Node: history.NodeUnknown,
 		Phase: history.PhaseMain, Op: l.op,
 	}
 	switch {
@@ -121,7 +124,10 @@ func (b *builder) add(l line) error {
 		}
 	}
 	e.Time = b.at(l.time)
-	b.history.Events = append(b.history.Events, e)
+	b.events++
+	if err := b.emit(&e); err != nil {
+		return fail("%w", err)
+	}
 	b.highest = max(b.highest, e.Process)
 	if l.typ == history.Invoke {
 		b.open[e.Process] = &e
@@ -155,7 +161,7 @@ func (b *builder) replace(process int) int {
 
 // at is a time after all that were before.
 func (b *builder) at(t time.Duration) time.Duration {
-	if n := len(b.history.Events); n > 0 && t <= b.last {
+	if b.events > 0 && t <= b.last {
 		if t < b.last {
 			b.moved++
 		}
@@ -165,9 +171,9 @@ func (b *builder) at(t time.Duration) time.Duration {
 	return b.last
 }
 
-// finish is the whole history.
+// finish is what there is to say of the history besides its events.
 func (b *builder) finish() History {
-	h := b.history
+	h := History{Names: b.names}
 	note := func(count int, format string) {
 		if count > 0 {
 			h.Notes = append(h.Notes, fmt.Sprintf(format, count))

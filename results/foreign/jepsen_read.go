@@ -11,20 +11,11 @@ import (
 	"elenchus/results/history"
 )
 
-// ReadJepsen reads a history of Jepsen's or Knossos's, see the package's comment. Errors begin with name and line.
-func ReadJepsen(r io.Reader, name string, o Options) (History, error) {
-	raw, err := readOperations(r, name)
-	if err != nil {
+// scanJepsen reads a history of Jepsen's or Knossos's, see the package's comment.
+func scanJepsen(r io.Reader, name string, o Options, each func(*history.Event) error) (History, error) {
+	t := translator{builder: newBuilder(name, each), keyed: o.Keys == KeysPair, guess: o.Keys == KeysAuto}
+	if err := readOperations(r, name, t.translate); err != nil {
 		return History{}, err
-	}
-	t := translator{builder: newBuilder(name), keyed: o.Keys == KeysPair}
-	if o.Keys == KeysAuto {
-		t.keyed = allPairs(raw)
-	}
-	for _, op := range raw {
-		if err := t.translate(op); err != nil {
-			return History{}, err
-		}
 	}
 	h := t.finish()
 	h.Faults = t.faults
@@ -46,39 +37,40 @@ type operation struct {
 }
 
 // readOperations reads all maps, be they in a vector or not.
-func readOperations(r io.Reader, name string) ([]operation, error) {
+func readOperations(r io.Reader, name string, each func(operation) error) error {
 	d := newEDNReader(r, name)
 	inVector, err := openVector(d)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var ops []operation
-	for {
+	for number := 0; ; number++ {
 		v, err := d.value(0)
 		switch {
 		case errors.Is(err, io.EOF) && inVector:
-			return nil, d.errorf("the file ends inside the history")
+			return d.errorf("the file ends inside the history")
 		case errors.Is(err, io.EOF):
-			return ops, nil
+			return nil
 		case errors.Is(err, errClose) && v == ']' && inVector:
 			if v, err = d.value(0); !errors.Is(err, io.EOF) {
-				return nil, d.errorf("%v follows the end of the history", v)
+				return d.errorf("%v follows the end of the history", v)
 			}
-			return ops, nil
+			return nil
 		case errors.Is(err, errClose):
-			return nil, d.errorf("%q closes nothing", v)
+			return d.errorf("%q closes nothing", v)
 		case err != nil:
-			return nil, err
+			return err
 		}
 		op, err := parseOperation(v)
 		if err != nil {
-			return nil, d.errorf("%w", err)
+			return d.errorf("%w", err)
 		}
 		op.line = d.line
 		if op.time < 0 {
-			op.time = time.Duration(len(ops)) * noTime // no time at all: the order of lines is what there is
+			op.time = time.Duration(number) * noTime // no time at all: the order of lines is what there is
 		}
-		ops = append(ops, op)
+		if err := each(op); err != nil {
+			return err
+		}
 	}
 }
 
@@ -137,24 +129,29 @@ func parseOperation(v any) (operation, error) {
 	return op, nil
 }
 
-// allPairs says whether the history is one of many keys: every value of a client is a pair, and that of a cas is a pair
-// with a pair in it.
-func allPairs(ops []operation) bool {
-	seen := false
-	for _, op := range ops {
-		if _, client := op.process.(int64); !client || op.value == nil || op.f == "txn" {
-			continue
-		}
-		_, inner, ok := pair(op.value)
-		if ok && op.f == "cas" {
-			_, _, ok = pair(inner)
-		}
-		if !ok {
-			return false
-		}
-		seen = true
+// ErrMixed is wrapped when a history seemed to be one of many keys, every value a pair of one and a value, until there
+// was a value that is none. Read with [KeysNone], it is one of a single register whose values are pairs.
+var ErrMixed = errors.New("is no pair of a key and a value, although those before it are")
+
+// guessKeys finds out whether the history is one of many keys: every value of a client is a pair, and that of a cas is
+// a pair with a pair in it.
+func (t *translator) guessKeys(op operation) error {
+	if !t.guess || op.value == nil || op.f == "txn" {
+		return nil
 	}
-	return seen
+	_, inner, ok := pair(op.value)
+	if ok && op.f == "cas" {
+		_, _, ok = pair(inner)
+	}
+	switch {
+	case ok:
+		t.keyed = true
+	case t.keyed:
+		return fmt.Errorf("value %s %w", show(op.value), ErrMixed)
+	default:
+		t.guess = false
+	}
+	return nil
 }
 
 // pair takes a vector of two apart.
@@ -173,6 +170,7 @@ func pair(v any) (first, second any, ok bool) {
 type translator struct {
 	*builder
 	keyed   bool
+	guess   bool // whether values are pairs is not known for certain
 	faults  []history.FaultEvent
 	nemesis nemesisLog
 	others  int
@@ -195,7 +193,10 @@ func (t *translator) translate(op operation) error {
 	if op.err != nil {
 		l.reason = show(op.err)
 	}
-	var err error
+	err := t.guessKeys(op)
+	if err != nil {
+		return fail(err)
+	}
 	if op.f == "txn" {
 		err = t.transaction(&l, op)
 	} else {

@@ -15,9 +15,8 @@ import (
 	"elenchus/results/history"
 )
 
-// ReadPorcupine reads the formats of the histories that Porcupine is tested with, see the package's comment. Errors
-// begin with name and line.
-func ReadPorcupine(r io.Reader, name string) (History, error) {
+// scanPorcupine reads the formats of the histories that Porcupine is tested with, see the package's comment.
+func scanPorcupine(r io.Reader, name string, each func(*history.Event) error) (History, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	for {
 		first, err := in.Peek(1)
@@ -27,17 +26,17 @@ func ReadPorcupine(r io.Reader, name string) (History, error) {
 		case err != nil:
 			return History{}, fmt.Errorf("read %s: %w", name, err)
 		case first[0] == '{':
-			return readStore(in, name)
+			return readStore(in, name, each)
 		case !bytes.ContainsAny(first, " \t\r\n"):
-			return readEtcd(in, name)
+			return readEtcd(in, name, each)
 		}
 		_, _ = in.Discard(1) // was peeked at
 	}
 }
 
 // readStore reads operations of a key-value store, whose appends join strings: its registers hold text.
-func readStore(r io.Reader, name string) (History, error) {
-	d, b := newEDNReader(r, name), newBuilder(name)
+func readStore(r io.Reader, name string, each func(*history.Event) error) (History, error) {
+	d, b := newEDNReader(r, name), newBuilder(name, each)
 	for number := 0; ; number++ {
 		v, err := d.value(0)
 		if errors.Is(err, io.EOF) {
@@ -104,8 +103,8 @@ func (b *builder) text(s string) int64 {
 var etcdLine = regexp.MustCompile(`^INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(\w+)\s+:(\w+)\s+(.*?)\s*$`)
 
 // readEtcd reads the log of an etcd register. A read that times out has seen nothing, and so has no effect either way.
-func readEtcd(r io.Reader, name string) (History, error) {
-	b := newBuilder(name)
+func readEtcd(r io.Reader, name string, each func(*history.Event) error) (History, error) {
+	b := newBuilder(name, each)
 	t := translator{builder: b}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, atomMax)
@@ -137,7 +136,7 @@ func readEtcd(r io.Reader, name string) (History, error) {
 	if err := lines.Err(); err != nil {
 		return History{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	if len(b.history.Events) == 0 {
+	if b.events == 0 {
 		return History{}, fmt.Errorf("%s: there is no history in the file", name)
 	}
 	return b.finish(), nil

@@ -6,24 +6,32 @@ import (
 	"elenchus/results/history"
 )
 
-// Save writes the events as a history file of the project's own, which verifies that they follow one another as they
-// must. It closes the file.
-func Save(file history.File, h History) error {
-	var now time.Duration
-	w := history.NewWriter(file, history.WriterOptions{Now: func() time.Duration { return now }})
-	open := map[int]history.Event{}
-	for _, e := range h.Events {
-		now = e.Time
-		var err error
-		if e.Type == history.Invoke {
-			open[e.Process], err = w.Invoke(e.Process, e.Node, e.Phase, e.Op)
-		} else {
-			_, err = w.Complete(open[e.Process], e.Type, e.Result, e.Reason, e.By)
-		}
-		if err != nil {
-			_ = w.Close() // the first error tells more
-			return err
-		}
-	}
-	return w.Close()
+// Saver writes events as a history file of the project's own, which verifies that they follow one another as they must.
+type Saver struct {
+	writer *history.Writer
+	now    time.Duration
+	open   map[int]history.Event
 }
+
+// NewSaver writes to file, which it owns from now on. Close must be called.
+func NewSaver(file history.File) *Saver {
+	s := &Saver{open: make(map[int]history.Event)}
+	s.writer = history.NewWriter(file, history.WriterOptions{Now: func() time.Duration { return s.now }})
+	return s
+}
+
+// Add writes the next event.
+func (s *Saver) Add(e *history.Event) error {
+	s.now = e.Time
+	if e.Type == history.Invoke {
+		began, err := s.writer.Invoke(e.Process, e.Node, e.Phase, e.Op)
+		s.open[e.Process] = began
+		return err
+	}
+	_, err := s.writer.Complete(s.open[e.Process], e.Type, e.Result, e.Reason, e.By)
+	delete(s.open, e.Process)
+	return err
+}
+
+// Close ends the history.
+func (s *Saver) Close() error { return s.writer.Close() }
