@@ -30,12 +30,12 @@ type proposing struct {
 
 // proposal is a slot that was proposed and is not yet in the committed prefix.
 type proposal struct {
-	slot     protocol.Slot
-	seq      protocol.WriteSeq // this node's own acceptance
-	votes    nodeSet
-	sent     time.Duration
-	repeated bool       // it was sent more than once
-	waiters  []*pending // who waits for the commands of the batch, in their order; empty for adopted values
+	slot    protocol.Slot
+	seq     protocol.WriteSeq // this node's own acceptance
+	votes   nodeSet
+	sent    time.Duration
+	resent  bool       // it was sent more than once
+	waiters []*pending // who waits for the commands of the batch, in their order; empty for adopted values
 }
 
 // propose starts as many slots as the window allows (002 §6.1). Followers' disks and this node's own work at the same
@@ -174,7 +174,7 @@ func (m *Machine) resendAccepts() {
 			break
 		}
 		bytes += m.log.get(p.slot).Size()
-		p.sent, p.repeated = m.now, true
+		p.sent, p.resent = m.now, true
 		due++
 	}
 	for i, id := range m.members.ids {

@@ -26,7 +26,7 @@ func (m *Machine) repeated() {
 
 // learnRetry takes in that this vote is about to make a proposal chosen.
 func (m *Machine) learnRetry(p *proposal, member int) {
-	if p.repeated || p.votes.has(member) || p.votes.len() != m.members.quorum-1 {
+	if p.resent || p.votes.has(member) || p.votes.len() != m.members.quorum-1 {
 		return
 	}
 	took := m.now - p.sent
