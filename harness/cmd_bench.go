@@ -30,13 +30,13 @@ const (
 func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "bench",
-		Usage: "measure what things cost",
+		Usage: "measure performance",
 		Subcommands: []*cli.Command{{
 			Name:  "reads",
-			Usage: "reads under a lease against reads by quorum and reads through the log, side by side",
-			Description: "Three clusters on the same hosts, equal but for how they read, are loaded in turn, in rounds of\n" +
-				"drawn order, by closed-loop clients at their leaders. Ratios are taken within a round, so that what\n" +
-				"else the machine does hits all alike. Nothing is broken meanwhile.",
+			Usage: "compare reads under a lease, by quorum and through the log, side by side",
+			Description: "Runs three clusters on the same hosts that differ only in how they serve reads. Closed-loop\n" +
+				"clients load their leaders in turn, in rounds of random order. Ratios are computed within a round, so\n" +
+				"that other load on the machine affects all three alike. No faults are injected.",
 			Flags:  withEnv(slices.Concat(labFlags(), benchFlags(), leaseFlags())),
 			Action: benchReads,
 		}},
@@ -46,15 +46,13 @@ func benchCommand() *cli.Command {
 func benchFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.DurationFlag{Name: "time", Category: catWorkload, Value: 10 * time.Second,
-			Usage: "measure each way to read for `TIME`, all rounds together"},
+			Usage: "measure each kind of read for `TIME`, over all rounds"},
 		&cli.IntFlag{Name: "rounds", Category: catWorkload, Value: 10, Usage: "measure in `N` rounds"},
-		&cli.IntFlag{Name: "clients", Category: catWorkload, Value: 16, Usage: "load with `N` clients, each a closed loop"},
+		&cli.IntFlag{Name: "clients", Category: catWorkload, Value: 16, Usage: "load with `N` closed-loop clients"},
 		&cli.IntFlag{Name: "keys", Category: catWorkload, Value: 16, Usage: "read `N` registers"},
-		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED`", DefaultText: "drawn, and printed"},
-		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
-			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
-		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+		seedFlag(),
+		nodeBinaryFlag(),
+		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
 	}

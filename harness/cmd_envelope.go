@@ -25,13 +25,13 @@ import (
 func envelopeCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "envelope",
-		Usage: "find by experiment where leases break, and compare with the arithmetic",
-		Description: "Sweeps how far the leader's clock is off against the bound that leases are configured to. A probe\n" +
-			"is one attack: the leader's clock is slowed down (or, by --mode wall, set back), the leader is cut off\n" +
-			"from its peers, and clients go on to read from it while others write elsewhere. Inside the envelope no\n" +
-			"answer may be stale. Outside some must be; where none was, that is told as not observed.\n\n" +
-			"Several clusters are attacked side by side, as many as the lab has hosts for. With --lab sim clusters are\n" +
-			"simulated: an attack takes some milliseconds, and the same seed makes the same attacks.",
+		Usage: "find by experiment where leases break, and compare with the prediction",
+		Description: "Sweeps the error of the leader's clock against the bound that the leases are configured for. Each\n" +
+			"probe is an attack: it slows the leader's clock down (or sets it back, with --mode wall) and cuts the leader\n" +
+			"off from its peers; clients keep reading from it while others write elsewhere. Inside the envelope no answer\n" +
+			"may be stale. Outside, stale answers are expected; cells without any are reported as not observed.\n\n" +
+			"As many clusters are attacked side by side as the lab has hosts for. With --lab sim the clusters are\n" +
+			"simulated: an attack takes milliseconds, and the same seed makes the same attacks.",
 		Flags:  withEnv(append(envelopeLabFlags(), envelopeFlags()...)),
 		Action: envelopeAction,
 	}
@@ -52,34 +52,27 @@ func envelopeLabFlags() []cli.Flag {
 }
 
 func envelopeFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringFlag{Name: "mode", Category: catWorkload, Value: string(envelope.Rate),
-			Usage: "`CLOCKS` that leases are on: rate (how much slower the leader's clock runs) or wall (how far it is behind)"},
+			Usage: "base leases on `CLOCKS`: rate (the leader's clock runs slower) or wall (it is set back)"},
 		&cli.StringFlag{Name: "bounds", Category: catWorkload, DefaultText: "0%,10%,…,50%; wall: 100ms,…,500ms",
-			Usage: "`LIST` of bounds to configure leases to: shares, or times for --mode wall"},
+			Usage: "configure leases for each bound in `LIST`: shares, or times with --mode wall"},
 		&cli.StringFlag{Name: "drifts", Category: catWorkload, DefaultText: "0%,10%,…,70%; wall: 0s,100ms,…,700ms",
-			Usage: "`LIST` of how much slower the leader's clock is made, or how far it is set back"},
+			Usage: "slow the leader's clock down, or set it back, by each value in `LIST`"},
 		&cli.IntFlag{Name: "probes", Category: catWorkload, Value: 5, DefaultText: "5, with --lab sim 20",
 			Usage: "attack each cell `N` times"},
-		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage: "all random choices come from `SEED`", DefaultText: "drawn, and printed"},
-		&cli.DurationFlag{Name: "lease-term", Category: catSystem, Value: time.Second, Usage: "a lease lasts `TIME`"},
+		seedFlag(),
+		&cli.DurationFlag{Name: "lease-term", Category: catSystem, Value: time.Second, Usage: "let a lease last `TIME`"},
 		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, Value: 100 * time.Millisecond,
-			Usage: "a lease is renewed every `TIME`"},
+			Usage: "renew a lease every `TIME`"},
 		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, Value: 300 * time.Millisecond,
-			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
-		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
-			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
-		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
-			Usage: "a further `OPTION` for the nodes, such as --node-flag=--window=8 (repeatable)"},
-		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: 5 * time.Minute,
-			Usage: "the linearizability check may take `TIME`"},
-		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
-			Usage: "the linearizability check may use `MIB` of memory"},
-		&cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"},
+			Usage: "let a node campaign after hearing from no leader for `TIME`"},
+		nodeBinaryFlag(),
+		nodeFlagFlag(),
+		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),
-	}
+	}, checkFlags(5*time.Minute)...)
 }
 
 // envelopePlan turns the command line into a valid plan.

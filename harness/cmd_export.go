@@ -18,17 +18,17 @@ import (
 func exportCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "export",
-		Usage:     "write the history of a run for other checkers",
+		Usage:     "convert the history of a run for other checkers",
 		ArgsUsage: "[RUN]",
-		Description: "RUN is a run directory, the name of one, or latest (the default). The format jepsen is for\n" +
-			"Jepsen, Knossos and Elle, with faults as operations of :nemesis; porcupine is what Porcupine's tests read.\n" +
-			"What comes out can be judged again with elenchus check.",
+		Description: "RUN is a run directory, its name, or latest (the default). The format jepsen is read by Jepsen,\n" +
+			"Knossos and Elle, and has faults as :nemesis operations; porcupine is the format of Porcupine's test data.\n" +
+			"elenchus check reads both.",
 		Flags: withEnv([]cli.Flag{
 			&cli.StringFlag{Name: "format", Category: catOutput, Value: foreign.FormatJepsen,
-				Usage: "write `FORMAT` jepsen or porcupine"},
-			&cli.StringFlag{Name: "key", Category: catOutput, Usage: "write operations on the register `KEY` alone"},
+				Usage: "write `FORMAT`: jepsen or porcupine"},
+			&cli.StringFlag{Name: "key", Category: catOutput, Usage: "write only the operations on the register `KEY`"},
 			&cli.StringFlag{Name: "output", Category: catOutput, Aliases: []string{"o"},
-				Usage: "write to `FILE`, which must not exist, and not to standard output"},
+				Usage: "write to `FILE`, which must not exist, instead of standard output"},
 			resultsFlag(),
 		}),
 		Action: exportAction,

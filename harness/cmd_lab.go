@@ -22,28 +22,28 @@ import (
 func labCommand() *cli.Command {
 	return &cli.Command{
 		Name: "lab", ArgsUsage: "COMMAND",
-		Usage: "bring a lab up, look at it, run commands in it, take it down",
-		Description: "elenchus test needs none of this: it makes a local lab for itself and takes it down again. A lab\n" +
-			"that was brought up stays, and tests use it until it is taken down.",
+		Usage: "manage a lab: bring it up, run commands in it, heal it, take it down",
+		Description: "elenchus test does not need this: it makes a temporary local lab and takes it down again. A lab\n" +
+			"that was brought up stays up, and tests use it, until it is taken down.",
 		Subcommands: []*cli.Command{
-			{Name: "up", Usage: "bring a local lab up and leave it up",
+			{Name: "up", Usage: "bring up a local lab and leave it running",
 				Flags: withEnv(labFlags()), Action: labUp},
-			{Name: "down", Usage: "end a local lab and everything in it",
+			{Name: "down", Usage: "take down a local lab and everything in it",
 				Flags: withEnv(append(labFlags(), &cli.BoolFlag{Name: "force", Category: catLab,
-					Usage: "even if a test is running in it"})), Action: labDown},
-			{Name: "status", Usage: "what is up, and who uses it",
+					Usage: "take it down even if a test is running in it"})), Action: labDown},
+			{Name: "status", Usage: "show which labs are up, and who is using them",
 				Flags: withEnv(append(labFlags(), jsonFlag())), Action: labStatus},
-			{Name: "exec", Usage: "run a command on a host, or beside the hosts", ArgsUsage: "[HOST] -- COMMAND [ARG...]",
-				Description: "With a HOST the command runs there, over SSH. Without, it runs in the lab's enclosure, where the\n" +
-					"hosts can be reached; that is for local labs only.",
+			{Name: "exec", Usage: "run a command on a host, or next to the hosts", ArgsUsage: "[HOST] -- COMMAND [ARG...]",
+				Description: "With HOST, the command runs there, over SSH. Without, it runs inside the enclosure of a local\n" +
+					"lab, from where its hosts can be reached.",
 				Flags: withEnv(labFlags()), Action: labExec},
-			{Name: "heal", Usage: "undo the faults that a harness left behind, and say what that was",
-				Description: "A test heals the lab before it begins; this does so without a test. Nodes are neither started\n" +
-					"nor ended.",
+			{Name: "heal", Usage: "undo faults that an interrupted test left behind, and list them",
+				Description: "Every test heals the lab before it begins; this does it without a test. It neither starts\n" +
+					"nor stops nodes.",
 				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
-			{Name: "doctor", Usage: "prove, host by host, that everything a test needs works here",
+			{Name: "doctor", Usage: "verify on every host that everything a test needs works",
 				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
-					Value: "all", Usage: "prove these `KINDS` of faults"})), Action: labDoctor},
+					Value: "all", Usage: "verify these `KINDS` of faults"})), Action: labDoctor},
 		},
 	}
 }

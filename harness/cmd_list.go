@@ -20,13 +20,13 @@ func listCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{Name: "workloads", Usage: "what clients can do",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listWorkloads},
-			{Name: "nemeses", Usage: "the kinds of faults, and how a schedule writes them",
+			{Name: "nemeses", Usage: "the kinds of faults, and how to write them in a schedule",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listNemeses},
-			{Name: "labs", Usage: "where tests run, and which commands take which",
+			{Name: "labs", Usage: "where tests run, and which commands support which lab",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listLabs},
-			{Name: "recipes", Usage: "how the simulator draws plans, and the hazards that it sets up",
+			{Name: "recipes", Usage: "how the simulator plans runs, and the hazards it sets up",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listRecipes},
-			{Name: "runs", Usage: "the runs that are kept, the newest first",
+			{Name: "runs", Usage: "stored runs, newest first",
 				Flags: withEnv([]cli.Flag{resultsFlag(), jsonFlag()}), Action: listRuns},
 		},
 	}
@@ -81,7 +81,7 @@ func listNemeses(c *cli.Context) error {
 			fmt.Fprintf(c.App.Writer, "  at 5s for 2s %s\n", form)
 		}
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "\nonly elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
+	_, err := fmt.Fprintf(c.App.Writer, "\nonly in elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
 	return err
 }
 
@@ -93,10 +93,10 @@ func listLabs(c *cli.Context) error {
 	}
 	hosts := []string{"test", "bench", "envelope", "lab"}
 	rows := []row{
-		{"local", "network namespaces on this machine, which come and go with a test", hosts},
+		{"local", "network namespaces on this machine, made for each test", hosts},
 		{"inventory", "any hosts with SSH, from a file", hosts},
 		{"vagrant", "the virtual machines of the Vagrantfile", hosts},
-		{simLab, "no hosts: the same nodes, clients and faults in virtual time, the same every time",
+		{simLab, "no hosts: the same nodes, clients and faults, simulated in virtual time from a seed",
 			[]string{"test", "envelope", "sim"}},
 	}
 	if c.Bool("json") {

@@ -15,14 +15,14 @@ import (
 func mutantsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "mutants", ArgsUsage: "COMMAND",
-		Usage: "seed bugs into the node, and see how fast each is found",
-		Description: "A mutant is a mistake that some real system shipped, as a patch of a few lines against the sources\n" +
-			"of this program, which are needed: they are looked for from the working directory upwards.\n" +
-			"Patches are applied while a program is built, and never touch the sources.",
+		Usage: "seed bugs into the node, and measure how fast each is found",
+		Description: "A mutant is a mistake that a real system shipped, as a small patch against the sources of this\n" +
+			"program. The sources are needed, and are looked for from the working directory upwards. Patches are\n" +
+			"applied while a program is built, and never touch the sources.",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "the mistakes, and what is known about them", ArgsUsage: "[NAME…]",
+			{Name: "list", Usage: "list mutants, or show what is known about the named ones", ArgsUsage: "[NAME…]",
 				Flags: withEnv([]cli.Flag{mutantDirFlag(), jsonFlag()}), Action: listMutants},
-			{Name: "run", Usage: "hunt mutants, all or the named ones", ArgsUsage: "[NAME…]",
+			{Name: "run", Usage: "hunt all mutants, or the named ones", ArgsUsage: "[NAME…]",
 				Flags: withEnv(mutantRunFlags()), Action: runMutants},
 		},
 	}
@@ -38,20 +38,20 @@ func mutantRunFlags() []cli.Flag {
 		&cli.StringFlag{Name: "lab", Category: catLab, Value: simLab,
 			Usage: "hunt in a `KIND` of lab: sim (the simulator) or local (network namespaces on this machine)"},
 		mutantDirFlag(),
-		&cli.BoolFlag{Name: "clean", Category: catSystem, Usage: "hunt in the sources as they are: nothing must be found"},
-		&cli.BoolFlag{Name: "compile", Category: catSystem, Usage: "only apply and compile every patch"},
+		&cli.BoolFlag{Name: "clean", Category: catSystem, Usage: "hunt in the unchanged sources: nothing must be found"},
+		&cli.BoolFlag{Name: "compile", Category: catSystem, Usage: "only apply every patch and compile it"},
 		&cli.DurationFlag{Name: "budget", Category: catChecking, Value: time.Minute,
-			Usage: "spend `TIME` for each seed: processor time in the simulator, of the clock in a local lab"},
+			Usage: "spend `TIME` per seed: processor time in the simulator, elapsed time in a local lab"},
 		&cli.IntFlag{Name: "seeds", Category: catChecking, Value: 20, Usage: "start from `N` seeds"},
 		&cli.IntFlag{Name: "give-up", Category: catChecking, Value: 3,
-			Usage: "leave a mutant that the first `N` seeds have not found; 0 never does"},
+			Usage: "give up on a mutant that the first `N` seeds did not find; 0 never gives up"},
 		&cli.IntFlag{Name: "client-seeds", Category: catChecking, Value: 3,
-			Usage: "hunt what was found once more, from `N` seeds, by what clients can see alone; 0 does not"},
-		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
+			Usage: "hunt what was found again, from `N` seeds, using only what clients can see; 0 skips this"},
+		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "use `N` processors"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
-			Usage: "keep what was measured in `FILE`, and measure only what is not in there"},
+			Usage: "save measurements in `FILE`, and skip those it already has"},
 		&cli.StringFlag{Name: "table", Category: catOutput, TakesFile: true,
-			Usage: "write all that is known as a table into `FILE`, in Markdown"},
+			Usage: "write the results to `FILE` as a Markdown table"},
 		jsonFlag(),
 	}
 }

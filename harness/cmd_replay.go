@@ -20,32 +20,34 @@ import (
 func replayCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "replay",
-		Usage:     "play a simulated run again, or the faults of a run in another world",
+		Usage:     "repeat a simulated run, or play the faults of a run in another world",
 		ArgsUsage: "[SEED|RUN]",
-		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is a run directory, the name\n" +
-			"of one, or latest (the default). A simulated run is played again event for event, and the hashes are\n" +
-			"compared. A run with a mutant is played with it, which needs the sources. With --lab local its schedule is played in a local lab, as elenchus test --schedule does it. Of\n" +
-			"the run of a lab the schedule is played in the simulator. What cannot be taken along is said.\n\n" +
-			"--bisect-time finds the moment of no return of a run that fails: at points in virtual time everything that\n" +
-			"is still to be drawn is drawn anew, and the share of the futures that fail in the same way is counted.",
+		Description: "SEED is expanded as by elenchus sim, with the same options. RUN is a run directory, its name, or\n" +
+			"latest (the default). A simulated run is repeated event for event, and the hashes are compared. A run with a\n" +
+			"mutant is repeated with it, which needs the sources.\n\n" +
+			"With --lab local, the schedule of a simulated run is played in a local lab, as by elenchus test --schedule.\n" +
+			"The schedule of a lab's run is played in the simulator. Faults that the other world lacks are listed.\n\n" +
+			"--bisect-time finds the moment of no return of a failing run. At chosen points in virtual time, all random\n" +
+			"choices that are still to come are made anew, many times; the share of these futures that fail in the same\n" +
+			"way shows when the failure became inevitable.",
 		Flags: withEnv(slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "lab", Category: catLab, Value: "sim",
-				Usage: "play it in `WORLD` sim (the simulator) or local (network namespaces on this machine)"},
+				Usage: "play it in `WORLD`: sim (the simulator) or local (network namespaces on this machine)"},
 			&cli.BoolFlag{Name: "planned", Category: catNemesis,
-				Usage: "in another world play the schedule as it was planned, with its roles, not as it was played"},
+				Usage: "in another world, play the schedule as planned, with its roles, rather than as played"},
 			&cli.BoolFlag{Name: "write", Category: catOutput,
-				Usage: "write a run directory with a picture of a simulated run, whether it fails or not"},
+				Usage: "write a run directory, with a picture, even if the simulated run does not fail"},
 			&cli.BoolFlag{Name: "bisect-time", Category: catChecking, Usage: "find the moment of no return"},
 			&cli.IntFlag{Name: "points", Category: catChecking, Value: 16,
-				Usage: "for --bisect-time: look at `N` points first"},
+				Usage: "for --bisect-time: try `N` points first"},
 			&cli.IntFlag{Name: "samples", Category: catChecking, Value: 200,
-				Usage: "for --bisect-time: play `N` futures of every point"},
+				Usage: "for --bisect-time: simulate `N` futures from every point"},
 			&cli.DurationFlag{Name: "resolution", Category: catChecking, Value: 20 * time.Millisecond,
-				Usage: "for --bisect-time: find the moment to within `TIME`"},
+				Usage: "for --bisect-time: narrow the moment down to `TIME`"},
 			&cli.IntFlag{Name: "workers", Category: catOutput, Value: runtime.GOMAXPROCS(0),
-				Usage: "for --bisect-time: play on `N` processors", DefaultText: "all"},
+				Usage: "for --bisect-time: use `N` processors", DefaultText: "all"},
 			&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
-				Usage: "for --lab local: deploy `FILE` (default: elenchus-node beside this program)"},
+				Usage: "for --lab local: deploy `FILE` as the node", DefaultText: "elenchus-node beside this program"},
 		}, drawFlags(), []cli.Flag{mutantAgainFlag(), resultsFlag(), jsonFlag()})),
 		Action: replayAction,
 	}

@@ -21,23 +21,23 @@ import (
 func shrinkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "shrink",
-		Usage:     "make a simulated run that fails as small as can be",
+		Usage:     "reduce a failing simulated run to a minimal one",
 		ArgsUsage: "[SEED|RUN]",
-		Description: "SEED is drawn as elenchus sim does it, with the same options; RUN is the directory of a simulated\n" +
-			"run, the name of one, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are\n" +
-			"left out as long as the run still fails in the same way. What is left is a run directory like any other,\n" +
-			"with a picture of what happened, spacetime.svg. Ctrl-C keeps the smallest run so far. A run with a mutant is\n" +
-			"shrunk with it, which needs the sources.",
+		Description: "SEED is expanded as by elenchus sim, with the same options. RUN is the directory of a simulated\n" +
+			"run, its name, or latest (the default). Faults, clients, keys, operations, nodes, settings and time are removed\n" +
+			"as long as the run still fails in the same way. The result is a run directory like any other, with a picture of\n" +
+			"what happened, spacetime.svg. Ctrl-C keeps the smallest run so far. A run with a mutant is shrunk with it,\n" +
+			"which needs the sources.",
 		Flags: withEnv(append(drawFlags(),
 			mutantAgainFlag(),
 			&cli.DurationFlag{Name: "budget", Category: catChecking, Value: 30 * time.Second,
 				Usage: "search for at most `TIME`"},
 			&cli.IntFlag{Name: "candidates", Category: catChecking,
-				Usage: "play at most `N` smaller runs; the same N gives the same result", DefaultText: "no limit"},
+				Usage: "try at most `N` smaller runs; the same N gives the same result", DefaultText: "no limit"},
 			&cli.IntFlag{Name: "nodes-min", Category: catChecking, Value: 3,
-				Usage: "keep at least `N` nodes, if there are as many"},
+				Usage: "keep at least `N` nodes, if there are that many"},
 			&cli.IntFlag{Name: "workers", Category: catOutput, Value: runtime.GOMAXPROCS(0),
-				Usage: "play on `N` processors", DefaultText: "all"},
+				Usage: "use `N` processors", DefaultText: "all"},
 			resultsFlag(),
 			jsonFlag(),
 		)),

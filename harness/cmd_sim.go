@@ -25,11 +25,11 @@ import (
 func simCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sim",
-		Usage: "play many runs in the simulator, each from its seed",
-		Description: "Every seed draws a whole run: the size of the cluster, clocks, disks, network, clients, faults.\n" +
-			"It is played in virtual time with the same machines that the nodes run, and judged by what the clients saw\n" +
-			"and by what an observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
-			"The same seed gives the same run, event for event: the hash says so.",
+		Usage: "simulate many runs, one for each seed",
+		Description: "A seed determines a whole run: cluster size, clocks, disks, network, clients and faults. The run\n" +
+			"uses the nodes' own protocol code in virtual time. It is checked against what the clients saw, and against what\n" +
+			"an observer of all nodes sees. A run that fails leaves a run directory like any other.\n\n" +
+			"The same seed always gives the same run, event for event; a hash of all events proves it.",
 		Flags:  withEnv(simFlags()),
 		Action: simAction,
 	}
@@ -37,18 +37,19 @@ func simCommand() *cli.Command {
 
 func simFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
-		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
+		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000",
+			Usage: "simulate seeds `A-B`, or a single seed"},
 	}, drawFlags(), []cli.Flag{
 		mutantFlag(),
 		&cli.BoolFlag{Name: "until-failure", Category: catChecking, Usage: "stop at the first run that fails"},
 		&cli.StringFlag{Name: "judge", Category: catChecking, Value: judgeAll,
-			Usage: "what fails a run: `WHAT` is all, or clients for what users of a cluster can notice"},
+			Usage: "decide by `WHAT` whether a run fails: all, or clients (only what clients can see)"},
 		&cli.DurationFlag{Name: "cpu-limit", Category: catChecking,
-			Usage: "stop when `TIME` of processor time is used up", DefaultText: "none"},
-		&cli.BoolFlag{Name: "twice", Category: catChecking, Usage: "play every run twice and compare the hashes"},
-		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "play on `N` processors"},
+			Usage: "stop after `TIME` of processor time", DefaultText: "none"},
+		&cli.BoolFlag{Name: "twice", Category: catChecking, Usage: "run every seed twice and compare the hashes"},
+		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "use `N` processors"},
 		&cli.StringFlag{Name: "resume", Category: catOutput, TakesFile: true,
-			Usage: "keep the state of the campaign in `FILE`, and go on from there if it exists"},
+			Usage: "save the campaign's progress in `FILE`, and continue from it if it exists"},
 		&cli.IntFlag{Name: "keep", Category: catOutput, Value: 10, Usage: "write at most `N` run directories"},
 		resultsFlag(),
 		jsonFlag(),
@@ -59,19 +60,19 @@ func simFlags() []cli.Flag {
 func drawFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
-			Usage: "sizes of the cluster to draw from: `LIST`"},
+			Usage: "draw the cluster size from `LIST`"},
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
-			Usage: "what the clients do: `NAMES` from elenchus list workloads, or all"},
+			Usage: "draw the workload from `NAMES` (see elenchus list workloads), or all"},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
-			Usage: "run the workload for `TIME` of the virtual clock"},
+			Usage: "run the workload for `TIME`, in virtual time"},
 		&cli.StringFlag{Name: "reads", Category: catSystem,
-			Usage: "how nodes serve reads: `KIND` is quorum, log, lease or local", DefaultText: "drawn"},
+			Usage: "serve reads by `KIND`: quorum, log, lease or local", DefaultText: "drawn"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
-			Usage: "`KINDS` of faults to draw from: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
-		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "draw all plans in one `STYLE`: " + styleNames(),
+			Usage: "draw faults from `KINDS`: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
+		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "plan all runs in one `STYLE`: " + styleNames(),
 			DefaultText: "a mixture"},
 		&cli.BoolFlag{Name: "outside", Category: catNemesis,
-			Usage: "leave the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
+			Usage: "go outside the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
 	}
 }
 

@@ -24,12 +24,12 @@ import (
 func testCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "test",
-		Usage: "run a workload under faults and judge what the clients saw",
-		Description: "Brings up a local lab of its own unless one is up or another kind is chosen, deploys the node, runs\n" +
-			"the workload while the nemesis plays its schedule, heals, reads everything once more, collects, checks.\n" +
-			"The run directory, results/runs/latest, holds all of it; index.html is the report.\n\n" +
-			"With --lab sim nothing is brought up: the run is played in virtual time, and is the same every time.",
-		Flags:  withEnv(slices.Concat(labFlags(simLab), testFlags(), leaseFlags(), clockFlags())),
+		Usage: "run a workload under faults and check what the clients saw",
+		Description: "Deploys the node in a local lab, which is made for the test unless one is up, and runs the workload\n" +
+			"while the nemesis plays its schedule. Then heals all faults, waits for recovery, reads everything once more,\n" +
+			"collects logs and data, and checks. The run directory is results/runs/latest, its index.html the report.\n\n" +
+			"With --lab sim there are no hosts: the run is simulated in virtual time, and is the same every time.",
+		Flags:  withEnv(slices.Concat(labFlags(simLab), testFlags(), checkFlags(time.Minute), leaseFlags(), clockFlags())),
 		Action: testAction,
 		BashComplete: func(c *cli.Context) {
 			for _, w := range workloads.All() {
@@ -43,39 +43,33 @@ func testCommand() *cli.Command {
 func testFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "register",
-			Usage: "what the clients do: `NAME` from elenchus list workloads"},
+			Usage: "run the workload `NAME` (see elenchus list workloads)"},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 30 * time.Second,
 			Usage: "run the workload for `TIME`"},
 		&cli.Float64Flag{Name: "rate", Category: catWorkload, Value: 200,
-			Usage: "at most `OPS` operations a second over all clients; 0 is as fast as answers come"},
+			Usage: "limit all clients together to `OPS` operations per second; 0 means no limit"},
 		&cli.StringFlag{Name: "concurrency", Category: catWorkload, Value: "2n",
-			Usage: "`CLIENTS`: a number, or one for each node: 2n"},
+			Usage: "run this number of `CLIENTS`, or 2n for two per node"},
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
-			Usage: "a client waits `TIME` for an answer"},
+			Usage: "let a client wait `TIME` for an answer"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
-			Usage:       "all random choices come from `SEED`; only whom roles in a --schedule mean comes from its own",
-			DefaultText: "drawn, and printed"},
+			Usage:       "derive all random choices from `SEED`; a --schedule resolves roles by a seed of its own",
+			DefaultText: "random, and printed"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "partition,kill,pause",
-			Usage: "`KINDS` of faults from elenchus list nemeses, or all, or none"},
+			Usage: "inject these `KINDS` of faults (see elenchus list nemeses), all or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
-		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule as a timeline and do nothing"},
+		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule with a timeline, and stop"},
 		readsFlag(),
 		mutantFlag(),
-		&cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
-			Usage: "deploy `FILE` (default: elenchus-node beside this program)"},
-		&cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
-			Usage: "a further `OPTION` for the nodes, such as --node-flag=--window=8 (repeatable)"},
+		nodeBinaryFlag(),
+		nodeFlagFlag(),
 		&cli.DurationFlag{Name: "recovery-timeout", Category: catChecking, Value: 30 * time.Second,
-			Usage: "after the last heal every node must answer within `TIME`"},
-		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
-			Usage: "the linearizability check may take `TIME`"},
-		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
-			Usage: "the linearizability check may use `MIB` of memory"},
-		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 where leases are attacked, else none",
-			Usage: "too little was tested unless `N` reads were attempted at deposed leaders; -1 demands none"},
+			Usage: "require every node to answer within `TIME` of the last heal"},
+		&cli.IntFlag{Name: "deposed-reads", Category: catChecking, DefaultText: "1 if leases are attacked, else none",
+			Usage: "call the run vacuous unless `N` reads were attempted at deposed leaders; -1 means no minimum"},
 		&cli.BoolFlag{Name: "fail-fast", Category: catChecking,
-			Usage: "end the workload at the first answer that has no linearization; then heal, collect and check as ever"},
+			Usage: "stop the workload at the first answer that cannot be linearized; then heal, collect and check as usual"},
 		breakLockFlag(),
 		resultsFlag(),
 		jsonFlag(),

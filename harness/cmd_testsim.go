@@ -71,9 +71,13 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
 		Amend: func(m *results.Manifest) { amendTest(m, &opts) },
 	}
-	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}}, plan)
+	stop := func() bool { return c.Context.Err() != nil }
+	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}, Stop: stop}, plan)
 	if err != nil {
 		return err
+	}
+	if result.Interrupted != 0 {
+		ui.Say("interrupted after %v: healing, collecting and checking what there is", result.Interrupted)
 	}
 	if err := recordMutant(dir, mutant); err != nil {
 		return err
@@ -112,7 +116,7 @@ func amendTest(m *results.Manifest, o *run.Options) {
 		}
 	}
 	if m.Recovery.Attempted { // a run that an invariant has ended was not played to the end
-		m.PlayedUntil = o.TimeLimit
+		m.PlayedUntil = m.Recovery.HealedAt
 	}
 }
 

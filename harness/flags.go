@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -51,17 +52,46 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 
 // resultsFlag is where runs are kept.
 func resultsFlag() *cli.StringFlag {
-	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "keep runs in `DIR`"}
+	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "store runs in `DIR`"}
 }
 
 // breakLockFlag takes a lab that is in use.
 func breakLockFlag() *cli.BoolFlag {
-	return &cli.BoolFlag{Name: "break-lock", Category: catLab, Usage: "take the lab from whoever is testing on it"}
+	return &cli.BoolFlag{Name: "break-lock", Category: catLab,
+		Usage: "take the lab even if another test is using it, which ends that test"}
+}
+
+// seedFlag says what everything random comes from.
+func seedFlag() *cli.Uint64Flag {
+	return &cli.Uint64Flag{Name: "seed", Category: catWorkload,
+		Usage: "derive all random choices from `SEED`", DefaultText: "random, and printed"}
+}
+
+// nodeBinaryFlag says which program is deployed.
+func nodeBinaryFlag() *cli.StringFlag {
+	return &cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
+		Usage: "deploy `FILE` as the node", DefaultText: "elenchus-node beside this program"}
+}
+
+// nodeFlagFlag hands options through to the nodes.
+func nodeFlagFlag() *cli.StringSliceFlag {
+	return &cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
+		Usage: "pass another `OPTION` to the nodes, such as --node-flag=--window=8 (repeatable)"}
+}
+
+// checkFlags bound the linearizability check.
+func checkFlags(time time.Duration) []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time,
+			Usage: "limit the linearizability check to `TIME`"},
+		&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
+			Usage: "limit the linearizability check to `MIB` of memory"},
+	}
 }
 
 // jsonFlag asks for output that scripts can read.
 func jsonFlag() *cli.BoolFlag {
-	return &cli.BoolFlag{Name: "json", Category: catOutput, Usage: "print JSON on standard output"}
+	return &cli.BoolFlag{Name: "json", Category: catOutput, Usage: "print JSON to standard output"}
 }
 
 // nodeBinary is the node program: where the option says, else beside this program.

@@ -21,11 +21,11 @@ import (
 func clockFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "clock-drift", Category: catNemesis, DefaultText: "the nodes' --drift-bound",
-			Usage: "planned clocks run up to `SHARE` apart: 2%, 0.02, or none"},
+			Usage: "let planned faults make clocks run up to `SHARE` apart: 2%, 0.02 or none"},
 		&cli.StringFlag{Name: "clock-step", Category: catNemesis, DefaultText: "the nodes' --max-offset, or 1h",
-			Usage: "planned steps of wall clocks are at most `TIME`, or none"},
+			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
-			Usage: "hunt leases for `SHARE` of the time under faults: 50%, 1, or none"},
+			Usage: "spend `SHARE` of the time under faults on recipes that attack leases: 50%, 1 or none"},
 	}
 }
 

@@ -14,30 +14,30 @@ import (
 // readsFlag says how nodes serve reads.
 func readsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "reads", Category: catSystem, Value: "lease",
-		Usage: "how nodes serve reads: `KIND` is lease (the leader alone, while its lease is valid), quorum (it asks a " +
-			"majority), log (like a write), or local (any node, knowingly stale)"}
+		Usage: "serve reads by `KIND`: lease (the leader alone, while its lease is valid), quorum (the leader asks a " +
+			"majority), log (through the log, like a write) or local (any node, possibly stale)"}
 }
 
 // leaseFlags are what the nodes are told of leader leases and of elections.
 func leaseFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lease", Category: catSystem, Value: system.LeaseRate,
-			Usage: "`CLOCKS` that leader leases are on: rate (monotonic clocks of bounded drift), wall (wall clocks of " +
-				"bounded offset), or none for no leases"},
+			Usage: "base leader leases on `CLOCKS`: rate (monotonic clocks with bounded drift), wall (wall clocks with " +
+				"bounded offset) or none (no leases)"},
 		&cli.DurationFlag{Name: "lease-term", Category: catSystem, DefaultText: system.LeaseTermDefault.String(),
-			Usage: "a lease lasts `TIME`"},
+			Usage: "let a lease last `TIME`"},
 		&cli.DurationFlag{Name: "lease-renew", Category: catSystem, DefaultText: system.LeaseRenewDefault.String(),
-			Usage: "a lease is renewed every `TIME`"},
+			Usage: "renew a lease every `TIME`"},
 		&cli.StringFlag{Name: "drift-bound", Category: catSystem, DefaultText: system.DriftBoundDefault,
-			Usage: "by what `SHARE`, 0.01 or 1%, one clock may run faster than another; for --lease rate"},
+			Usage: "for --lease rate: one clock may run faster than another by `SHARE`, such as 0.01 or 1%"},
 		&cli.DurationFlag{Name: "max-offset", Category: catSystem, DefaultText: system.MaxOffsetDefault.String(),
-			Usage: "wall clocks may be `TIME` apart; for --lease wall"},
+			Usage: "for --lease wall: wall clocks may be `TIME` apart"},
 		&cli.DurationFlag{Name: "election-timeout", Category: catSystem, DefaultText: "the node's",
-			Usage: "a node campaigns when it has heard nothing from a leader for `TIME`"},
+			Usage: "let a node campaign after hearing from no leader for `TIME`"},
 		&cli.DurationFlag{Name: "promise-grace", Category: catSystem, DefaultText: "the node's",
-			Usage: "a candidate waits `TIME` for more than a majority"},
+			Usage: "let a candidate wait up to `TIME` for more promises than a majority"},
 		&cli.IntFlag{Name: "window", Category: catSystem, DefaultText: "the node's",
-			Usage: "a leader may have `N` slots outstanding"},
+			Usage: "let a leader have `N` slots outstanding"},
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // helpCommand is "elenchus help COMMAND", for "elenchus COMMAND --help".
 func helpCommand() *cli.Command {
 	return &cli.Command{
-		Name: "help", Usage: "show what a command does and takes", ArgsUsage: "[COMMAND] [SUBCOMMAND]",
+		Name: "help", Usage: "show help for a command", ArgsUsage: "[COMMAND] [SUBCOMMAND]",
 		Action: func(c *cli.Context) error {
 			commands, name := c.App.Commands, c.App.Name
 			for _, word := range c.Args().Slice() {

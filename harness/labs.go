@@ -61,18 +61,20 @@ var labKinds = []string{"local", "inventory", "vagrant"}
 
 // labFlags choose a lab, of these kinds besides those that have hosts.
 func labFlags(also ...string) []cli.Flag {
-	usage := "`KIND` of lab: local (network namespaces on this machine), inventory (any SSH hosts), vagrant"
+	usage, nodes := "use a `KIND` of lab: local (network namespaces on this machine), inventory (any hosts with SSH), "+
+		"vagrant", "make a local lab of `N` hosts"
 	if slices.Contains(also, simLab) {
-		usage += ", sim (no hosts at all: a simulator, in virtual time)"
+		usage += ", sim (no hosts: a simulator, in virtual time)"
+		nodes += ", or simulate N nodes"
 	}
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local", Usage: usage},
 		&cli.StringFlag{Name: "lab-name", Category: catLab, Value: labNameDefault,
-			Usage: "`NAME` of a local lab that stays up (see elenchus lab up)"},
-		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: "`N` hosts in a local lab, or simulated nodes"},
-		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "a local lab without root's powers, even for root"},
+			Usage: "work with the local lab `NAME` (see elenchus lab up)"},
+		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: nodes},
+		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "make a local lab without root privileges, even as root"},
 		&cli.StringFlag{Name: "inventory", Category: catLab, TakesFile: true,
-			Usage: "hosts of --lab inventory, from `FILE` (docs/inventory.example.toml)"},
+			Usage: "for --lab inventory: read the hosts from `FILE` (example: docs/inventory.example.toml)"},
 	}
 }
 

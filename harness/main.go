@@ -79,11 +79,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{
 		Name:  "elenchus",
 		Usage: "cross-examine a replicated register",
-		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts, kills and pauses\n" +
-			"them and moves their clocks, records what the clients saw, and says whether a correct register could have\n" +
-			"behaved so. Does the same in a simulator, and judges the histories of other tools.\n\n" +
-			"Every option can also come from the environment: --time-limit from ELENCHUS_TIME_LIMIT.\n\n" +
-			"Exit codes: 0 all good, 1 violation, 2 could not be decided, 3 vacuous (too little was tested),\n" +
+		Description: "Runs a workload against a replicated system on several hosts while a nemesis cuts the network,\n" +
+			"kills and pauses processes and moves clocks. Records what the clients saw, and decides whether a correct\n" +
+			"register could have behaved that way. Does the same in a simulator, and checks histories of other tools.\n\n" +
+			"Every option can also be set in the environment: --time-limit is ELENCHUS_TIME_LIMIT.\n\n" +
+			"Exit codes: 0 valid, 1 violation, 2 undecided, 3 vacuous (too little was tested),\n" +
 			"4 the harness failed or was interrupted, 64 wrong usage.",
 		Version:              version(),
 		HideHelpCommand:      true,

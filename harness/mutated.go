@@ -23,7 +23,7 @@ const noMutant = "none"
 // mutantFlag puts a mistake into the nodes of a run.
 func mutantFlag() cli.Flag {
 	return &cli.StringFlag{Name: "mutant", Category: catSystem,
-		Usage: "put a mistake into the nodes: `NAME` from elenchus mutants list, or a folder with one"}
+		Usage: "seed a bug into the nodes: `NAME` from elenchus mutants list, or the path of a mutant"}
 }
 
 // mutantAgainFlag is mutantFlag where there can be a run that has a mutant already.
@@ -49,8 +49,8 @@ func chosenMutant(c *cli.Context) (*mutants.Mutant, error) {
 	return findMutant(tree, name)
 }
 
-// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing without a
-// mutant, and how to remove it.
+// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing
+// without a mutant, and how to remove it.
 func buildMutatedNode(c *cli.Context, m *mutants.Mutant) (program string, remove func(), err error) {
 	switch {
 	case m == nil || c.Bool("dry-run"):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -68,6 +69,30 @@ func (r *rig) interruptedInOrder() {
 		t.Errorf("installed: %v", installed)
 	}
 	filesAreThere(t, dir, m)
+	r.checkAgrees(v)
+}
+
+// A run in virtual time may be long in ours, too.
+func TestSignalEndsASimulatedRunInOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := &rig{t: t, dir: dir, results: filepath.Join(dir, "runs")}
+	r.env = []string{envAsProgram + "=1", raceOptions, "ELENCHUS_RESULTS=" + r.results}
+	p := r.start("test", "--lab", "sim", "--nodes", "5", "--time-limit", "10m", "--rate", "0", "--concurrency", "50")
+	p.until("in virtual time")
+	p.signal(syscall.SIGINT, false)
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("interrupted after", "the run was interrupted by a signal")
+	_, m, v := r.outcome()
+	if !m.Interrupted || v.Harness.Status != verdict.Interrupted || v.Safety.Status != verdict.Valid ||
+		v.Liveness.Status != verdict.Valid {
+		t.Errorf("interrupted: %v, verdict: %+v", m.Interrupted, v)
+	}
+	if m.PlayedUntil == 0 || m.PlayedUntil >= m.Config.TimeLimit || m.PlayedUntil != m.Recovery.HealedAt {
+		t.Errorf("played until %v of %v, healed at %v", m.PlayedUntil, m.Config.TimeLimit, m.Recovery.HealedAt)
+	}
 	r.checkAgrees(v)
 }
 

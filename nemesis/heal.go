@@ -24,11 +24,8 @@ type HealOptions struct {
 
 // HealReport says what Heal found, and put right.
 type HealReport struct {
-	Found []string // "n1: removed iptables ELENCHUS-f3", in the order of the hosts
+	Found []string // "n1: removed iptables ELENCHUS-f3", in the order of the hosts; empty if all was well
 }
-
-// Clean says that there was nothing to heal.
-func (r HealReport) Clean() bool { return len(r.Found) == 0 }
 
 // Heal undoes every fault that it finds on the hosts, and those that the ledger knows of: it removes all chains called
 // ELENCHUS or ELENCHUS-something and the jumps to them, and nothing else of the hosts' rules; it has stopped

@@ -28,7 +28,7 @@ func Kinds() []Kind {
 	return []Kind{
 		{
 			Name:    Partition,
-			Summary: "hosts stop hearing each other: packets are dropped where they arrive",
+			Summary: "hosts stop hearing each other: incoming packets are dropped",
 			Forms: []string{
 				"partition split TARGETS | TARGETS [| TARGETS ...]",
 				"partition halves [leader]",
@@ -41,19 +41,19 @@ func Kinds() []Kind {
 		},
 		{
 			Name:    Kill,
-			Summary: "the process gets SIGKILL, and is started again at the end",
+			Summary: "the process is killed (SIGKILL), and restarted at the end",
 			Forms:   []string{"kill TARGETS"},
 			Needs:   []string{"signals"},
 		},
 		{
 			Name:    Pause,
-			Summary: "the process gets SIGSTOP, and SIGCONT at the end",
+			Summary: "the process is stopped (SIGSTOP), and continued at the end (SIGCONT)",
 			Forms:   []string{"pause TARGETS"},
 			Needs:   []string{"signals"},
 		},
 		{
 			Name:    Clock,
-			Summary: "clocks run fast or slow, jump, or flip to and fro; put right at the end",
+			Summary: "clocks run fast or slow, jump, or flip back and forth; they are corrected at the end",
 			Forms: []string{
 				"clock rate TARGETS 0.9|-10%|+500ppm",
 				"clock step TARGETS +2s",

@@ -143,8 +143,8 @@ func newPlayer(o PlayerOptions, a actuator) *Player {
 // A fault that fails to be applied is reverted at once. The error joins all failures; the faults that follow are
 // played nevertheless, so whoever wants the run to end at the first failure watches Record and cancels the context.
 // When the context is cancelled no more faults fire, all that are active are reverted, and the error is the
-// context's cause. If that is [ErrLost] nothing is reverted: whoever has the hosts has healed them, and the same process
-// or chain of rules may be theirs.
+// context's cause. If that is [ErrLost] nothing is reverted: whoever has the hosts has healed them, and the same
+// process or chain of rules may be theirs.
 func (p *Player) Play(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -255,7 +255,7 @@ func TestRealHeal(t *testing.T) {
 		}
 	}
 	again, err := Heal(background, l, HealOptions{Ledger: ledger, Restart: true})
-	if err != nil || !again.Clean() {
+	if err != nil || len(again.Found) > 0 {
 		t.Errorf("healed again: %v, %v", again.Found, err)
 	}
 }
@@ -299,7 +299,7 @@ at 3s               kill n3
 		t.Error(err)
 	}
 	report, err := player.HealAll(background)
-	if err != nil || !report.Clean() {
+	if err != nil || len(report.Found) > 0 {
 		t.Errorf("heal: %v, %v", report.Found, err)
 	}
 	// Where two faults want the same process at the same time, who comes first depends on the machine, and the other has
@@ -495,7 +495,7 @@ func TestRealClocksHealed(t *testing.T) {
 		}
 	}
 	report, err = Heal(background, l, HealOptions{})
-	if err != nil || !report.Clean() {
+	if err != nil || len(report.Found) > 0 {
 		t.Errorf("healed again: %q, %v", report.Found, err)
 	}
 }

@@ -44,7 +44,7 @@ func (f Fault) Resolve(nodes []string, seed uint64, roles Roles) (Resolved, erro
 	if roles.Leader != "" && !slices.Contains(nodes, roles.Leader) {
 		return Resolved{}, fmt.Errorf("resolve %s: the leader %q is not one of the nodes", f.ID, roles.Leader)
 	}
-	r := resolver{nodes: nodes, random: stream(seed, "resolve/"+f.ID), leader: roles.Leader, taken: map[string]bool{}}
+	r := resolver{nodes: nodes, random: stream(seed, "resolve/"+f.ID), leader: roles.Leader}
 	groups := r.groups(f.Groups)
 	played := f
 	switch f.Shape {
@@ -85,25 +85,17 @@ type resolver struct {
 	nodes  []string
 	random *rand.Rand
 	leader string
-	taken  map[string]bool
+	taken  []string
 	notes  []string
 }
 
 // groups resolves groups of targets, in the order of precedence that Resolve promises.
 func (r *resolver) groups(targets [][]string) [][]string {
 	out := make([][]string, len(targets))
-	ranks := []func(target string) bool{
-		func(t string) bool { return !isRole(t) },
-		func(t string) bool { return t == RoleLeader },
-		func(t string) bool { return t == RoleAny || t == RoleFollower },
-		func(t string) bool { return t == RoleMinority || t == RoleMajority },
-		func(t string) bool { return t == RoleFollowers || t == RoleAll },
-		func(t string) bool { return t == RoleRest },
-	}
-	for _, rank := range ranks {
+	for rank := range ranks {
 		for g, group := range targets {
 			for _, target := range group {
-				if rank(target) {
+				if rankOf(target) == rank {
 					out[g] = append(out[g], r.resolve(target)...)
 				}
 			}
@@ -116,6 +108,26 @@ func (r *resolver) groups(targets [][]string) [][]string {
 		}
 	}
 	return out
+}
+
+// ranks is how many ranks of targets there are.
+const ranks = 6
+
+// rankOf is when a target is resolved: those of rank 0 come first.
+func rankOf(target string) int {
+	switch target {
+	case RoleLeader:
+		return 1
+	case RoleAny, RoleFollower:
+		return 2
+	case RoleMinority, RoleMajority:
+		return 3
+	case RoleFollowers, RoleAll:
+		return 4
+	case RoleRest:
+		return 5
+	}
+	return 0 // a node
 }
 
 // resolve takes the nodes for one target.
@@ -149,7 +161,7 @@ func (r *resolver) leading() string {
 }
 
 func (r *resolver) untaken() []string {
-	return slices.DeleteFunc(slices.Clone(r.nodes), func(node string) bool { return r.taken[node] })
+	return slices.DeleteFunc(slices.Clone(r.nodes), func(node string) bool { return slices.Contains(r.taken, node) })
 }
 
 // following are the nodes not taken that do not lead.
@@ -162,8 +174,8 @@ func (r *resolver) following() []string {
 func (r *resolver) take(nodes ...string) []string {
 	var got []string
 	for _, node := range nodes {
-		if !r.taken[node] {
-			r.taken[node] = true
+		if !slices.Contains(r.taken, node) {
+			r.taken = append(r.taken, node)
 			got = append(got, node)
 		}
 	}

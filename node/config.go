@@ -63,42 +63,43 @@ func (c *config) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("elenchus-node", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.UintVar(&c.id, "id", 0, "this node's `number`, 1 to 9")
-	f.StringVar(&c.cluster, "cluster", "", "`name` of the cluster; nodes of another name are refused")
+	f.StringVar(&c.cluster, "cluster", "", "`name` of the cluster; nodes of other clusters are refused")
 	f.StringVar(&c.peers, "peers", "", "every node of the cluster, this one included: `1=host:port,2=host:port,...`")
 	f.StringVar(&c.listen, "listen", "", "`host:port` to listen on for peers (default: this node's entry in --peers)")
 	f.StringVar(&c.http, "http", "127.0.0.1:8000", "`host:port` to listen on for clients")
-	f.StringVar(&c.data, "data", "", "`directory` for everything that must survive")
+	f.StringVar(&c.data, "data", "", "`directory` for everything that must survive a restart")
 	f.StringVar(&c.protocol, "protocol", "multipaxos", "replication `protocol`: "+strings.Join(protocolNames(), ", "))
-	f.StringVar(&c.reads, "reads", "lease", "how reads are answered: lease (by a leader with a lease, which asks "+
-		"nobody), quorum (by a leader that asks a majority), log (like a write) or local (by anybody, knowingly stale)")
-	f.StringVar(&c.lease, "lease", "rate", "clocks that leader leases are on: rate (monotonic), wall, or none")
-	f.DurationVar(&c.leaseTerm, "lease-term", time.Second, "how long a lease lasts; equal on all nodes")
+	f.StringVar(&c.reads, "reads", "lease", "how to answer reads: lease (the leader alone, while its lease is valid), "+
+		"quorum (the leader asks a majority), log (through the log, like a write) or local (any node, possibly stale)")
+	f.StringVar(&c.lease, "lease", "rate", "clocks that leader leases rely on: rate (monotonic), wall, or none "+
+		"(no leases)")
+	f.DurationVar(&c.leaseTerm, "lease-term", time.Second, "how long a lease lasts; must be the same on all nodes")
 	f.DurationVar(&c.leaseRenew, "lease-renew", 300*time.Millisecond,
-		"how often a lease is renewed, in place of heartbeats")
-	f.StringVar(&c.driftBound, "drift-bound", "1%", "by how much one clock may run faster than another, for --lease "+
-		"rate: 0.01 or 1%")
-	f.DurationVar(&c.maxOffset, "max-offset", 100*time.Millisecond, "how far apart wall clocks may be, for --lease wall")
+		"how often to renew a lease; renewals replace heartbeats")
+	f.StringVar(&c.driftBound, "drift-bound", "1%", "for --lease rate: by how much one clock may run faster than "+
+		"another, such as 0.01 or 1%")
+	f.DurationVar(&c.maxOffset, "max-offset", 100*time.Millisecond, "for --lease wall: how far apart wall clocks may be")
 	f.DurationVar(&c.electionTimeout, "election-timeout", 600*time.Millisecond,
-		"look for a new leader after hearing nothing from one for this long")
-	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "how often a leader makes itself heard without leases")
+		"campaign after hearing from no leader for this long")
+	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "heartbeat interval of a leader without leases")
 	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more promises than "+
-		"those of a majority; 0 is not at all")
-	f.StringVar(&c.ballot, "ballot", "counter", "where the rounds of ballots come from: counter (one above the highest "+
-		"seen, on disk before it is used)")
+		"a majority; 0 means not at all")
+	f.StringVar(&c.ballot, "ballot", "counter", "how to choose the round of a ballot: counter (one above the highest "+
+		"seen, written to disk before use)")
 	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
 		"starts for the first time, without asking for promises; never for a node that lost its data")
-	f.BoolVar(&c.preVote, "pre-vote", true, "ask whether a majority would take part before campaigning, so that a node "+
-		"which comes back does not depose a leader that the others hear")
-	f.IntVar(&c.window, "window", 64, "slots that may be outstanding")
-	f.IntVar(&c.batch, "batch", 128, "commands in one slot")
+	f.BoolVar(&c.preVote, "pre-vote", true, "before campaigning, ask whether a majority would take part, so that a node "+
+		"that comes back does not depose a leader that the others still hear")
+	f.IntVar(&c.window, "window", 64, "maximum number of outstanding slots")
+	f.IntVar(&c.batch, "batch", 128, "maximum number of commands in one slot")
 	f.IntVar(&c.snapshotEntries, "snapshot-entries", 0,
-		"take a snapshot after this many slots, and drop them from the log: 0 is 10000, -1 is never for that reason")
+		"take a snapshot and truncate the log after this many slots: 0 means 10000, -1 no limit")
 	f.IntVar(&c.snapshotBytes, "snapshot-bytes", 0,
-		"take a snapshot when the log has grown by so many bytes: 0 is 64 MiB, -1 is never for that reason")
-	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots that the log keeps behind a snapshot, for peers that lag a "+
-		"little: 0 is a tenth of --snapshot-entries, -1 is none")
-	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot in one message to a peer that lags: 0 is 1 MiB")
-	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 picks one")
+		"take a snapshot and truncate the log after it has grown by this many bytes: 0 means 64 MiB, -1 no limit")
+	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots to keep in the log before a snapshot, for peers that lag a "+
+		"little: 0 means a tenth of --snapshot-entries, -1 none")
+	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot per message to a lagging peer: 0 means 1 MiB")
+	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 means random")
 	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.BoolVar(&c.version, "version", false, "print the version and exit")

@@ -125,7 +125,7 @@ func All() []Workload {
 		},
 		{
 			Name:    "append",
-			Summary: "appends of unique elements to lists, and reads: loss, repetition and order show in one value",
+			Summary: "appends of unique elements to lists, and reads: one value shows loss, duplication and order",
 			Funcs:   []history.Func{history.Read, history.Append},
 			New:     newAppend,
 		},

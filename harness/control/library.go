@@ -1,45 +1,12 @@
 package control
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
-
-// PID names a process for good: the kernel gives an id to another process some time after the first is dead, but never
-// with the same start time.
-//
-// A pid file holds one line, "PID STARTTIME\n". STARTTIME is field 22 of /proc/PID/stat (proc(5)): when the process
-// started, in clock ticks since the machine booted. It stays the same when the process executes another program.
-// Whoever acts on a pid file compares the start time first, as [ShellLibrary] does, and takes a difference for "not
-// running".
-type PID struct {
-	PID       int
-	StartTime uint64
-}
-
-// String is the content of a pid file without the end of the line.
-func (p PID) String() string { return fmt.Sprintf("%d %d", p.PID, p.StartTime) }
-
-// ParsePIDFile reads the content of a pid file.
-func ParsePIDFile(text []byte) (PID, error) {
-	fields := strings.Fields(string(text))
-	if len(fields) != 2 {
-		return PID{}, fmt.Errorf("parse pid file %q: want a process id and a start time", shorten(string(text)))
-	}
-	pid, err := strconv.Atoi(fields[0])
-	if err != nil || pid < 1 {
-		return PID{}, fmt.Errorf("parse pid file: process id %q is not a positive number", fields[0])
-	}
-	start, err := strconv.ParseUint(fields[1], 10, 64)
-	if err != nil {
-		return PID{}, fmt.Errorf("parse pid file: start time: %w", err)
-	}
-	return PID{PID: pid, StartTime: start}, nil
-}
-
 // ShellLibrary defines POSIX shell functions about processes, to be put in front of a script. They use nothing but the
 // shell, /proc and sleep.
+//
+// A process is known by its pid file, which names it for good: the kernel gives an id to another process some time
+// after the first is dead, but never with the same start time. The file holds one line, "PID STARTTIME\n". STARTTIME is
+// field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the same
+// when the process executes another program. A start time that differs means that the process is gone.
 //
 //	proc_read FILE          sets letter and began (state and start time) from a /proc/PID/stat; fails when there is none
 //	proc_find PIDFILE       sets pid and start from a pid file; fails unless that very process exists, dead or alive

@@ -11,7 +11,8 @@ import (
 )
 
 // Process is a long-running program on a host, which outlives the connection that started it. It is known by its pid
-// file alone (see [PID] for the format), so that any client, now or later, means the same process and never a stranger.
+// file alone (see [ShellLibrary] for the format), so that any client, now or later, means the same process and never a
+// stranger.
 type Process struct {
 	Name    string   // for messages
 	PIDFile string   // absolute, as all paths here

@@ -33,7 +33,7 @@ func helper(e *sshdtest.Endpoint, name string) control.Process {
 }
 
 // start starts the process and makes sure that it does not outlive the test.
-func start(t *testing.T, c *control.Client, p control.Process) control.PID {
+func start(t *testing.T, c *control.Client, p control.Process) pidFile {
 	t.Helper()
 	if err := p.Start(context.Background(), c); err != nil {
 		t.Fatal(err)
@@ -48,18 +48,23 @@ func start(t *testing.T, c *control.Client, p control.Process) control.PID {
 	return pid
 }
 
-func readPID(t *testing.T, p control.Process) control.PID {
+// pidFile is what a pid file holds.
+type pidFile struct {
+	PID       int
+	StartTime uint64
+}
+
+func readPID(t *testing.T, p control.Process) (pid pidFile) {
 	t.Helper()
 	text, err := os.ReadFile(p.PIDFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := control.ParsePIDFile(text)
-	if err != nil {
-		t.Fatal(err)
+	if _, err := fmt.Sscanf(string(text), "%d %d\n", &pid.PID, &pid.StartTime); err != nil {
+		t.Fatalf("pid file %q: %v", text, err)
 	}
-	if string(text) != pid.String()+"\n" {
-		t.Errorf("pid file %q is not in the documented format", text)
+	if want := fmt.Sprintf("%d %d\n", pid.PID, pid.StartTime); string(text) != want {
+		t.Errorf("pid file %q is not in the documented format, %q", text, want)
 	}
 	return pid
 }
@@ -390,19 +395,6 @@ func TestProcessRejects(t *testing.T) {
 	}
 	good := control.Process{Name: "p", PIDFile: "/p", Dir: "/", LogFile: "/l", Argv: []string{"x"}}
 	expectError(t, good.Signal(context.Background(), c, "HUP"), nil, "unknown signal")
-}
-
-func TestParsePIDFile(t *testing.T) {
-	for text, want := range map[string]control.PID{"12 345\n": {12, 345}, " 1 0 ": {1, 0}} {
-		if got, err := control.ParsePIDFile([]byte(text)); err != nil || got != want {
-			t.Errorf("%q: got %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "12", "12 x", "0 1", "-3 1", "1 2 3", "1 -2", "99999999999999999999 1"} {
-		if got, err := control.ParsePIDFile([]byte(text)); err == nil {
-			t.Errorf("%q: got %v, want an error", text, got)
-		}
-	}
 }
 
 // Starts that run at the same time come to one process, which the pid file names: the others find it running. A stale

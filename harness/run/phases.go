@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (t *test) recordFault(e history.FaultEvent) {
 // stepLine tells a person what became of a step of a fault: "installed f3 pause n3". The status alone would leave open
 // what was skipped, its beginning or its end.
 func stepLine(e history.FaultEvent) string {
-	what := strings.TrimSpace(fmt.Sprintf("%s %s %s", e.ID, e.Kind, orElse(e.Played, e.Detail)))
+	what := strings.TrimSpace(fmt.Sprintf("%s %s %s", e.ID, e.Kind, cmp.Or(e.Played, e.Detail)))
 	why := ""
 	for _, text := range e.Evidence {
 		if e.Status == history.FaultSkipped && strings.Contains(text, "skipped: ") {
@@ -102,13 +103,6 @@ func stepLine(e history.FaultEvent) string {
 		return fmt.Sprintf("%-9s %s, nothing to revert%s", "over", what, why)
 	}
 	return fmt.Sprintf("%-9s %s", e.Status, what)
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }
 
 // showStatus keeps the status line up to date until ctx ends.

@@ -96,7 +96,7 @@ func (w *World) thought(c *client) {
 		w.finalStep(c)
 		return
 	}
-	if w.now >= w.plan.Length {
+	if w.now >= w.length {
 		return
 	}
 	var op history.Op
@@ -241,7 +241,7 @@ func (w *World) requested(n *node, e *event) {
 	r.id = protocol.RequestID(len(n.asked))
 	patience := w.plan.Load.Patience * nodeShare / 100
 	r.due = n.clock.monoAt(w.now) + patience
-	w.step(n, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
+	w.step(n, &protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: r.id, Command: r.command, Deadline: r.due,
 	}})
 }
@@ -370,7 +370,7 @@ func (w *World) timedOut(c *client) {
 func (w *World) unsure(c *client, reason string) {
 	l := &w.plan.Load
 	id := uint64(c.index)<<8 | uint64(c.attempt)
-	if c.command.Op.Mutates() && c.attempt <= l.RetriesMax && w.now < w.plan.Length &&
+	if c.command.Op.Mutates() && c.attempt <= l.RetriesMax && w.now < w.length &&
 		chance(w.rng.at(forRetry, id, c.nth), l.RetryPPM) {
 		w.stats.Retries++
 		node := c.node

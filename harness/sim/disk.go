@@ -284,7 +284,7 @@ func (w *World) synced(n *node, e *event) {
 	}
 	w.released(n)
 	if n.up && w.violation == nil {
-		w.step(n, protocol.Input{Kind: protocol.InputDurable, Durable: n.durable})
+		w.step(n, &protocol.Input{Kind: protocol.InputDurable, Durable: n.durable})
 	}
 }
 
@@ -319,7 +319,7 @@ func (w *World) toldSaved(n *node, e *event) {
 		n.backlog = append(n.backlog, *e)
 		return
 	}
-	w.step(n, protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: protocol.Slot(e.arg)})
+	w.step(n, &protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: protocol.Slot(e.arg)})
 }
 
 // unstick lets a disk go on, and report what it has done.

@@ -262,7 +262,7 @@ func (w *World) applyOwn(a *active, f *Fault) bool {
 			w.demote(i, f, 1)
 		case FaultForsake:
 			if n.up && !n.still() {
-				w.step(n, protocol.Input{Kind: protocol.InputForsake})
+				w.step(n, &protocol.Input{Kind: protocol.InputForsake})
 			}
 		case FaultSuspend:
 			w.suspend(n)

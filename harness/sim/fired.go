@@ -24,7 +24,7 @@ func (w *World) noteFired(i int, f *nemesis.Fault) {
 }
 
 func (w *World) noteEnded(i int) {
-	if at := w.faults[i].fired; at > 0 && !w.calm && w.now < w.plan.Length {
+	if at := w.faults[i].fired; at > 0 && !w.calm && w.now < w.length {
 		w.fired[at-1].End = w.now
 	}
 }

@@ -82,20 +82,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // attempts counts how often a message was sent before. It is a table with one place for each hash: what falls on a
 // place that another message has takes it over, and the count begins again. That only makes two messages share draws.
-type attempts struct {
-	ids    [attemptsMax]uint64
-	counts [attemptsMax]uint32
+type attempts [attemptsMax]struct {
+	id    uint64
+	count uint64
 }
 
 const attemptsMax = 1 << 11
 
 func (a *attempts) next(id uint64) uint64 {
-	i := id % attemptsMax
-	if a.ids[i] != id {
-		a.ids[i], a.counts[i] = id, 0
+	place := &a[id%attemptsMax]
+	if place.id != id {
+		place.id, place.count = id, 0
 	}
-	a.counts[i]++
-	return uint64(a.counts[i])
+	place.count++
+	return place.count
 }
 
 // identify says by which identity draws about a message are made: what it is and means, and how often the same was

@@ -173,7 +173,7 @@ func (w *World) arrive(e *event) {
 	default:
 		w.stats.Delivered++
 		w.trace.delivered(w.now, msg)
-		w.step(n, protocol.Input{Kind: protocol.InputMessage, Message: msg})
+		w.step(n, &protocol.Input{Kind: protocol.InputMessage, Message: msg})
 	}
 	w.messages.free(slot)
 }

@@ -108,7 +108,7 @@ func (w *World) boot(n *node) {
 	if n.life > 1 {
 		w.stats.Restarts++
 	}
-	w.step(n, protocol.Input{Kind: protocol.InputStart})
+	w.step(n, &protocol.Input{Kind: protocol.InputStart})
 }
 
 // refused is told when a process does not start because of its disk.
@@ -232,7 +232,7 @@ func (w *World) fire(n *node, e *event) {
 		return
 	}
 	t.at = 0
-	w.step(n, protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
+	w.step(n, &protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
 }
 
 // setTimer follows the machine's wish.
@@ -277,12 +277,12 @@ func (w *World) remapTimers(n *node) {
 }
 
 // step tells a machine what happened, and does what it wants done.
-func (w *World) step(n *node, in protocol.Input) {
+func (w *World) step(n *node, in *protocol.Input) {
 	w.stats.Steps++
 	n.steps++
 	w.stepping = n
 	reading := n.clock.reading(w.now)
-	effects := n.machine.Step(reading, in)
+	effects := n.machine.Step(reading, *in)
 	w.stepping = nil
 	w.execute(n, &effects)
 }

@@ -74,6 +74,9 @@ type Result struct {
 	Simulated time.Duration `json:"simulated_ns"` // true time from beginning to end
 	Stats     Stats         `json:"stats"`
 
+	// Interrupted is when the run was told to stop, see [Options.Stop]; zero if it was not.
+	Interrupted time.Duration `json:"interrupted_ns,omitempty"`
+
 	// Recovered is the time from the last heal until everybody was answered; zero if it did not come to that.
 	Recovered time.Duration `json:"recovered_ns"`
 
@@ -111,8 +114,11 @@ func (w *World) finish() Result {
 		Fired: w.fired,
 		Trace: w.trace, clients: w.extras,
 	}
+	if w.length < w.plan.Length {
+		r.Interrupted = w.length
+	}
 	if w.violation == nil {
-		r.Recovered = w.now - w.plan.Length
+		r.Recovered = w.now - w.length
 		finding := w.opts.Checker.Check(w.ops)
 		r.Undecided = finding.Undecided
 		if finding.Violated != "" {

@@ -77,7 +77,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 	} {
 		at := time.Duration(0)
 		if s == results.StateHealed || s == results.StateCollected {
-			at = min(plan.Length, r.Simulated)
+			at = min(r.length(plan), r.Simulated)
 		}
 		if err := manifest.Enter(s, at); err != nil {
 			return dir, r, err
@@ -89,6 +89,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 	m := &results.Manifest{
 		Tool: results.ThisTool(), Argv: d.Argv, Repeat: d.Repeat, Seed: plan.Seed, Lab: "sim", Started: d.Now,
+		Interrupted: r.Interrupted != 0,
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: plan.Load.Workload, Nemesis: plan.kinds(),
 			Concurrency: plan.Load.Clients * plan.Nodes(), TimeLimit: plan.Length, OpTimeout: plan.Load.Patience,
@@ -105,7 +106,7 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 	stuck := r.Violation != nil && r.Violation.Invariant == checkStuck
 	if r.Violation == nil || stuck || r.Violation.Invariant == checkLinearizable {
 		m.Recovery = results.Recovery{
-			Attempted: true, HealedAt: plan.Length, Recovered: !stuck, Took: max(0, r.Simulated-plan.Length),
+			Attempted: true, HealedAt: r.length(plan), Recovered: !stuck, Took: max(0, r.Simulated-r.length(plan)),
 			Deadline: plan.RecoveryBound(len(r.History)),
 		}
 	}
@@ -113,6 +114,14 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 		m.Recovery.Nodes = []results.NodeReady{{Node: "cluster", Detail: r.Violation.Message}}
 	}
 	return m
+}
+
+// length is how long the plan was played before everything was healed.
+func (r *Result) length(p *Plan) time.Duration {
+	if r.Interrupted != 0 {
+		return r.Interrupted
+	}
+	return p.Length
 }
 
 // kinds are the kinds of faults in the plan.

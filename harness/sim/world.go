@@ -35,6 +35,10 @@ type Options struct {
 	// what breaks until then is found. It is for whoever plays a run again and again that broke then.
 	Brief bool
 
+	// Stop is asked every now and then whether the run is to end early; nil means that it never is. What comes at the end
+	// of a run comes then: all is healed, and everybody is asked once more. See [Result.Interrupted].
+	Stop func() bool
+
 	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
 	// clocks are made to leave their bounds.
 	BrokenLeases bool
@@ -47,6 +51,7 @@ type World struct {
 
 	// The run.
 	plan      *Plan
+	length    time.Duration // the plan's, or when the run was told to stop
 	n         int
 	rng       rng
 	net       Network // the plan's, until everything is healed
@@ -146,14 +151,14 @@ func (w *World) runValid(plan *Plan) (Result, error) {
 
 // reset makes the world ready for a run.
 func (w *World) reset(plan *Plan) error {
-	w.plan, w.n, w.rng = plan, plan.Nodes(), rng{plan.Seed}
+	w.plan, w.length, w.n, w.rng = plan, plan.Length, plan.Nodes(), rng{plan.Seed}
 	w.net, w.disk = plan.Network, plan.Disk
 	w.names = plan.Schedule.Nodes
 	w.now, w.calm, w.violation, w.hidden, w.stats = 0, false, nil, nil, Stats{}
 	w.hash = mix(plan.Seed, uint64(w.n))
 	w.events.reset()
 	w.messages.reset()
-	w.attempts = attempts{}
+	clear(w.attempts[:])
 	w.timerGen = 0
 	for i := range w.n {
 		w.nodes[i].reset(i, plan.Clocks[i])
@@ -227,15 +232,15 @@ func (w *World) play() {
 	if w.plan.Reseed != nil {
 		w.events.push(event{at: w.plan.Reseed.At, kind: eventReseed})
 	}
-	w.loop(w.plan.Length)
+	w.loop(w.length)
 	if w.violation != nil || w.opts.Brief {
 		return
 	}
-	w.now = w.plan.Length
+	w.now = w.length
 	w.healAll()
 	w.startFinal()
 	bound := w.plan.RecoveryBound(len(w.keys))
-	w.loop(w.plan.Length + bound)
+	w.loop(w.length + bound)
 	switch {
 	case w.violation != nil:
 	case w.finals > 0:
@@ -278,11 +283,20 @@ func (w *World) loop(until time.Duration) {
 		w.stats.Events++
 		w.hash = mix(w.hash^uint64(e.at), uint64(e.kind)<<56^uint64(e.node)<<48^uint64(e.sub)<<32^e.arg)
 		w.happen(&e)
-		if w.calm && w.finals == 0 {
+		switch {
+		case w.calm:
+			if w.finals == 0 {
+				return
+			}
+		case w.opts.Stop != nil && w.stats.Events%stopEvery == 0 && w.opts.Stop():
+			w.length = w.now
 			return
 		}
 	}
 }
+
+// stopEvery is after how many events a run looks whether it is to stop: a millisecond or two.
+const stopEvery = 4096
 
 // happen is one event.
 func (w *World) happen(e *event) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,22 +61,54 @@ func TestCleanSeedsStayClean(t *testing.T) {
 	}
 }
 
-// The same seed is the same run: in a world that has played others, and with any number of processors.
+// The same seed is the same run, whatever its world has played before: nothing, all seeds below, or all above. A world
+// uses its memory again, and if a run could see what an earlier one has left there, it would be another one.
 func TestRunsRepeatThemselves(t *testing.T) {
-	used := New(Options{Checker: NoChecker{}})
+	const seeds = 60
+	var first [seeds + 1]Result
 	hashes := make(map[uint64]uint64)
-	for seed := uint64(1); seed <= 60; seed++ {
-		p := draw(t, seed, DrawOptions{})
-		first := run(t, used, p)
-		again := run(t, New(Options{Checker: NoChecker{}, Record: true, Trace: true}), draw(t, seed, DrawOptions{}))
-		if first.Hash != again.Hash || first.Stats != again.Stats {
-			t.Errorf("seed %d: hash %x, and the second time %x\n%+v\n%+v", seed, first.Hash, again.Hash, first.Stats,
-				again.Stats)
-		}
-		if other, ok := hashes[first.Hash]; ok {
+	used := New(Options{Checker: NoChecker{}})
+	for seed := uint64(1); seed <= seeds; seed++ {
+		r := run(t, used, draw(t, seed, DrawOptions{}))
+		if other, ok := hashes[r.Hash]; ok {
 			t.Errorf("seeds %d and %d have the same hash", seed, other)
 		}
-		hashes[first.Hash] = seed
+		hashes[r.Hash] = seed
+		r.History = slices.Clone(r.History) // the memory is the world's
+		for i := range r.History {
+			r.History[i].Result.Values = slices.Clone(r.History[i].Result.Values)
+		}
+		first[seed] = r
+	}
+	backwards := New(Options{Checker: NoChecker{}})
+	for seed := uint64(seeds); seed >= 1; seed-- {
+		for _, w := range []*World{backwards, New(Options{Checker: NoChecker{}, Record: true, Trace: true})} {
+			again := run(t, w, draw(t, seed, DrawOptions{}))
+			if first[seed].Hash != again.Hash || first[seed].Stats != again.Stats {
+				t.Errorf("seed %d: hash %x, and another time %x\n%+v\n%+v", seed, first[seed].Hash, again.Hash,
+					first[seed].Stats, again.Stats)
+			}
+			if !reflect.DeepEqual(first[seed].History, again.History) {
+				t.Errorf("seed %d: another time its clients saw something else", seed)
+			}
+		}
+	}
+}
+
+// A run that is told to stop is one that has ended then.
+func TestARunCanBeStopped(t *testing.T) {
+	asked := 0
+	w := New(Options{Stop: func() bool { asked++; return asked == 2 }})
+	p := draw(t, 3, DrawOptions{Length: 20 * time.Second})
+	r := run(t, w, p)
+	if r.Violation != nil || asked != 2 || r.Interrupted == 0 || r.Interrupted >= p.Length || r.Recovered <= 0 ||
+		r.Simulated != r.Interrupted+r.Recovered || r.Stats.Events < 2*stopEvery {
+		t.Errorf("asked %d times, %v: %+v", asked, r.Violation, r)
+	}
+	asked = 2
+	whole := run(t, w, p)
+	if whole.Interrupted != 0 || whole.Simulated < p.Length || len(whole.History) <= len(r.History) {
+		t.Errorf("the next run in that world ends at %v, interrupted at %v", whole.Simulated, whole.Interrupted)
 	}
 }
 

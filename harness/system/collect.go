@@ -20,8 +20,8 @@ const (
 	observations = "observations.jsonl"
 )
 
-// Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should have
-// been stopped, so that the files do not change. It copies what it can, and reports all that it could not.
+// Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should
+// have been stopped, so that the files do not change. It copies what it can, and reports all that it could not.
 func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		home := filepath.Join(dir, n.host.Name)

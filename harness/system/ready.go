@@ -67,8 +67,8 @@ func (p *Paxos) ask(ctx context.Context) []answer {
 	return answers
 }
 
-// Leader is the host of the node that leads now: of those that say they do, the one with the highest ballot, because one
-// that has been deposed may not know it yet. Errors match [ErrNoLeader] and tell what every node said.
+// Leader is the host of the node that leads now: of those that say they do, the one with the highest ballot, because
+// one that has been deposed may not know it yet. Errors match [ErrNoLeader] and tell what every node said.
 func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
 	soon, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
@@ -129,8 +129,9 @@ func describe(answers []answer) string {
 	return strings.Join(parts, "; ")
 }
 
-// Ready returns when the cluster serves: all nodes answer, agree about one leader and its ballot, and each serves a read. It fails
-// early when a node's process is dead: nobody will start it. Without a deadline in ctx it waits for one minute.
+// Ready returns when the cluster serves: all nodes answer, agree about one leader and its ballot, and each serves a
+// read. It fails early when a node's process is dead: nobody will start it. Without a deadline in ctx it waits for one
+// minute.
 func (p *Paxos) Ready(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

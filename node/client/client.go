@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,12 +40,8 @@ type Client struct {
 // New returns a client of the node at baseURL: "http://10.0.0.1:8000". Nothing is sent yet; a URL that is not one makes
 // every Do fail.
 func New(baseURL string, opts Options) *Client {
-	if opts.DialTimeout == 0 {
-		opts.DialTimeout = time.Second
-	}
-	if opts.Grace == 0 {
-		opts.Grace = 500 * time.Millisecond
-	}
+	opts.DialTimeout = cmp.Or(opts.DialTimeout, time.Second)
+	opts.Grace = cmp.Or(opts.Grace, 500*time.Millisecond)
 	c := &Client{opts: opts}
 	c.life, c.end = context.WithCancel(context.Background())
 	if u, err := url.Parse(baseURL); err == nil && u.Scheme == "http" && strings.Trim(u.Path, "/") == "" {

@@ -188,11 +188,12 @@ func (m *Machine) resendAccepts() {
 // resendTo repeats those of the proposals that the member has not accepted and that are not chosen, one message for
 // each run of consecutive slots.
 func (m *Machine) resendTo(member int, id protocol.NodeID, due []proposal) {
-	var run []protocol.Entry
+	memory := &m.proposing.entries
+	run := memory.open()
 	flush := func() {
 		if len(run) > 0 {
-			m.send(protocol.Message{Kind: protocol.MsgAccept, To: id, Ballot: m.ballot, Entries: run}, 0)
-			run = nil
+			m.send(protocol.Message{Kind: protocol.MsgAccept, To: id, Ballot: m.ballot, Entries: memory.close(run)}, 0)
+			run = memory.open()
 		}
 	}
 	for i := range due {

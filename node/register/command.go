@@ -53,13 +53,14 @@ const (
 type Command struct {
 	Client ClientID
 	Seq    uint64
-	Op     Op
 	Key    string
 	Value  string
 
 	// Expect is the element that a CAS wants to find. With ExpectAbsent it wants to find an empty register instead.
 	Expect       string
 	ExpectAbsent bool
+
+	Op Op // behind the other small field, for the size of it all
 }
 
 // Check reports why the command must not enter the system: an unknown operation, a change without a session, or a

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -44,24 +45,18 @@ type Options struct {
 
 	InFlightMax int // requests that are being worked on; zero means 1024
 
-	FS     wal.FS // for everything that must survive; nil means wal.OS
-	Clock  Clock  // nil means SystemClock
-	Logger hclog.Logger
+	FS     wal.FS       // for everything that must survive; nil means wal.OS
+	Clock  Clock        // nil means SystemClock
+	Logger hclog.Logger // nil discards
 
 	// Shown by /status.
 	Protocol, Reads, Version string
 }
 
 func (o Options) withDefaults() Options {
-	if o.PeerAddress == "" {
-		o.PeerAddress = o.Peers[o.ID]
-	}
-	if o.HTTPAddress == "" {
-		o.HTTPAddress = "127.0.0.1:8000"
-	}
-	if o.InFlightMax == 0 {
-		o.InFlightMax = 1024
-	}
+	o.PeerAddress = cmp.Or(o.PeerAddress, o.Peers[o.ID])
+	o.HTTPAddress = cmp.Or(o.HTTPAddress, "127.0.0.1:8000")
+	o.InFlightMax = cmp.Or(o.InFlightMax, 1024)
 	if o.FS == nil {
 		o.FS = wal.OS{}
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -33,23 +34,13 @@ type Options struct {
 const clusterBytesMax = 64
 
 func (o Options) withDefaults() Options {
-	setDuration := func(d *time.Duration, to time.Duration) {
-		if *d == 0 {
-			*d = to
-		}
-	}
-	setInt := func(n *int, to int) {
-		if *n == 0 {
-			*n = to
-		}
-	}
-	setDuration(&o.Heartbeat, 200*time.Millisecond)
-	setDuration(&o.DeadAfter, 800*time.Millisecond)
-	setDuration(&o.DialEvery, 200*time.Millisecond)
-	setDuration(&o.DialPatience, 3*time.Second)
-	setInt(&o.QueueMessagesMax, 4096)
-	setInt(&o.QueueBytesMax, 32<<20)
-	setInt(&o.FrameBytesMax, 8<<20)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 200*time.Millisecond)
+	o.DeadAfter = cmp.Or(o.DeadAfter, 800*time.Millisecond)
+	o.DialEvery = cmp.Or(o.DialEvery, 200*time.Millisecond)
+	o.DialPatience = cmp.Or(o.DialPatience, 3*time.Second)
+	o.QueueMessagesMax = cmp.Or(o.QueueMessagesMax, 4096)
+	o.QueueBytesMax = cmp.Or(o.QueueBytesMax, 32<<20)
+	o.FrameBytesMax = cmp.Or(o.FrameBytesMax, 8<<20)
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
