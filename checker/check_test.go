@@ -167,6 +167,13 @@ func TestAxes(t *testing.T) {
 			in.Facts.Recovery.Recovered = false
 			in.Facts.HarnessErrors = []string{"ssh to n2: broken pipe"}
 		}, v, u, s, f, "ssh to n2: broken pipe"},
+		{"a node ended by itself", func(in *Input) { in.Nodes[1].Ended = []string{"panic: oh"} },
+			v, x, s, h, "n2 ended by itself: panic: oh"},
+		{"a node ended by itself, and the run with it", func(in *Input) {
+			in.Nodes[1].Ended = []string{"panic: oh", "it did not start: why"}
+			in.Facts.Recovery.Recovered = false
+			in.Facts.HarnessErrors = []string{"fault f2 could not be reverted"}
+		}, v, x, s, f, "n2 ended by itself: it did not start: why"},
 		{"no time to recover", func(in *Input) { in.Facts.Recovery = Recovery{} },
 			v, u, s, h, "ended before the system was given the time"},
 		{"node not read", func(in *Input) {

@@ -50,6 +50,8 @@ type NodeObservations struct {
 
 	// When is the time of each observation since the run began; nil when nobody can know it.
 	When []time.Duration
+	// Ended says, in its own words, why the node ended by itself, for each of its lives that did.
+	Ended []string
 	// Until is the same for the end of the term of each that is about a lease, on the clock that the lease is on; zero for
 	// others. Nil when When is.
 	Until []time.Duration

@@ -17,6 +17,9 @@ func (s *Stream) checkLiveness(harness verdict.Status) verdict.Liveness {
 	if r.Attempted {
 		l.FirstUpdate = s.silent.healed.took
 	}
+	if endedByThemselves(in, &l) {
+		return l
+	}
 	if why := partial(in); why != "" {
 		l.Status = verdict.Unknown
 		l.Reasons = []string{"not judged: " + why}
@@ -72,4 +75,20 @@ func byKind(faults []verdict.FaultLiveness, windows []history.FaultWindow) []ver
 		}
 	}
 	return out
+}
+
+// endedByThemselves tells of nodes that were killed by nobody and are dead all the same. What such a node says of its
+// end is evidence enough: that the run went to pieces over it, and is not healthy, is no excuse.
+func endedByThemselves(in Input, l *verdict.Liveness) bool {
+	for _, n := range in.Nodes {
+		for _, why := range n.Ended {
+			l.Ended = append(l.Ended, verdict.Ended{Node: n.Node, Why: why})
+			l.Reasons = append(l.Reasons, fmt.Sprintf("%s ended by itself: %s", n.Node, why))
+		}
+	}
+	if len(l.Ended) == 0 {
+		return false
+	}
+	l.Status, l.Reasons = verdict.Violated, shortened(l.Reasons)
+	return true
 }

@@ -52,6 +52,8 @@ func testFlags() []cli.Flag {
 			Usage: "run this number of `CLIENTS`, or 2n for two per node"},
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "let a client wait `TIME` for an answer"},
+		&cli.StringFlag{Name: "retry", Category: catWorkload, DefaultText: "none",
+			Usage: "retry `SHARE` of the updates without an answer, in the same session, at the same or another node"},
 		&cli.Uint64Flag{Name: "seed", Category: catWorkload,
 			Usage:       "derive all random choices from `SEED`; a --schedule resolves roles by a seed of its own",
 			DefaultText: "random, and printed"},
@@ -59,6 +61,8 @@ func testFlags() []cli.Flag {
 			Usage: "inject these `KINDS` of faults (see elenchus list nemeses), all or none"},
 		&cli.StringFlag{Name: "schedule", Category: catNemesis, TakesFile: true,
 			Usage: "play the schedule in `FILE` instead of planning one"},
+		&cli.BoolFlag{Name: "swarm", Category: catNemesis,
+			Usage: "draw the options that are not given from the seed: nodes, workload, faults, reads, leases, ..."},
 		&cli.BoolFlag{Name: "dry-run", Category: catNemesis, Usage: "print the schedule with a timeline, and stop"},
 		readsFlag(),
 		mutantFlag(),
@@ -82,6 +86,9 @@ func testAction(c *cli.Context) error {
 	}
 	seed, err := chooseSeed(c)
 	if err != nil {
+		return err
+	}
+	if err := applySwarm(c, seed); err != nil {
 		return err
 	}
 	mutant, err := chosenMutant(c)
@@ -162,10 +169,13 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
 	zeros := leaseOptions(c, &opts)
+	var err error
+	if opts.Retry, err = share(c, "retry"); err != nil {
+		return opts, err
+	}
 	if opts.TimeLimit == 0 {
 		return opts, usageError("--time-limit must not be 0")
 	}
-	var err error
 	if opts.Nemesis, err = nemesis.ParseKinds(c.String("nemesis")); err != nil {
 		return opts, usageError("--nemesis: %v", err)
 	}

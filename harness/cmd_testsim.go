@@ -151,7 +151,7 @@ func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 		Disk: simDisk, Process: simProcess, Schedule: *schedule,
 		Load: sim.Load{
 			Workload: o.Workload, Clients: o.Concurrency / n, Patience: o.OpTimeout, Delay: 100 * time.Microsecond,
-			ThinkMax: simThink(o),
+			ThinkMax: simThink(o), RetryPPM: uint32(1e6 * max(0, o.Retry)), RetriesMax: run.RetriesMax,
 		},
 	}
 	p.Schedule.Nodes = names

@@ -26,6 +26,8 @@ func clockFlags() []cli.Flag {
 			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
 			Usage: "spend `SHARE` of the time under faults on recipes that attack leases: 50%, 1 or none"},
+		&cli.BoolFlag{Name: "hunt-elections", Category: catNemesis,
+			Usage: "attack changes of the leader in that time, too, with or without leases"},
 	}
 }
 
@@ -43,6 +45,7 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 	if opts.Hunt, err = share(c, "hunt"); err != nil {
 		return err
 	}
+	opts.HuntElections = c.Bool("hunt-elections")
 	switch step := c.String("clock-step"); step {
 	case "":
 	case "none":

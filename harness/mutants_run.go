@@ -10,9 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -34,7 +32,8 @@ type hunting struct {
 	lab  string
 	ui   *run.UI
 
-	clientStarts int // from how many seeds what observers have found is hunted by clients' eyes
+	keepRuns     string // where runs of labs that found something are kept; empty keeps none
+	clientStarts int    // from how many seeds what observers have found is hunted by clients' eyes
 }
 
 func runMutants(c *cli.Context) error {
@@ -60,7 +59,11 @@ func runMutants(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := h.all(c, list, known)
+	all := h.all
+	if h.lab == labLocal {
+		all = h.allInLabs
+	}
+	rows, err := all(c, list, known)
 	if c.Bool("json") {
 		err = errors.Join(err, printJSON(c, rows))
 	}
@@ -73,10 +76,13 @@ func runMutants(c *cli.Context) error {
 // newHunting checks the options.
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
-		lab: c.String("lab"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"),
+		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"),
 		opts: hunt.Options{
 			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
 		},
+	}
+	if h.lab == labLocal && !c.IsSet("seeds") {
+		h.opts.Starts = labStarts
 	}
 	var problems []error
 	if h.lab != simLab && h.lab != labLocal {
@@ -210,7 +216,7 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 	opts.Program = program
 	if h.lab == labLocal {
 		var err error
-		row.All, err = h.inLab(ctx, opts)
+		row.All, err = h.inLab(ctx, opts, row.Name)
 		return err
 	}
 	var err error
@@ -221,35 +227,6 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err
-}
-
-// inLab runs tests in local labs, each with the next seed, until one is violated or the budget is used up. There every
-// test is a start of its own, and its time is that of the clock.
-func (h *hunting) inLab(ctx context.Context, opts hunt.Options) (hunt.Hunt, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return hunt.Hunt{}, fmt.Errorf("find this program: %w", err)
-	}
-	var out hunt.Hunt
-	begun := time.Now()
-	for seed := 1; seed <= opts.Starts && time.Since(begun) < opts.Budget && out.Found() == 0; seed++ {
-		limit := min(time.Minute, max(10*time.Second, opts.Budget/2))
-		at := time.Now()
-		code, message, err := run.Quiet(ctx, self, "test", "--lab", "local", "--node-binary", opts.Program, "--seed",
-			strconv.Itoa(seed), "--time-limit", limit.String(), "--results", filepath.Join(h.dir, "runs"))
-		if err != nil {
-			return out, err
-		}
-		s := hunt.Start{From: uint64(seed), Runs: 1, CPU: time.Since(at), Message: message}
-		switch code {
-		case verdict.ExitViolated:
-			s.Check, s.Seed = hunt.CheckViolated, uint64(seed)
-		case verdict.ExitHarness, verdict.ExitUsage:
-			return out, fmt.Errorf("the lab failed: %s", message)
-		}
-		out.Starts = append(out.Starts, s)
-	}
-	return out, nil
 }
 
 // digest changes with whatever a measurement depends on that is known here.

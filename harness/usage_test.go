@@ -73,6 +73,8 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"hunt without seeds", nil, []string{"mutants", "run", "--seeds", "0"}, []string{"must not be 0"}},
 		{"mutants without sources", nil, []string{"mutants", "list"}, []string{"mutants are built from the sources"}},
 		{"mutant and node", nil, []string{"test", "--mutant", "x", "--node-binary", "y"}, []string{"leave --node-binary out"}},
+		{"swarm in the simulator", nil, []string{"test", "--swarm", "--lab", "sim"}, []string{"--swarm is for labs with hosts"}},
+		{"too many retries", nil, []string{"test", "--retry", "2"}, []string{"at most all cases"}},
 		{"unknown workload", nil, []string{"test", "--workload", "regster"}, []string{`"regster"`, "register, append"}},
 		{"unknown nemesis", nil, []string{"test", "--nemesis", "kil"}, []string{`"kil"`, `did you mean "kill"`}},
 		{"unknown reads", nil, []string{"test", "--reads", "dirty"}, []string{`"dirty"`, "lease, quorum, log, local"}},

@@ -130,5 +130,6 @@
 //
 // Leases are safe as long as clocks stay within a bound. Planned clock faults stay within it too, see [ClockBounds],
 // unless they are asked to go further. Where reads rely on leases, part of the time goes to [Hunts]: recipes of several
-// faults that are timed to meet at the moment when a lease has ended for one side only.
+// faults that are timed to meet at the moment when a lease has ended for one side only. Others are aimed at changes of
+// the leader, with leases or without, see [PlanOptions].Elections.
 package nemesis

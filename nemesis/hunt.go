@@ -13,16 +13,19 @@ import (
 // huntDefault is the part of the time under faults that goes to hunts where there are leases.
 const huntDefault = 1.0 / 3
 
-// Hunt is a recipe for an attack on leases: several faults whose places and times make sense together. All are aimed at
-// the moment in which a lease has ended for one side and not for the other.
+// Hunt is a recipe for an attack: several faults whose places and times make sense together. Those on leases are aimed
+// at the moment in which a lease has ended for one side and not for the other, those on elections at what a leader
+// leaves behind, and who comes after it.
 type Hunt struct {
 	Name    string
 	Summary string
 	Kinds   []string // that it is made of
 	Weight  int      // how often it is drawn, relative to the others
 
-	wall bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
-	plan func(h *chase)
+	wall      bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
+	elections bool // planned only where elections are to be hunted
+	leaseless bool // makes sense without leases
+	plan      func(h *chase)
 }
 
 // Hunts lists the recipes.
@@ -32,23 +35,49 @@ type Hunt struct {
 func Hunts() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 6, false, (*chase).slow},
+			[]string{Partition, Clock}, 6, false, false, false, (*chase).slow},
 		{"fast", "have all clocks but the leader's run fast, and cut it off right after a renewal",
-			[]string{Partition, Clock}, 2, false, (*chase).fast},
+			[]string{Partition, Clock}, 2, false, false, false, (*chase).fast},
 		{"back", "step the leader's clock back right after a renewal, and cut it off",
-			[]string{Partition, Clock}, 6, true, (*chase).back},
+			[]string{Partition, Clock}, 6, true, false, false, (*chase).back},
 		{"ahead", "step all clocks but the leader's ahead, and cut it off",
-			[]string{Partition, Clock}, 2, true, (*chase).ahead},
+			[]string{Partition, Clock}, 2, true, false, false, (*chase).ahead},
 		{"granters", "cut the leader off, and restart those who granted its lease inside the term",
-			[]string{Partition, Kill}, 2, false, (*chase).granters},
+			[]string{Partition, Kill}, 2, false, false, false, (*chase).granters},
 		{"slow-kill", "slow the leader's clock, restart a granter, and cut the leader off",
-			[]string{Partition, Kill, Clock}, 1, false, (*chase).slowKill},
+			[]string{Partition, Kill, Clock}, 1, false, false, false, (*chase).slowKill},
 		{"pause", "pause the leader across the end of its lease",
-			[]string{Pause}, 2, false, (*chase).pause},
+			[]string{Pause}, 2, false, false, false, (*chase).pause},
 		{"deaf", "let nothing reach the leader any more but what clients say",
-			[]string{Partition}, 1, false, (*chase).deaf},
+			[]string{Partition}, 1, false, false, false, (*chase).deaf},
 		{"restart", "restart the leader inside its term, and cut it off",
-			[]string{Partition, Kill}, 1, false, (*chase).restart},
+			[]string{Partition, Kill}, 1, false, false, false, (*chase).restart},
+		{"comeback", "cut the leader off, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 4, false, true, true, (*chase).comeback},
+		{"laggard", "cut a follower off, and join it again just as the leader is cut off",
+			[]string{Partition}, 3, false, true, true, (*chase).laggard},
+		{"relay", "kill the leader, and as it comes back, cut its successor off",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).relay},
+		{"minority", "cut the leader off with as many companions as fit, and kill its successor as the cut ends",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).minority},
+		{"blackout", "kill everybody at once, and cut off who leads then",
+			[]string{Partition, Kill}, 2, false, true, true, (*chase).blackout},
+		{"voters", "cut the leader off, and restart some of the others while they elect",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).voters},
+		{"duel", "stop everybody until all have lost their patience",
+			[]string{Pause}, 2, false, true, true, (*chase).duel},
+		{"late", "stop a follower with messages of the leader in its buffers, until there is another leader",
+			[]string{Pause, Kill}, 3, false, true, true, (*chase).late},
+		{"backlog", "stop the followers while clients go on, and cut the leader off as they wake up",
+			[]string{Pause, Partition}, 4, false, true, true, (*chase).backlog},
+		{"orphans", "stop some followers while clients go on, and kill the leader as they wake up",
+			[]string{Pause, Kill}, 3, false, true, true, (*chase).orphans},
+		{"replay", "cut the leader off, and restart everybody when it is back",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).replay},
+		{"hiccup", "restart the leader faster than anybody loses patience, twice",
+			[]string{Kill}, 3, false, true, true, (*chase).hiccup},
+		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
+			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
 	}
 }
 
@@ -57,7 +86,7 @@ var everyHunt = Hunts()
 
 // hunts are the recipes that the kinds of fault, the nodes and the bounds of the clocks allow.
 func (o PlanOptions) hunts() []Hunt {
-	if o.LeaseTerm <= 0 || o.Hunt <= 0 || len(o.Nodes) < 3 {
+	if o.Hunt <= 0 || len(o.Nodes) < 3 {
 		return nil
 	}
 	var possible []Hunt
@@ -66,6 +95,7 @@ func (o PlanOptions) hunts() []Hunt {
 		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
+		case h.elections && !o.Elections, !h.leaseless && o.LeaseTerm <= 0:
 		case moves && h.wall != o.Clocks.Wall:
 		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:
@@ -109,6 +139,9 @@ func (h *hunter) plan() []Fault {
 			}
 			// Before the next one the cluster must have a leader with a lease again.
 			at = end + h.options.LeaseTerm/2 + h.options.Term/2
+			if h.options.Elections { // and the last faults be over, which takes time, too
+				at += settle
+			}
 		}
 	}
 	return h.faults
@@ -173,13 +206,16 @@ func (c *chase) lead() time.Duration {
 // expiry is how long it takes for a lease that was just renewed to be over for everybody, whose clock ever it is on,
 // and for a new leader to have written something.
 func (c *chase) expiry() time.Duration {
-	drift := float64(max(c.options.Clocks.Drift, 0)) / float64(clockshim.Nominal)
-	term := float64(c.options.LeaseTerm)
-	over := time.Duration(term * (1 + 1.5*drift))
+	return c.over() + c.options.Term/2 + settle
+}
+
+// over is how long a lease that was just renewed lasts by the slowest clock; zero where there are none.
+func (c *chase) over() time.Duration {
 	if c.options.Clocks.Wall {
-		over = c.options.LeaseTerm + 2*min(max(c.options.Clocks.MaxStep, 0), 10*c.options.LeaseTerm)
+		return c.options.LeaseTerm + 2*min(max(c.options.Clocks.MaxStep, 0), 10*c.options.LeaseTerm)
 	}
-	return over + c.options.Term/2 + settle
+	drift := float64(max(c.options.Clocks.Drift, 0)) / float64(clockshim.Nominal)
+	return time.Duration(float64(c.options.LeaseTerm) * (1 + 1.5*drift))
 }
 
 // add plans a fault that begins so long after the hunt did.

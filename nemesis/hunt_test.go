@@ -193,3 +193,78 @@ func TestPlanRefusesAbsurdClocks(t *testing.T) {
 		}
 	}
 }
+
+// Elections are hunted with leases or without, when they are to be, and all that is planned for one hunt is over before
+// the next.
+func TestHuntsForElections(t *testing.T) {
+	count := map[string]int{}
+	for seed := range uint64(60) {
+		for _, lease := range []time.Duration{0, time.Second} {
+			o := PlanOptions{Seed: seed, Nodes: five, Length: time.Minute, LeaseTerm: lease, Elections: true, Hunt: 1}
+			s, err := Plan(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends := map[string]time.Duration{}
+			for _, f := range s.Faults {
+				hunt, part, isHunt := strings.Cut(f.ID, "-")
+				if !isHunt {
+					t.Fatalf("seed %d: %s though all of the time is for hunts", seed, f)
+				}
+				for other, end := range ends {
+					if other != hunt && f.At < end {
+						t.Errorf("seed %d: %s begins before %s is over, at %v", seed, f, other, end)
+					}
+				}
+				ends[hunt] = max(ends[hunt], f.At+f.For)
+				count[part+" "+Form{Kind: f.Kind, Shape: f.Shape, Groups: f.Groups}.Name()]++
+				if lease == 0 && f.Kind == Clock {
+					t.Errorf("seed %d: %s without leases", seed, f)
+				}
+			}
+		}
+	}
+	for _, want := range []string{
+		"kill kill leader", "first partition isolate follower", "cut partition isolate leader",
+		"cut partition halves leader", "kill kill all", "one kill follower", "two kill minority", "pause pause all",
+		"pause pause follower",
+	} {
+		if count[want] == 0 {
+			t.Errorf("%q never came: %v", want, count)
+		}
+	}
+	with, err := Plan(PlanOptions{Seed: 1, Nodes: five, Length: time.Minute, LeaseTerm: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := Plan(PlanOptions{Seed: 1, Nodes: five, Length: time.Minute, LeaseTerm: time.Second, Kinds: kindNames()})
+	if err != nil || string(with.Format()) != string(without.Format()) {
+		t.Errorf("a plan without elections depends on whether kinds are named: %v", err)
+	}
+}
+
+// A successor that is to be killed as the first leader's cut ends is killed before that, and a follower that is joined
+// again is joined after the leader was cut off.
+func TestHuntsForElectionsMeet(t *testing.T) {
+	meetings := 0
+	for seed := range uint64(40) {
+		s, err := Plan(PlanOptions{Seed: seed, Nodes: five, Length: time.Minute, Elections: true, Hunt: 1,
+			Kinds: []string{Partition, Kill}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range s.Faults {
+			if i == 0 {
+				continue
+			}
+			before := s.Faults[i-1]
+			hunt, _, _ := strings.Cut(f.ID, "-")
+			if end, _ := before.End(); strings.HasPrefix(before.ID, hunt+"-") && f.At >= end-moment && f.At < end {
+				meetings++
+			}
+		}
+	}
+	if meetings < 100 {
+		t.Errorf("only %d faults begin just before the one before them ends", meetings)
+	}
+}

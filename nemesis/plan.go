@@ -43,8 +43,11 @@ type PlanOptions struct {
 	LeaseTerm time.Duration
 
 	// Hunt is which part of the time under faults goes to hunts, see [Hunts]; the rest is for the kinds by themselves.
-	// Zero means a third if there is a LeaseTerm, negative means none. More than 1 is too much.
+	// Zero means a third if there is a LeaseTerm or Elections are hunted, negative means none. More than 1 is too much.
 	Hunt float64
+
+	// Elections adds hunts that are aimed at changes of the leader, and need no leases.
+	Elections bool
 
 	// Weights change how often a form of fault is drawn, relative to the others of its kind. The key is the kind and
 	// the detail, as [Forms] lists them: "partition isolate leader". Zero excludes a form.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -273,7 +274,8 @@ func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 func (s *sleepers) Start(ctx context.Context, host string) error {
 	create, shim := "", ""
 	if file := s.clockFile(host); file != "" {
-		create = fmt.Sprintf("[ -e '%s' ] || '%s' create -f '%[1]s' || exit 1", file, s.helper(host))
+		create = fmt.Sprintf("mkdir -p '%[3]s'; [ -e '%[1]s' ] || '%[2]s' create -f '%[1]s' || exit 1", file, s.helper(host),
+			path.Dir(file))
 		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
 	}
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(

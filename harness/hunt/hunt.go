@@ -65,6 +65,7 @@ func (o Options) Validate() error {
 type Start struct {
 	From   uint64        `json:"from"` // the first seed
 	Runs   uint64        `json:"runs"`
+	Failed uint64        `json:"failed,omitempty"` // runs that the harness did not bring to an end; in labs alone
 	CPU    time.Duration `json:"cpu_ns"`
 	Check  string        `json:"check,omitempty"` // that found something, as sim.Violation has it; empty when none did
 	Seed   uint64        `json:"seed,omitempty"`  // of the run that failed
@@ -80,7 +81,8 @@ func (s *Start) Found() bool { return s.Check != "" }
 const (
 	CheckHang     = "hang"     // a run did not come to an end
 	CheckCrash    = "crash"    // the program died
-	CheckViolated = "violated" // a test in a lab was violated
+	CheckViolated = "violated" // a test in a lab was violated, and no check of safety has said so
+	CheckEnded    = "ended"    // a node in a lab ended by itself
 )
 
 // Hunt is what came of all starts.
@@ -88,8 +90,8 @@ type Hunt struct {
 	Starts []Start `json:"starts"`
 }
 
-// seedsPerStart keeps the seeds of starts apart.
-const seedsPerStart = 1_000_000
+// SeedsPerStart keeps the seeds of starts apart.
+const SeedsPerStart = 1_000_000
 
 // Run hunts. The error says that the program could not be run; that nothing was found is none.
 func Run(ctx context.Context, o Options) (Hunt, error) {
@@ -115,7 +117,7 @@ func Run(ctx context.Context, o Options) (Hunt, error) {
 
 // start plays from one seed on.
 func (o Options) start(ctx context.Context, number uint64) (Start, error) {
-	from := 1 + number*seedsPerStart
+	from := 1 + number*SeedsPerStart
 	judge := "all"
 	if o.ClientsOnly {
 		judge = "clients"
@@ -123,7 +125,7 @@ func (o Options) start(ctx context.Context, number uint64) (Start, error) {
 	// A program that neither ends nor computes is not left alone for ever, on however busy a machine.
 	ctx, cancel := context.WithTimeout(ctx, 20*o.Budget+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.Program, "sim", "--seeds", fmt.Sprintf("%d-%d", from, from+seedsPerStart-1),
+	cmd := exec.CommandContext(ctx, o.Program, "sim", "--seeds", fmt.Sprintf("%d-%d", from, from+SeedsPerStart-1),
 		"--until-failure", "--json", "--keep", "0", "--judge", judge, "--workers", strconv.Itoa(o.Workers),
 		"--cpu-limit", o.Budget.String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

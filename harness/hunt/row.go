@@ -1,6 +1,7 @@
 package hunt
 
 import (
+	"slices"
 	"time"
 
 	"elenchus/harness/sim"
@@ -24,10 +25,18 @@ type Row struct {
 	// that nobody could see whether the changed place was executed, because hosts keep their files to themselves.
 	Outside  bool `json:"outside,omitempty"`
 	Unprobed bool `json:"unprobed,omitempty"`
+
+	// WhyNot is why the lab is not expected to show the mutant, as its page says; empty if nothing stands in the way.
+	WhyNot string `json:"why_not,omitempty"`
 }
 
 // Found reports whether any start has found the mutant.
 func (r *Row) Found() bool { return r.All.Found() > 0 }
+
+// noticed are checks besides those of the simulator that find what clients or operators can see.
+var noticed = []string{
+	CheckViolated, CheckEnded, CheckHang, CheckCrash, "durability", "lists", // the last two as package checker names them
+}
 
 // Propagated reports whether clients could see something.
 func (r *Row) Propagated() bool {
@@ -36,7 +45,7 @@ func (r *Row) Propagated() bool {
 	}
 	for i := range r.All.Starts {
 		check := r.All.Starts[i].Check
-		if check == CheckViolated || check == CheckHang || check == CheckCrash || sim.Noticed(check) {
+		if slices.Contains(noticed, check) || sim.Noticed(check) {
 			return true
 		}
 	}
@@ -55,6 +64,8 @@ func (r *Row) Blame() string {
 		return "found by observers"
 	case r.Found():
 		return "seen by observers alone"
+	case r.Unprobed && r.WhyNot != "":
+		return r.WhyNot
 	case r.Unprobed:
 		return "nothing was seen"
 	case r.Reached:

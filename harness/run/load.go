@@ -27,6 +27,7 @@ type load struct {
 	opTimeout time.Duration
 	dial      dialClient
 	history   *history.Writer
+	retry     *retries // nil if nothing is asked for twice
 
 	processes atomic.Int64 // how many process ids are taken
 
@@ -115,9 +116,7 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 	if err != nil {
 		return workloads.Answer{}, fmt.Errorf("record invocation: %w", err)
 	}
-	opCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
-	answer := s.client.Do(opCtx, s.seq, op)
-	cancel()
+	answer := s.ask(context.WithoutCancel(ctx), op)
 	if _, err := s.load.history.Complete(inv, answer.Type, answer.Result, answer.Reason, answer.By); err != nil {
 		return workloads.Answer{}, fmt.Errorf("record completion: %w", err)
 	}

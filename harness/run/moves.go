@@ -92,6 +92,10 @@ func (o *Options) leaseTerm() time.Duration {
 	return o.Lease.Term
 }
 
+// readsAskNoLog reports whether a leader answers reads from its own state, because of a lease or of what a majority has
+// told it: then one that was deposed may be wrong about being allowed to.
+func (o *Options) readsAskNoLog() bool { return o.Reads == "lease" || o.Reads == "quorum" }
+
 // checkClocks says what the lab cannot do of the clock faults of a schedule, naming the host.
 func (o *Options) checkClocks(s *nemesis.Schedule) error {
 	if o.ClockWays == nil {

@@ -27,6 +27,7 @@ type Options struct {
 	Seed        uint64
 
 	OpTimeout       time.Duration // a client's patience (default 2 s)
+	Retry           float64       // the share of updates, not answered in time, that are asked for again (none)
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
 
 	Reads           string        // how the node serves reads: "lease" (default), "quorum", "log" or "local"
@@ -51,6 +52,9 @@ type Options struct {
 	ClockDrift float64
 	ClockStep  time.Duration
 	Hunt       float64
+
+	// HuntElections adds hunts that are aimed at changes of the leader, and need no leases.
+	HuntElections bool
 
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
@@ -128,6 +132,7 @@ func (o *Options) problems(nodes int) []error {
 	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
 		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
+	check(o.Retry <= 1, "updates can be asked for again in at most all cases, 100%%, not in %g", o.Retry)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)

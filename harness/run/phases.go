@@ -31,7 +31,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.load.run(ctx) })
-	if t.opts.leaseTerm() > 0 {
+	if t.opts.readsAskNoLog() {
 		group.Go(func() error { return t.watch.run(ctx) })
 	}
 	group.Go(func() error {

@@ -263,9 +263,9 @@ func (t *test) startRecords() error {
 	}
 	t.load = &load{
 		nodes: t.hostNames(), workers: t.opts.Concurrency, rate: t.opts.Rate, opTimeout: t.opts.OpTimeout,
-		dial: t.dial, history: t.history, gen: t.gen,
+		dial: t.dial, history: t.history, gen: t.gen, retry: newRetries(t.opts.Seed, t.opts.Retry),
 	}
-	t.watch = newWatch(t.load)
+	t.watch = newWatch(t.load, t.workload.Funcs)
 	return t.startClocks()
 }
 

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,16 +12,17 @@ import (
 	"elenchus/results/history"
 )
 
-// watch adds to the workload what makes wrong leases show. A lease goes wrong for some milliseconds only, between one
-// node's opinion of when it ended and another's, and the clients of the workload are held up just then by operations
-// that nobody answers. So while faults are in effect, the nodes that they are aimed at are read at all the time, and
-// elsewhere somebody looks out for a leader that is none of them: as soon as there is one, they write there what those
-// readers must then see, or not be answered.
+// watch adds to the workload what makes wrong leases, and wrong rounds of votes for reads, show. A lease goes wrong for
+// some milliseconds only, between one node's opinion of when it ended and another's, and the clients of the workload are
+// held up just then by operations that nobody answers. So while faults are in effect, the nodes that they are aimed at
+// are read at all the time, and elsewhere somebody looks out for a leader that is none of them: as soon as there is one,
+// they write there what those readers must then see, or not be answered.
 //
 // Only readings ever go unanswered for long, and these cost the checker nothing.
 type watch struct {
-	load  *load
-	value atomic.Int64 // the last one written
+	load   *load
+	update history.Func // how something is written
+	value  atomic.Int64 // the last one written
 
 	mu    sync.Mutex
 	aimed map[string]map[string]bool // by node: the faults in effect that are aimed at it
@@ -50,8 +52,12 @@ const (
 	watchValues = 1 << 40
 )
 
-func newWatch(l *load) *watch {
-	w := &watch{load: l, aimed: make(map[string]map[string]bool)}
+// newWatch watches the registers, or lists, that a workload of these functions uses.
+func newWatch(l *load, funcs []history.Func) *watch {
+	w := &watch{load: l, update: history.Write, aimed: make(map[string]map[string]bool)}
+	if slices.Contains(funcs, history.Append) {
+		w.update = history.Append
+	}
 	w.value.Store(watchValues)
 	return w
 }
@@ -167,7 +173,7 @@ func (w *watch) scout(ctx context.Context, s *session, turn int) (time.Duration,
 		return scoutEvery, nil
 	}
 	s.patience = w.load.opTimeout
-	_, err = s.do(ctx, history.PhaseMain, history.Op{Func: history.Write, Key: key, Value: w.value.Add(1)})
+	_, err = s.do(ctx, history.PhaseMain, history.Op{Func: w.update, Key: key, Value: w.value.Add(1)})
 	return scoutEvery, err
 }
 

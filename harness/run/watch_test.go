@@ -75,7 +75,8 @@ func newWatched(t *testing.T) (*watch, *watched) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWatch(&load{nodes: NodeNames(5), opTimeout: time.Second, dial: cluster.dial, history: writer, gen: gen})
+	w := newWatch(&load{nodes: NodeNames(5), opTimeout: time.Second, dial: cluster.dial, history: writer, gen: gen},
+		kind.Funcs)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- w.run(ctx) }()

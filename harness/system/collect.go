@@ -13,7 +13,7 @@ import (
 
 // Names below a host's directory of what Collect brings home.
 const (
-	collectedLog  = "node.log"
+	CollectedLog  = "node.log"
 	collectedData = "data"
 
 	// observations is what the node writes for the harness. It lies with the data on the host, and beside it here.
@@ -28,7 +28,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		if err := os.MkdirAll(home, 0o755); err != nil {
 			return fmt.Errorf("collect: %w", err)
 		}
-		logErr := n.collectLog(ctx, filepath.Join(home, collectedLog))
+		logErr := n.collectLog(ctx, filepath.Join(home, CollectedLog))
 		data := filepath.Join(home, collectedData)
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
 		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))

@@ -24,6 +24,9 @@ type Facts struct {
 	// Labs are where it can be found, from Labs: a mistake outside the protocol does not exist in the simulator.
 	Labs []string `json:"labs"`
 
+	// Local says why a lab of processes on one machine is not expected to show it, although it is there; mostly empty.
+	Local string `json:"local,omitempty"`
+
 	// Text is the rest of the page.
 	Text string `json:"text,omitempty"`
 }
@@ -62,6 +65,7 @@ func parseFacts(name, page string) (Facts, error) {
 	}{
 		{"Place", &f.Place}, {"Precedent", &f.Precedent}, {"Symptom", &f.Symptom}, {"Axis", &f.Axis},
 		{"Faults", &f.Faults}, {"Workload", &f.Workload}, {"Breaks", &f.Breaks}, {"Masked", &f.Masked}, {"Labs", &labs},
+		{"Local", &f.Local},
 	}
 	for _, item := range items(list) {
 		key, value, _ := strings.Cut(item, ":")
@@ -83,7 +87,7 @@ func parseFacts(name, page string) (Facts, error) {
 		problem("summary is missing")
 	}
 	for _, field := range fields {
-		if *field.value == "" {
+		if *field.value == "" && field.value != &f.Local {
 			problem("fact %q is missing", field.key)
 		}
 	}

@@ -179,10 +179,18 @@ type Liveness struct {
 	// FirstUpdate is the time from the end of the last heal to the first ok update that was invoked after it; nil when
 	// there was none.
 	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
+	// Ended are the nodes that ended by themselves: no fault killed them, and nothing but the program is to blame.
+	Ended []Ended `json:"ended,omitempty"`
 	// Faults says for every fault how long the longest stretch without an ok operation was while it lasted.
 	Faults []FaultLiveness `json:"faults,omitempty"`
 	// Kinds is the worst of these by kind of fault, in the order in which they first occurred.
 	Kinds []KindLiveness `json:"kinds,omitempty"`
+}
+
+// Ended is a node that ended by itself.
+type Ended struct {
+	Node string `json:"node"`
+	Why  string `json:"why"` // in its own words, or those of its run-time system: "panic: …"
 }
 
 // FaultLiveness is how the service fared under one fault.

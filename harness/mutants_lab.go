@@ -1,0 +1,336 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"elenchus/harness/hunt"
+	"elenchus/node/mutants"
+	"elenchus/results/verdict"
+)
+
+// labHunt hunts in local labs: it runs one test after the other, each set up by the swarm of its own seed, until one is
+// violated or the budget is used up. Time is that of the clock, from the start of the first test to the verdict of the
+// last, so that bringing up labs, recovering, collecting and checking count.
+type labHunt struct {
+	program string   // this one, or what stands in for it
+	node    string   // the node's program to deploy
+	results string   // where runs are made
+	keep    string   // where the runs that found something are kept; empty keeps none
+	args    []string // further options of every test
+
+	// step is told of every test that has ended.
+	step func(seed uint64, took time.Duration, came labRun)
+}
+
+const (
+	// labLimit is how long the workload of one test runs: long enough for a handful of hunts and faults, and short enough
+	// for ten configurations within five minutes.
+	labLimit = 25 * time.Second
+
+	// labOverhead is what comes before and after that, about, and labLeast what is left to be worth a test.
+	labOverhead = 8 * time.Second
+	labLeast    = 5 * time.Second
+
+	// labFailures is how many tests may fail in a row, before anything was seen, until it is the lab that is to blame.
+	labFailures = 3
+
+	// labStarts is from how many seeds mutants are hunted unless the user says otherwise.
+	labStarts = 1
+)
+
+// labRun is what came of one test.
+type labRun struct {
+	check   string // that found something; empty when none did
+	message string
+	failed  string // why the harness failed, if it did
+	dir     string // the run's directory; empty when there is none
+}
+
+// start hunts from one seed on. The error is one that goes for all tests: the program cannot be run, or is called
+// wrongly, or the lab never comes up.
+func (l *labHunt) start(ctx context.Context, number int, budget time.Duration) (hunt.Start, error) {
+	begun := time.Now()
+	s := hunt.Start{From: 1 + uint64(number)*hunt.SeedsPerStart}
+	for seed := s.From; ; seed++ {
+		limit := min(labLimit, budget-time.Since(begun)-labOverhead)
+		if limit < labLeast && s.Runs > 0 {
+			return s, nil
+		}
+		at := time.Now()
+		came, err := l.test(ctx, seed, max(limit, labLeast))
+		if err != nil {
+			return s, err
+		}
+		s.Runs++
+		s.CPU = time.Since(begun)
+		l.step(seed, time.Since(at), came)
+		if came.failed != "" {
+			s.Failed++
+			s.Message = came.failed
+			if err := l.keepRun(came.dir); err != nil {
+				return s, err
+			}
+		}
+		if s.Failed == s.Runs && s.Failed >= labFailures {
+			return s, fmt.Errorf("the lab failed %d times in a row: %s", s.Failed, came.failed)
+		}
+		if came.check != "" {
+			s.Check, s.Seed, s.Message = came.check, seed, came.message
+			return s, l.keepRun(came.dir)
+		}
+		if came.dir != "" {
+			_ = os.RemoveAll(came.dir) // it is a temporary directory's, which goes in the end anyway
+		}
+	}
+}
+
+// test runs one test.
+func (l *labHunt) test(ctx context.Context, seed uint64, limit time.Duration) (labRun, error) {
+	args := slices.Concat([]string{
+		"test", "--lab", labLocal, "--swarm", "--fail-fast", "--json", "--node-binary", l.node,
+		"--seed", strconv.FormatUint(seed, 10), "--time-limit", limit.Round(time.Second).String(),
+		"--deposed-reads", "-1", "--results", l.results,
+	}, l.args)
+	cmd := exec.CommandContext(ctx, l.program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = time.Minute // for an orderly end: nothing may stay behind
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return labRun{}, exitError{code: verdict.ExitHarness, msg: "interrupted"}
+	}
+	exit := (*exec.ExitError)(nil)
+	if err != nil && !errors.As(err, &exit) {
+		return labRun{}, fmt.Errorf("run %s: %w", l.program, err)
+	}
+	code := cmd.ProcessState.ExitCode()
+	if code == verdict.ExitUsage {
+		return labRun{}, fmt.Errorf("run %s: %s", l.program, lastLine(stderr.String()))
+	}
+	var v verdict.Verdict
+	if err := json.Unmarshal(stdout.Bytes(), &v); err != nil {
+		return labRun{failed: fmt.Sprintf("no verdict, exit code %d: %s", code, lastLine(stderr.String()))}, nil
+	}
+	came := judgeLabRun(&v)
+	came.dir = filepath.Join(l.results, v.Run)
+	return came, nil
+}
+
+// judgeLabRun says what found something in a run, and how.
+func judgeLabRun(v *verdict.Verdict) (came labRun) {
+	switch {
+	case v.Safety.Status == verdict.Violated && len(v.Safety.Findings) > 0:
+		f := &v.Safety.Findings[0]
+		came.check, came.message = f.Checker, f.Summary
+		if f.Name != "" {
+			came.message = f.Name + ": " + f.Summary
+		}
+		if len(f.Causes) > 0 {
+			came.message += " → " + f.Causes[0].Name
+		}
+	case len(v.Liveness.Ended) > 0:
+		came.check, came.message = hunt.CheckEnded, v.Liveness.Ended[0].Node+" ended by itself: "+v.Liveness.Ended[0].Why
+	case v.ExitCode() == verdict.ExitViolated:
+		came.check, came.message = hunt.CheckViolated, strings.Join(v.Liveness.Reasons, "; ")
+	case v.Harness.Status != verdict.Healthy:
+		came.failed = strings.Join(v.Harness.Reasons, "; ")
+	}
+	came.message, came.failed = oneLine(came.message), oneLine(came.failed)
+	return came
+}
+
+// keepRun moves the run that found something to where such runs are kept.
+func (l *labHunt) keepRun(dir string) error {
+	if l.keep == "" || dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(l.keep, 0o755); err != nil {
+		return fmt.Errorf("keep run: %w", err)
+	}
+	if err := os.Rename(dir, filepath.Join(l.keep, filepath.Base(dir))); err != nil {
+		return fmt.Errorf("keep run: %w", err)
+	}
+	return nil
+}
+
+// oneLine is the beginning of a text, as far as it is worth a line.
+func oneLine(text string) string {
+	const most = 300
+	line, _, _ := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > most {
+		line = string(runes[:most]) + "…"
+	}
+	return line
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// inLab hunts with a program in several labs side by side, one for each seed to start from: they are namespaces of
+// their own, and share nothing but the machine.
+func (h *hunting) inLab(ctx context.Context, opts hunt.Options, name string) (hunt.Hunt, error) {
+	l, err := h.newLabHunt(opts.Program, name)
+	if err != nil {
+		return hunt.Hunt{}, err
+	}
+	out := hunt.Hunt{Starts: make([]hunt.Start, opts.Starts)}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(opts.Workers)
+	for i := range out.Starts {
+		group.Go(func() (err error) {
+			out.Starts[i], err = l.start(ctx, i, opts.Budget)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+func (h *hunting) newLabHunt(program, name string) (*labHunt, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	l := &labHunt{program: self, node: program, results: filepath.Join(h.dir, "runs", name)}
+	if h.keepRuns != "" {
+		l.keep = filepath.Join(h.keepRuns, name)
+	}
+	l.step = func(seed uint64, took time.Duration, came labRun) {
+		switch {
+		case came.check != "":
+			h.ui.Step("%s: seed %d, %.0f s: %s: %s", name, seed, took.Seconds(), came.check, came.message)
+		case came.failed != "":
+			h.ui.Step("%s: seed %d, %.0f s: the harness failed: %s", name, seed, took.Seconds(), came.failed)
+		default:
+			h.ui.Step("%s: seed %d, %.0f s: nothing", name, seed, took.Seconds())
+		}
+	}
+	return l, nil
+}
+
+// allInLabs hunts several mutants side by side, each in a lab of its own, and keeps what is known after each. A mutant
+// whose lab fails is told of in the end, and the others are hunted.
+func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
+	var (
+		mu       sync.Mutex
+		group    errgroup.Group
+		problems []error
+		done     int
+	)
+	group.SetLimit(h.opts.Workers)
+	rows := make([]*hunt.Row, len(list))
+	for i, m := range list {
+		group.Go(func() error {
+			if c.Err() != nil {
+				return nil
+			}
+			row, err := h.rowInLab(c.Context, m, known)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", m.Name, err))
+				return nil
+			}
+			rows[i], done = row, done+1
+			h.ui.Say("%d of %d: %s", done, len(list), describe(row))
+			if err := h.keep(c, merged(known, rows)); err != nil {
+				problems = append(problems, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // what went wrong is in the list
+	rows = slices.DeleteFunc(rows, func(r *hunt.Row) bool { return r == nil })
+	if c.Err() != nil {
+		return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
+	}
+	return rows, errors.Join(problems...)
+}
+
+// rowInLab is what is known of a mutant, or what a hunt finds out.
+func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt.Row) (*hunt.Row, error) {
+	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place, Precedent: m.Facts.Precedent,
+		Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}
+	at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == row.Digest })
+	if at >= 0 && h.enough(known[at]) {
+		known[at].WhyNot = row.WhyNot
+		return known[at], nil
+	}
+	if !m.In(h.lab) {
+		row.Outside = true
+		return row, nil
+	}
+	program := filepath.Join(h.dir, m.Name)
+	if err := m.Build(ctx, h.tree, h.build(program)); err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(program) }()
+	l, err := h.newLabHunt(program, m.Name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range h.opts.Starts {
+		s, err := l.start(ctx, i, h.opts.Budget)
+		if err != nil {
+			return nil, err
+		}
+		row.All.Starts = append(row.All.Starts, s)
+	}
+	return row, nil
+}
+
+// enough reports whether what is known of a mutant says what a hunt with these options would: it was found from every
+// seed within the budget, or hunted for at least that and not found.
+func (h *hunting) enough(r *hunt.Row) bool {
+	if r.Outside {
+		return true
+	}
+	for i := range r.All.Starts {
+		if s := &r.All.Starts[i]; s.Found() && s.CPU > h.opts.Budget || !s.Found() && r.Budget < h.opts.Budget {
+			return false
+		}
+	}
+	return len(r.All.Starts) >= h.opts.Starts
+}
+
+// labDigest changes with a mutant's patch. Seeds and budget are not in it: see [hunting.enough].
+func labDigest(m *mutants.Mutant) string {
+	d := sha256.New()
+	for _, f := range m.Patch.Files {
+		fmt.Fprintln(d, f.Path)
+		for _, hunk := range f.Hunks {
+			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
+		}
+	}
+	return fmt.Sprintf("%x", d.Sum(nil)[:8])
+}
+
+// merged is what was known, with the rows that there are now in place of older ones. Some may be missing yet.
+func merged(known, rows []*hunt.Row) []*hunt.Row {
+	all := slices.DeleteFunc(slices.Clone(rows), func(r *hunt.Row) bool { return r == nil })
+	for _, k := range known {
+		if !slices.ContainsFunc(all, func(r *hunt.Row) bool { return r.Name == k.Name }) {
+			all = append(all, k)
+		}
+	}
+	return all
+}

@@ -1,0 +1,155 @@
+package run
+
+import (
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"elenchus/nemesis"
+)
+
+// Choice is an option of elenchus test, without its dashes, and what it is set to.
+type Choice struct{ Option, Value string }
+
+// Swarm draws from a seed how a test is set up: the size of the cluster, what clients do, which kinds of faults there
+// are, what reads and leases rest on, and the nodes' own knobs. No one configuration finds everything, and many
+// different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one kind
+// of fault hides shows only in runs without it.
+//
+// What reads and leases rest on, the size of the cluster and the workload go round with the seed rather than by chance,
+// so that a few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive.
+// Said is what the user has said of an option, if anything: that is not drawn, and what is drawn goes with it.
+func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choice {
+	s := &swarm{random: rand.New(rand.NewPCG(seed, swarmStream)), said: said}
+	s.draw(seed)
+	return s.choices
+}
+
+const (
+	// swarmStream keeps these draws apart from all others of the same seed.
+	swarmStream = 0x737761726d
+
+	// swarmCycle is how many entries the ways to serve reads have, see [swarmReads].
+	swarmCycle = uint64(len(swarmReads))
+)
+
+// swarmReads are the ways to serve reads, and the leases below them. Where there are none, leaders follow one another
+// much faster: half of the runs are about these, and half about leases.
+var swarmReads = [...]struct{ reads, lease string }{
+	{"log", "none"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"quorum", "none"}, {"lease", "rate"},
+}
+
+// swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
+// divisor in common, so that all combinations come up.
+var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
+
+// swarmWorkloads are what clients do: mostly registers, which can be decided while a run goes on.
+var swarmWorkloads = [...]string{"register", "register", "register", "append", "register", "register", "register"}
+
+// swarm is a configuration being drawn.
+type swarm struct {
+	random  *rand.Rand
+	said    func(option string) (string, bool)
+	choices []Choice
+}
+
+// set chooses an option, unless the user has, and returns what it is in the end.
+func (s *swarm) set(option, value string) string {
+	if v, ok := s.said(option); ok {
+		return v
+	}
+	if value != "" {
+		s.choices = append(s.choices, Choice{option, value})
+	}
+	return value
+}
+
+// one draws one of the values; all are drawn alike, and an empty one leaves the default.
+func (s *swarm) one(values ...string) string { return values[s.random.IntN(len(values))] }
+
+func (s *swarm) chance(percent int) bool { return s.random.IntN(100) < percent }
+
+func (s *swarm) draw(seed uint64) {
+	way := swarmReads[seed%swarmCycle]
+	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
+	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
+	s.set("rate", s.one("", "", "500"))
+	s.set("concurrency", s.one("", "", "4n"))
+	s.set("op-timeout", s.one("", "1s"))
+	s.set("retry", s.one("", "50%"))
+	reads := way.reads
+	if v, ok := s.said("lease"); ok && v == "none" && reads == "lease" {
+		reads = "quorum"
+	}
+	reads = s.set("reads", reads)
+	lease := way.lease
+	if reads == "lease" && lease == "none" {
+		lease = "rate"
+	}
+	lease = s.set("lease", lease)
+	s.drawTimes(lease)
+	s.drawKnobs()
+	if _, planned := s.said("schedule"); !planned {
+		s.drawFaults(lease)
+	}
+}
+
+// drawTimes draws the bounds of clocks, and times that go together: a leader renews its lease well before it ends, and
+// well before others lose patience.
+func (s *swarm) drawTimes(lease string) {
+	for _, option := range []string{"lease-term", "lease-renew", "election-timeout", "max-offset"} {
+		if _, ok := s.said(option); ok {
+			return
+		}
+	}
+	election := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond}[s.random.IntN(2)]
+	s.set("election-timeout", election.String())
+	if lease == "none" {
+		return
+	}
+	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
+	term := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}[s.random.IntN(3)]
+	s.set("lease-term", term.String())
+	s.set("lease-renew", min(election/2, term/4).String())
+	if lease == "rate" {
+		s.set("drift-bound", s.one("", "10%", "25%"))
+	} else {
+		s.set("max-offset", (term / 5 * time.Duration(1+s.random.IntN(2))).String())
+	}
+}
+
+// drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
+// and small batches.
+func (s *swarm) drawKnobs() {
+	s.set("window", s.one("", "", "", "", "8", "1"))
+	s.set("promise-grace", s.one("", "", "50ms"))
+	if _, ok := s.said("node-flag"); ok {
+		return
+	}
+	if s.chance(70) {
+		s.set("node-flag", "--snapshot-entries="+s.one("20", "100", "500"))
+		s.set("node-flag", s.one("", "--snapshot-keep=-1", "--snapshot-keep=3"))
+		s.set("node-flag", s.one("", "--snapshot-chunk=300"))
+	}
+	s.set("node-flag", s.one("", "", "--batch=1", "--batch=4"))
+	s.set("node-flag", s.one("", "", "--pre-vote=false"))
+}
+
+// drawFaults leaves each kind of fault out of some runs. There are always some that leaders change under.
+func (s *swarm) drawFaults(lease string) {
+	var kinds []string
+	for _, k := range []struct {
+		kind    string
+		percent int
+	}{{nemesis.Partition, 90}, {nemesis.Kill, 65}, {nemesis.Pause, 50}, {nemesis.Clock, 50}} {
+		if s.chance(k.percent) && (k.kind != nemesis.Clock || lease != "none") {
+			kinds = append(kinds, k.kind)
+		}
+	}
+	if len(kinds) == 0 || len(kinds) == 1 && kinds[0] == nemesis.Clock {
+		kinds = append([]string{nemesis.Partition}, kinds...)
+	}
+	s.set("nemesis", strings.Join(kinds, ","))
+	s.set("hunt", s.one("50%", "100%", "100%"))
+	s.set("hunt-elections", s.one("true", "true", "true", ""))
+}

@@ -1,0 +1,80 @@
+package run
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func nothing(string) (string, bool) { return "", false }
+
+func TestSwarmIsDrawnFromTheSeed(t *testing.T) {
+	different := 0
+	for seed := range uint64(50) {
+		a, b := Swarm(seed, nothing), Swarm(seed, nothing)
+		if !slices.Equal(a, b) {
+			t.Fatalf("seed %d gives %v, and %v", seed, a, b)
+		}
+		if !slices.Equal(a, Swarm(seed+swarmCycle, nothing)) {
+			different++
+		}
+	}
+	if different < 45 {
+		t.Errorf("only %d of 50 seeds differ from another of the same way to read", different)
+	}
+}
+
+// All ways to serve reads have come after one cycle, and everything else that there is after a few.
+func TestSwarmComesAround(t *testing.T) {
+	ways := map[string]bool{}
+	for seed := range swarmCycle {
+		way := map[string]string{}
+		for _, c := range Swarm(seed, nothing) {
+			way[c.Option] = c.Value
+		}
+		ways[way["reads"]+"/"+way["lease"]] = true
+	}
+	want := []string{"lease/rate", "lease/wall", "log/none", "quorum/none"}
+	if got := slices.Sorted(maps.Keys(ways)); !slices.Equal(got, want) {
+		t.Errorf("ways to read: %v; want %v", got, want)
+	}
+	seen := map[string]bool{}
+	for seed := range uint64(200) {
+		for _, c := range Swarm(seed, nothing) {
+			seen[c.Option+"="+c.Value] = true
+			if c.Option == "nemesis" {
+				for kind := range strings.SplitSeq(c.Value, ",") {
+					seen[kind] = true
+				}
+			}
+		}
+	}
+	for _, want := range []string{"nodes=3", "nodes=4", "nodes=5", "workload=append", "workload=register", "retry=50%",
+		"window=1", "node-flag=--snapshot-entries=20", "node-flag=--pre-vote=false", "hunt-elections=true",
+		"drift-bound=25%", "partition", "kill", "pause", "clock"} {
+		if !seen[want] {
+			t.Errorf("%s was never drawn", want)
+		}
+	}
+}
+
+// What the user has said is not drawn, and the rest goes with it.
+func TestSwarmGoesWithWhatIsSaid(t *testing.T) {
+	said := map[string]string{"lease": "none", "nodes": "3", "schedule": "my.schedule", "node-flag": "--batch=2"}
+	for seed := range uint64(60) {
+		for _, c := range Swarm(seed, func(option string) (string, bool) { v, ok := said[option]; return v, ok }) {
+			if _, ok := said[c.Option]; ok {
+				t.Errorf("seed %d draws --%s %s", seed, c.Option, c.Value)
+			}
+			switch c.Option {
+			case "reads":
+				if c.Value == "lease" {
+					t.Errorf("seed %d reads under leases, of which there are none", seed)
+				}
+			case "lease-term", "drift-bound", "max-offset", "nemesis", "hunt":
+				t.Errorf("seed %d draws --%s %s", seed, c.Option, c.Value)
+			}
+		}
+	}
+}

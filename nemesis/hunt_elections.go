@@ -1,0 +1,108 @@
+package nemesis
+
+import "time"
+
+// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With leases
+// it must have ended by the slowest clock before anybody is.
+func (c *chase) elected() time.Duration {
+	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
+}
+
+// moment is a short while: faults that are meant to meet are planned so far apart, as the first takes some
+// milliseconds to take effect.
+const moment = 20 * time.Millisecond
+
+// restarted is how long a process is dead that is only to be restarted.
+const restarted = minFault
+
+func (c *chase) isolate(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Partition, Shape: Isolate, Groups: [][]string{{who}}})
+}
+
+func (c *chase) kill(name string, who string, after, lasts time.Duration) {
+	c.add(name, after, lasts, Fault{Kind: Kill, Groups: [][]string{{who}}})
+}
+
+// comeback gives a leader that has accepted what nobody else has the chance to lead again, after another.
+func (c *chase) comeback() {
+	first := c.elected()
+	c.isolate("cut", RoleLeader, 0, first)
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+// laggard gives a node that has missed much the chance to lead.
+func (c *chase) laggard() {
+	first := c.elected()
+	c.isolate("first", RoleFollower, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) relay() {
+	first := c.elected()
+	c.kill("kill", RoleLeader, 0, first)
+	c.isolate("cut", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) minority() {
+	first := c.elected()
+	c.add("cut", 0, first, Fault{Kind: Partition, Shape: Halves, Groups: [][]string{{RoleLeader}}})
+	c.kill("kill", RoleLeader, first-moment, c.elected())
+}
+
+func (c *chase) blackout() {
+	c.kill("kill", RoleAll, 0, restarted)
+	c.isolate("cut", RoleLeader, restarted+c.elected(), c.elected())
+}
+
+// voters restarts nodes at any time between the cut and the election after it.
+func (c *chase) voters() {
+	lasts := c.elected()
+	c.isolate("cut", RoleLeader, 0, lasts)
+	at := between(c.random, 0, lasts/2)
+	c.kill("one", RoleFollower, at, restarted)
+	c.kill("two", RoleMinority, at+2*restarted+between(c.random, 0, lasts/3), restarted)
+}
+
+func (c *chase) duel() {
+	c.add("pause", 0, c.elected(), Fault{Kind: Pause, Groups: [][]string{{RoleAll}}})
+}
+
+func (c *chase) late() {
+	lasts := c.elected()
+	c.add("pause", 0, moment*5+lasts, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	c.kill("kill", RoleLeader, 5*moment, lasts)
+}
+
+// backlog leaves the leader with a full window that the followers have in their buffers, or not.
+func (c *chase) backlog() {
+	stopped := max(c.options.Term/3, minFault)
+	c.add("pause", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
+	c.isolate("cut", RoleLeader, stopped-between(c.random, 0, 2*moment), c.elected())
+}
+
+func (c *chase) orphans() {
+	stopped := max(c.options.Term/3, minFault)
+	c.add("pause", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollower, RoleFollower}}})
+	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), c.elected())
+}
+
+// replay has everybody read a log in which slots were accepted in more than one ballot, and somebody lead with that.
+func (c *chase) replay() {
+	first := c.elected()
+	c.isolate("cut", RoleLeader, 0, first)
+	again := first + between(c.random, moment, c.options.Term/2)
+	c.kill("kill", RoleAll, again, restarted)
+	c.isolate("later", RoleLeader, again+restarted+c.elected(), c.elected())
+}
+
+// hiccup has a leader find its cluster as it left it, and whoever leads after a moment once more.
+func (c *chase) hiccup() {
+	c.kill("one", RoleLeader, 0, restarted)
+	c.kill("two", RoleLeader, settle+between(c.random, 0, c.options.Term), restarted)
+}
+
+// amnesia has granters forget all that is not on disk, and the leader renew its lease with them when they are back.
+func (c *chase) amnesia() {
+	c.kill("kill", RoleFollowers, 0, restarted)
+	c.cut(restarted + between(c.random, settle, settle+c.options.LeaseTerm*3/5))
+}
