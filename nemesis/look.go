@@ -21,8 +21,9 @@ func (l Leftover) String() string { return l.Host + ": " + l.What }
 // lookTimeout bounds what is asked of one host.
 const lookTimeout = 15 * time.Second
 
-// Look finds what a harness left behind on the hosts, and changes nothing: rules of ours, and the process recorded on the
-// host, if it is stopped, or runs. Crooked clocks only the ledger knows of. Nobody else may be testing there.
+// Look finds what a harness left behind on the hosts, and changes nothing: our packet filter rules, and the recorded
+// process if it is stopped or still runs. Moved clocks are not looked for: only the ledger knows of these. Nobody else
+// may be testing there.
 //
 // The error names the hosts that could not be looked at; the rest is valid either way.
 func Look(ctx context.Context, cluster Cluster) ([]Leftover, error) {

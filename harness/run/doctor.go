@@ -12,8 +12,9 @@ import (
 	"elenchus/nemesis"
 )
 
-// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then
-// what a harness left behind there, then every kind of fault, applied and reverted once. Faults are tried only where everything else is well.
+// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then that no
+// harness left anything behind, then every kind of fault, applied and reverted once. Faults are tried only where
+// everything else is well.
 //
 // ClockBinary is the helper for clocks, a file here; it is needed for faults of clocks only.
 func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary, resultsDir string) (
@@ -64,7 +65,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary,
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// leftFindings says of each host what a harness left behind on it. Nodes that run are no reason not to test: the test ends
+// leftFindings reports what a harness left behind on each host. Running nodes are no reason not to test: the test stops
 // them.
 func leftFindings(inv lab.Inventory, left Left) lab.Findings {
 	const remedy = "elenchus lab heal undoes it, and so does the next test"

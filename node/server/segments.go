@@ -10,12 +10,13 @@ import (
 )
 
 const (
-	// ObservationBytesDefault is what all observations may take on disk, and ObservationBytesMin the least such limit: a
-	// line has a batch of commands in it.
+	// ObservationBytesDefault is the default limit, in bytes, of all observations on disk.
 	ObservationBytesDefault = 1 << 30
-	ObservationBytesMin     = 1 << 20
 
-	// observationSegmentsMax is how many segments share the limit, so that a rotation drops so large a part of them.
+	// ObservationBytesMin is the smallest limit, in bytes: a single line holds a whole batch of commands.
+	ObservationBytesMin = 1 << 20
+
+	// observationSegmentsMax is how many segments share the limit. A rotation drops one of them.
 	observationSegmentsMax = 8
 )
 

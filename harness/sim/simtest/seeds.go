@@ -1,13 +1,13 @@
-// Package simtest says how much the tests of simulated worlds play.
+// Package simtest decides how many seeds the tests of simulated worlds play.
 //
-// A world is a single goroutine: what the race detector can see in it, it sees in the first few runs, and it makes every
-// one of them ten times slower. So many runs are played without it, and few with it; make test does both.
+// A world is a single goroutine: the race detector sees in the first few runs whatever it can see there, and makes every
+// run ten times slower. So tests play few runs under it, and all of them without it; make test does both.
 package simtest
 
-// underRace is the part of the runs that is played under the race detector.
+// underRace divides the number of runs that are played under the race detector.
 const underRace = 8
 
-// Seeds is how many seeds a test plays that wants to play n: all of them, but a few under the race detector.
+// Seeds returns how many of n seeds a test plays: all of them, or a few under the race detector.
 func Seeds(n uint64) uint64 {
 	if racing {
 		return max(n/underRace, 1)
