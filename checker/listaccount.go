@@ -252,7 +252,8 @@ func (l *list) conflict(a, b history.Operation) plainly {
 		ij, ji := slices.Index(x, y[i]), slices.Index(y, x[i])
 		if ij >= 0 && ji >= 0 {
 			p.name = nameReordered
-			p.summary = fmt.Sprintf("Element %d comes before %d in %s, and after it in %s.", x[i], y[i], l.seenBy(a), answerOf(b))
+			p.summary = fmt.Sprintf("Element %d comes before %d in %s, and after it in %s.",
+				x[i], y[i], l.seenBy(a), answerOf(b))
 		} else {
 			p.name = nameForked
 			p.summary = fmt.Sprintf("There are two versions of %s: element %d is %d in %s, and %d in %s.", l.key, i+1, x[i],

@@ -53,5 +53,6 @@
 // name with its number, and the first line of every segment is of the kind "segment" and has that number. Observations
 // that the disk did not take are missing, and a line of the kind "unwritten" counts them.
 //
-// A node whose whole data directory is lost cannot be told from a new one: it must not be started again under its old id.
+// A node whose whole data directory is lost cannot be told from a new one: it must not be started again under its old
+// id.
 package server

@@ -1,7 +1,7 @@
 // Package simtest decides how many seeds the tests of simulated worlds play.
 //
-// A world is a single goroutine: the race detector sees in the first few runs whatever it can see there, and makes every
-// run ten times slower. So tests play few runs under it, and all of them without it; make test does both.
+// A world is a single goroutine: the race detector sees in the first few runs whatever it can see there, and makes
+// every run ten times slower. So tests play few runs under it, and all of them without it; make test does both.
 package simtest
 
 // underRace divides the number of runs that are played under the race detector.
