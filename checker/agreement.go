@@ -12,7 +12,7 @@ import (
 // checkAgreement compares the logs that the nodes applied, in all their incarnations: the same slot must hold the same
 // commands everywhere (consistency as the lecture notes on Paxos define it: every server executes the same commands in
 // the same order), and within one incarnation slots follow each other without a gap, except where a node installed the
-// snapshot of another.
+// snapshot of another, or what it wrote of them is lost.
 //
 // A command that is applied in two slots is no finding: the log may repeat what a client retried, and the register
 // applies each only once.
@@ -88,8 +88,13 @@ type agreement struct {
 func (a *agreement) node(n NodeObservations) (incarnations int) {
 	boots := make(map[string]uint64)     // boot → slot up to which it has applied
 	installed := make(map[string]uint64) // boot → the last slot of the snapshot that it installed last
+	gaps := make(map[string]bool)        // boot → something is missing since the last that it applied
+	lost := n.Log.Lost
 	placed := len(n.When) == len(n.Log.Observations)
 	for i, o := range n.Log.Observations {
+		for ; len(lost) > 0 && lost[0].Before <= i; lost = lost[1:] {
+			gaps[o.Boot] = true
+		}
 		switch o.Kind {
 		case history.ObservedSnapshotInstalled:
 			installed[o.Boot] = o.Slot
@@ -104,7 +109,9 @@ func (a *agreement) node(n NodeObservations) (incarnations int) {
 				here.at = n.When[i]
 			}
 			snapshot := o.Slot > last && o.Slot == installed[o.Boot]+1
-			if known && o.Slot != last+1 && !snapshot {
+			unseen := gaps[o.Boot] && o.Slot > last // what was lost may have told of the slots between
+			delete(gaps, o.Boot)
+			if known && o.Slot != last+1 && !snapshot && !unseen {
 				a.gap(here)
 			}
 			boots[o.Boot] = o.Slot

@@ -83,10 +83,9 @@ func (s *Stream) repetition(j *judgement) error {
 
 // checkSafety puts together what the checks say of safety. Any of them can find a violation; only all of them together,
 // on a whole history, can say that there is none.
-func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration,
-) verdict.Safety {
+func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration) (
+	safety verdict.Safety) {
 	in := s.in
-	var safety verdict.Safety
 	add := func(c verdict.Check, findings []verdict.Finding) {
 		safety.Checks = append(safety.Checks, c)
 		safety.Findings = append(safety.Findings, findings...)

@@ -192,6 +192,12 @@ func TestAxes(t *testing.T) {
 			v, v, s, f, "the observations of n3 are missing"},
 		{"damaged observations", func(in *Input) { in.Nodes[1].Err = errors.New("line 3") },
 			v, v, s, f, "observations of n2 cannot be read: line 3"},
+		{"observations that begin too late", func(in *Input) {
+			in.Nodes[1].Log.Lost = []history.Loss{{Segments: 2}, {Before: 1, Segments: 1}}
+		}, v, v, s, f, "observations of n2 begin too late: they exceeded their limit, and the first 3 parts"},
+		{"observations that were not written", func(in *Input) {
+			in.Nodes[1].Log.Lost = []history.Loss{{Lines: 2, Reason: "no space left"}, {Before: 1, Lines: 5}}
+		}, v, v, s, f, "7 observations of n2 could not be written: no space left"},
 		{"repeated value", func(in *Input) {
 			in.History.Events = in.History.Events[2:]
 			before(in, newScript(t, "x").do(0, write(1)).do(1, write(1)).ops)
@@ -321,6 +327,19 @@ func TestAgreement(t *testing.T) {
 			}
 			contains(t, "finding", text, tt.want)
 		})
+	}
+	// What a node could not write down is no gap in what it applied, but only there, and only forward.
+	for before, want := range map[int]int{2: 0, 1: 1, 3: 1} {
+		n := observed("n1", applied("a", 1, 2, 7, 8)...)
+		n.Log.Lost = []history.Loss{{Before: before, Boot: "a", Lines: 4}}
+		if _, findings, _ := checkAgreement([]NodeObservations{n}); len(findings) != want {
+			t.Errorf("lines lost before %d: %+v", before, findings)
+		}
+	}
+	back := observed("n1", applied("a", 1, 2, 1)...)
+	back.Log.Lost = []history.Loss{{Before: 2, Boot: "a", Lines: 4}}
+	if _, findings, _ := checkAgreement([]NodeObservations{back}); len(findings) != 1 {
+		t.Errorf("a slot applied twice, and lines lost between: %+v", findings)
 	}
 	if c, _, _ := checkAgreement(nil); c.Status != verdict.None {
 		t.Errorf("agreement of nothing is %s", c.Status)

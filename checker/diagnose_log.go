@@ -128,8 +128,8 @@ func (d *diagnosis) oldCompare(p plainly) *verdict.Cause {
 		Name: "compared with an old state",
 		Says: fmt.Sprintf("The log has %d in slot %d and only then, in slot %d, the cas that replaced %d: what it expected "+
 			"was compared with an older state than the one it was executed on.", *p.newer, between, cas, *p.old),
-		Evidence: []string{fmt.Sprintf("%d is in slot %d, %d in slot %d, and the cas to %d in slot %d.", *p.old, old, *p.newer,
-			between, p.values[0], cas)},
+		Evidence: []string{fmt.Sprintf("%d is in slot %d, %d in slot %d, and the cas to %d in slot %d.",
+			*p.old, old, *p.newer, between, p.values[0], cas)},
 	}
 }
 

@@ -210,10 +210,10 @@ func article(op history.Operation) string {
 	return "a"
 }
 
-// fateOf tells sorts of missing elements apart by what else was seen. What somebody saw later was there all the time,
-// and it was but this answer that was old, unless the list itself had gone back: others have missed the element, too, or
-// an append went where it had been, and the system does not say that it answered from a state of before. Of what is
-// never seen again the same tells whether it is lost.
+// fateOf tells kinds of missing elements apart by what else was seen. An element that somebody saw later was there all
+// the time, and only this answer was old; unless the list itself had gone back: others missed the element too, or an
+// append took its place, and the system does not say that it answered from an earlier state. For an element that is
+// never seen again, the same evidence decides whether it is lost.
 func (l *list) fateOf(a history.Operation, v int64, before history.Operation) (
 	name string, back history.Operation, found bool) {
 	there := a.By.Slot > 0 && a.By.Slot < before.By.Slot
@@ -252,7 +252,8 @@ func (l *list) conflict(a, b history.Operation) plainly {
 		ij, ji := slices.Index(x, y[i]), slices.Index(y, x[i])
 		if ij >= 0 && ji >= 0 {
 			p.name = nameReordered
-			p.summary = fmt.Sprintf("Element %d comes before %d in %s, and after it in %s.", x[i], y[i], l.seenBy(a), answerOf(b))
+			p.summary = fmt.Sprintf("Element %d comes before %d in %s, and after it in %s.",
+				x[i], y[i], l.seenBy(a), answerOf(b))
 		} else {
 			p.name = nameForked
 			p.summary = fmt.Sprintf("There are two versions of %s: element %d is %d in %s, and %d in %s.", l.key, i+1, x[i],

@@ -399,8 +399,8 @@ func (c culprit) between() plainly {
 		p.takes(c.last, fmt.Sprintf("saw %d after that", seen[0]))
 		p.summary = fmt.Sprintf("The %v by %s matched, but between %d and %d the register was %d: that was asked for at %s, "+
 			"when %d had been there already, and was %s at %s, before the %s by %s that began at %s saw %d.", w.Op, who(w),
-			replaced, seen[0], v, seconds(x.Call), replaced, proof, seconds(q.Return), c.last.Op.Func, who(c.last), seconds(c.last.Call),
-			seen[0])
+			replaced, seen[0], v, seconds(x.Call), replaced, proof, seconds(q.Return), c.last.Op.Func, who(c.last),
+			seconds(c.last.Call), seen[0])
 		return p
 	}
 	return plainly{}

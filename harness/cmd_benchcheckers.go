@@ -18,9 +18,9 @@ func benchCheckersCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "checkers",
 		Usage: "what it takes to decide simulated runs: by order, and by Porcupine's search",
-		Description: "Each seed is a simulated run with faults, once of the system as it is, and once with reads that may be\n" +
-			"stale. Its history is decided in four ways: as elenchus check does it; without second opinions; by a search of\n" +
-			"what unique values leave of it; by a search of the history as it is. That two of them disagree is an error.",
+		Description: "Each seed is a simulated run with faults, once of the system as it is, and once with reads that\n" +
+			"may be stale. Its history is decided in four ways: as elenchus check does it; without second opinions; by a\n" +
+			"search of what unique values leave of it; by a search of the history as it is. It is an error if two disagree.",
 		Flags:  withEnv(benchCheckersFlags()),
 		Action: benchCheckers,
 	}

@@ -48,6 +48,7 @@ type Machine struct {
 	notice       notice
 	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last heard
 	catchup      catchup
+	retry        retrying
 	snapshots    snapshots
 
 	// Whom this node follows, or is.
@@ -103,6 +104,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.catchup.patience = m.opts.RetryInterval
+	m.resetRetries()
 	m.requests.init()
 	m.fx = protocol.Effects{ // most steps want no more
 		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),

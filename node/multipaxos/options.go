@@ -113,8 +113,8 @@ type Options struct {
 	// more accepted values at once (000, "problems faced"). Zero is off.
 	PromiseGrace time.Duration
 
-	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms); a Catchup after
-	// twice as long each time, up to 16 times that.
+	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms), and after twice as
+	// long each time, up to 4 times that, a Catchup up to 16 times.
 	RetryInterval time.Duration
 
 	// FirstBallotShortcut lets the member with the lowest number lead a cluster that starts for the first time at once,

@@ -49,6 +49,10 @@
 // The data directory holds the log, "wal", and the snapshot that it rests on, "snapshot" (packages storage and wal); a
 // file with ".new" behind its name was not complete when the node stopped, and means nothing; "boot", which counts
 // starts and remembers how long the log was at the last one; and "observations.jsonl", one line for each
-// [protocol.Observation]. A node whose whole data directory is lost cannot be told from a new one: it must not be
-// started again under its old id.
+// [protocol.Observation]. When observations exceed their limit, the oldest are dropped: a full segment is renamed to a
+// name with its number, and the first line of every segment is of the kind "segment" and has that number. Observations
+// that the disk did not take are missing, and a line of the kind "unwritten" counts them.
+//
+// A node whose whole data directory is lost cannot be told from a new one: it must not be started again under its old
+// id.
 package server
