@@ -100,7 +100,8 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		add(j.agreement, j.disagreements())
 	}
 	if in.Watched || in.WatchedErr != nil {
-		add(invariantsCheck(in, &safety.Reasons))
+		j.diagnosis.operations = s.named.ops
+		add(invariantsCheck(in, j.diagnosis, safety.Findings, &safety.Reasons))
 	}
 	underWhich(safety.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
@@ -144,7 +145,8 @@ func untold(findings, told []verdict.Finding) []verdict.Finding {
 }
 
 // invariantsCheck passes on what somebody who saw every node in true time has found.
-func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Finding) {
+func invariantsCheck(in Input, d *diagnosis, told []verdict.Finding, reasons *[]string) (
+	verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckInvariants, Status: verdict.Valid, Detail: "every step of every node"}
 	switch {
 	case in.WatchedErr != nil:
@@ -153,7 +155,11 @@ func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Find
 	case len(in.Broken) > 0:
 		c.Status = verdict.Violated
 	}
-	return c, in.Broken
+	var findings []verdict.Finding
+	for _, b := range in.Broken {
+		findings = append(findings, d.watched(b, told))
+	}
+	return c, findings
 }
 
 // underWhich adds to each finding the faults that were in effect when it showed.

@@ -26,6 +26,8 @@ type diagnosis struct {
 	applied   map[update][]place // where each update was applied, by key and value
 	slots     map[uint64]bool    // that some node whose updates are known has applied
 	slack     time.Duration      // instants of nodes are placed within this
+
+	operations []history.Operation // that broken rules are about
 }
 
 // update is what an update does, as nodes write it.
@@ -79,7 +81,7 @@ func (d *diagnosis) applications() map[update][]place {
 // tell adds to a finding what happened beyond what clients saw, and why, as far as that is known.
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
-		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
+		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.margin, d.expired, d.twoLeases,
 		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.oldCompare, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
@@ -113,6 +115,9 @@ const (
 // leased is the node that answered the read of a violation by itself under its lease, as far as the run's
 // configuration says so.
 func (d *diagnosis) leased(p plainly) (node string, ok bool) {
+	if p.holder != "" {
+		return p.holder, true
+	}
 	if d.in.Facts.Reads != readsLease || p.last.Op.Func != history.Read || p.last.Outcome != history.OK {
 		return "", false
 	}
@@ -170,11 +175,14 @@ func (d *diagnosis) story(p plainly) []string {
 // whence says from which state the operation was answered, and where the newer value was.
 func (d *diagnosis) whence(p plainly, node string) string {
 	by := p.last.By
-	if by.Slot == 0 {
+	if !stateKnown(p.last) {
 		return ""
 	}
 	s := fmt.Sprintf("The %s was answered by %s from its state up to slot %d, of ballot %s", p.last.Op.Func, node, by.Slot,
 		orElse(by.Ballot, "none"))
+	if by.Slot == 0 {
+		s = fmt.Sprintf("The %s was answered by %s from its empty state, before slot 1", p.last.Op.Func, node)
+	}
 	if node != p.last.Node {
 		s += ", to whom " + p.last.Node + " had passed it on"
 	}
@@ -186,6 +194,13 @@ func (d *diagnosis) whence(p plainly, node string) string {
 		}
 	}
 	return s + "."
+}
+
+// stateKnown reports whether the system said from which state it answered. Slot 0 is the state before the first one,
+// where somebody says to have answered and nothing was found; else it means that nobody said.
+func stateKnown(op history.Operation) bool {
+	empty := op.Op.Func == history.Read && len(op.Result.Values) == 0 && op.Outcome == history.OK
+	return op.By.Slot > 0 || empty && op.By.Leader != ""
 }
 
 // underFaults says what was being done to the node when it answered.
@@ -233,8 +248,12 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 	}
 	switch {
 	case own != nil && newest.ballot.compare(own.ballot) > 0 && newest.node != node:
-		return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s did not notice before %s.", newest.node,
-			newest.ballot, elected(*newest), node, seconds(own.to))
+		noticed := "did not notice before " + seconds(own.to)
+		if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
+			noticed = "did not know of that"
+		}
+		return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s %s.", newest.node, newest.ballot,
+			elected(*newest), node, noticed)
 	case other == nil:
 		return ""
 	case own == nil && other.ballot.compare(newest.ballot) < 0:

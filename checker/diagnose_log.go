@@ -55,17 +55,22 @@ func (d *diagnosis) inSlot(slot uint64) string {
 			if o.Kind != history.ObservedApplied || o.Slot != slot || len(o.Ops) != len(o.IDs) {
 				continue
 			}
-			var ops []string
-			for _, u := range o.Ops[:min(len(o.Ops), 3)] {
-				ops = append(ops, strings.TrimSpace(u.Op+" "+u.Key+" "+u.Value))
-			}
-			if len(o.Ops) == 0 {
-				ops = []string{"nothing"}
-			}
-			return fmt.Sprintf("%s by %s, in ballot %s", strings.Join(ops, ", "), n.Node, o.Ballot)
+			return fmt.Sprintf("%s by %s, in ballot %s", updates(o), n.Node, o.Ballot)
 		}
 	}
 	return "nothing"
+}
+
+// updates are the first of those that a node applied in a slot.
+func updates(o history.Observation) string {
+	var ops []string
+	for _, u := range o.Ops[:min(len(o.Ops), 3)] {
+		ops = append(ops, strings.TrimSpace(u.Op+" "+u.Key+" "+u.Value))
+	}
+	if len(o.Ops) == 0 {
+		return "nothing"
+	}
+	return strings.Join(ops, ", ")
 }
 
 // appliedTwice blames an update that took effect a second time, after another had replaced its value. The log may well

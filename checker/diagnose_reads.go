@@ -24,17 +24,20 @@ func (d *diagnosis) localReads(p plainly) *verdict.Cause {
 	return c
 }
 
-// behind says, from what the system said of both operations, that the read was answered from a state without the update
-// that had been acknowledged before. It is empty when that is not shown.
+// behind says, from what the system said of both operations, that the read was answered from a state without the slot
+// that somebody had been told of before. It is empty when that is not shown.
 func behind(p plainly) string {
 	read, w := p.last.By, p.before.By
-	if !p.superseded || p.last.Op.Func != history.Read || !p.before.Op.Func.Mutates() || read.Slot == 0 ||
-		w.Slot <= read.Slot {
+	if !p.superseded || p.last.Op.Func != history.Read || !stateKnown(p.last) || w.Slot <= read.Slot {
 		return ""
 	}
+	earlier := milliseconds(p.last.Call - p.before.Return)
+	if !p.before.Op.Func.Mutates() {
+		return fmt.Sprintf("The answer came from the state up to slot %d; %s had been told of slot %d %s before the read "+
+			"began.", read.Slot, who(p.before), w.Slot, earlier)
+	}
 	return fmt.Sprintf("The answer came from the state up to slot %d; slot %d, with the %s of %d, had been acknowledged "+
-		"%s before the read began.", read.Slot, w.Slot, p.before.Op.Func, p.before.Op.Value,
-		milliseconds(p.last.Call-p.before.Return))
+		"%s before the read began.", read.Slot, w.Slot, p.before.Op.Func, p.before.Op.Value, earlier)
 }
 
 // oldState blames a node that answered a read from a state in which something acknowledged was missing, where nothing
@@ -120,7 +123,8 @@ func (d *diagnosis) newLeader(p plainly) *verdict.Cause {
 	}
 	for _, r := range d.reigns {
 		// A ballot above that of the update: its leader must have learned of the slot when it was elected.
-		if r.node == node && r.ballot.compare(chosenIn) > 0 && r.from <= p.last.Call && p.last.Return <= r.to {
+		if r.node == node && r.ballot.compare(chosenIn) > 0 && r.from <= p.last.Return &&
+			(!r.over || p.last.Return <= r.to) {
 			return &verdict.Cause{
 				Name: "a new leader answered before it had caught up",
 				Says: fmt.Sprintf("%s led ballot %s and answered a read before it had applied everything that had been chosen in "+

@@ -18,6 +18,7 @@ type scene struct {
 	in    Input
 	p     plainly
 	start time.Time
+	ops   []history.Operation // of those who saw it all
 }
 
 const ms = time.Millisecond

@@ -182,6 +182,9 @@ type plainly struct {
 
 	last history.Operation // the operation that cannot be explained
 
+	// holder is who believed to hold a lease, of violations that are about leases and no answer.
+	holder string
+
 	// Of a value that was seen after it had been replaced: what proves the newer one, and whether there is such a thing.
 	// Values that are absent are nil.
 	before     history.Operation

@@ -107,6 +107,9 @@ type Result struct {
 // finish judges what the clients saw, and puts the result together.
 func (w *World) finish() Result {
 	if w.opts.Record { // what stopped the run has ended its faults, too
+		for i := range w.n {
+			w.sampleNode(&w.nodes[i], w.now)
+		}
 		for i := range w.faults {
 			if w.faults[i].on {
 				w.recordHeal(i)

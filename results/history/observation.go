@@ -18,6 +18,7 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
 	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
@@ -58,6 +59,9 @@ type Observation struct {
 	// wall clock, empty means that the line is not about a lease. A moment that the line does not give is zero.
 	Lease        string
 	Since, Until Moment
+
+	// True is when it was, since the run began, where somebody knows: in a simulator. Else it is zero.
+	True time.Duration
 }
 
 // Update is a command as a node applied it.
@@ -106,6 +110,7 @@ type observationLine struct {
 	Lease  string   `json:"lease"`
 	Since  int64    `json:"since_ns"`
 	Until  int64    `json:"until_ns"`
+	True   int64    `json:"true_ns"`
 }
 
 // label is a name that a node may also write as a number.
@@ -224,5 +229,6 @@ func parseObservation(line []byte) (o Observation, count uint64, err error) {
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
+		True: time.Duration(l.True),
 	}, l.Count, nil
 }
