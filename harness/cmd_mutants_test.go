@@ -129,6 +129,54 @@ func TestPatchThatDoesNotApplyFailsTheBuild(t *testing.T) {
 	}
 }
 
+// oneLinePatch replaces a line of a file by another.
+func oneLinePatch(file, from, to string) string {
+	return "--- a/" + file + "\n+++ b/" + file + "\n@@ -1,1 +1,1 @@\n-" + from + "\n+" + to + "\n"
+}
+
+// An undetected mutant tells whether it was executed, and a detected one whether anybody but observers could see it: of
+// each class one. TestRunMutants has one that clients see.
+func TestClassesOfMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds three programs")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	classes := []struct{ name, patch, blame string }{
+		{"never-executed", oneLinePatch("node/multipaxos/lease_options.go",
+			`		return 0, "leases are on monotonic clocks"`, `		return 0, "leases are on other clocks"`), "never executed"},
+		{"not-infected", oneLinePatch("node/multipaxos/grant.go", `	return fmt.Sprintf("honours the lease of %v", m.grant.ballot)`,
+			`	return fmt.Sprintf("respects the lease of %v", m.grant.ballot)`), "executed, and broke nothing"},
+		{"not-propagated", oneLinePatch("node/multipaxos/status.go", `		Hash:      m.store.Hash(),`,
+			`		Hash:      m.store.Hash() + uint64(m.opts.Self),`), "seen by observers alone"},
+	}
+	for _, class := range classes {
+		folder := filepath.Join(dir, class.name)
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		page := strings.Replace(ownPage, "votes-for-nothing", class.name, 1)
+		for file, text := range map[string]string{"mutant.md": page, "mutant.patch": class.patch} {
+			if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, out, stderr := callInTree(t, "mutants", "run", "--dir", dir, "--seeds", "1", "--client-seeds", "1", "--budget", "2s",
+		"--shrink", "0", "--json")
+	var rows []hunt.Row
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != len(classes) {
+		t.Fatalf("%v\n%s\n%s", err, out, stderr)
+	}
+	for _, class := range classes {
+		for _, r := range rows {
+			if r.Name == class.name && r.Blame() != class.blame {
+				t.Errorf("%s: %s; want %s", r.Name, r.Blame(), class.blame)
+			}
+		}
+	}
+}
+
 // A run with a mutant says so, and is played again, and made smaller, with the mutant that is in its directory.
 func TestRunsOfMutantsArePlayedWithThem(t *testing.T) {
 	if testing.Short() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/cpulimit"
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
 	"elenchus/node/mutants"
@@ -117,7 +118,7 @@ func simAction(c *cli.Context) error {
 			_ = saveCampaign(state, s) // the last time counts
 		}
 	}
-	ctx, stop := limitCPU(c.Context, c.Duration("cpu-limit"))
+	ctx, stop := cpulimit.Context(c.Context, c.Duration("cpu-limit"))
 	defer stop()
 	summary, err := campaign.Run(ctx)
 	if err != nil {

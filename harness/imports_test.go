@@ -44,7 +44,8 @@ func TestImportsPointOneWay(t *testing.T) {
 			mod + "checker/register", mod + "results", mod + "results/spacetime", history, verdict, mod + "node/clock",
 			mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire", mod + "node/wal",
 		}},
-		{mod + "harness/hunt", []string{mod + "harness/sim"}},
+		{mod + "harness/cpulimit", []string{}},
+		{mod + "harness/hunt", []string{mod + "harness/sim", mod + "harness/sim/shrink", mod + "harness/cpulimit"}},
 		{mod + "harness/system", []string{mod + "harness/control", mod + "node/client"}},
 	}
 	world := []string{"net", "net/http", "os", "os/exec", "log", "syscall", "math/rand", "crypto/rand", "io/ioutil",

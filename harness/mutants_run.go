@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -32,8 +33,9 @@ type hunting struct {
 	lab  string
 	ui   *run.UI
 
-	keepRuns     string // where runs of labs that found something are kept; empty keeps none
-	clientStarts int    // from how many seeds what observers have found is hunted by clients' eyes
+	keepRuns     string        // where runs of labs that found something are kept; empty keeps none
+	shrink       time.Duration // for how long the first run that fails is shrunk
+	clientStarts int           // from how many seeds what observers have found is hunted by clients' eyes
 }
 
 func runMutants(c *cli.Context) error {
@@ -44,6 +46,11 @@ func runMutants(c *cli.Context) error {
 	list, err := loadMutants(c, h.tree)
 	if err != nil {
 		return err
+	}
+	if n := c.Int("sample"); n > 0 {
+		if list, err = h.sample(c, list, n); err != nil {
+			return err
+		}
 	}
 	if c.Bool("compile") {
 		return h.compile(c.Context, list)
@@ -73,10 +80,30 @@ func runMutants(c *cli.Context) error {
 	return conclusion(rows)
 }
 
+// sample takes some of those that are in this lab, and says which, so that they can be hunted again by name.
+func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) ([]*mutants.Mutant, error) {
+	day := time.Now().UTC()
+	if text := c.String("day"); text != "" {
+		var err error
+		if day, err = time.Parse(time.DateOnly, text); err != nil {
+			return nil, usageError("--day: %q is no day: want one like 2026-11-21", text)
+		}
+	}
+	list = slices.DeleteFunc(list, func(m *mutants.Mutant) bool { return !m.In(h.lab) })
+	list = mutants.Sample(list, n, day)
+	var names []string
+	for _, m := range list {
+		names = append(names, m.Name)
+	}
+	h.ui.Say("of %s (--day): %s", day.Format(time.DateOnly), strings.Join(names, " "))
+	return list, nil
+}
+
 // newHunting checks the options.
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
-		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter), clientStarts: c.Int("client-seeds"),
+		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter),
+		clientStarts: c.Int("client-seeds"), shrink: c.Duration("shrink"),
 		opts: hunt.Options{
 			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
 		},
@@ -87,6 +114,15 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	var problems []error
 	if h.lab != simLab && h.lab != labLocal {
 		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, simLab, labLocal))
+	}
+	if c.Int("sample") < 0 || c.IsSet("day") && c.Int("sample") == 0 {
+		problems = append(problems, errors.New("--sample is a positive number, and --day goes with it"))
+	}
+	if h.shrink < 0 {
+		problems = append(problems, fmt.Errorf("--shrink: %v is negative", h.shrink))
+	}
+	if c.IsSet("lab-results") && c.String("table") == "" {
+		problems = append(problems, errors.New("--lab-results goes with --table"))
 	}
 	if h.clientStarts < 0 {
 		problems = append(problems, fmt.Errorf("--client-seeds: %d is negative", h.clientStarts))
@@ -115,9 +151,13 @@ func newHunting(c *cli.Context) (*hunting, error) {
 
 // compile finds out whether every patch applies and compiles.
 func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
+	checker, err := mutants.NewChecker(ctx, h.tree, list)
+	if err != nil {
+		return err
+	}
 	var problems []error
 	for _, m := range list {
-		if err := m.Build(ctx, h.tree, mutants.Build{}); err != nil {
+		if err := checker.Check(ctx, m); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -152,27 +192,45 @@ func (h *hunting) clean(c *cli.Context) error {
 	return nil
 }
 
-// build is the program that a hunt in the lab needs.
+// build is the program that a hunt needs.
 func (h *hunting) build(output string) mutants.Build {
 	if h.lab == labLocal {
 		return mutants.Build{Package: "./node", Output: output}
 	}
-	return mutants.Build{Package: "./harness", Output: output}
+	return mutants.Build{Package: hunt.Prey, Output: output}
 }
 
-// all hunts one mutant after the other, and keeps what is known after each.
+// all hunts one mutant after the other, and keeps what is known after each. While one is hunted the next is built.
 func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
+	measured := func(m *mutants.Mutant) *hunt.Row {
+		digest := h.digest(m)
+		at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == digest })
+		if at < 0 {
+			return nil
+		}
+		return known[at]
+	}
+	todo := slices.DeleteFunc(slices.Clone(list), func(m *mutants.Mutant) bool {
+		return measured(m) != nil || !m.In(h.lab)
+	})
+	ctx, stop := context.WithCancel(c.Context)
+	defer stop()
+	programs := h.buildAhead(ctx, todo)
 	var rows []*hunt.Row
 	for i, m := range list {
 		if c.Err() != nil {
 			return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
 		}
-		digest := h.digest(m)
-		row := &hunt.Row{Name: m.Name, Digest: digest}
-		if at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == digest }); at >= 0 {
-			row = known[at]
-		} else if err := h.one(c.Context, m, row); err != nil {
-			return rows, err
+		row := measured(m)
+		switch {
+		case row != nil:
+		case !m.In(h.lab):
+			row = &hunt.Row{Name: m.Name, Digest: h.digest(m), Budget: h.opts.Budget, Outside: true}
+		default:
+			row = &hunt.Row{Name: m.Name, Digest: h.digest(m), Budget: h.opts.Budget}
+			if err := h.one(ctx, <-programs, row); err != nil {
+				return rows, err
+			}
 		}
 		row.Place, row.Precedent, row.Breaks, row.HeldBack = m.Facts.Place, m.Facts.Precedent, m.Facts.Breaks, m.HeldBack()
 		rows = append(rows, row)
@@ -186,31 +244,49 @@ func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row)
 	return rows, nil
 }
 
-// one builds and hunts a mutant.
-func (h *hunting) one(ctx context.Context, m *mutants.Mutant, row *hunt.Row) error {
-	row.Budget = h.opts.Budget
-	if !m.In(h.lab) {
-		row.Outside = true
-		return nil
+// built is a mutant as a program to hunt in.
+type built struct {
+	file    string
+	reached string // the file that it makes when it comes by the changed place
+	err     error  // why there is none
+}
+
+// buildAhead builds the programs of mutants, in order, each while the one before is used.
+func (h *hunting) buildAhead(ctx context.Context, list []*mutants.Mutant) <-chan built {
+	ready := make(chan built)
+	go func() {
+		defer close(ready)
+		for _, m := range list {
+			p := built{file: filepath.Join(h.dir, m.Name), reached: filepath.Join(h.dir, m.Name+".reached")}
+			b := h.build(p.file)
+			b.Reached = p.reached
+			p.err = m.Build(ctx, h.tree, b)
+			select {
+			case ready <- p:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ready
+}
+
+// one hunts a mutant.
+func (h *hunting) one(ctx context.Context, p built, row *hunt.Row) error {
+	if p.err != nil || p.file == "" { // nothing is built any more when the context ends
+		return errors.Join(p.err, ctx.Err())
 	}
-	program, reached := filepath.Join(h.dir, m.Name), filepath.Join(h.dir, m.Name+".reached")
-	b := h.build(program)
-	if h.lab == simLab {
-		b.Reached = reached
-	}
-	if err := m.Build(ctx, h.tree, b); err != nil {
+	defer func() { _ = os.Remove(p.file) }()
+	if err := h.measure(ctx, row, p.file); err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(program) }()
-	if err := h.measure(ctx, row, program); err != nil {
-		return err
-	}
-	_, err := os.Stat(reached)
-	row.Reached, row.Unprobed = err == nil, h.lab == labLocal
+	_, err := os.Stat(p.reached)
+	row.Reached = err == nil
 	return nil
 }
 
-// measure hunts with all eyes, and if that finds something once more with those of clients.
+// measure hunts with all eyes, and if that finds something makes the first find small, and hunts once more with the
+// eyes of clients.
 func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) error {
 	opts := h.opts
 	opts.Program = program
@@ -220,10 +296,14 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	var err error
-	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() || h.clientStarts == 0 {
+	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() {
+		return err
+	}
+	if row.Small, err = hunt.Shrink(ctx, opts, &row.All, h.shrink); err != nil || h.clientStarts == 0 {
 		return err
 	}
 	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
+	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // all together have that of one start
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err
@@ -239,6 +319,9 @@ func (h *hunting) digest(m *mutants.Mutant) string {
 		}
 	}
 	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
+	if h.lab == simLab {
+		fmt.Fprintln(d, h.shrink)
+	}
 	return fmt.Sprintf("%x", d.Sum(nil)[:8])
 }
 
@@ -257,7 +340,14 @@ func (h *hunting) keep(c *cli.Context, rows []*hunt.Row) error {
 	if path := c.String("table"); path != "" {
 		var page strings.Builder
 		command := fmt.Sprintf("elenchus mutants run --seeds %d --budget %v --table %s", h.opts.Starts, h.opts.Budget, path)
-		if err := hunt.Table(&page, rows, command); err != nil {
+		if lab := c.String("lab-results"); lab != "" {
+			command += " --lab-results " + lab
+		}
+		labs, err := loadRows(c.String("lab-results"))
+		if err != nil {
+			return err
+		}
+		if err := hunt.Table(&page, rows, labs, command); err != nil {
 			return err
 		}
 		if err := results.WriteFile(path, []byte(page.String())); err != nil {
@@ -281,7 +371,7 @@ func loadRows(path string) ([]*hunt.Row, error) {
 	}
 	var rows []*hunt.Row
 	if err := json.Unmarshal(data, &rows); err != nil {
-		return nil, usageError("--resume: %s is not what a hunt has written: %v", path, err)
+		return nil, usageError("%s is not what a hunt has written: %v", path, err)
 	}
 	return rows, nil
 }

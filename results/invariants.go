@@ -28,8 +28,8 @@ const (
 // Invariants are the rules that a run was seen to break, or not, by somebody who sees the state of every node in true
 // time.
 type Invariants struct {
-	Schema   int               `json:"schema"`
-	Findings []verdict.Finding `json:"findings,omitempty"`
+	Schema   int              `json:"schema"`
+	Findings []verdict.Broken `json:"findings,omitempty"`
 }
 
 // invariantsSchema rises whenever a field of Invariants changes its meaning or goes away.

@@ -5,8 +5,8 @@ package control
 //
 // A process is known by its pid file, which names it for good: the kernel gives an id to another process some time
 // after the first is dead, but never with the same start time. The file holds one line, "PID STARTTIME\n". STARTTIME is
-// field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the same
-// when the process executes another program. A start time that differs means that the process is gone.
+// field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the
+// same when the process executes another program. A start time that differs means that the process is gone.
 //
 //	proc_read FILE          sets letter and began (state and start time) from a /proc/PID/stat; fails when there is none
 //	proc_find PIDFILE       sets pid and start from a pid file; fails unless that very process exists, dead or alive

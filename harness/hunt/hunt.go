@@ -6,18 +6,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"elenchus/harness/sim"
 )
 
+// Prey is the package of the program that mistakes are built into, from the root of the tree.
+const Prey = "./harness/hunt/prey"
+
 // Options say how to hunt. Program is required; the zero value of everything else is usable.
 type Options struct {
-	Program string        // an elenchus program with the mistake in it
+	Program string        // the prey with the mistake in it, see [Prey]
 	Starts  int           // from how many seeds (20)
 	Budget  time.Duration // of processor time for each (60 s)
 	Workers int           // processors that each uses (1)
@@ -118,18 +121,11 @@ func Run(ctx context.Context, o Options) (Hunt, error) {
 // start plays from one seed on.
 func (o Options) start(ctx context.Context, number uint64) (Start, error) {
 	from := 1 + number*SeedsPerStart
-	judge := "all"
-	if o.ClientsOnly {
-		judge = "clients"
-	}
 	// A program that neither ends nor computes is not left alone for ever, on however busy a machine.
 	ctx, cancel := context.WithTimeout(ctx, 20*o.Budget+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, o.Program, "sim", "--seeds", fmt.Sprintf("%d-%d", from, from+SeedsPerStart-1),
-		"--until-failure", "--json", "--keep", "0", "--judge", judge, "--workers", strconv.Itoa(o.Workers),
-		"--cpu-limit", o.Budget.String())
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd := command(ctx, o.Program, "--seeds", fmt.Sprintf("%d-%d", from, from+SeedsPerStart-1),
+		fmt.Sprintf("--clients=%v", o.ClientsOnly), "--workers", strconv.Itoa(o.Workers), "--cpu-limit", o.Budget.String())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -154,6 +150,14 @@ func (o Options) start(ctx context.Context, number uint64) (Start, error) {
 		s.Message, _, _ = strings.Cut(f.Message, "\n")
 	}
 	return s, nil
+}
+
+// command is one that ends with what it has when the context ends.
+func command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // died judges a program that ended without a summary.

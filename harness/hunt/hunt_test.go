@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// program is a script in the place of an elenchus program.
+// program is a script in the place of the prey.
 func program(t *testing.T, script string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "program")
@@ -58,8 +58,8 @@ func TestHuntPassesItsOptionsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "sim --seeds 1-1000000 --until-failure --json --keep 0 --judge clients --workers 2 --cpu-limit 2s\n" +
-		"sim --seeds 1000001-2000000 --until-failure --json --keep 0 --judge clients --workers 2 --cpu-limit 2s\n"
+	want := "--seeds 1-1000000 --clients=true --workers 2 --cpu-limit 2s\n" +
+		"--seeds 1000001-2000000 --clients=true --workers 2 --cpu-limit 2s\n"
 	if string(text) != want {
 		t.Errorf("called with\n%s", text)
 	}

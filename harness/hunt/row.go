@@ -21,6 +21,9 @@ type Row struct {
 	All     Hunt          `json:"all"`
 	Clients *Hunt         `json:"clients,omitempty"` // the same, judged by what clients can see alone
 
+	// Small is what the first run that failed came to when it was shrunk; nil when nobody tried, or nothing came of it.
+	Small *Small `json:"small,omitempty"`
+
 	// Outside says that the mutant is in a part that the simulator does not have. Then there is no hunt. Unprobed says
 	// that nobody could see whether the changed place was executed, because hosts keep their files to themselves.
 	Outside  bool `json:"outside,omitempty"`

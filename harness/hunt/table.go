@@ -9,14 +9,17 @@ import (
 	"time"
 )
 
-// Table writes the rows as a page in Markdown. The command is how it was made.
-func Table(w io.Writer, rows []*Row, command string) error {
-	t := &table{}
+// Table writes the rows as a page in Markdown, beside them what is known of the same mutants from a local lab. The
+// command is how it was made.
+func Table(w io.Writer, rows, labs []*Row, command string) error {
+	t := &table{labs: labs}
 	t.say("# Seeded bugs, and how fast each is found\n")
 	t.say("Made by `%s`; do not edit. The mistakes are in [node/mutants/catalogue](../node/mutants/catalogue),\n"+
-		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it.\n", command)
+		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it. What those that\n"+
+		"were held back have taught is [there](../node/mutants/catalogue/README.md), too.\n", command)
 	t.explain(rows)
 	t.scores(rows)
+	t.lab(rows)
 	t.found(rows)
 	t.missed(rows)
 	t.outside(rows)
@@ -24,7 +27,10 @@ func Table(w io.Writer, rows []*Row, command string) error {
 	return err
 }
 
-type table struct{ strings.Builder }
+type table struct {
+	strings.Builder
+	labs []*Row
+}
 
 func (t *table) say(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 
@@ -45,7 +51,9 @@ func (t *table) explain(rows []*Row) {
 		"*Clients* is the same hunt judged by nothing but what clients can see, up to the first find: the\n"+
 		"seconds it took,\n"+
 		"`-` when nothing was seen, `?` when it was not tried, `yes` where a check that clients have too\n"+
-		"came first anyway.\n"+
+		"came first anyway. *Smallest* is what shrinking left of the first run that failed: faults, operations of\n"+
+		"clients, and messages between nodes. *Lab* is after how many seconds of the clock tests of five hosts in\n"+
+		"network namespaces had found it, where clients and nodes are all that can be seen.\n"+
 		"The clock that processor time is read from has ticks of 10 ms on many machines. A third of the mutants,\n"+
 		"chosen by a digest of their names and marked °, were not looked at while the simulator was\n"+
 		"made to find the others.\n",
@@ -88,10 +96,60 @@ func (t *table) scores(rows []*Row) {
 	}
 }
 
+// lab says how many of those that clients can see were found in a lab, too.
+func (t *table) lab(rows []*Row) {
+	tried, seen, found, foundSeen, budget := 0, 0, 0, 0, time.Duration(0)
+	for _, r := range rows {
+		l := t.labRow(r.Name)
+		if l == nil || l.Outside {
+			continue
+		}
+		tried++
+		visible := r.Outside || r.Propagated() // what the simulator does not have can be seen nowhere else
+		if visible {
+			seen++
+		}
+		if budget = max(budget, l.Budget); l.Found() {
+			found++
+			if visible {
+				foundSeen++
+			}
+		}
+	}
+	if tried > 0 {
+		t.say("Tests in a local lab, for %v of each mutant, have found %d of %d, and of those %d that clients can see %d.\n",
+			budget, found, tried, seen, foundSeen)
+	}
+}
+
+// labRow is what is known of a mutant from a lab; nil is nothing.
+func (t *table) labRow(name string) *Row {
+	for _, r := range t.labs {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// inLab is what became of a mutant in a lab, for a cell.
+func (t *table) inLab(name string) string {
+	r := t.labRow(name)
+	switch {
+	case r == nil:
+		return "?"
+	case r.Outside:
+		return "not there"
+	case r.Found():
+		return Median(r.All.Times()).Median.String()
+	}
+	return "-"
+}
+
 func (t *table) found(rows []*Row) {
 	t.say("## Found\n")
-	t.say("| mutant | place | precedent | found | check | median | interval | worst | clients |")
-	t.say("|---|---|---|---:|---|---:|---:|---:|---:|")
+	t.say("| mutant | place | precedent | found | check | median | interval | worst | clients | smallest | lab |")
+	t.say("|---|---|---|---:|---|---:|---:|---:|---:|---:|---:|")
 	for _, r := range rows {
 		if r.Outside || !r.Found() {
 			continue
@@ -101,8 +159,9 @@ func (t *table) found(rows []*Row) {
 		for _, c := range r.All.Checks() {
 			checks = append(checks, c.Name)
 		}
-		t.say("| %s | %s | %s | %d/%d | %s | %v | %v…%v | %v | %s |", r.link(), r.Place, cell(r.Precedent), r.All.Found(),
-			len(r.All.Starts), strings.Join(checks, ", "), e.Median, e.Low, e.High, e.Worst, r.clients())
+		t.say("| %s | %s | %s | %d/%d | %s | %v | %v…%v | %v | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent),
+			r.All.Found(), len(r.All.Starts), strings.Join(checks, ", "), e.Median, e.Low, e.High, e.Worst, r.clients(),
+			r.Small, t.inLab(r.Name))
 	}
 	t.say("")
 }
@@ -112,12 +171,12 @@ func (t *table) missed(rows []*Row) {
 		return
 	}
 	t.say("## Missed\n")
-	t.say("| mutant | place | precedent | seeds | what became of it | what it would break |")
-	t.say("|---|---|---|---:|---|---|")
+	t.say("| mutant | place | precedent | seeds | what became of it | what it would break | lab |")
+	t.say("|---|---|---|---:|---|---|---:|")
 	for _, r := range rows {
 		if !r.Outside && !r.Found() {
-			t.say("| %s | %s | %s | %d | %s | %s |", r.link(), r.Place, cell(r.Precedent), len(r.All.Starts), r.Blame(),
-				cell(r.Breaks))
+			t.say("| %s | %s | %s | %d | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent), len(r.All.Starts), r.Blame(),
+				cell(r.Breaks), t.inLab(r.Name))
 		}
 	}
 	t.say("")
@@ -129,11 +188,11 @@ func (t *table) outside(rows []*Row) {
 	}
 	t.say("## Not in the simulator\n")
 	t.say("These are in parts that the simulator replaces by its own; a lab has them.\n")
-	t.say("| mutant | place | precedent | what it breaks |")
-	t.say("|---|---|---|---|")
+	t.say("| mutant | place | precedent | what it breaks | lab |")
+	t.say("|---|---|---|---|---:|")
 	for _, r := range rows {
 		if r.Outside {
-			t.say("| %s | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent), cell(r.Breaks))
+			t.say("| %s | %s | %s | %s | %s |", r.link(), r.Place, cell(r.Precedent), cell(r.Breaks), t.inLab(r.Name))
 		}
 	}
 }

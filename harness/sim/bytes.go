@@ -344,15 +344,19 @@ func (w *World) crashBytes(n *node) {
 	if d.log == nil {
 		return // it died before its log was open
 	}
-	crash := func(id, number uint64) {
-		d.crashAt = d.ops + 1 + int(below(w.rng.at(forGroup, id, number), crashOps))
+	crash := func(id, number, within uint64) {
+		d.crashAt = d.ops + 1 + int(below(w.rng.at(forGroup, id, number), within))
 	}
 	if n.disk.saving != nil {
-		crash(snapshotID|uint64(n.index), uint64(n.disk.saving.Slot))
+		crash(snapshotID|uint64(n.index), uint64(n.disk.saving.Slot), crashOps)
 		_ = w.saveBytes(n) // that it fails is the point
 	}
 	if n.disk.syncing {
-		crash(uint64(n.index), n.disk.syncs)
+		within := uint64(groupOps)
+		if n.disk.groupTurns > 0 {
+			within = crashOps
+		}
+		crash(uint64(n.index), n.disk.syncs, within)
 		_ = w.persistBytes(n)
 	}
 	d.crashAt = 0
@@ -363,9 +367,12 @@ func (w *World) crashBytes(n *node) {
 	d.log = nil
 }
 
-// crashOps is within how many operations of the file system a crash happens: a sync needs two or three, a new log some
-// more.
-const crashOps = 8
+// Within how many operations of the file system a crash happens: a group is written and synced, and is then there; a
+// snapshot and a new log need some more.
+const (
+	groupOps = 3
+	crashOps = 8
+)
 
 // recoverBytes opens log and snapshot, compares them with what must be in them, and finds out how far the disk had
 // come.

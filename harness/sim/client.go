@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"elenchus/node/multipaxos"
@@ -160,13 +162,18 @@ func (w *World) command(c *client, op history.Op) register.Command {
 	return cmd
 }
 
-// text is a value as nodes know it. Values are small numbers, so their texts are kept for all runs.
+// text is a value as nodes know it. Values are small numbers, so their texts are kept for all runs of as many digits.
 func (w *World) text(v int64) string {
+	digits := w.plan.Load.Digits
 	if v < 0 || v >= textsMax {
-		return strconv.FormatInt(v, 10)
+		return fmt.Sprintf("%0*d", digits, v)
+	}
+	if w.digits != digits {
+		w.texts, w.digits = w.texts[:0], digits
 	}
 	for int64(len(w.texts)) <= v {
-		w.texts = append(w.texts, strconv.Itoa(len(w.texts)))
+		text := strconv.Itoa(len(w.texts))
+		w.texts = append(w.texts, strings.Repeat("0", max(0, digits-len(text)))+text)
 	}
 	return w.texts[v]
 }
@@ -267,10 +274,42 @@ func (w *World) reply(n *node, r *protocol.Reply) {
 		return
 	}
 	w.hash = mix(w.hash, asked.call<<8^uint64(r.Outcome)<<4^uint64(r.Slot)<<40)
+	fine := w.violation == nil
 	w.judge(n, asked, r)
 	w.trace.replied(w.now, n, asked, r)
 	w.answer(asked, *r)
+	if fine && w.violation != nil {
+		w.deliver(asked)
+	}
 	w.freeRequest(n.asked[r.ID-1])
+}
+
+// deliver has an answer that broke a rule, and so ends the run, arrive at once: the history then shows what the client
+// is about to see.
+func (w *World) deliver(asked *request) {
+	c := &w.clients[asked.client]
+	if !c.busy || c.call != asked.call {
+		return // it has lost its patience
+	}
+	w.violation.Answer = &Answer{Operation: c.op, Before: w.overlooked(c)}
+	w.gotAnswer(&event{arg: c.call})
+}
+
+// overlooked is the latest update of the register that was acknowledged before the client asked, and whose slot lies
+// behind the one that it was answered from; else whatever somebody had been told from there. It is -1 if there is none.
+func (w *World) overlooked(c *client) int {
+	found, updates := -1, false
+	for i := range w.ops {
+		op := &w.ops[i]
+		if op.Outcome != history.OK || op.ReturnSeq > w.ops[c.op].CallSeq || w.extras[i].slot <= c.reply.Slot {
+			continue
+		}
+		update := op.Op.Key == c.command.Key && op.Op.Func.Mutates()
+		if found < 0 || update && !updates || update == updates && op.ReturnSeq > w.ops[found].ReturnSeq {
+			found, updates = i, update
+		}
+	}
+	return found
 }
 
 // judge holds an answer to what is known to be true.

@@ -122,6 +122,9 @@ func (w *World) startSave(n *node, s *protocol.Snapshot) {
 		return
 	}
 	d.saving, d.saved = s, false
+	if w.cued&onSaving != 0 {
+		w.cue(onSaving, n)
+	}
 	took := 2 * w.took(n, snapshotID|uint64(n.index), uint64(s.Slot))
 	w.events.push(event{at: w.now + took, kind: eventSaved, node: uint8(n.index), gen: n.life, arg: uint64(s.Slot)})
 }
@@ -310,6 +313,9 @@ func (w *World) saveDone(n *node, e *event) {
 	}
 	w.stats.Snapshots++
 	d.snapshot, d.saving = d.saving, nil
+	if w.cued&onSaved != 0 {
+		w.cue(onSaved, n)
+	}
 	w.toldSaved(n, e)
 }
 

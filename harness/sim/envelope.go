@@ -117,20 +117,23 @@ func (p *Plan) drift(bound int64) (low, high int64) {
 	return baseLow, baseHigh
 }
 
-// offset is the most that any wall clock may be off, if all that moves it comes together.
+// offset is the most that any wall clock may be off, if all that moves it in one direction comes together.
 func (p *Plan) offset() (most time.Duration) {
-	for _, c := range p.Clocks {
-		most = max(most, c.Offset.Abs())
+	if len(p.Clocks) == 0 {
+		return 0
 	}
+	low, high := p.Clocks[0].Offset, p.Clocks[0].Offset // before any fault
+	for _, c := range p.Clocks {
+		low, high = min(low, c.Offset), max(high, c.Offset)
+	}
+	most = max(-low, high)
 	for i := range p.Schedule.Faults {
 		at := &p.Schedule.Faults[i]
 		if at.Kind != nemesis.Clock {
 			continue
 		}
-		sum := time.Duration(0)
-		for _, c := range p.Clocks {
-			sum = max(sum, c.Offset.Abs())
-		}
+		back, ahead := low, high
+		move := func(by time.Duration) { back, ahead = back+min(0, by), ahead+max(0, by) }
 		for k := range p.Schedule.Faults {
 			f := &p.Schedule.Faults[k]
 			end, ends := f.End()
@@ -140,12 +143,13 @@ func (p *Plan) offset() (most time.Duration) {
 			if f.Kind != nemesis.Clock || f.At > at.At || end <= at.At {
 				continue
 			}
-			sum += f.Move.Step.Abs() + f.Move.Strobe.Abs()
+			move(f.Move.Step)
+			move(f.Move.Strobe)
 			if f.Move.Rate != 0 {
-				sum += (advance(end-f.At, rateOf(f.Move)) - (end - f.At)).Abs()
+				move(advance(end-f.At, rateOf(f.Move)) - (end - f.At))
 			}
 		}
-		most = max(most, sum)
+		most = max(most, -back, ahead)
 	}
 	return most
 }

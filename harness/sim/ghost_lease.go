@@ -39,7 +39,7 @@ type belief struct {
 	until  int64 // on the node's own clock for leases
 }
 
-// grantGhost is what a granter owes: in true time, if its clock is the fastest there may be.
+// grantGhost is what a granter owes: in true time, at the worst that clocks may do.
 type grantGhost struct {
 	ballot protocol.Ballot
 	until  time.Duration
@@ -74,12 +74,10 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 		l.asking[n.index] = o.Until
 		l.asked[o.Ballot] = max(l.asked[o.Ballot], o.Until) // a wall clock may have gone back since
 	case protocol.ObservedLeaseGranted:
-		if g.w.plan.Node.Lease == multipaxos.LeaseRate {
-			owed := grantGhost{o.Ballot, g.w.now + g.fastest(o.Until-int64(n.clock.monoAt(g.w.now)))}
-			for i := range sends {
-				if m := &sends[i].Message; m.Kind == protocol.MsgHeartbeatAck && m.Ballot == o.Ballot {
-					l.made[grantKey{n.index, ask{m.Ballot, m.Seq}}] = owed
-				}
+		owed := grantGhost{o.Ballot, g.owedUntil(n, o.Until)}
+		for i := range sends {
+			if m := &sends[i].Message; m.Kind == protocol.MsgHeartbeatAck && m.Ballot == o.Ballot {
+				l.made[grantKey{n.index, ask{m.Ballot, m.Seq}}] = owed
 			}
 		}
 	case protocol.ObservedLeaseFreed:
@@ -95,6 +93,17 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	case protocol.ObservedLeaseForsaken:
 		l.believes[n.index] = belief{}
 	}
+}
+
+// owedUntil returns the true time until which a granter must honor a grant that ends at the given time of its own
+// clock. In rate mode that is when the fastest clock of the run would show it. In wall mode it is when no clock within
+// the bounds still shows a time before the expiry: the grant lasts MaxOffset longer than that, and a clock is at most
+// half of MaxOffset behind.
+func (g *ghost) owedUntil(n *node, until int64) time.Duration {
+	if o := &g.w.plan.Node; o.Lease == multipaxos.LeaseWall {
+		return time.Duration(until - wallEpoch - int64(o.MaxOffset) + int64(o.MaxOffset/2))
+	}
+	return g.w.now + g.fastest(until-int64(n.clock.monoAt(g.w.now)))
 }
 
 // fastest is how long a span of the granter's clock lasts at least in true time: if it runs as fast as the fastest
@@ -161,6 +170,9 @@ func (g *ghost) noteLease(n *node, msg *protocol.Message) {
 	case protocol.LeaseGranted, protocol.LeaseExtended:
 		at := ask{msg.Ballot, msg.Seq}
 		if owed, ok := l.made[grantKey{n.index, at}]; ok && l.freed[n.index].Less(msg.Ballot) {
+			if before := &l.grants[n.index]; before.ballot == owed.ballot {
+				owed.until = max(owed.until, before.until) // what was promised for longer stays promised
+			}
 			l.grants[n.index] = owed // nobody was owed anything before this has left
 		}
 		members := l.granted[msg.Ballot]

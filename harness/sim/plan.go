@@ -126,6 +126,9 @@ type Load struct {
 	ActiveKeys  int `json:"active_keys,omitempty"`
 	KeyOps      int `json:"key_ops,omitempty"`
 
+	// Digits is how many digits every value is written with at least, up to 1000: how much there is to store and to send.
+	Digits int `json:"digits,omitempty"`
+
 	// Script, when there is one, is all that clients do, in place of what the workload would generate.
 	Script []Call `json:"script,omitempty"`
 }
@@ -221,6 +224,7 @@ func (l *Load) problems() []error {
 	check(l.ThinkMin >= 0 && l.ThinkMax >= l.ThinkMin, "thinking takes %v … %v, which is no range", l.ThinkMin, l.ThinkMax)
 	check(l.Patience > 0, "patience of %v", l.Patience)
 	check(l.Delay >= 0, "a delay is negative")
+	check(l.Digits >= 0 && l.Digits <= digitsMax, "values of %d digits; want 0 to %d", l.Digits, digitsMax)
 	check(l.RetriesMax >= 0, "%d retries", l.RetriesMax)
 	for i, c := range l.Script {
 		check(c.Client >= 0 && c.Client < clientsMax*protocol.NodesMax, "call %d: there is no client %d", i, c.Client)
@@ -228,6 +232,9 @@ func (l *Load) problems() []error {
 	}
 	return problems
 }
+
+// digitsMax bounds the length of values.
+const digitsMax = 1000
 
 // clientsMax is how many clients a node may have: a request's number has room for so many.
 const clientsMax = 20

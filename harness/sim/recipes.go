@@ -28,6 +28,10 @@ const (
 	kindError  = string(FaultDiskError)
 	kindDemote = string(FaultDemote)
 	kindQuit   = string(FaultForsake)
+	kindLoss   = string(FaultLoss)
+	kindTwice  = string(FaultDuplicate)
+	kindDelay  = string(FaultDelay)
+	kindStuck  = string(FaultDiskStuck)
 )
 
 // recipes are all of them.
@@ -58,6 +62,18 @@ var recipes = []recipe{
 		2, []string{kindQuit, kindCrash}, false, (*hazard).handover},
 	{"bad-disk", "let the disk of a voter fail for a moment, and cut the leader off",
 		1, []string{nemesis.Partition, kindError}, false, (*hazard).badDisk},
+	{"second-term", "have a leader that few hear give up, and be elected again before all of its first term has arrived",
+		3, []string{kindLoss, kindHold, kindStuck, kindDemote, kindQuit, nemesis.Partition}, false, (*hazard).secondTerm},
+	{"stutter", "deliver twice what the leader gets and sends, far apart, and have it give up in between",
+		2, []string{kindTwice, kindDelay, kindQuit}, false, (*hazard).stutter},
+	{"succession", "cut one leader off after the other as soon as the first have accepted something from it",
+		2, []string{kindLoss, nemesis.Partition}, false, (*hazard).succession},
+	{"set-back", "cut the leader off after a renewal of its lease, and set its wall clock back",
+		3, []string{nemesis.Partition, nemesis.Clock}, true, (*hazard).setBack},
+	{"laggard", "cut a node off for long, and take its power while it catches up on a slow disk",
+		2, []string{nemesis.Partition, kindCrash, kindSlow}, false, (*hazard).laggard},
+	{"checkpoint", "take somebody's power around the moment at which a snapshot is on disk",
+		2, []string{kindCrash}, false, (*hazard).checkpoint},
 }
 
 // Recipe is a sequence of faults that plans of the style "recipes" are made of.

@@ -29,6 +29,9 @@ const (
 	CueGranted      Cue = "granted"      // a node grants a lease: the granter
 	CueLeased       Cue = "leased"       // a leader holds a lease that it did not hold before: the leader
 	CueRenewed      Cue = "renewed"      // a lease is renewed: the leader
+	CueCaughtUp     Cue = "caught-up"    // a node is told at once of values that it had missed: the node
+	CueSaving       Cue = "saving"       // a snapshot, its own or a peer's, is about to be written: the node
+	CueSaved        Cue = "saved"        // a snapshot is reported to be on disk: the node
 )
 
 // Cues lists all of them.
@@ -36,7 +39,7 @@ func Cues() []Cue { return slices.Clone(allCues) }
 
 var allCues = []Cue{
 	CueStarted, CueCampaign, CuePromised, CueElected, CueDeposed, CueAccepted, CueChosen, CueLearned, CueAcknowledged,
-	CueGranted, CueLeased, CueRenewed,
+	CueGranted, CueLeased, CueRenewed, CueCaughtUp, CueSaving, CueSaved,
 }
 
 // bit is the cue's place in a set of cues.
@@ -49,13 +52,16 @@ var (
 	onAccepted     = CueAccepted.bit()
 	onChosen       = CueChosen.bit()
 	onAcknowledged = CueAcknowledged.bit()
+	onSaving       = CueSaving.bit()
+	onSaved        = CueSaved.bit()
 
 	// onObserved are the cues that nodes give by what they say of themselves.
 	onObserved = func() (cues [256]uint32) {
 		for kind, cue := range map[protocol.ObservationKind]Cue{
 			protocol.ObservedCampaign: CueCampaign, protocol.ObservedElected: CueElected, protocol.ObservedDeposed: CueDeposed,
-			protocol.ObservedChosen: CueLearned, protocol.ObservedLeaseGranted: CueGranted,
-			protocol.ObservedLeaseHeld: CueLeased, protocol.ObservedLeaseRenewed: CueRenewed,
+			protocol.ObservedChosen: CueLearned, protocol.ObservedCaughtUp: CueCaughtUp,
+			protocol.ObservedLeaseGranted: CueGranted, protocol.ObservedLeaseHeld: CueLeased,
+			protocol.ObservedLeaseRenewed: CueRenewed,
 		} {
 			cues[kind] = cue.bit()
 		}

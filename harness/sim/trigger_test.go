@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"elenchus/harness/sim/simtest"
 	"elenchus/nemesis"
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
@@ -33,6 +34,7 @@ func TestFaultsWaitForTheirCue(t *testing.T) {
 				{ID: "f1", At: 350 * ms, For: 500 * ms, Kind: nemesis.Partition, Shape: nemesis.Isolate, Groups: [][]string{{"leader"}}},
 				{ID: "f2", At: 900 * ms, For: 50 * ms, Kind: nemesis.Kill, Groups: [][]string{{"leader"}}},
 			}
+			p.Node.SnapshotEntries = 20
 			r := run(t, w, p)
 			if r.Violation != nil {
 				t.Fatal(r.Violation)
@@ -53,7 +55,7 @@ func seen(trace *Trace, cue Cue, at time.Duration, node string) bool {
 	kinds := map[Cue]protocol.ObservationKind{
 		CueCampaign: protocol.ObservedCampaign, CueElected: protocol.ObservedElected, CueDeposed: protocol.ObservedDeposed,
 		CueLearned: protocol.ObservedChosen, CueGranted: protocol.ObservedLeaseGranted, CueLeased: protocol.ObservedLeaseHeld,
-		CueRenewed: protocol.ObservedLeaseRenewed,
+		CueRenewed: protocol.ObservedLeaseRenewed, CueCaughtUp: protocol.ObservedCaughtUp,
 	}
 	for i := range trace.Moments {
 		m := &trace.Moments[i]
@@ -61,7 +63,7 @@ func seen(trace *Trace, cue Cue, at time.Duration, node string) bool {
 			continue
 		}
 		switch {
-		case cue == CueChosen: // no node says so: it is when a disk has it
+		case cue == CueChosen, cue == CueSaving, cue == CueSaved: // no node says so: it is when a disk has it
 			return true
 		case m.Node == 0 || protocol.NodeID(m.Node).String() != node:
 		case cue == CueStarted && m.Kind == MomentStarted,
@@ -145,7 +147,8 @@ func TestAims(t *testing.T) {
 func TestFrozenPlansAreTheSameRun(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	waited := 0
-	for seed := uint64(1); seed <= 150; seed++ {
+	seeds := simtest.Seeds(150)
+	for seed := uint64(1); seed <= seeds; seed++ {
 		p := draw(t, seed, DrawOptions{Style: "recipes"})
 		first := run(t, w, p)
 		frozen := p.Freeze(&first)
@@ -169,7 +172,7 @@ func TestFrozenPlansAreTheSameRun(t *testing.T) {
 			}
 		}
 	}
-	if waited < 200 {
+	if waited < int(seeds) {
 		t.Errorf("only %d triggers were frozen", waited)
 	}
 }
@@ -212,7 +215,7 @@ func TestRecipesTakeEffect(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	for _, r := range recipes {
 		fired, planned := 0, 0
-		for seed := uint64(1); seed <= 40; seed++ {
+		for seed := uint64(1); seed <= simtest.Seeds(40); seed++ {
 			kinds := slices.Clone(r.kinds)
 			p := draw(t, seed, DrawOptions{Style: "recipes", Kinds: kinds})
 			p.Schedule.Faults, p.Faults, p.Triggers = nil, nil, nil

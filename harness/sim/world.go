@@ -94,6 +94,7 @@ type World struct {
 	idleRequests []uint32
 	told         protocol.Slot // the last slot that any client was told about
 	texts        []string
+	digits       int // that texts have at least
 	ints         arena[int64]
 	keys         []string
 	finals       int // clients that are not done

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,8 +17,10 @@ const (
 	CollectedLog  = "node.log"
 	collectedData = "data"
 
-	// observations is what the node writes for the harness. It lies with the data on the host, and beside it here.
+	// observations is what the node writes for the harness. It lies with the data on the host, and beside it here. What is
+	// full of it has a name with a number, of eight digits and rising, and is the beginning of the file here.
 	observations = "observations.jsonl"
+	fullSegments = "observations-*.jsonl"
 )
 
 // Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should
@@ -31,7 +34,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		logErr := n.collectLog(ctx, filepath.Join(home, CollectedLog))
 		data := filepath.Join(home, collectedData)
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
-		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))
+		moveErr := joinObservations(data, filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
 			moveErr = nil // it is missing because all is
 		} else if errors.Is(moveErr, fs.ErrNotExist) {
@@ -39,6 +42,49 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		}
 		return namedErrors(n.host.Name, logErr, dataErr, moveErr)
 	})
+}
+
+// joinObservations moves what a node observed from its data to one file, in order. Without any of it the error is
+// [fs.ErrNotExist].
+func joinObservations(data, file string) (err error) {
+	parts, err := filepath.Glob(filepath.Join(data, fullSegments)) // sorted
+	if err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	current := filepath.Join(data, observations)
+	if len(parts) == 0 {
+		return os.Rename(current, file)
+	}
+	if _, err := os.Stat(current); err == nil { // else its node was killed between one and the next
+		parts = append(parts, current)
+	}
+	if err := os.Rename(parts[0], file); err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, part := range parts[1:] {
+		if err := appendFile(f, part); err != nil {
+			return fmt.Errorf("collect observations: %w", err)
+		}
+	}
+	return nil
+}
+
+// appendFile moves what is in a file to the end of another.
+func appendFile(to *os.File, name string) error {
+	from, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // it was only read
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	return os.Remove(name)
 }
 
 // collectLog copies the node's log. It keeps what it got when the rest could not be had.

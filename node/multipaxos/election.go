@@ -66,6 +66,7 @@ func (m *Machine) campaignIn(b protocol.Ballot) {
 		c.votes[i].covered = m.committed
 	}
 	m.campaigning = c
+	m.resetRetries()
 	if m.skipsPhase1() {
 		return
 	}
@@ -125,7 +126,7 @@ func (m *Machine) resendPrepares() {
 			m.sendPrepare(i)
 		}
 	}
-	m.after(TimerRetry, m.opts.RetryInterval)
+	m.repeated()
 }
 
 // tryElect ends phase 1 once enough promises have arrived.

@@ -48,6 +48,7 @@ type Machine struct {
 	notice       notice
 	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last reported
 	catchup      catchup
+	retry        retrying
 	snapshots    snapshots
 
 	// Leadership.
@@ -104,6 +105,7 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.catchup.patience = m.opts.RetryInterval
+	m.resetRetries()
 	m.requests.init()
 	m.fx = protocol.Effects{ // enough for most steps
 		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),

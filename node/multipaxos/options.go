@@ -114,8 +114,8 @@ type Options struct {
 	// more accepted values at once (000, "problems faced"). Zero turns it off.
 	PromiseGrace time.Duration
 
-	// RetryInterval is the time after which an unanswered Prepare, Accept or Catchup is resent (200 ms). For a Catchup it
-	// doubles each time, up to 16 times RetryInterval.
+	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms), and after twice as
+	// long each time, up to 4 times that, a Catchup up to 16 times.
 	RetryInterval time.Duration
 
 	// FirstBallotShortcut lets the member with the lowest id lead a new cluster immediately, in the lowest ballot and

@@ -34,7 +34,8 @@ type proposal struct {
 	seq     protocol.WriteSeq // the record of this node's own acceptance
 	votes   nodeSet
 	sent    time.Duration
-	waiters []*pending // requests waiting for the commands of the batch, in order; empty for adopted values
+	resent  bool       // it was sent more than once
+	waiters []*pending // who waits for the commands of the batch, in their order; empty for adopted values
 }
 
 // propose fills the window with new proposals (002 §6.1). An Accept waits for no write, so that the followers' disks
@@ -129,6 +130,7 @@ func (m *Machine) countOwnVotes() {
 }
 
 func (m *Machine) vote(p *proposal, member int) {
+	m.learnRetry(p, member)
 	p.votes = p.votes.with(member)
 	if p.votes.len() >= m.members.quorum {
 		m.markChosen(m.log.get(p.slot))
@@ -169,11 +171,11 @@ func (m *Machine) resendAccepts() {
 	due, bytes := 0, 0
 	for due < len(l.inflight) && due < protocol.EntriesMax && bytes < m.opts.CatchupBytes {
 		p := &l.inflight[due]
-		if p.sent+m.opts.RetryInterval > m.now {
+		if p.sent+m.retry.patience > m.now {
 			break
 		}
 		bytes += m.log.get(p.slot).Size()
-		p.sent = m.now
+		p.sent, p.resent = m.now, true
 		due++
 	}
 	for i, id := range m.members.ids {
@@ -181,8 +183,11 @@ func (m *Machine) resendAccepts() {
 			m.resendTo(i, id, l.inflight[:due])
 		}
 	}
-	if len(l.inflight) > 0 {
-		m.after(TimerRetry, m.opts.RetryInterval)
+	switch {
+	case due > 0:
+		m.repeated()
+	case len(l.inflight) > 0:
+		m.at(TimerRetry, l.inflight[0].sent+m.retry.patience)
 	}
 }
 

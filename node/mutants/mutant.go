@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // File names in a mutant's folder.
@@ -47,9 +49,13 @@ func (m *Mutant) Save(dir string) error {
 // HeldBack reports whether the mutant must not be used while improving the search for mutants. This holds for about a
 // third of all names.
 func (m *Mutant) HeldBack() bool {
+	return m.digest()%3 == 0
+}
+
+func (m *Mutant) digest() uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(m.Name)) // never fails
-	return h.Sum32()%3 == 0
+	_, _ = h.Write([]byte(m.Name)) // which never fails
+	return h.Sum32()
 }
 
 // In reports whether the mutant can be found in a lab.
@@ -139,7 +145,22 @@ func (m *Mutant) patchFile() string { return filepath.Join(m.Dir, PatchName) }
 // Catalogue returns the directory of a tree's mutants.
 func Catalogue(tree string) string { return filepath.Join(tree, "node", "mutants", "catalogue") }
 
-// Select returns the mutants with the given names, or all if none is given. The error lists unknown names.
+// Sample takes count mutants of the list that are others every day, and all of them in turn. Those of one day are in
+// different parts of the protocol as chance wants it.
+func Sample(list []*Mutant, count int, day time.Time) []*Mutant {
+	order := slices.Clone(list)
+	slices.SortFunc(order, func(a, b *Mutant) int {
+		return cmp.Or(cmp.Compare(a.digest(), b.digest()), strings.Compare(a.Name, b.Name))
+	})
+	var chosen []*Mutant
+	number := int(day.Unix() / int64(24*time.Hour/time.Second))
+	for i := range min(count, len(order)) {
+		chosen = append(chosen, order[(number*count+i)%len(order)])
+	}
+	return chosen
+}
+
+// Select finds mutants by name, all when none is given. The error lists the names that nobody has.
 func Select(list []*Mutant, names []string) ([]*Mutant, error) {
 	if len(names) == 0 {
 		return list, nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const root = "../.."
@@ -27,19 +28,42 @@ func catalogue(t *testing.T) []*Mutant {
 
 // Every patch must apply and compile, however the sources have changed since it was written.
 func TestCatalogueCompiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a package for every mutant")
+	list := catalogue(t)
+	checker, err := NewChecker(context.Background(), root, list)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, m := range catalogue(t) {
+	for _, m := range list {
 		t.Run(m.Name, func(t *testing.T) {
-			if err := m.Build(context.Background(), root, Build{}); err != nil {
+			if err := checker.Check(context.Background(), m); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-// The mutants are small, some are held back, and they cover the whole protocol.
+// What a compiler would refuse is refused, and the rest is not.
+func TestCheckSaysWhatDoesNotCompile(t *testing.T) {
+	tree := toyTree(t)
+	for _, test := range []struct{ patch, want string }{
+		{toyPatch, ""},
+		{strings.ReplaceAll(toyPatch, `"mutated"`, `mutated`), "undefined: mutated"},
+		{strings.ReplaceAll(toyPatch, `fmt.Println("mutated", 3)`, `var unused int`), "declared and not used"},
+		{strings.ReplaceAll(toyPatch, `"mutated", 3)`, `"mutated", 3`), "toy.go:11"},
+	} {
+		m := toyMutant(t, test.patch)
+		checker, err := NewChecker(context.Background(), tree, []*Mutant{m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checker.Check(context.Background(), m)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s\nchecking says %v; want %q", test.patch, err, test.want)
+		}
+	}
+}
+
+// The mistakes are small ones, of which some are held back, and they are all over the protocol.
 func TestCatalogueIsWhatItClaims(t *testing.T) {
 	held, list := 0, catalogue(t)
 	places := make(map[string]int)
@@ -250,6 +274,29 @@ func TestLoadListsAllProblems(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %q in\n%v", want, err)
 		}
+	}
+}
+
+// Day by day a sample goes through all of a list.
+func TestSample(t *testing.T) {
+	list := catalogue(t)
+	day, seen := time.Date(2026, 11, 21, 23, 0, 0, 0, time.UTC), make(map[string]int)
+	const count = 8
+	for range (len(list) + count - 1) / count {
+		sample := Sample(list, count, day)
+		if again := Sample(list, count, day.Add(30*time.Minute)); len(sample) != count || !slices.Equal(sample, again) {
+			t.Fatalf("%d mutants, and half an hour later others", len(sample))
+		}
+		for _, m := range sample {
+			seen[m.Name]++
+		}
+		day = day.Add(24 * time.Hour)
+	}
+	if len(seen) != len(list) {
+		t.Errorf("%d of %d mutants were taken", len(seen), len(list))
+	}
+	if all := Sample(list, len(list)+5, day); len(all) != len(list) {
+		t.Errorf("a sample of %d from %d", len(all), len(list))
 	}
 }
 

@@ -105,14 +105,14 @@ func (l *loop) run(ctx context.Context) error {
 	defer l.alarm.Stop()
 	err := l.step(protocol.Input{Kind: protocol.InputStart})
 	for err == nil {
-		if err = l.observer.flush(); err == nil {
-			err = l.turn(ctx)
-		}
+		l.observer.flush()
+		err = l.turn(ctx)
 	}
+	l.observer.flush()
 	if errors.Is(err, errStopped) {
-		return l.observer.flush()
+		return nil
 	}
-	return errors.Join(err, l.observer.flush())
+	return err
 }
 
 // ended reports whether the loop has ended.

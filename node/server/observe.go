@@ -1,11 +1,16 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
 
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
@@ -15,7 +20,13 @@ import (
 // ObservationsName is the name of the observations file in the data directory.
 const ObservationsName = "observations.jsonl"
 
-// observation is one line of the file. Every line has the readings of both clocks from the step it describes.
+// Kinds of lines that are about the file itself.
+const (
+	kindSegment   = "segment"   // the first line of a segment: Count is its number, from 1 and rising by one
+	kindUnwritten = "unwritten" // here are Count lines missing; Reason says why
+)
+
+// observation is one line of the file. Every line has both clocks as they were in the step that it tells of.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -29,6 +40,7 @@ type observation struct {
 	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
 	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
 	Reason string        `json:"reason,omitempty"`
+	Count  uint64        `json:"count,omitempty"` // of a segment its number, of lines that are not there how many
 
 	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
@@ -44,43 +56,100 @@ type operation struct {
 	Expect *string `json:"expect,omitempty"` // CAS only; omitted if it expects an absent register
 }
 
-// observer appends observations to the file.
+// observer appends observations to their file, which is cut into segments: when one is full, it gets a name with its
+// number, and the oldest is dropped. Observations are no part of what the node promises to anybody, so that a disk that
+// takes none of them does not stop the node; what is not there is told in the file, for those who judge by it.
 type observer struct {
-	file   *os.File
+	dir    string
+	file   observationFile
+	logger hclog.Logger
 	node   string
 	boot   uint64
+	limit  int64 // bytes of one segment; 0 is none
+
+	segment uint64 // number of the file, from 1
+	size    int64  // of the file: whole lines
+	broken  bool   // the file ends in a piece of a line: nothing may follow it
+
 	buffer []byte
+	lines  uint64        // in buffer
+	now    clock.Reading // of the last of them
+	lost   uint64        // lines that could not be written, of which the file says nothing yet
+	reason string        // why
 }
 
-func newObserver(dir string, node protocol.NodeID, boot uint64) (*observer, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// observationFile is a file that lines are appended to.
+type observationFile interface {
+	io.WriteCloser
+	Truncate(size int64) error
+}
+
+func newObserver(o Options, boot uint64) (*observer, error) {
+	if err := os.MkdirAll(o.Data, 0o755); err != nil {
 		return nil, fmt.Errorf("open observations: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := openObservations(o.Data)
 	if err != nil {
 		return nil, fmt.Errorf("open observations: %w", err)
 	}
-	o := &observer{file: f, node: node.String(), boot: boot}
-	if err := o.endLine(); err != nil {
+	older, err := observationSegments(o.Data)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open observations: %w", err), f.Close())
 	}
-	return o, nil
+	obs := &observer{
+		dir: o.Data, file: f, logger: o.Logger, node: o.ID.String(), boot: boot,
+		limit: max(o.ObservationBytes, 0) / observationSegmentsMax, segment: 1,
+	}
+	if len(older) > 0 {
+		obs.segment = older[len(older)-1] + 1
+	}
+	if obs.size, err = endLine(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("open observations: %w", err), f.Close())
+	}
+	return obs, nil
 }
 
-// endLine terminates a line that a crash cut short.
-func (o *observer) endLine() error {
-	info, err := o.file.Stat()
+func openObservations(dir string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+// endLine ends a line that a crash has cut off, and returns the size of the file after that. If a full disk has no room
+// for the line's end, the piece is cut off.
+func endLine(f *os.File) (size int64, err error) {
+	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
-		return err
+		return 0, err
 	}
+	size = info.Size()
 	last := make([]byte, 1)
-	if _, err := o.file.ReadAt(last, info.Size()-1); err != nil {
-		return err
+	if _, err := f.ReadAt(last, size-1); err != nil {
+		return 0, err
 	}
-	if last[0] != '\n' {
-		_, err = o.file.WriteString("\n")
+	if last[0] == '\n' {
+		return size, nil
 	}
-	return err
+	if _, err = f.WriteString("\n"); errors.Is(err, syscall.ENOSPC) {
+		size, err = lastLine(f, size)
+		return size, errors.Join(err, f.Truncate(size))
+	}
+	return size + 1, err
+}
+
+// lastLine is where the last whole line of a file of that size ends.
+func lastLine(f *os.File, size int64) (int64, error) {
+	block := make([]byte, 4096)
+	for size > 0 {
+		from := max(size-int64(len(block)), 0)
+		n, err := f.ReadAt(block[:size-from], from)
+		if err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
+			return from + int64(i) + 1, nil
+		}
+		size = from
+	}
+	return 0, nil
 }
 
 // add buffers one observation of the step at now.
@@ -105,6 +174,7 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 		return fmt.Errorf("encode observation: %w", err)
 	}
 	o.buffer = append(append(o.buffer, encoded...), '\n')
+	o.lines, o.now = o.lines+1, now
 	return nil
 }
 
@@ -116,17 +186,83 @@ func describe(c *register.Command) operation {
 	return op
 }
 
-// flush writes the buffer with a single write.
-func (o *observer) flush() error {
+// flush writes what is buffered, in one write. What cannot be written is given up.
+func (o *observer) flush() {
 	if len(o.buffer) == 0 {
-		return nil
+		return
 	}
-	_, err := o.file.Write(o.buffer)
-	o.buffer = o.buffer[:0]
+	if err := o.write(); err != nil {
+		if o.lost == 0 {
+			o.logger.Warn("observations cannot be written: the node goes on without", "error", err)
+		}
+		o.lost, o.reason = o.lost+o.lines, reasonOf(err)
+	}
+	o.buffer, o.lines = o.buffer[:0], 0
+}
+
+// errPiece means that a piece of a line could not be taken away again.
+var errPiece = errors.New("the file ends in a piece of a line")
+
+// write writes whole lines or, with an error, none.
+func (o *observer) write() error {
+	if o.limit > 0 && o.size > 0 && o.size+int64(len(o.buffer)) > o.limit {
+		if err := o.rotate(); err != nil {
+			return err
+		}
+	}
+	if o.broken {
+		return errPiece
+	}
+	data, err := o.headed()
 	if err != nil {
+		return err
+	}
+	if _, err := o.file.Write(data); err != nil {
+		if cutErr := o.file.Truncate(o.size); cutErr != nil {
+			o.broken = true
+			err = errors.Join(err, cutErr)
+		}
 		return fmt.Errorf("write observations: %w", err)
 	}
+	o.size += int64(len(data))
+	if o.lost > 0 {
+		o.logger.Info("observations are written again", "lost", o.lost)
+		o.lost = 0
+	}
 	return nil
+}
+
+// headed is what is to be written: the buffer, behind what is to be said before it.
+func (o *observer) headed() ([]byte, error) {
+	var head []byte
+	say := func(line observation) error {
+		line.MonoNS, line.WallNS, line.Boot, line.Node = int64(o.now.Mono), o.now.Wall, o.boot, o.node
+		encoded, err := json.Marshal(line)
+		head = append(append(head, encoded...), '\n')
+		return err
+	}
+	if o.size == 0 {
+		if err := say(observation{Kind: kindSegment, Count: o.segment}); err != nil {
+			return nil, fmt.Errorf("encode observation: %w", err)
+		}
+	}
+	if o.lost > 0 {
+		if err := say(observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason}); err != nil {
+			return nil, fmt.Errorf("encode observation: %w", err)
+		}
+	}
+	if head == nil {
+		return o.buffer, nil
+	}
+	return append(head, o.buffer...), nil
+}
+
+// reasonOf is the system's own word for an error, which says less of where and when.
+func reasonOf(err error) string {
+	if number := syscall.Errno(0); errors.As(err, &number) {
+		return number.Error()
+	}
+	return err.Error()
 }
 
 func (o *observer) Close() error { return o.file.Close() }

@@ -45,7 +45,11 @@ type Options struct {
 
 	InFlightMax int // maximum number of requests in flight; zero means 1024
 
-	FS     wal.FS       // holds all durable data; nil means wal.OS
+	// ObservationBytes limits what observations take on disk: when they are more, the oldest eighth is dropped. Zero means
+	// ObservationBytesDefault, -1 that there is no limit.
+	ObservationBytes int64
+
+	FS     wal.FS       // for everything that must survive; nil means wal.OS
 	Clock  Clock        // nil means SystemClock
 	Logger hclog.Logger // nil discards
 
@@ -57,6 +61,7 @@ func (o Options) withDefaults() Options {
 	o.PeerAddress = cmp.Or(o.PeerAddress, o.Peers[o.ID])
 	o.HTTPAddress = cmp.Or(o.HTTPAddress, "127.0.0.1:8000")
 	o.InFlightMax = cmp.Or(o.InFlightMax, 1024)
+	o.ObservationBytes = cmp.Or(o.ObservationBytes, ObservationBytesDefault)
 	if o.FS == nil {
 		o.FS = wal.OS{}
 	}
@@ -84,6 +89,8 @@ func (o Options) Validate() error {
 	check(o.Machine != nil, "machine must be given")
 	check(o.InFlightMax > 0 && o.InFlightMax <= sessionsMax, "in-flight requests must be 1 to %d: %d", sessionsMax,
 		o.InFlightMax)
+	check(o.ObservationBytes == -1 || o.ObservationBytes >= ObservationBytesMin,
+		"bytes of observations must be -1, 0 or at least %d: %d", ObservationBytesMin, o.ObservationBytes)
 	check(len(o.Peers) <= protocol.NodesMax, "cluster of %d nodes exceeds %d", len(o.Peers), protocol.NodesMax)
 	if _, ok := o.Peers[o.ID]; !ok && o.ID != 0 {
 		check(false, "%v is not among the peers", o.ID)

@@ -148,7 +148,7 @@ func (s *Server) recover() (err error) {
 	if err != nil {
 		return fmt.Errorf("start protocol: %w", err)
 	}
-	observer, err := newObserver(s.opts.Data, s.opts.ID, s.boot)
+	observer, err := newObserver(s.opts, s.boot)
 	if err != nil {
 		return err
 	}

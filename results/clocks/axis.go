@@ -63,6 +63,9 @@ func steady(t Track) []Point {
 
 // At is when the node wrote o.
 func (a *Axis) At(o history.Observation) time.Duration {
+	if o.True != 0 {
+		return o.True
+	}
 	if origin, ok := a.origins[o.Boot]; ok {
 		return a.monoAt(int64(o.Mono) + origin)
 	}
@@ -160,7 +163,12 @@ const (
 // origin finds what to add to the monotonic readings of an incarnation. Every observation has both clocks, and names as
 // a candidate each origin with which its wall clock reading would be right. Where the wall clock was set it showed some
 // times twice and others never; but the true origin is named by nearly all, and a wrong one by few.
+//
+// Where somebody knew the true time of an observation nothing is left to find out.
 func (a *Axis) origin(obs []history.Observation) (int64, bool) {
+	if o := obs[len(obs)-1]; o.True != 0 {
+		return a.monoThen(o.True) - int64(o.Mono), true
+	}
 	var candidates []int64
 	step := max(1, len(obs)/witnessesMax)
 	for i := 0; i < len(obs); i += step {

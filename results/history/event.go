@@ -110,6 +110,23 @@ func (r Result) String() string {
 	return "[" + strings.Join(parts, " ") + "]"
 }
 
+// Ends of a long list that [Result.Brief] shows.
+const (
+	briefMax   = 8
+	briefFirst = 2
+	briefLast  = 4
+)
+
+// Brief is String, but of a long list only its beginning, its end and its length: "[1 2 … 14 15 16 17] (17 elements)".
+func (r Result) Brief() string {
+	n := len(r.Values)
+	if n <= briefMax {
+		return r.String()
+	}
+	first, last := Result{Values: r.Values[:briefFirst]}.String(), Result{Values: r.Values[n-briefLast:]}.String()
+	return fmt.Sprintf("%s … %s (%d elements)", strings.TrimSuffix(first, "]"), strings.TrimPrefix(last, "["), n)
+}
+
 // Witness is what the system said of how it served an operation: evidence for explanations, never for the verdict.
 type Witness struct {
 	Slot   uint64 `json:"slot,omitempty"`

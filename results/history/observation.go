@@ -18,6 +18,7 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
 	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
@@ -58,6 +59,9 @@ type Observation struct {
 	// wall clock, empty means that the line is not about a lease. A moment that the line does not give is zero.
 	Lease        string
 	Since, Until Moment
+
+	// True is when it was, since the run began, where somebody knows: in a simulator. Else it is zero.
+	True time.Duration
 }
 
 // Update is a command as a node applied it.
@@ -102,9 +106,11 @@ type observationLine struct {
 	IDs    []string `json:"ids"`
 	Ops    []Update `json:"ops"`
 	Reason string   `json:"reason"`
+	Count  uint64   `json:"count"`
 	Lease  string   `json:"lease"`
 	Since  int64    `json:"since_ns"`
 	Until  int64    `json:"until_ns"`
+	True   int64    `json:"true_ns"`
 }
 
 // label is a name that a node may also write as a number.
@@ -130,6 +136,43 @@ func (l *label) UnmarshalJSON(b []byte) error {
 type ObservationLog struct {
 	Observations []Observation
 	Cuts         int // lines that a kill cut short, which were left out
+
+	// Lost tells, in order, of what the node observed and what is not here.
+	Lost []Loss
+}
+
+// Loss is a gap in what a node observed.
+type Loss struct {
+	Before   int    // the index of the first observation behind the gap
+	Boot     string // of the incarnation that says so
+	Segments uint64 // of the file, which were dropped because all of it exceeded a limit; 0 for lines
+	Lines    uint64 // which could not be written
+	Reason   string // why they could not
+}
+
+// What a node writes about the file itself. These lines are no observations, and become losses or nothing.
+const (
+	lineSegment   = "segment"   // the first of a segment: Count is its number, from 1 and rising by one
+	lineUnwritten = "unwritten" // Count lines are missing before it; Reason says why
+)
+
+// about takes in a line about the file itself, and reports whether it was one. Segments counts those that began.
+func (l *ObservationLog) about(o Observation, count uint64, segments *uint64) bool {
+	loss := Loss{Before: len(l.Observations), Boot: o.Boot}
+	switch o.Kind {
+	case lineSegment:
+		if count > *segments+1 {
+			loss.Segments = count - *segments - 1
+			l.Lost = append(l.Lost, loss)
+		}
+		*segments = count
+	case lineUnwritten:
+		loss.Lines, loss.Reason = count, o.Reason
+		l.Lost = append(l.Lost, loss)
+	default:
+		return false
+	}
+	return true
 }
 
 // ReadObservations reads a node's observation file: JSON lines without checksums, because it is the system under test
@@ -144,9 +187,9 @@ func ReadObservations(path string) (ObservationLog, error) {
 	base := filepath.Base(path)
 	var log ObservationLog
 	var piece error // why the line before did not decode
-	boot := ""
+	boot, segments := "", uint64(0)
 	torn, err := ScanLines(f, base, func(line []byte, number int) error {
-		o, err := parseObservation(line)
+		o, count, err := parseObservation(line)
 		switch {
 		case err != nil && piece == nil:
 			piece = fmt.Errorf("%s:%d: %w", base, number, err)
@@ -159,7 +202,9 @@ func ReadObservations(path string) (ObservationLog, error) {
 			log.Cuts++
 		}
 		piece, boot = nil, o.Boot
-		log.Observations = append(log.Observations, o)
+		if !log.about(o, count, &segments) {
+			log.Observations = append(log.Observations, o)
+		}
 		return nil
 	})
 	if err != nil {
@@ -171,18 +216,19 @@ func ReadObservations(path string) (ObservationLog, error) {
 	return log, nil
 }
 
-func parseObservation(line []byte) (Observation, error) {
+func parseObservation(line []byte) (o Observation, count uint64, err error) {
 	var l observationLine
-	err := json.Unmarshal(line, &l)
+	err = json.Unmarshal(line, &l)
 	switch {
 	case err != nil:
-		return Observation{}, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
+		return Observation{}, 0, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
 	case l.Kind == "":
-		return Observation{}, fmt.Errorf("observation has no kind: %s", quoteStart(line))
+		return Observation{}, 0, fmt.Errorf("observation has no kind: %s", quoteStart(line))
 	}
 	return Observation{
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
-	}, nil
+		True: time.Duration(l.True),
+	}, l.Count, nil
 }

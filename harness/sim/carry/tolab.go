@@ -122,6 +122,9 @@ func (b *baggage) world(p *sim.Plan) {
 	if p.Load.RetryPPM != 0 {
 		b.leave("clients that ask again with the same place in their session")
 	}
+	if p.Load.Digits != 0 {
+		b.leave("values of %d digits", p.Load.Digits)
+	}
 	for _, t := range p.Triggers {
 		b.leave("what a fault waits for, or whom it is aimed at: %s", t)
 	}

@@ -57,6 +57,7 @@ var settings = []setting{
 	field("delay of clients", func(p *sim.Plan) *time.Duration { return &p.Load.Delay }, 0),
 	field("patience of clients", func(p *sim.Plan) *time.Duration { return &p.Load.Patience }, time.Second),
 	field("retries", func(p *sim.Plan) *int { return &p.Load.RetriesMax }, 0),
+	field("long values", func(p *sim.Plan) *int { return &p.Load.Digits }, 0),
 	field("snapshots", func(p *sim.Plan) *int { return &p.Node.SnapshotEntries }, 0),
 	field("entries behind snapshots", func(p *sim.Plan) *int { return &p.Node.SnapshotKeep }, 0),
 	field("pieces of snapshots", func(p *sim.Plan) *int { return &p.Node.SnapshotChunk }, 0),

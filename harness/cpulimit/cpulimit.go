@@ -1,4 +1,5 @@
-package main
+// Package cpulimit ends what a program does when it has used up its processor time.
+package cpulimit
 
 import (
 	"context"
@@ -6,20 +7,20 @@ import (
 	"time"
 )
 
-// cpuGrace is how much longer than its limit a process may compute before it is taken for lost.
-const cpuGrace = 10 * time.Second
+// grace is how much longer than its limit a process may compute before it is taken for lost.
+const grace = 10 * time.Second
 
-// limitCPU ends the context when this process has used up so much processor time, user's and system's together; zero is
+// Context ends the context when this process has used up so much processor time, user's and system's together; zero is
 // no limit. What does not listen to the context is ended by the kernel a little later, with a trace of where it was: a
 // loop without an end is a finding, too.
-func limitCPU(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func Context(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if limit <= 0 {
 		return ctx, cancel
 	}
 	var rlimit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_CPU, &rlimit); err == nil {
-		rlimit.Cur = min(rlimit.Max, uint64((limit+cpuGrace)/time.Second)+1)
+		rlimit.Cur = min(rlimit.Max, uint64((limit+grace)/time.Second)+1)
 		_ = syscall.Setrlimit(syscall.RLIMIT_CPU, &rlimit) // without it a loop is ended by whoever started it
 	}
 	go func() {
@@ -30,7 +31,7 @@ func limitCPU(ctx context.Context, limit time.Duration) (context.Context, contex
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if cpuUsed() >= limit {
+				if used() >= limit {
 					cancel()
 				}
 			}
@@ -39,8 +40,8 @@ func limitCPU(ctx context.Context, limit time.Duration) (context.Context, contex
 	return ctx, cancel
 }
 
-// cpuUsed is the processor time of this process so far.
-func cpuUsed() time.Duration {
+// used is the processor time of this process so far.
+func used() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0
