@@ -12,8 +12,8 @@ import (
 	"elenchus/results/verdict"
 )
 
-// scene is a stale read as the nodes saw it, times in milliseconds: 1 is written in slot 1 of ballot 1.n1, and 2 in slot
-// 2 of ballot 2.n2, which is acknowledged at 1000. From 1010 to 1012 n1 answers a read with 1.
+// scene is a stale read as the nodes saw it, times in milliseconds: 1 is written in slot 1 of ballot 1.n1, and 2 in
+// slot 2 of ballot 2.n2, which is acknowledged at 1000. From 1010 to 1012 n1 answers a read with 1.
 type scene struct {
 	in    Input
 	p     plainly

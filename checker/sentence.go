@@ -134,13 +134,13 @@ func listPlainly(k KeyHistory, failed []history.Operation, last history.Operatio
 	return plainly{}, false
 }
 
-// alone says that the operations of an account of a list suffice, and what of the list it takes to see that.
+// alone says that the operations of an account of a list are impossible by themselves, and which elements show it.
 func alone(p plainly) string {
 	if len(p.parts) == 1 {
 		return "This operation alone has no legal place."
 	}
-	return fmt.Sprintf("The %d operations in the table alone have no legal order, whatever else is in the list besides %s.",
-		len(p.parts), elements(p.values))
+	return fmt.Sprintf("The %d operations in the table alone have no legal order, "+
+		"whatever else is in the list besides %s.", len(p.parts), elements(p.values))
 }
 
 // operationsOf are the operations that an explanation names, by ID.

@@ -342,7 +342,8 @@ var sudden = []string{"reset", "forsake", "disk-rot", "disk-wipe"}
 func (d *diagnosis) faultsOn(b verdict.Broken, nodes []string) []episode {
 	var out []episode
 	for _, w := range d.windows {
-		if w.Status != history.FaultInstalled || w.From > b.At || w.Kind == "kill" || w.Kind == "crash" || // those are deaths
+		death := w.Kind == "kill" || w.Kind == "crash" // which has a sentence of its own
+		if w.Status != history.FaultInstalled || w.From > b.At || death ||
 			!slices.ContainsFunc(w.Targets, func(t string) bool { return slices.Contains(nodes, t) }) {
 			continue
 		}

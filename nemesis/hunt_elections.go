@@ -2,8 +2,8 @@ package nemesis
 
 import "time"
 
-// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With leases
-// it must have ended by the slowest clock before anybody is.
+// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With
+// leases it must have ended by the slowest clock before anybody is.
 func (c *chase) elected() time.Duration {
 	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
 }

@@ -10,10 +10,10 @@ import (
 // benchmark plays runs of the options, one after the other, and reports what a campaign is measured by, per second of
 // processor time, drawing and judging included.
 //
-// What counts as an event is said at Stats.Events. With three nodes and the register workload, 47 % of them are messages
-// that arrive; syncs, requests, answers and clients that go on are 10 % each; 9 % are timers, 3 % clients whose patience
-// may be over, and 1 % the rest. In 71 % a machine makes a step. About 4 % come to nothing: timers that have been moved,
-// and clients that have long been answered.
+// What counts as an event is said at Stats.Events. With three nodes and the register workload, 47 % of them are
+// messages that arrive; syncs, requests, answers and clients that go on are 10 % each; 9 % are timers, 3 % clients
+// whose patience may be over, and 1 % the rest. In 71 % a machine makes a step. About 4 % come to nothing: timers that
+// have been moved, and clients that have long been answered.
 func benchmark(b *testing.B, o DrawOptions, c Checker) {
 	defer debug.SetGCPercent(debug.SetGCPercent(campaignGC))
 	w := New(Options{Checker: c})

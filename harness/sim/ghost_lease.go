@@ -95,10 +95,10 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	}
 }
 
-// owedUntil returns the true time until which a granter must honor a grant that ends at the given time of its own clock.
-// In rate mode that is when the fastest clock of the run would show it. In wall mode it is when no clock within the
-// bounds still shows a time before the expiry: the grant lasts MaxOffset longer than that, and a clock is at most half
-// of MaxOffset behind.
+// owedUntil returns the true time until which a granter must honor a grant that ends at the given time of its own
+// clock. In rate mode that is when the fastest clock of the run would show it. In wall mode it is when no clock within
+// the bounds still shows a time before the expiry: the grant lasts MaxOffset longer than that, and a clock is at most
+// half of MaxOffset behind.
 func (g *ghost) owedUntil(n *node, until int64) time.Duration {
 	if o := &g.w.plan.Node; o.Lease == multipaxos.LeaseWall {
 		return time.Duration(until - wallEpoch - int64(o.MaxOffset) + int64(o.MaxOffset/2))

@@ -116,7 +116,8 @@ func TestShimThatDoesNotAttach(t *testing.T) {
 	expectError(t, p.StartAll(within(t)), control.ErrExited, "no tracing here", "125")
 }
 
-// A host that claims everything, and says that it shares its kernel, has its node's clocks moved and never the kernel's.
+// A host that claims everything, and says that it shares its kernel, has its node's clocks moved and never the
+// kernel's.
 func TestSharedKernelOutranksOwnClock(t *testing.T) {
 	program := helper(t)
 	l := newLab(t, func(h *control.Host) { h.Capabilities = []string{"own-clock", "shared-kernel", "ptrace"} }, "n1")

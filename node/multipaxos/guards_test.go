@@ -9,8 +9,8 @@ import (
 	"elenchus/node/register"
 )
 
-// lone is n1 of three, whose peers are played by the test: it gets exactly the messages that a rule is about, also those
-// that take a rare chain of events to come about among honest nodes. Its disk is immediate.
+// lone is n1 of three, whose peers are played by the test: it gets exactly the messages that a rule is about, also
+// those that take a rare chain of events to come about among honest nodes. Its disk is immediate.
 type lone struct {
 	t   *testing.T
 	m   *Machine

@@ -2,16 +2,16 @@ package multipaxos
 
 import "time"
 
-// retrying is when Prepares and Accepts that were not answered are sent again. What is sent before an answer could have
-// come makes a slow link slower still, so that the patience doubles each time, and Accepts wait from the start for twice
-// as long as the last slot took that was chosen at once. From those that were repeated nothing can be learned: nobody
-// knows which copy was answered (Karn and Partridge 1987; RFC 6298 §3, §5.5).
+// retrying decides when unanswered Prepares and Accepts are sent again. A repetition that leaves before an answer could
+// have come makes a slow link slower still. So the patience doubles with each repetition, and Accepts start with twice
+// the time that the last slot chosen without repetition took. Repeated slots teach nothing: nobody knows which copy was
+// answered (Karn and Partridge 1987; RFC 6298 §3, §5.5).
 type retrying struct {
 	patience time.Duration
 }
 
-// retryMax is the longest patience, in retry intervals. It is what a message is late at most, but for jitter, when a
-// link that was cut is there again.
+// retryMax is the longest patience, in retry intervals. Jitter aside, it bounds how late a message is once a link that
+// was cut is back.
 const retryMax = 4
 
 // resetRetries forgets what was learned of the links.

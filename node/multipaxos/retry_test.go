@@ -107,8 +107,8 @@ func (w *retryWorld) write(seq uint64) {
 	}})
 }
 
-// On links that need longer than RetryInterval for a round trip, Accepts would be sent three times each: a leader learns
-// how long it has to wait. When the links are fast again, it learns that, too.
+// On links that need longer than RetryInterval for a round trip, Accepts would be sent three times each: a leader
+// learns how long it has to wait. When the links are fast again, it learns that, too.
 func TestSlowLinksGetFewCopies(t *testing.T) {
 	const writes, hop = 40, 250 * time.Millisecond
 	slow, lossy := true, false

@@ -10,9 +10,9 @@ import (
 	"elenchus/node/register"
 )
 
-// A piece of a snapshot can need longer on its way than RetryInterval. Whoever asks again each time makes the link carry
-// it again, and the next piece waits behind the copies, which makes for more of them: the transfer gets slower and
-// slower, and so does everything else that the link carries.
+// A piece of a snapshot can need longer on its way than RetryInterval. Whoever asks again each time makes the link
+// carry it again, and the next piece waits behind the copies, which makes for more of them: the transfer gets slower
+// and slower, and so does everything else that the link carries.
 func TestSlowLinkIsNotFilledWithCopies(t *testing.T) {
 	const pieces, onTheWay = 40, 5 // in units of RetryInterval
 	members := []protocol.NodeID{1, 2, 3}

@@ -113,8 +113,8 @@ func openObservations(dir string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 }
 
-// endLine ends a line that a crash has cut off, and returns the size of the file then. On a full disk it may be that the
-// piece cannot be ended, but it can be taken away.
+// endLine ends a line that a crash has cut off, and returns the size of the file after that. If a full disk has no room
+// for the line's end, the piece is cut off.
 func endLine(f *os.File) (size int64, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {

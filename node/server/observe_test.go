@@ -61,8 +61,8 @@ func applies(t *testing.T, o *observer, first, last protocol.Slot) {
 	}
 }
 
-// TestObservationsAreBounded: whatever a node observes takes no more than its limit, the newest of it is kept whole, and
-// the segments say which they are, also after a restart.
+// TestObservationsAreBounded: whatever a node observes takes no more than its limit, the newest of it is kept whole,
+// and the segments say which they are, also after a restart.
 func TestObservationsAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	const limit = 1000 // a segment: some ten lines
@@ -130,7 +130,8 @@ func (f *fullFile) Truncate(size int64) error {
 	return f.File.Truncate(size)
 }
 
-// TestObservationsOnAFullDisk: no piece of a line stays, and when there is room again, the file says how much is missing.
+// TestObservationsOnAFullDisk: no piece of a line stays, and when there is room again, the file says how much is
+// missing.
 func TestObservationsOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	o := newTestObserver(t, dir, 1)

@@ -15,8 +15,8 @@ import (
 	"elenchus/node/wal"
 )
 
-// TestLaggardGetsASnapshot stops a node while the others drop from their logs what it lacks, and then restarts them all,
-// so that each starts from its own snapshot.
+// TestLaggardGetsASnapshot stops a node while the others drop from their logs what it lacks, and then restarts them
+// all, so that each starts from its own snapshot.
 func TestLaggardGetsASnapshot(t *testing.T) {
 	c := newClusterWith(t, 3, func(o *multipaxos.Options) {
 		o.SnapshotEntries, o.SnapshotKeep, o.SnapshotChunk = 10, multipaxos.SnapshotOff, 100

@@ -158,8 +158,8 @@ func same(t *testing.T, what string, got, want protocol.Recovered) bool {
 
 // TestCrashAtEveryOperation stops a life with two snapshots at each operation of the file system, with ten different
 // fates for what was not durable, by a power failure or by kill -9. What is recovered is what there was before or after
-// the deed that was interrupted, also if that recovery is interrupted at each of its own operations. A compaction changes
-// nothing, so before and after it differ in the record that follows only.
+// the deed that was interrupted, also if that recovery is interrupted at each of its own operations. A compaction
+// changes nothing, so before and after it differ in the record that follows only.
 func TestCrashAtEveryOperation(t *testing.T) {
 	deeds := script()
 	virgin := protocol.Recovered{}

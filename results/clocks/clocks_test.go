@@ -54,8 +54,8 @@ func crooked() host {
 	}}
 }
 
-// ask measures the host as a prober would, over a network whose ways are unequally long. At returns when the host really
-// read its clocks, for each sample.
+// ask measures the host as a prober would, over a network whose ways are unequally long. At returns when the host
+// really read its clocks, for each sample.
 func ask(h host, rng *rand.Rand, from, to, every time.Duration) (lines []history.ClockLine, at []time.Duration) {
 	lines = append(lines, history.ClockLine{Node: "n1", Event: history.ClockOpened, Detail: "made up"})
 	way := func() time.Duration { return 30*time.Microsecond + time.Duration(rng.ExpFloat64()*2e5) }

@@ -128,7 +128,8 @@ func TestDecoderLeavesTheUnusualToJSON(t *testing.T) {
 	}
 }
 
-// Lines with a few bytes changed, and their checksums made right again, are decoded as encoding/json does or not at all.
+// Lines with a few bytes changed, and their checksums made right again, are decoded as encoding/json does or not at
+// all.
 func TestDecoderAgreesOnDamagedLines(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	lines := bytes.Split(bytes.TrimSuffix(recorded(300), []byte("\n")), []byte("\n"))
