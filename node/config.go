@@ -17,7 +17,7 @@ import (
 	"elenchus/node/server"
 )
 
-// config is what the command line says.
+// config holds the parsed command line.
 type config struct {
 	id       uint
 	cluster  string
@@ -55,10 +55,10 @@ type config struct {
 	logFormat string
 	version   bool
 
-	peerAddresses map[protocol.NodeID]string // peers, parsed
+	peerAddresses map[protocol.NodeID]string // peers after parsing
 }
 
-// errHelp means that the help was asked for, and shown.
+// errHelp means that help was requested and has been printed.
 var errHelp = errors.New("help")
 
 func (c *config) flags() *flag.FlagSet {
@@ -110,7 +110,7 @@ func (c *config) flags() *flag.FlagSet {
 	return f
 }
 
-// parseConfig reads the command line. Its error lists everything that is wrong.
+// parseConfig parses the command line. Its error lists all problems.
 func parseConfig(args []string, stdout io.Writer) (config, error) {
 	var c config
 	f := c.flags()
@@ -164,7 +164,7 @@ func (c *config) validate() (problems []error) {
 	return append(problems, c.validateProtocol()...)
 }
 
-// validateZeros refuses zeros that the protocol would take for its defaults: who writes one means something else.
+// validateZeros refuses explicit zeros in options where the protocol takes zero for its default.
 func (c *config) validateZeros() (problems []error) {
 	for flag, d := range map[string]time.Duration{
 		"--lease-term": c.leaseTerm, "--lease-renew": c.leaseRenew, "--election-timeout": c.electionTimeout,
@@ -187,7 +187,7 @@ func (c *config) validateZeros() (problems []error) {
 	return problems
 }
 
-// parsePeers reads "1=host:port,2=host:port".
+// parsePeers parses "1=host:port,2=host:port".
 func parsePeers(text string) (map[protocol.NodeID]string, error) {
 	peers := make(map[protocol.NodeID]string)
 	for entry := range strings.SplitSeq(text, ",") {

@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// catalogue is that of this tree.
+// catalogue loads the mutants of this tree.
 func catalogue(t *testing.T) []*Mutant {
 	t.Helper()
 	list, err := Load(Catalogue(root))
@@ -26,7 +26,7 @@ func catalogue(t *testing.T) []*Mutant {
 	return list
 }
 
-// Every patch must apply and compile, whatever has happened to the sources since it was written.
+// Every patch must apply and compile, however the sources have changed since it was written.
 func TestCatalogueCompiles(t *testing.T) {
 	list := catalogue(t)
 	checker, err := NewChecker(context.Background(), root, list)
@@ -99,7 +99,7 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 	}
 }
 
-// A mutated program is another program, and the sources are what they were.
+// A mutated program differs from the original, and the sources stay unchanged.
 func TestBuildLeavesTheTreeAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")

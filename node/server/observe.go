@@ -17,7 +17,7 @@ import (
 	"elenchus/node/register"
 )
 
-// ObservationsName is the file of observations in the data directory.
+// ObservationsName is the name of the observations file in the data directory.
 const ObservationsName = "observations.jsonl"
 
 // Kinds of lines that are about the file itself.
@@ -37,23 +37,23 @@ type observation struct {
 	First  protocol.Slot `json:"first,omitempty"`
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
-	IDs    []string      `json:"ids,omitempty"` // of the batch: "client:seq"
-	Ops    []operation   `json:"ops,omitempty"` // the same commands
+	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
+	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
 	Reason string        `json:"reason,omitempty"`
 	Count  uint64        `json:"count,omitempty"` // of a segment its number, of lines that are not there how many
 
-	// Of leases: mono_ns is the clock of since_ns and until_ns when lease is "rate", wall_ns when it is "wall".
+	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
 	Since int64  `json:"since_ns,omitempty"`
 	Until int64  `json:"until_ns,omitempty"`
 }
 
-// operation is what a command does.
+// operation describes a command's effect.
 type operation struct {
 	Op     string  `json:"op"`
 	Key    string  `json:"key"`
 	Value  string  `json:"value,omitempty"`
-	Expect *string `json:"expect,omitempty"` // of a CAS; missing when it expects an absent register
+	Expect *string `json:"expect,omitempty"` // CAS only; omitted if it expects an absent register
 }
 
 // observer appends observations to their file, which is cut into segments: when one is full, it gets a name with its
