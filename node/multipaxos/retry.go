@@ -32,6 +32,6 @@ func (m *Machine) learnRetry(p *proposal, member int) {
 	took := m.now - p.sent
 	m.retry.patience = min(max(2*took, m.opts.RetryInterval), retryMax*m.opts.RetryInterval)
 	if t := &m.timers[TimerRetry]; t.due > m.now+m.retry.patience {
-		m.after(TimerRetry, m.retry.patience) // other proposals are being answered again, so resend those still unanswered soon
+		m.after(TimerRetry, m.retry.patience) // others are answered again, so retry the unanswered ones soon
 	}
 }
