@@ -8,7 +8,7 @@ import (
 )
 
 // grant is this node's obligation as a granter: until the deadline it takes part in no ballot but this one. It promises
-// no other ballot, accepts and grants nothing in one, and does not campaign. The zero grant is no obligation.
+// no other ballot, accepts and grants nothing in any other, and does not campaign. The zero grant is no obligation.
 type grant struct {
 	ballot protocol.Ballot
 	until  int64 // on the lease clock

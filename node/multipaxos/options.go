@@ -114,8 +114,8 @@ type Options struct {
 	// more accepted values at once (000, "problems faced"). Zero turns it off.
 	PromiseGrace time.Duration
 
-	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms), and after twice as
-	// long each time, up to 4 times that, a Catchup up to 16 times.
+	// RetryInterval is the time after which an unanswered Prepare, Accept or Catchup is resent (200 ms). It doubles with
+	// each retransmission, up to 4 times RetryInterval, or 16 times for a Catchup.
 	RetryInterval time.Duration
 
 	// FirstBallotShortcut lets the member with the lowest id lead a new cluster immediately, in the lowest ballot and

@@ -34,8 +34,8 @@ type proposal struct {
 	seq     protocol.WriteSeq // the record of this node's own acceptance
 	votes   nodeSet
 	sent    time.Duration
-	resent  bool       // it was sent more than once
-	waiters []*pending // who waits for the commands of the batch, in their order; empty for adopted values
+	resent  bool       // sent more than once
+	waiters []*pending // requests waiting for the commands of the batch, in order; empty for adopted values
 }
 
 // propose fills the window with new proposals (002 §6.1). An Accept waits for no write, so that the followers' disks

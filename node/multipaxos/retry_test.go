@@ -10,7 +10,7 @@ import (
 	"elenchus/node/register"
 )
 
-// retryWorld is a cluster whose disks take no time, and whose messages need as long as the test says.
+// retryWorld is a cluster with instantaneous disks and message delays set by the test.
 type retryWorld struct {
 	t        *testing.T
 	now      time.Duration
@@ -20,12 +20,12 @@ type retryWorld struct {
 	number   int
 	written  map[protocol.NodeID]protocol.WriteSeq
 	sent     map[protocol.MessageKind]int
-	answers  int // of outcome ok
+	answers  int // with outcome ok
 }
 
 type retryEvent struct {
 	at     time.Duration
-	number int // of those at the same time the first
+	number int // orders events at the same time
 	to     protocol.NodeID
 	in     protocol.Input
 }
@@ -67,7 +67,7 @@ func (w *retryWorld) at(after time.Duration, to protocol.NodeID, in protocol.Inp
 	heap.Push(&w.events, retryEvent{w.now + max(after, 0), w.number, to, in})
 }
 
-// run plays what happens until then.
+// run processes events until the given time.
 func (w *retryWorld) run(until time.Duration) {
 	for len(w.events) > 0 && w.events[0].at <= until {
 		e := heap.Pop(&w.events).(retryEvent)
@@ -99,7 +99,7 @@ func (w *retryWorld) run(until time.Duration) {
 	w.now = until
 }
 
-// write asks n1 for a change.
+// write sends n1 a mutation.
 func (w *retryWorld) write(seq uint64) {
 	w.at(0, 1, protocol.Input{Kind: protocol.InputRequest, Request: protocol.Request{
 		ID: protocol.RequestID(seq), Deadline: w.now + time.Minute,
@@ -107,8 +107,8 @@ func (w *retryWorld) write(seq uint64) {
 	}})
 }
 
-// On links that need longer than RetryInterval for a round trip, Accepts would be sent three times each: a leader
-// learns how long it has to wait. When the links are fast again, it learns that, too.
+// On links with a round trip longer than RetryInterval, every Accept would be sent three times. A leader learns to wait
+// long enough, and adapts again when the links become fast.
 func TestSlowLinksGetFewCopies(t *testing.T) {
 	const writes, hop = 40, 250 * time.Millisecond
 	slow, lossy := true, false
@@ -145,14 +145,14 @@ func TestSlowLinksGetFewCopies(t *testing.T) {
 	}
 }
 
-// Whoever hears nothing neither gives up nor fills the link.
+// A candidate that hears nothing neither gives up nor fills the link.
 func TestUnansweredPreparesBecomeRare(t *testing.T) {
 	const silence = time.Minute
 	w := newRetryWorld(t, Options{NoPreVote: true}, func(protocol.Message) (time.Duration, bool) { return 0, true })
 	w.run(w.now + 10*time.Second)
 	before := w.sent[protocol.MsgPrepare]
 	w.run(w.now + silence)
-	// Three candidates ask two others each, after between one and two times the longest patience.
+	// Three candidates each resend to two others, after one to two times the longest patience.
 	most := 3 * 2 * int(silence/(retryMax*200*time.Millisecond))
 	if n := w.sent[protocol.MsgPrepare] - before; n > most+6 || n < most/2-6 {
 		t.Errorf("%d Prepares in %v, want %d to %d", n, silence, most/2, most)

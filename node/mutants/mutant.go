@@ -54,7 +54,7 @@ func (m *Mutant) HeldBack() bool {
 
 func (m *Mutant) digest() uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(m.Name)) // which never fails
+	_, _ = h.Write([]byte(m.Name)) // never fails
 	return h.Sum32()
 }
 
@@ -145,8 +145,8 @@ func (m *Mutant) patchFile() string { return filepath.Join(m.Dir, PatchName) }
 // Catalogue returns the directory of a tree's mutants.
 func Catalogue(tree string) string { return filepath.Join(tree, "node", "mutants", "catalogue") }
 
-// Sample takes count mutants of the list that are others every day, and all of them in turn. Those of one day are in
-// different parts of the protocol as chance wants it.
+// Sample returns count mutants of the list for a day. The selection changes daily and goes through the whole list in
+// turn. The order is random with respect to the parts of the protocol.
 func Sample(list []*Mutant, count int, day time.Time) []*Mutant {
 	order := slices.Clone(list)
 	slices.SortFunc(order, func(a, b *Mutant) int {
@@ -160,7 +160,7 @@ func Sample(list []*Mutant, count int, day time.Time) []*Mutant {
 	return chosen
 }
 
-// Select finds mutants by name, all when none is given. The error lists the names that nobody has.
+// Select returns the mutants with the given names, or all if none is given. The error lists unknown names.
 func Select(list []*Mutant, names []string) ([]*Mutant, error) {
 	if len(names) == 0 {
 		return list, nil

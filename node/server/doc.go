@@ -46,13 +46,13 @@
 //
 // # Files
 //
-// The data directory holds the log, "wal", and the snapshot that it rests on, "snapshot" (packages storage and wal); a
-// file with ".new" behind its name was not complete when the node stopped, and means nothing; "boot", which counts
-// starts and remembers how long the log was at the last one; and "observations.jsonl", one line for each
-// [protocol.Observation]. When observations exceed their limit, the oldest are dropped: a full segment is renamed to a
-// name with its number, and the first line of every segment is of the kind "segment" and has that number. Observations
-// that the disk did not take are missing, and a line of the kind "unwritten" counts them.
+// The data directory holds the log, "wal", and the snapshot it depends on, "snapshot" (packages storage and wal); files
+// with the suffix ".new", which were incomplete when the node stopped and are ignored; "boot", which counts starts and
+// records the length of the log at the last one; and "observations.jsonl", with one line per [protocol.Observation].
+// When observations exceed their limit, the oldest are dropped: a full segment is renamed to a numbered name, and the
+// first line of every segment has the kind "segment" and its number. Observations that could not be written are
+// missing, and a line of kind "unwritten" counts them.
 //
-// A node whose whole data directory is lost cannot be told from a new one: it must not be started again under its old
+// A node whose whole data directory is lost cannot be told from a new one, so it must not be restarted under its old
 // id.
 package server

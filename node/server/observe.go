@@ -20,13 +20,13 @@ import (
 // ObservationsName is the name of the observations file in the data directory.
 const ObservationsName = "observations.jsonl"
 
-// Kinds of lines that are about the file itself.
+// Kinds of lines about the file itself.
 const (
-	kindSegment   = "segment"   // the first line of a segment: Count is its number, from 1 and rising by one
-	kindUnwritten = "unwritten" // here are Count lines missing; Reason says why
+	kindSegment   = "segment"   // the first line of a segment; Count is its number, rising from 1
+	kindUnwritten = "unwritten" // Count lines are missing here; Reason says why
 )
 
-// observation is one line of the file. Every line has both clocks as they were in the step that it tells of.
+// observation is one line of the file. Every line has the readings of both clocks from the step it describes.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -40,7 +40,7 @@ type observation struct {
 	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
 	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
 	Reason string        `json:"reason,omitempty"`
-	Count  uint64        `json:"count,omitempty"` // of a segment its number, of lines that are not there how many
+	Count  uint64        `json:"count,omitempty"` // number of the segment, or of missing lines
 
 	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
@@ -56,29 +56,29 @@ type operation struct {
 	Expect *string `json:"expect,omitempty"` // CAS only; omitted if it expects an absent register
 }
 
-// observer appends observations to their file, which is cut into segments: when one is full, it gets a name with its
-// number, and the oldest is dropped. Observations are no part of what the node promises to anybody, so that a disk that
-// takes none of them does not stop the node; what is not there is told in the file, for those who judge by it.
+// observer appends observations to a file that is split into segments: a full segment gets a numbered name, and the
+// oldest is dropped. The node's promises do not depend on observations, so a disk that accepts none of them does not
+// stop the node. Missing observations are recorded in the file, for those who rely on it.
 type observer struct {
 	dir    string
 	file   observationFile
 	logger hclog.Logger
 	node   string
 	boot   uint64
-	limit  int64 // bytes of one segment; 0 is none
+	limit  int64 // bytes per segment; 0 means no limit
 
-	segment uint64 // number of the file, from 1
-	size    int64  // of the file: whole lines
-	broken  bool   // the file ends in a piece of a line: nothing may follow it
+	segment uint64 // number of the current file, from 1
+	size    int64  // bytes of whole lines in the file
+	broken  bool   // the file ends in a partial line, so nothing may be appended
 
 	buffer []byte
-	lines  uint64        // in buffer
-	now    clock.Reading // of the last of them
-	lost   uint64        // lines that could not be written, of which the file says nothing yet
-	reason string        // why
+	lines  uint64        // lines in buffer
+	now    clock.Reading // clock reading of the last of them
+	lost   uint64        // unwritten lines not yet recorded in the file
+	reason string        // why they could not be written
 }
 
-// observationFile is a file that lines are appended to.
+// observationFile is a file to which lines are appended.
 type observationFile interface {
 	io.WriteCloser
 	Truncate(size int64) error
@@ -113,8 +113,8 @@ func openObservations(dir string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 }
 
-// endLine ends a line that a crash has cut off, and returns the size of the file after that. If a full disk has no room
-// for the line's end, the piece is cut off.
+// endLine terminates a line that a crash cut short, and returns the resulting file size. If the disk is full, it
+// removes the partial line instead.
 func endLine(f *os.File) (size int64, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
@@ -135,7 +135,7 @@ func endLine(f *os.File) (size int64, err error) {
 	return size + 1, err
 }
 
-// lastLine is where the last whole line of a file of that size ends.
+// lastLine returns the offset at which the last whole line of a file of the given size ends.
 func lastLine(f *os.File, size int64) (int64, error) {
 	block := make([]byte, 4096)
 	for size > 0 {
@@ -186,7 +186,7 @@ func describe(c *register.Command) operation {
 	return op
 }
 
-// flush writes what is buffered, in one write. What cannot be written is given up.
+// flush writes the buffer with a single write. Lines that cannot be written are dropped and counted.
 func (o *observer) flush() {
 	if len(o.buffer) == 0 {
 		return
@@ -200,10 +200,10 @@ func (o *observer) flush() {
 	o.buffer, o.lines = o.buffer[:0], 0
 }
 
-// errPiece means that a piece of a line could not be taken away again.
+// errPiece means that a partial line could not be removed.
 var errPiece = errors.New("the file ends in a piece of a line")
 
-// write writes whole lines or, with an error, none.
+// write writes either all buffered lines or, with an error, none.
 func (o *observer) write() error {
 	if o.limit > 0 && o.size > 0 && o.size+int64(len(o.buffer)) > o.limit {
 		if err := o.rotate(); err != nil {
@@ -232,7 +232,7 @@ func (o *observer) write() error {
 	return nil
 }
 
-// headed is what is to be written: the buffer, behind what is to be said before it.
+// headed returns the data to write: the buffer, preceded by any lines about the file itself.
 func (o *observer) headed() ([]byte, error) {
 	var head []byte
 	say := func(line observation) error {
@@ -257,7 +257,7 @@ func (o *observer) headed() ([]byte, error) {
 	return append(head, o.buffer...), nil
 }
 
-// reasonOf is the system's own word for an error, which says less of where and when.
+// reasonOf returns the system's text for an error, without details such as file names.
 func reasonOf(err error) string {
 	if number := syscall.Errno(0); errors.As(err, &number) {
 		return number.Error()

@@ -16,7 +16,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// observed are the lines of a file, each as "kind", "applied:slot" or "kind:count".
+// observed returns the lines of a file, each as "kind", "applied:slot" or "kind:count".
 func observed(t *testing.T, dir, file string) (lines []string) {
 	t.Helper()
 	for _, text := range strings.SplitAfter(readFile(t, dir, file), "\n") {
@@ -49,7 +49,7 @@ func newTestObserver(t *testing.T, dir string, boot uint64) *observer {
 	return o
 }
 
-// applies observes slots, each in a write of its own.
+// applies adds an observation for each slot, flushing each separately.
 func applies(t *testing.T, o *observer, first, last protocol.Slot) {
 	t.Helper()
 	for slot := first; slot <= last; slot++ {
@@ -61,11 +61,11 @@ func applies(t *testing.T, o *observer, first, last protocol.Slot) {
 	}
 }
 
-// TestObservationsAreBounded: whatever a node observes takes no more than its limit, the newest of it is kept whole,
-// and the segments say which they are, also after a restart.
+// TestObservationsAreBounded checks that observations stay within their limit, that the newest are complete, and that
+// the segments are numbered, even across restarts.
 func TestObservationsAreBounded(t *testing.T) {
 	dir := t.TempDir()
-	const limit = 1000 // a segment: some ten lines
+	const limit = 1000 // per segment: about ten lines
 	last := protocol.Slot(0)
 	for boot := uint64(1); boot <= 3; boot++ {
 		o := newTestObserver(t, dir, boot)
@@ -88,7 +88,7 @@ func TestObservationsAreBounded(t *testing.T) {
 			file = ObservationsName
 		}
 		info, err := os.Stat(filepath.Join(dir, file))
-		if err != nil || info.Size() > limit+200 { // the line that says which segment it is
+		if err != nil || info.Size() > limit+200 { // allow for the segment line
 			t.Errorf("%s: %v bytes, %v", file, info.Size(), err)
 		}
 		total += info.Size()
@@ -106,11 +106,11 @@ func TestObservationsAreBounded(t *testing.T) {
 	t.Logf("%d lines in %d bytes", len(all), total)
 }
 
-// fullFile is a file on a disk that has room for so many bytes.
+// fullFile is a file on a disk with limited room.
 type fullFile struct {
 	*os.File
 	room    int
-	cutting error // why it cannot be cut
+	cutting error // error of Truncate, if any
 }
 
 func (f *fullFile) Write(p []byte) (int, error) {
@@ -130,8 +130,8 @@ func (f *fullFile) Truncate(size int64) error {
 	return f.File.Truncate(size)
 }
 
-// TestObservationsOnAFullDisk: no piece of a line stays, and when there is room again, the file says how much is
-// missing.
+// TestObservationsOnAFullDisk checks that no partial line remains, and that the file records how many lines are missing
+// once there is room again.
 func TestObservationsOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	o := newTestObserver(t, dir, 1)
@@ -152,7 +152,7 @@ func TestObservationsOnAFullDisk(t *testing.T) {
 		t.Errorf("no reason in %s", text)
 	}
 
-	// A piece that cannot be taken away is the end of what this incarnation writes.
+	// After a partial line that cannot be removed, this incarnation writes nothing more.
 	disk.room, disk.cutting = 10, syscall.EIO
 	applies(t, o, 13, 13)
 	disk.room = 1 << 20
@@ -166,7 +166,7 @@ func TestObservationsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestLastLine finds the end of the last whole line, wherever the blocks end in which it is looked for.
+// TestLastLine finds the end of the last whole line, at various positions relative to the block boundaries.
 func TestLastLine(t *testing.T) {
 	for _, c := range []struct{ whole, piece int }{{0, 0}, {0, 9000}, {1, 4095}, {1, 4096}, {5000, 1}, {4096, 4097}} {
 		f, err := os.Create(filepath.Join(t.TempDir(), "f"))

@@ -45,11 +45,11 @@ type Options struct {
 
 	InFlightMax int // maximum number of requests in flight; zero means 1024
 
-	// ObservationBytes limits what observations take on disk: when they are more, the oldest eighth is dropped. Zero means
-	// ObservationBytesDefault, -1 that there is no limit.
+	// ObservationBytes is the maximum size of the observations on disk; beyond it the oldest eighth is dropped. Zero means
+	// ObservationBytesDefault, -1 no limit.
 	ObservationBytes int64
 
-	FS     wal.FS       // for everything that must survive; nil means wal.OS
+	FS     wal.FS       // for all data that must survive a crash; nil means wal.OS
 	Clock  Clock        // nil means SystemClock
 	Logger hclog.Logger // nil discards
 

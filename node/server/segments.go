@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// ObservationBytesDefault is the default limit, in bytes, of all observations on disk.
+	// ObservationBytesDefault is the default of Options.ObservationBytes.
 	ObservationBytesDefault = 1 << 30
 
-	// ObservationBytesMin is the smallest limit, in bytes: a single line holds a whole batch of commands.
+	// ObservationBytesMin is the minimum of Options.ObservationBytes: a single line holds a whole batch of commands.
 	ObservationBytesMin = 1 << 20
 
-	// observationSegmentsMax is how many segments share the limit. A rotation drops one of them.
+	// observationSegmentsMax is the number of segments that share the limit. A rotation drops the oldest of them.
 	observationSegmentsMax = 8
 )
 
-// segmentPattern is the name of a segment that is full; the one that is written to is [ObservationsName].
+// segmentPattern is the name of a full segment. The current one is [ObservationsName].
 const segmentPattern = "observations-%08d.jsonl"
 
 func segmentName(number uint64) string { return fmt.Sprintf(segmentPattern, number) }
 
-// observationSegments are the numbers of the full segments in a directory, in order.
+// observationSegments returns the numbers of the full segments in a directory, in order.
 func observationSegments(dir string) ([]uint64, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -42,18 +42,18 @@ func observationSegments(dir string) ([]uint64, error) {
 	return numbers, nil
 }
 
-// rotate gives the file its number, begins another, and drops the oldest segments. A process that is killed in between
-// leaves no file with [ObservationsName], which the next one begins.
+// rotate renames the current file to its numbered name, begins a new one, and drops the oldest segments. If the process
+// is killed in between, there is no file [ObservationsName], and the next incarnation begins one.
 func (o *observer) rotate() error {
 	if err := os.Rename(filepath.Join(o.dir, ObservationsName), filepath.Join(o.dir, segmentName(o.segment))); err != nil {
 		return fmt.Errorf("rotate observations: %w", err)
 	}
 	f, err := openObservations(o.dir)
-	if err != nil { // there is the old one yet, which has the number that it would have had
+	if err != nil { // keep using the old file, under its old name
 		back := os.Rename(filepath.Join(o.dir, segmentName(o.segment)), filepath.Join(o.dir, ObservationsName))
 		return fmt.Errorf("rotate observations: %w", errors.Join(err, back))
 	}
-	_ = o.file.Close() // every line was written by then
+	_ = o.file.Close() // all its lines have been written
 	o.file, o.size, o.broken = f, 0, false
 	o.segment++
 	return o.dropOldest()
