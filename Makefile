@@ -33,6 +33,7 @@ MUTANTS ?= 6
 test: tools build ## everything that must pass, including a short real lab run
 	$(GO) vet ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=0 $(GO) test -timeout 20m ./harness/sim/... # which plays a few runs under the race detector, all without
 	bin/elenchus mutants run --sample $(MUTANTS) --seeds 1 --budget 150s --client-seeds 0 --shrink 0 --workers 2
 	bin/elenchus test --lab local --nodes 5 --workload register --nemesis partition,kill,pause \
 		--time-limit 30s --rate 200 --concurrency 2n --seed 1
@@ -56,10 +57,13 @@ bench: ## every benchmark, once
 tools: ## install what the local lab needs and this machine lacks
 	@.ci/tools
 
+pictures: tools build ## the documentation's pictures, from runs in a local lab (needs chromium)
+	docs/pictures
+
 vagrant-validate: ## check the Vagrantfile (needs vagrant)
 	VAGRANT_CHECKPOINT_DISABLE=1 vagrant validate --ignore-provider
 
 clean: ## remove what was built; runs stay
 	rm -rf bin
 
-.PHONY: help demo build test lint fuzz bench tools vagrant-validate clean
+.PHONY: help demo build test lint fuzz bench pictures tools vagrant-validate clean

@@ -151,21 +151,7 @@ func searchAll(ops []history.Operation) verdict.Status {
 		}
 		return parts
 	}
-	var ivs []interval
-	for _, op := range ops {
-		iv := interval{op: op, call: op.CallSeq, ret: op.ReturnSeq}
-		if op.Outcome != history.OK {
-			iv.ret = never
-		}
-		ivs = append(ivs, iv)
-	}
-	switch porcupine.CheckOperationsTimeout(model, porcupineOperations(ivs), searchMax) {
-	case porcupine.Ok:
-		return verdict.Valid
-	case porcupine.Illegal:
-		return verdict.Violated
-	}
-	return verdict.Unknown
+	return search(model, asRecorded(ops), searchMax)
 }
 
 // BenchmarkMillion goes the whole way with a million operations in memory: decisions with proofs, and for a violation

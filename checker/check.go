@@ -83,9 +83,9 @@ func (s *Stream) repetition(j *judgement) error {
 
 // checkSafety puts together what the checks say of safety. Any of them can find a violation; only all of them together,
 // on a whole history, can say that there is none.
-func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration) verdict.Safety {
+func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdict, elapsed time.Duration) (
+	safety verdict.Safety) {
 	in := s.in
-	var safety verdict.Safety
 	add := func(c verdict.Check, findings []verdict.Finding) {
 		safety.Checks = append(safety.Checks, c)
 		safety.Findings = append(safety.Findings, findings...)
@@ -95,11 +95,13 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {
 		add(durabilityCheck(keys, j.durability))
-		add(listsCheck(keys, j.lists))
-		add(j.agreement, j.diagnosis.agreement)
+		lists, damages := listsCheck(keys, j.lists)
+		add(lists, untold(damages, safety.Findings))
+		add(j.agreement, j.disagreements())
 	}
 	if in.Watched || in.WatchedErr != nil {
-		add(invariantsCheck(in, &safety.Reasons))
+		j.diagnosis.operations = s.named.ops
+		add(invariantsCheck(in, j.diagnosis, safety.Findings, &safety.Reasons))
 	}
 	underWhich(safety.Findings, history.Windows(in.Faults.Events))
 	prefix := slices.IndexFunc(in.Prefix, func(d *history.Damage) bool { return d.File == historyFile })
@@ -135,8 +137,16 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 	return safety
 }
 
+// untold are the findings on lists that linearizability does not tell of in the same way.
+func untold(findings, told []verdict.Finding) []verdict.Finding {
+	return slices.DeleteFunc(findings, func(f verdict.Finding) bool {
+		return slices.ContainsFunc(told, func(t verdict.Finding) bool { return t.Key == f.Key && t.Name == f.Name })
+	})
+}
+
 // invariantsCheck passes on what somebody who saw every node in true time has found.
-func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Finding) {
+func invariantsCheck(in Input, d *diagnosis, told []verdict.Finding, reasons *[]string) (
+	verdict.Check, []verdict.Finding) {
 	c := verdict.Check{Checker: CheckInvariants, Status: verdict.Valid, Detail: "every step of every node"}
 	switch {
 	case in.WatchedErr != nil:
@@ -145,7 +155,11 @@ func invariantsCheck(in Input, reasons *[]string) (verdict.Check, []verdict.Find
 	case len(in.Broken) > 0:
 		c.Status = verdict.Violated
 	}
-	return c, in.Broken
+	var findings []verdict.Finding
+	for _, b := range in.Broken {
+		findings = append(findings, d.watched(b, told))
+	}
+	return c, findings
 }
 
 // underWhich adds to each finding the faults that were in effect when it showed.

@@ -192,6 +192,12 @@ func TestAxes(t *testing.T) {
 			v, v, s, f, "the observations of n3 are missing"},
 		{"damaged observations", func(in *Input) { in.Nodes[1].Err = errors.New("line 3") },
 			v, v, s, f, "observations of n2 cannot be read: line 3"},
+		{"observations that begin too late", func(in *Input) {
+			in.Nodes[1].Log.Lost = []history.Loss{{Segments: 2}, {Before: 1, Segments: 1}}
+		}, v, v, s, f, "observations of n2 begin too late: they exceeded their limit, and the first 3 parts"},
+		{"observations that were not written", func(in *Input) {
+			in.Nodes[1].Log.Lost = []history.Loss{{Lines: 2, Reason: "no space left"}, {Before: 1, Lines: 5}}
+		}, v, v, s, f, "7 observations of n2 could not be written: no space left"},
 		{"repeated value", func(in *Input) {
 			in.History.Events = in.History.Events[2:]
 			before(in, newScript(t, "x").do(0, write(1)).do(1, write(1)).ops)
@@ -258,78 +264,6 @@ func TestCutHistoryIsNeverValid(t *testing.T) {
 	}
 }
 
-func TestLists(t *testing.T) {
-	tests := []struct {
-		name   string
-		script func(s *script)
-		want   []string
-	}{
-		{"fine", func(s *script) {
-			s.call(0, appendOp(1)).call(1, appendOp(2))
-			s.ret(0, ok, false, 2, 1).ret(1, history.Unknown, false).do(2, read(), 2, 1)
-		}, nil},
-		{"lost", func(s *script) { s.do(0, appendOp(1), 1).do(1, appendOp(2), 2).do(1, read(), 2) },
-			[]string{
-				"Element 1, whose append by process 0 at n1 was acknowledged at 0.002 s, is missing in the list x as",
-				"Element 1 of the list x is 2 as",
-			}},
-		{"duplicated", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 1) },
-			[]string{"Element 1 was appended once and is 2 times in the list x as process 1 at n2 saw it at 0.004 s."}},
-		{"reordered", func(s *script) {
-			s.call(0, appendOp(1)).call(1, appendOp(2)).do(2, read(), 1, 2).do(2, read(), 2, 1, 3).call(3, appendOp(3))
-		}, []string{"x is 1 as process 2 at n3 saw it at 0.004 s, and 2 as process 2 at n3 saw it at 0.006 s."}},
-		{"phantom", func(s *script) { s.do(0, appendOp(1), 1).do(1, read(), 1, 8) },
-			[]string{"Element 8, which nobody ever appended, is in the list x"}},
-		{"failed", func(s *script) { s.call(0, appendOp(1)).ret(0, history.Fail, false).do(1, read(), 1) },
-			[]string{"Element 1, whose append by process 0 at n1 had failed (because), is in the list x"}},
-		{"resurrected", func(s *script) {
-			s.call(0, appendOp(1)).do(1, read(), 1).do(2, read()).do(1, read(), 1)
-		}, []string{"Element 1, seen by process 1 at n2 at 0.003 s, was missing in the answer to process 2 at n3 at 0.005 s, " +
-			"and is back in the list x as process 1 at n2 saw it at 0.007 s."}},
-		{"not a list", func(s *script) { s.do(0, appendOp(1), 1).do(1, write(2)).do(1, read(), 2) }, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newScript(t, "x")
-			tt.script(s)
-			_, findings := checkLists(s.ops)
-			var got []string
-			for _, f := range findings {
-				got = append(got, f.Summary)
-			}
-			if len(got) != len(tt.want) {
-				t.Fatalf("got %q, want %q", got, tt.want)
-			}
-			for i := range got {
-				contains(t, "finding", got[i], tt.want[i])
-			}
-			if legal := untightened(SplitByKey(s.ops)[0].Ops); !legal != (len(got) > 0) {
-				t.Errorf("the search says legal: %v", legal)
-			}
-		})
-	}
-}
-
-// What the list check calls wrong is wrong.
-func TestListFindingsAreViolations(t *testing.T) {
-	found := 0
-	for seed := range uint64(4000) {
-		g := generated{clients: 3, steps: 40, unknown: 0.2, wrong: 0.05, funcs: listFuncs}
-		ops := g.make(rand.New(rand.NewPCG(seed, 9)))
-		_, findings := checkLists(ops)
-		if len(findings) == 0 {
-			continue
-		}
-		found++
-		if untightened(SplitByKey(ops)[0].Ops) {
-			t.Fatalf("seed %d: %q, but legal:\n%s", seed, findings[0].Summary, accounts(ops))
-		}
-	}
-	if found < 300 {
-		t.Errorf("only %d findings", found)
-	}
-}
-
 func TestAgreement(t *testing.T) {
 	applied := func(boot string, slots ...uint64) []history.Observation {
 		var out []history.Observation
@@ -383,8 +317,8 @@ func TestAgreement(t *testing.T) {
 			for i, seen := range tt.nodes {
 				nodes = append(nodes, observed(fmt.Sprintf("n%d", i+1), seen...))
 			}
-			c, findings := checkAgreement(nodes)
-			if len(findings) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
+			c, findings, clashes := checkAgreement(nodes)
+			if len(findings) != tt.found || len(clashes) != tt.found || (c.Status == verdict.Violated) != (tt.found > 0) {
 				t.Fatalf("%s, %+v", c.Status, findings)
 			}
 			text := ""
@@ -394,7 +328,20 @@ func TestAgreement(t *testing.T) {
 			contains(t, "finding", text, tt.want)
 		})
 	}
-	if c, _ := checkAgreement(nil); c.Status != verdict.None {
+	// What a node could not write down is no gap in what it applied, but only there, and only forward.
+	for before, want := range map[int]int{2: 0, 1: 1, 3: 1} {
+		n := observed("n1", applied("a", 1, 2, 7, 8)...)
+		n.Log.Lost = []history.Loss{{Before: before, Boot: "a", Lines: 4}}
+		if _, findings, _ := checkAgreement([]NodeObservations{n}); len(findings) != want {
+			t.Errorf("lines lost before %d: %+v", before, findings)
+		}
+	}
+	back := observed("n1", applied("a", 1, 2, 1)...)
+	back.Log.Lost = []history.Loss{{Before: 2, Boot: "a", Lines: 4}}
+	if _, findings, _ := checkAgreement([]NodeObservations{back}); len(findings) != 1 {
+		t.Errorf("a slot applied twice, and lines lost between: %+v", findings)
+	}
+	if c, _, _ := checkAgreement(nil); c.Status != verdict.None {
 		t.Errorf("agreement of nothing is %s", c.Status)
 	}
 }

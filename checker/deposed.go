@@ -18,6 +18,7 @@ type reign struct {
 	self     string // as the node calls itself
 	ballot   ballot
 	from, to time.Duration
+	over     bool // it was deposed then, or its process ended; else that is the last line that it wrote as a leader
 }
 
 // ballot is (round, node), compared in that order.
@@ -147,7 +148,8 @@ func reignsOf(n NodeObservations) []reign {
 			leading = true
 		case leading:
 			out[len(out)-1].to = n.When[i]
-			leading = o.Kind != history.ObservedDeposed
+			out[len(out)-1].over = o.Kind == history.ObservedDeposed || o.Kind == history.ObservedEnded
+			leading = !out[len(out)-1].over
 		}
 	}
 	return out

@@ -26,6 +26,8 @@ type diagnosis struct {
 	applied   map[update][]place // where each update was applied, by key and value
 	slots     map[uint64]bool    // that some node whose updates are known has applied
 	slack     time.Duration      // instants of nodes are placed within this
+
+	operations []history.Operation // that broken rules are about
 }
 
 // update is what an update does, as nodes write it.
@@ -79,8 +81,8 @@ func (d *diagnosis) applications() map[update][]place {
 // tell adds to a finding what happened beyond what clients saw, and why, as far as that is known.
 func (d *diagnosis) tell(f *verdict.Finding, p plainly) {
 	suspicions := []func(plainly) *verdict.Cause{
-		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.expired, d.twoLeases,
-		d.unlogged, d.appliedTwice, d.newLeader, d.oldState,
+		d.localReads, d.twoValues, d.forgottenPromise, d.forgottenGrant, d.drift, d.offset, d.margin, d.expired, d.twoLeases,
+		d.follower, d.unlogged, d.early, d.appliedTwice, d.executedTwice, d.oldCompare, d.newLeader, d.oldState,
 	}
 	for _, suspect := range suspicions {
 		if c := suspect(p); c != nil {
@@ -113,6 +115,9 @@ const (
 // leased is the node that answered the read of a violation by itself under its lease, as far as the run's
 // configuration says so.
 func (d *diagnosis) leased(p plainly) (node string, ok bool) {
+	if p.holder != "" {
+		return p.holder, true
+	}
 	if d.in.Facts.Reads != readsLease || p.last.Op.Func != history.Read || p.last.Outcome != history.OK {
 		return "", false
 	}
@@ -170,11 +175,14 @@ func (d *diagnosis) story(p plainly) []string {
 // whence says from which state the operation was answered, and where the newer value was.
 func (d *diagnosis) whence(p plainly, node string) string {
 	by := p.last.By
-	if by.Slot == 0 {
+	if !stateKnown(p.last) {
 		return ""
 	}
 	s := fmt.Sprintf("The %s was answered by %s from its state up to slot %d, of ballot %s", p.last.Op.Func, node, by.Slot,
 		orElse(by.Ballot, "none"))
+	if by.Slot == 0 {
+		s = fmt.Sprintf("The %s was answered by %s from its empty state, before slot 1", p.last.Op.Func, node)
+	}
 	if node != p.last.Node {
 		s += ", to whom " + p.last.Node + " had passed it on"
 	}
@@ -188,19 +196,31 @@ func (d *diagnosis) whence(p plainly, node string) string {
 	return s + "."
 }
 
+// stateKnown reports whether the system said from which state it answered. Slot 0 is the state before the first one,
+// where somebody says to have answered and nothing was found; else it means that nobody said.
+func stateKnown(op history.Operation) bool {
+	empty := op.Op.Func == history.Read && len(op.Result.Values) == 0 && op.Outcome == history.OK
+	return op.By.Slot > 0 || empty && op.By.Leader != ""
+}
+
 // underFaults says what was being done to the node when it answered.
 func (d *diagnosis) underFaults(p plainly, node string) string {
 	var parts []string
+	before := ""
 	for _, w := range d.windows {
-		if w.Status == history.FaultInstalled && slices.Contains(w.Targets, node) &&
-			w.From <= p.last.Return && p.last.Call <= w.To {
+		switch {
+		case w.Status != history.FaultInstalled || !slices.Contains(w.Targets, node) || w.From > p.last.Return:
+		case p.last.Call <= w.To:
 			parts = append(parts, fmt.Sprintf("%s (%s %s, since %s)", w.ID, w.Kind, orElse(w.Played, w.Detail),
 				seconds(w.From)))
+		case p.superseded && w.To >= p.before.Call:
+			before = fmt.Sprintf("%s had been under fault %s (%s %s) until %s.", node, w.ID, w.Kind,
+				orElse(w.Played, w.Detail), seconds(w.To))
 		}
 	}
 	switch len(parts) {
 	case 0:
-		return ""
+		return before
 	case 1:
 		return fmt.Sprintf("%s was then under fault %s.", node, parts[0])
 	}
@@ -210,10 +230,16 @@ func (d *diagnosis) underFaults(p plainly, node string) string {
 
 // whoLed says who led besides, or instead of, the node that answered.
 func (d *diagnosis) whoLed(p plainly, node string) string {
-	var own, other *reign
+	var own, other, newest *reign
 	for i, r := range d.reigns {
+		if r.from > p.last.Return {
+			continue
+		}
+		if newest == nil || r.ballot.compare(newest.ballot) > 0 {
+			newest = &d.reigns[i]
+		}
 		switch {
-		case r.from > p.last.Return || r.to < p.last.Call:
+		case r.to < p.last.Call:
 		case r.node == node:
 			own = &d.reigns[i]
 		case other == nil || r.ballot.compare(other.ballot) > 0:
@@ -221,17 +247,31 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		}
 	}
 	switch {
+	case own != nil && newest.ballot.compare(own.ballot) > 0 && newest.node != node:
+		noticed := "did not notice before " + seconds(own.to)
+		if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
+			noticed = "did not know of that"
+		}
+		return fmt.Sprintf("%s had been elected in the higher ballot %s %s; %s %s.", newest.node, newest.ballot,
+			elected(*newest), node, noticed)
 	case other == nil:
 		return ""
+	case own == nil && other.ballot.compare(newest.ballot) < 0:
+		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s %s, did not any more, and %s, of the lower ballot %s, "+
+			"only believed to lead.", newest.node, newest.ballot, elected(*newest), other.node, other.ballot)
 	case own == nil:
-		return fmt.Sprintf("The leader was then %s, elected in ballot %s at %s.", other.node, other.ballot,
-			seconds(other.from))
-	case own.ballot.compare(other.ballot) > 0:
-		return fmt.Sprintf("%s then led ballot %s, to which it had been elected at %s; %s did not know yet that it no "+
-			"longer led.", node, own.ballot, seconds(own.from), other.node)
+		return fmt.Sprintf("The leader was then %s, elected in ballot %s %s.", other.node, other.ballot, elected(*other))
 	}
-	return fmt.Sprintf("%s had been elected in the higher ballot %s at %s; %s did not notice before %s.", other.node,
-		other.ballot, seconds(other.from), node, seconds(own.to))
+	return fmt.Sprintf("%s then led ballot %s, to which it had been elected %s; %s did not know yet that it no longer "+
+		"led.", node, own.ballot, elected(*own), other.node)
+}
+
+// elected is when a reign began, for the end of a phrase.
+func elected(r reign) string {
+	if r.from < 0 {
+		return since(r.from)
+	}
+	return "at " + seconds(r.from)
 }
 
 // String shows the ballot as nodes do: "7.n2".

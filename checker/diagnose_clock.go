@@ -2,15 +2,20 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/verdict"
 )
 
 // driftStretch is the least stretch of time in which rates are compared: clocks are read ten times a second.
 const driftStretch = 500 * time.Millisecond
+
+// exactStretch is the same where clocks are read without an error, fifty times a second.
+const exactStretch = 100 * time.Millisecond
 
 // drift blames clocks whose rates differed by more than leases by rate allow, while the lease ran that the read was
 // answered under: the clock of whoever held it was too slow for that of some other.
@@ -19,7 +24,7 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 	if !ok {
 		return nil
 	}
-	to := max(p.last.Call, from+driftStretch)
+	from, to := d.stretch(from, p.last.Call)
 	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
 	if !ok || own.Rate <= 0 {
 		return nil
@@ -50,6 +55,41 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 				percent(most-1), percent(d.in.Facts.Lease.DriftBound)),
 		},
 	}
+}
+
+// stretch is where rates are compared that mattered between two instants: long enough for the measurements to say
+// something. Those of a simulator are exact, and end with the violation.
+func (d *diagnosis) stretch(from, to time.Duration) (since, until time.Duration) {
+	if slices.ContainsFunc(d.in.Clocks, func(t clocks.Track) bool { return t.MedianError() > 0 }) {
+		return from, max(to, from+driftStretch)
+	}
+	return max(0, min(from, to-exactStretch)), to
+}
+
+// clocksKept says that clocks were not seen to leave the drift that leases allow while the lease ran that the read was
+// answered under: then it need not be they that are at fault. It is empty where they were, or nobody measured them.
+func (d *diagnosis) clocksKept(p plainly) string {
+	holder, from, ok := d.leaseOf(p, "rate")
+	if !ok {
+		return ""
+	}
+	from, to := d.stretch(from, p.last.Call)
+	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
+	if !ok || own.Rate <= 0 {
+		return ""
+	}
+	other, most, err := "", 0.0, 0.0
+	for _, t := range d.in.Clocks {
+		if r, ok := t.RateIn(clocks.Mono, from, to); ok && t.Node != holder && r.Rate/own.Rate > most {
+			other, most, err = t.Node, r.Rate/own.Rate, (r.Error+own.Error)/own.Rate
+		}
+	}
+	if other == "" || most-err > 1+d.in.Facts.Lease.DriftBound {
+		return ""
+	}
+	return fmt.Sprintf("It need not be the clocks: from %s to %s none was faster than %s's by more than %s's, %s (± %s) "+
+		"as measured, and leases allow a drift of %s.", seconds(own.From), seconds(own.To), holder, other,
+		percent(max(0, most-1)), percent(err), percent(d.in.Facts.Lease.DriftBound))
 }
 
 // offset blames wall clocks that were further apart than leases on wall clocks allow when the read was answered.
@@ -91,6 +131,18 @@ func (d *diagnosis) offset(p plainly) *verdict.Cause {
 // outlived says by how much a lease lasted longer by its holder's clock than by the clocks of those who had granted it,
 // as far as that is known.
 func (d *diagnosis) outlived(p plainly, holder string) string {
+	h, honoured, ok := d.honouredUntil(p, holder)
+	if !ok {
+		return holder + "'s lease lasted longer by its own clock than others honoured it"
+	}
+	to, until := instants(h.To, honoured)
+	return fmt.Sprintf("%s's lease of ballot %s lasted until %s by its own clock, and those who had granted it "+
+		"honoured it until %s at the latest", holder, h.Ballot, to, until)
+}
+
+// honouredUntil is the lease that the violation is about, and until when others honoured it who did not do so to its
+// end.
+func (d *diagnosis) honouredUntil(p plainly, holder string) (h leases.Span, honoured time.Duration, ok bool) {
 	s, _ := d.storyOf(holder)
 	for _, h := range during(s.Holds, p.last.Call, p.last.Return) {
 		honoured := time.Duration(-1)
@@ -102,11 +154,10 @@ func (d *diagnosis) outlived(p plainly, holder string) string {
 			}
 		}
 		if honoured >= 0 && honoured < h.To {
-			return fmt.Sprintf("%s's lease of ballot %s lasted until %s by its own clock, and those who had granted it "+
-				"honoured it until %s at the latest", holder, h.Ballot, seconds(h.To), seconds(honoured))
+			return h, honoured, true
 		}
 	}
-	return holder + "'s lease lasted longer by its own clock than others honoured it"
+	return leases.Span{}, 0, false
 }
 
 // leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then.

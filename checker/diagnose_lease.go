@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/leases"
 	"elenchus/results/verdict"
@@ -20,14 +21,58 @@ func (d *diagnosis) twoLeases(p plainly) *verdict.Cause {
 		if c.A != node && c.B != node || c.From > p.last.Return || c.To < p.last.Call {
 			continue
 		}
-		return &verdict.Cause{
+		cause := &verdict.Cause{
 			Name: "two leases at once",
 			Says: fmt.Sprintf("%s and %s both believed to hold the lease from %s to %s, and at most one node may at any time.",
 				c.A, c.B, seconds(c.From), seconds(c.To)),
 			Evidence: []string{d.heldBy(c.A, c.BallotA, p), d.heldBy(c.B, c.BallotB, p)},
 		}
+		if kept := d.clocksKept(p); kept != "" {
+			cause.Evidence = append(cause.Evidence, kept)
+		}
+		return cause
 	}
 	return nil
+}
+
+// margin blames a lease that its holder believed in for longer than any other node honoured it, where nothing was the
+// matter with clocks or granters: it was taken for longer, or granted for shorter, than the bounds on clocks allow.
+func (d *diagnosis) margin(p plainly) *verdict.Cause {
+	holder, ok := d.leased(p)
+	if !ok || d.forgottenGrant(p) != nil || d.drift(p) != nil || d.offset(p) != nil {
+		return nil
+	}
+	h, honoured, ok := d.honouredUntil(p, holder)
+	if !ok || h.To-honoured <= d.slack || !d.clocksKnown(p) {
+		return nil
+	}
+	return &verdict.Cause{
+		Name: "a lease longer than its grants",
+		Says: d.outlived(p, holder) + ", although all clocks kept to their bounds: the margin between the two was too small.",
+		Evidence: []string{
+			fmt.Sprintf("%s believed in its lease of ballot %s for %s longer than any other node honoured it.", holder, h.Ballot,
+				milliseconds(h.To-honoured)),
+			"No clock that was measured had left the bounds that leases are configured to.",
+		},
+	}
+}
+
+// clocksKnown reports whether it was measured of every node how the clock ran, or how far it was off, that the lease of
+// the violation is on.
+func (d *diagnosis) clocksKnown(p plainly) bool {
+	_, from, rate := d.leaseOf(p, "rate")
+	_, _, wall := d.leaseOf(p, "wall")
+	since, until := d.stretch(from, p.last.Call)
+	for _, name := range d.in.Facts.Nodes {
+		track := d.track(name)
+		if _, ok := track.RateIn(clocks.Mono, since, until); rate && !ok {
+			return false
+		}
+		if q, ok := track.Nearest(p.last.Call); wall && (!ok || (q.At-p.last.Call).Abs() > driftStretch) {
+			return false
+		}
+	}
+	return rate || wall
 }
 
 // heldBy says from when until when a node believed to hold the lease of a ballot, around the violation.
@@ -57,7 +102,8 @@ func (d *diagnosis) expired(p plainly) *verdict.Cause {
 		return nil
 	}
 	s, ok := d.storyOf(node)
-	if !ok || len(s.Holds) == 0 || len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
+	if !ok || len(s.Holds) == 0 || d.follower(p) != nil ||
+		len(during(s.Holds, p.last.Call-d.slack, p.last.Return+d.slack)) > 0 {
 		return nil
 	}
 	c := &verdict.Cause{

@@ -55,17 +55,22 @@ func (d *diagnosis) inSlot(slot uint64) string {
 			if o.Kind != history.ObservedApplied || o.Slot != slot || len(o.Ops) != len(o.IDs) {
 				continue
 			}
-			var ops []string
-			for _, u := range o.Ops[:min(len(o.Ops), 3)] {
-				ops = append(ops, strings.TrimSpace(u.Op+" "+u.Key+" "+u.Value))
-			}
-			if len(o.Ops) == 0 {
-				ops = []string{"nothing"}
-			}
-			return fmt.Sprintf("%s by %s, in ballot %s", strings.Join(ops, ", "), n.Node, o.Ballot)
+			return fmt.Sprintf("%s by %s, in ballot %s", updates(o), n.Node, o.Ballot)
 		}
 	}
 	return "nothing"
+}
+
+// updates are the first of those that a node applied in a slot.
+func updates(o history.Observation) string {
+	var ops []string
+	for _, u := range o.Ops[:min(len(o.Ops), 3)] {
+		ops = append(ops, strings.TrimSpace(u.Op+" "+u.Key+" "+u.Value))
+	}
+	if len(o.Ops) == 0 {
+		return "nothing"
+	}
+	return strings.Join(ops, ", ")
 }
 
 // appliedTwice blames an update that took effect a second time, after another had replaced its value. The log may well
@@ -97,6 +102,66 @@ func (d *diagnosis) appliedTwice(p plainly) *verdict.Cause {
 			"must take effect once at most.", *p.old, *p.newer),
 		Evidence: []string{fmt.Sprintf("It was applied in slot %d and in slot %d, with the update to %d in slot %d between "+
 			"them; the answer came from the state up to slot %d.", first, again, *p.newer, news[0], p.last.By.Slot)},
+	}
+}
+
+// oldCompare blames a compare-and-set that was decided on an older state than the one that it was executed on: the log
+// has another update between its place and that of the value it replaced.
+func (d *diagnosis) oldCompare(p plainly) *verdict.Cause {
+	if p.name != nameLostUpdate || p.old == nil || p.newer == nil || len(p.values) != 1 {
+		return nil
+	}
+	slotOf := func(v int64) (uint64, bool) {
+		places := d.applications()[update{p.last.Op.Key, strconv.FormatInt(v, 10)}]
+		if len(places) == 0 || slices.ContainsFunc(places, func(a place) bool { return a.slot != places[0].slot }) {
+			return 0, false
+		}
+		return places[0].slot, true
+	}
+	old, ok1 := slotOf(*p.old)
+	between, ok2 := slotOf(*p.newer)
+	cas, ok3 := slotOf(p.values[0])
+	if !ok1 || !ok2 || !ok3 || old >= between || between >= cas {
+		return nil
+	}
+	return &verdict.Cause{
+		Name: "compared with an old state",
+		Says: fmt.Sprintf("The log has %d in slot %d and only then, in slot %d, the cas that replaced %d: what it expected "+
+			"was compared with an older state than the one it was executed on.", *p.newer, between, cas, *p.old),
+		Evidence: []string{fmt.Sprintf("%d is in slot %d, %d in slot %d, and the cas to %d in slot %d.",
+			*p.old, old, *p.newer, between, p.values[0], cas)},
+	}
+}
+
+// executedTwice blames a log that has an update twice, which a client asked for once: every repetition was executed. Or
+// the log has it once, and it was executed again from there.
+func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {
+	if !p.twice {
+		return nil
+	}
+	var slots []uint64
+	var by []string
+	for _, a := range d.applications()[update{p.last.Op.Key, strconv.FormatInt(*p.newer, 10)}] {
+		if !slices.Contains(slots, a.slot) {
+			slots = append(slots, a.slot)
+			by = append(by, fmt.Sprintf("slot %d was applied by %s in ballot %s", a.slot, a.node, a.ballot))
+		}
+	}
+	switch len(slots) {
+	case 0:
+		return nil
+	case 1:
+		return &verdict.Cause{
+			Name:     "a slot was applied twice",
+			Says:     fmt.Sprintf("The append of %d is in the log once, and some node executed it again from there.", *p.newer),
+			Evidence: []string{fmt.Sprintf("No other slot has it: %s.", by[0])},
+		}
+	}
+	return &verdict.Cause{
+		Name: "a repeated request was executed again",
+		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again when no answer had come, and every "+
+			"time it was executed: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
+		Evidence: []string{upper(strings.Join(by, ", ")) + "."},
 	}
 }
 

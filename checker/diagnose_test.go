@@ -12,12 +12,13 @@ import (
 	"elenchus/results/verdict"
 )
 
-// scene is a stale read as the nodes saw it, times in milliseconds: 1 is written in slot 1 of ballot 1.n1, and 2 in slot
-// 2 of ballot 2.n2, which is acknowledged at 1000. From 1010 to 1012 n1 answers a read with 1.
+// scene is a stale read as the nodes saw it, times in milliseconds: 1 is written in slot 1 of ballot 1.n1, and 2 in
+// slot 2 of ballot 2.n2, which is acknowledged at 1000. From 1010 to 1012 n1 answers a read with 1.
 type scene struct {
 	in    Input
 	p     plainly
 	start time.Time
+	ops   []history.Operation // of those who saw it all
 }
 
 const ms = time.Millisecond
@@ -86,7 +87,8 @@ func (s *scene) deposed(until int) *scene {
 		saw{at: 1500, kind: history.ObservedDeposed, ballot: "1.n1"}).
 		node("n2", saw{at: 900, kind: history.ObservedElected, ballot: "2.n2"},
 			saw{at: 950, kind: history.ObservedLeaseHeld, ballot: "2.n2", until: 1950},
-			saw{at: 1400, kind: history.ObservedApplied, ballot: "2.n2", slot: 2, ops: wrote("2")})
+			saw{at: 998, kind: history.ObservedApplied, ballot: "2.n2", slot: 2, ops: wrote("2")},
+			saw{at: 1400, kind: history.ObservedChosen, ballot: "2.n2", slot: 3})
 }
 
 // wrote are writes to x as nodes tell of them.
@@ -150,7 +152,18 @@ func TestDiagnoses(t *testing.T) {
 		"a leader of the update's own ballot is none": {newScene("quorum").with(func(s *scene) {
 			s.p.last.By.Leader = "n2"
 		}).node("n2", saw{at: 900, kind: history.ObservedElected, ballot: "2.n2"},
-			saw{at: 1500, kind: history.ObservedApplied, slot: 2, ops: wrote("2")}), []string{old}, ""},
+			saw{at: 999, kind: history.ObservedApplied, slot: 2, ops: wrote("2")},
+			saw{at: 1500, kind: history.ObservedChosen, slot: 3}), []string{old}, ""},
+		"acknowledged early": {newScene("quorum").node("n2", saw{at: 900, kind: history.ObservedElected, ballot: "2.n2"},
+			saw{at: 1500, kind: history.ObservedChosen, slot: 2}), []string{"acknowledged before it was decided"},
+			"acknowledged at 1.000 s, in slot 2; n2 wrote at 1.500 s that slot 2 was chosen."},
+		"acknowledged as early as may be": {newScene("quorum").node("n2", saw{at: 1001, kind: history.ObservedChosen, slot: 2}),
+			[]string{old}, ""},
+		"a follower by itself": {newScene("lease").node("n1", saw{at: 100, kind: history.ObservedApplied, slot: 1}).
+			node("n2", saw{at: 900, kind: history.ObservedElected, ballot: "2.n2"}),
+			[]string{"a follower answered by itself"}, "n1 wrote of no ballot that it led at that time."},
+		"a follower by quorum": {newScene("quorum").node("n1", saw{at: 100, kind: history.ObservedApplied, slot: 1}),
+			[]string{old}, ""},
 		"a lease that is over": {newScene("lease").deposed(1000), []string{"a read served without a lease", old},
 			"of ballot 1.n1, had ended at 1.000 s"},
 		"a lease that may just last": {newScene("lease").deposed(1010), []string{"two leases at once", old}, ""},
@@ -160,7 +173,7 @@ func TestDiagnoses(t *testing.T) {
 		"drift": {newScene("lease").deposed(1400).clock("n1", 0.9, 0).clock("n2", 1, 0),
 			[]string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
 		"drift within the bound": {newScene("lease").deposed(1400).clock("n1", 0.995, 0).clock("n2", 1, 0),
-			[]string{"two leases at once", old}, ""},
+			[]string{"two leases at once", old}, "It need not be the clocks"},
 		"drift of a holder that is too fast": {newScene("lease").deposed(1400).clock("n1", 1.5, 0).clock("n2", 1, 0),
 			[]string{"two leases at once", old}, ""},
 		"drift of leases on wall clocks": {newScene("lease").wall().deposed(1400).clock("n1", 0.9, 0).clock("n2", 1, 0),

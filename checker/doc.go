@@ -14,9 +14,10 @@
 // valid key an order that is replayed, a violated one the first answer that no order explains and a minimal core of
 // what was known then, which counts only when a search confirms that it is impossible. Keys that a search can afford
 // are searched anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes
-// on.
+// on. Lists of unique elements are decided by order, too: whoever sees one sees in which order its elements came, so
+// that there is a single order to replay.
 //
-// Everything else, lists above all, is decided by Porcupine's search ([BySearch]). It is exponential in the number of
+// Everything else is decided by Porcupine's search ([BySearch]). It is exponential in the number of
 // operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
 // are unique, most of them can be bounded or left out without changing the answer ([tighten]); that is what keeps
 // histories with many faults decidable. The search runs in a process of its own under limits of time and memory
@@ -24,9 +25,9 @@
 //
 // # The other checks
 //
-// Durability compares the final reads with what was acknowledged. Lists (append) are also compared element by element,
-// which names what was lost, repeated or reordered. Agreement compares the applied logs of the nodes slot by slot. All
-// of them are independent of the search, and decide when it cannot.
+// Durability compares the final reads with what was acknowledged. Lists (append) are also compared element by
+// element, which names what was lost, repeated, reordered or came back. Agreement compares the applied logs of the
+// nodes slot by slot. All of them are independent of the search, and decide when it cannot.
 //
 // # Explanations
 //

@@ -25,13 +25,16 @@ type durable struct {
 	lost           []verdict.Finding // one at most
 }
 
-func durableOf(k KeyHistory) durable {
+func durableOf(k KeyHistory, j *diagnosis) durable {
 	final := finalReads(k)
 	if len(final) == 0 || isList(k) || !uniqueValues(k) {
 		return durable{}
 	}
 	d := durable{looked: true, reads: len(final), updates: len(acknowledged(k))}
-	if f, lost := lostAtTheEnd(k, final); lost {
+	if f, p, lost := lostAtTheEnd(k, final); lost {
+		if j != nil {
+			j.tell(&f, p)
+		}
 		d.lost = append(d.lost, f)
 	}
 	return d
@@ -101,7 +104,7 @@ func uniqueValues(k KeyHistory) bool {
 }
 
 // lostAtTheEnd finds the latest update that all final reads agree to be gone.
-func lostAtTheEnd(k KeyHistory, final []history.Operation) (verdict.Finding, bool) {
+func lostAtTheEnd(k KeyHistory, final []history.Operation) (verdict.Finding, plainly, bool) {
 	acked := acknowledged(k)
 	var gone []history.Operation // at all of the reads so far
 	for i, r := range final {
@@ -118,26 +121,44 @@ func lostAtTheEnd(k KeyHistory, final []history.Operation) (verdict.Finding, boo
 			})
 		}
 		if gone = missing; len(gone) == 0 {
-			return verdict.Finding{}, false
+			return verdict.Finding{}, plainly{}, false
 		}
 	}
 	last := slices.MaxFunc(gone, func(a, b history.Operation) int { return int(a.ReturnSeq - b.ReturnSeq) })
-	f := verdict.Finding{Checker: CheckDurability, Key: k.Key, Name: nameLost, At: final[0].Return,
-		Summary: fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but in the end, with everything healed, "+
-			"%s from before it.", last.Op.Func, last.Op.Value, k.Key, who(last), seconds(last.Return), atTheEnd(final))}
+	p := atTheEnd(k, final, last)
+	f := verdict.Finding{Checker: CheckDurability, Key: k.Key, Name: p.name, At: final[0].Return, Summary: p.summary,
+		Operations: p.operations(), Table: p.rows()}
 	if n := len(gone) - 1; n > 0 {
 		f.Details = append(f.Details, fmt.Sprintf("So are %s to %s before it.",
 			count(n, "further acknowledged update"), k.Key))
 	}
-	for _, r := range final[:min(len(final), detailsMax)] {
-		f.Details = append(f.Details, account(r))
-	}
-	f.Operations = []int{last.ID, final[0].ID}
-	return f, true
+	return f, p, true
 }
 
-// atTheEnd says what final reads show: "every node that was read (n1, n2) shows 5".
-func atTheEnd(final []history.Operation) string {
+// finalsTold is how many final reads are told of one by one.
+const finalsTold = 3
+
+// atTheEnd accounts for an update that final reads do not show any more.
+func atTheEnd(k KeyHistory, final []history.Operation, lost history.Operation) plainly {
+	first := final[0]
+	p := plainly{name: nameLost, last: first, before: lost, superseded: true, newer: &lost.Op.Value,
+		summary: fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but in the end, with everything healed, "+
+			"%s from before it.", lost.Op.Func, lost.Op.Value, k.Key, who(lost), seconds(lost.Return), shownAtTheEnd(final))}
+	if v := sees(first); len(v) == 1 {
+		p.old = &v[0]
+		if w, ok := (culprit{k: k}).writer(v[0]); ok {
+			p.takes(w, "wrote what is seen in the end")
+		}
+	}
+	p.takes(lost, "was acknowledged, and is gone")
+	for _, r := range final[:min(len(final), finalsTold)] {
+		p.takes(r, "shows what was before that")
+	}
+	return p
+}
+
+// shownAtTheEnd says what final reads show: "every node that was read (n1, n2) shows 5".
+func shownAtTheEnd(final []history.Operation) string {
 	var nodes, values []string
 	for _, r := range final {
 		if !slices.Contains(nodes, r.Node) {

@@ -18,7 +18,8 @@ type Explanation struct {
 
 	// Core are the IDs of operations that have no legal order by themselves, in order of invocation. Taking away any
 	// one of them, an update together with what saw its value, leaves an order, unless the budget did not suffice to
-	// find that out. A compare-and-set whose expected value is not written in the core stands for a plain write.
+	// find that out. A compare-and-set whose expected value is not written in the core stands for a plain write, and of
+	// lists only those elements count that are appended in it, or by nobody.
 	Core []int
 
 	// Order is the longest legal order of the core that exists: the operations of the core that are missing in it are

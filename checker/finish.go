@@ -46,7 +46,7 @@ func (s *Stream) Finish(ctx context.Context, how Ending, by Deciding) (verdict.V
 	d := newDriver(by.Searcher, history.Windows(s.in.Faults.Events), by.Budget)
 	defer d.stop()
 	j := s.newJudgement()
-	for rest := s.keys.unsettled(d.budget.Second); len(rest) > 0; {
+	for rest := j.andClashed(s.keys.unsettled(d.budget.Second), s.keys.order); len(rest) > 0; {
 		n := 1
 		for sum := rest[0].says; n < len(rest) && sum+rest[n].says <= examinedMax; n++ {
 			sum += rest[n].says

@@ -160,6 +160,8 @@ func unobserved(in Input) []string {
 			switch {
 			case n.Err != nil:
 				out = append(out, fmt.Sprintf("the observations of %s cannot be read: %v", name, n.Err))
+			case len(n.Log.Lost) > 0:
+				out = append(out, lostObservations(name, n.Log.Lost)...)
 			case len(n.Log.Observations) == 0:
 				out = append(out, fmt.Sprintf("%s observed nothing at all", name))
 			}
@@ -167,6 +169,26 @@ func unobserved(in Input) []string {
 		if !found {
 			out = append(out, fmt.Sprintf("the observations of %s are missing", name))
 		}
+	}
+	return out
+}
+
+// lostObservations says what a node has written down and what is not there: what follows from it was not checked.
+func lostObservations(node string, lost []history.Loss) []string {
+	var segments, lines uint64
+	reason := ""
+	for _, l := range lost {
+		segments, lines = segments+l.Segments, lines+l.Lines
+		reason = orElse(reason, l.Reason)
+	}
+	var out []string
+	if segments > 0 {
+		out = append(out, fmt.Sprintf("the observations of %s begin too late: they exceeded their limit, and the first %s "+
+			"of the file were dropped (--node-flag=--observation-bytes=-1 has none)", node, count(int(segments), "part")))
+	}
+	if lines > 0 {
+		out = append(out, fmt.Sprintf("%s of %s could not be written: %s", count(int(lines), "observation"), node,
+			orElse(reason, "no reason was given")))
 	}
 	return out
 }

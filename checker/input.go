@@ -29,7 +29,7 @@ type Input struct {
 	// Watched says that somebody saw the state of every node in true time, and Broken which rules were seen broken. The
 	// error says why that cannot be read.
 	Watched    bool
-	Broken     []verdict.Finding
+	Broken     []verdict.Broken
 	WatchedErr error
 
 	// Prefix says which files are damaged when only what stands before the damage is to be judged. A history or fault log

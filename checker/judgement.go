@@ -36,6 +36,8 @@ func (w *registerWatch) verdict() keyVerdict {
 type judgement struct {
 	diagnosis *diagnosis
 	agreement verdict.Check
+	clashes   []clash   // what each finding on agreement was made from …
+	clashed   []plainly // … and who of the clients had a part in it
 	keys      map[string]keyVerdict
 	repeated  string // the key whose first value that is written twice is wanted, if there is one
 
@@ -43,8 +45,9 @@ type judgement struct {
 }
 
 func (s *Stream) newJudgement() *judgement {
-	agreement, disagreements := checkAgreement(s.in.Nodes)
-	j := &judgement{agreement: agreement, diagnosis: newDiagnosis(s.in, disagreements), keys: make(map[string]keyVerdict)}
+	agreement, disagreements, clashes := checkAgreement(s.in.Nodes)
+	j := &judgement{agreement: agreement, clashes: clashes, clashed: make([]plainly, len(clashes)),
+		diagnosis: newDiagnosis(s.in, disagreements), keys: make(map[string]keyVerdict)}
 	if s.keys.repeated != nil {
 		j.repeated = s.keys.repeated.name
 	}
@@ -65,9 +68,9 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 		}
 		if ctx.Err() == nil {
 			begin := time.Now()
-			v.durable = durableOf(k)
+			v.durable = durableOf(k, j.diagnosis)
 			middle := time.Now()
-			v.listed = listedOf(k, failed[k.Key])
+			v.listed = listedOf(k, failed[k.Key], j.diagnosis)
 			j.durability += middle.Sub(begin)
 			j.lists += time.Since(middle)
 		}
@@ -78,4 +81,33 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 		}
 		j.keys[k.Key] = v
 	}
+	for i, c := range j.clashes {
+		for _, a := range c {
+			j.clashed[i].takesPart(a, ops)
+		}
+	}
+}
+
+// disagreements are the findings on agreement, with all that can be told of them.
+func (j *judgement) disagreements() []verdict.Finding {
+	findings := j.diagnosis.agreement
+	for i, c := range j.clashes {
+		j.diagnosis.tellClash(&findings[i], c, j.clashed[i])
+	}
+	return findings
+}
+
+// andClashed adds to keys that are to be looked at those that nodes do not agree on.
+func (j *judgement) andClashed(keys, all []*registerWatch) []*registerWatch {
+	for _, w := range all {
+		named := slices.ContainsFunc(j.clashes, func(c clash) bool {
+			return slices.ContainsFunc(c, func(a applied) bool {
+				return slices.ContainsFunc(a.told(), func(u history.Update) bool { return u.Key == w.name })
+			})
+		})
+		if named && !slices.Contains(keys, w) {
+			keys = append(keys, w)
+		}
+	}
+	return keys
 }

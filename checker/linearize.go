@@ -67,7 +67,7 @@ type Method string
 
 // The methods, in the order in which they are tried.
 const (
-	ByOrder  Method = "order"  // package register, with a proof of every decision
+	ByOrder  Method = "order"  // package register, or the only order of a list, with a proof of every decision
 	BySearch Method = "search" // Porcupine
 )
 
@@ -90,7 +90,10 @@ type solver interface {
 }
 
 // inProcess does requests with a model: what both a worker and Linearize come down to.
-type inProcess struct{ model porcupine.Model }
+type inProcess struct {
+	model porcupine.Model
+	raw   bool // search histories as they are, see [SearchAlone]
+}
 
 func (s inProcess) solve(req request) KeyResult {
 	begin := time.Now()
@@ -107,7 +110,11 @@ func (s inProcess) solve(req request) KeyResult {
 		res.Picture = draw(s.model, ops, res.Explanation, req.Windows, deadline)
 	} else {
 		res.By = BySearch
-		res.Status, res.Tightened = decide(s.model, req.Key.Ops, req.Budget)
+		ivs, tightened := asRecorded(req.Key.Ops), false
+		if !s.raw {
+			ivs, tightened = intervals(req.Key.Ops)
+		}
+		res.Status, res.Tightened = search(s.model, ivs, req.Budget), tightened
 		if res.Status == verdict.Unknown {
 			res.Reason = fmt.Sprintf("no decision within %v", req.Budget.Round(time.Millisecond))
 		}
@@ -131,7 +138,7 @@ type Searcher func(budget Budget) (solver, error)
 // SearchHere searches in this process, without a limit of memory: for simulated runs, whose histories are short, and
 // for tests.
 func SearchHere(model porcupine.Model) Searcher {
-	return func(Budget) (solver, error) { return local{inProcess{model}}, nil }
+	return func(Budget) (solver, error) { return local{inProcess{model: model}}, nil }
 }
 
 // Linearize decides every key in this process, and searches here, see [SearchHere]. Runs of a lab use [RunWorker].
@@ -212,12 +219,16 @@ func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) 
 		return res, false
 	}
 	status, err := d.orderer.decide(key.Ops)
+	explain := d.orderer.explain
+	if err == nil && status == verdict.Unknown && isPureList(key.Ops) && uniqueValues(key) {
+		status, explain = decideList(key.Ops), explainList
+	}
 	switch {
 	case err != nil:
 		res.Reason = err.Error()
 		return res, false
 	case status == verdict.Violated:
-		e, core, err := d.orderer.explain(key.Ops)
+		e, core, err := explain(key.Ops)
 		if err == nil {
 			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
 		}
@@ -288,7 +299,10 @@ func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
 	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
 	if e := res.Explanation; e != nil {
 		req.Known, req.Core = e, res.core
-		req.Key.Ops = pictureOps(lately(key.Ops, e), e)
+		if !isPureList(key.Ops) { // where answers show all of the past
+			key.Ops = lately(key.Ops, e)
+		}
+		req.Key.Ops = pictureOps(key.Ops, e)
 	}
 	got, err := d.solve(ctx, req)
 	if err != nil {

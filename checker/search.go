@@ -31,12 +31,17 @@ func porcupineOperations(ivs []interval) []porcupine.Operation {
 // decide searches for a legal order of the operations of one key, which must have been through [ByKey].
 func decide(model porcupine.Model, ops []history.Operation, budget time.Duration) (_ verdict.Status, tightened bool) {
 	ivs, tightened := intervals(ops)
+	return search(model, ivs, budget), tightened
+}
+
+// search searches for a legal order of intervals of one key.
+func search(model porcupine.Model, ivs []interval, budget time.Duration) verdict.Status {
 	// Porcupine takes a budget of zero for no limit.
 	switch porcupine.CheckOperationsTimeout(model, porcupineOperations(ivs), max(budget, time.Nanosecond)) {
 	case porcupine.Ok:
-		return verdict.Valid, tightened
+		return verdict.Valid
 	case porcupine.Illegal:
-		return verdict.Violated, tightened
+		return verdict.Violated
 	}
-	return verdict.Unknown, tightened
+	return verdict.Unknown
 }

@@ -61,7 +61,7 @@ func outcome(op history.Operation) string {
 	case op.Outcome == history.Unknown:
 		return s + ", outcome unknown"
 	case op.Op.Func == history.Read, op.Op.Func == history.Append:
-		return s + " → " + op.Result.String()
+		return s + " → " + op.Result.Brief()
 	case op.Op.Func == history.CAS && !op.Result.Matched:
 		return s + ", no match, found " + op.Result.String()
 	}
@@ -80,6 +80,12 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		return f, plainly{}
 	}
 	byID := operationsOf(k, e)
+	if p, ok := listPlainly(k, failed, byID[e.Last]); ok {
+		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
+		f.Operations, f.Table = p.operations(), p.rows()
+		f.Details = append([]string{alone(p)}, stillLegal(k, e, byID)...)
+		return f, p
+	}
 	p := explainPlainly(k, failed, e, byID)
 	f.Name, f.Summary, f.At = p.name, p.summary, byID[e.Last].Return
 	f.Operations = withLast(e)
@@ -95,11 +101,46 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 				"it leaves no place for %s.", join(e.Order, byID, ", then "), join(stuck, byID, ", ")))
 		}
 	}
-	if e.Prefix > 1 {
-		f.Details = append(f.Details, fmt.Sprintf("Everything on %s before the answer at %s "+
-			"still had a legal order (%s).", k.Key, seconds(byID[e.Last].Return), count(e.Prefix-1, "operation")))
-	}
+	f.Details = append(f.Details, stillLegal(k, e, byID)...)
 	return f, p
+}
+
+// stillLegal says how much of a key there is nothing wrong with.
+func stillLegal(k KeyHistory, e *Explanation, byID map[int]history.Operation) []string {
+	if e.Prefix <= 1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("Everything on %s before the answer at %s still had a legal order (%s).", k.Key,
+		seconds(byID[e.Last].Return), count(e.Prefix-1, "operation"))}
+}
+
+// listPlainly accounts for a list, by the answer that completed the violation if that can be.
+func listPlainly(k KeyHistory, failed []history.Operation, last history.Operation) (plainly, bool) {
+	if !isList(k) {
+		return plainly{}, false
+	}
+	l, ok := newList(k, failed)
+	if !ok {
+		return plainly{}, false
+	}
+	if p := l.account(last, true); last.Outcome == history.OK && p.name != "" {
+		return p, true
+	}
+	for _, a := range l.answers {
+		if p := l.account(a, false); p.name != "" {
+			return p, true
+		}
+	}
+	return plainly{}, false
+}
+
+// alone says that the operations of an account of a list are impossible by themselves, and which elements show it.
+func alone(p plainly) string {
+	if len(p.parts) == 1 {
+		return "This operation alone has no legal place."
+	}
+	return fmt.Sprintf("The %d operations in the table alone have no legal order, "+
+		"whatever else is in the list besides %s.", len(p.parts), elements(p.values))
 }
 
 // operationsOf are the operations that an explanation names, by ID.
@@ -141,11 +182,46 @@ type plainly struct {
 
 	last history.Operation // the operation that cannot be explained
 
+	// holder is who believed to hold a lease, of violations that are about leases and no answer.
+	holder string
+
 	// Of a value that was seen after it had been replaced: what proves the newer one, and whether there is such a thing.
 	// Values that are absent are nil.
 	before     history.Operation
 	superseded bool
 	old, newer *int64
+
+	// Of a list: newer was appended once and is there twice; the elements that matter; and who has which part in it.
+	twice  bool
+	values []int64
+	parts  []part
+}
+
+// part is what an operation has to do with a violation, in a few words.
+type part struct {
+	op   history.Operation
+	role string
+}
+
+// takes gives an operation its part.
+func (p *plainly) takes(op history.Operation, role string) *plainly {
+	if i := slices.IndexFunc(p.parts, func(q part) bool { return q.op.ID == op.ID }); i >= 0 {
+		p.parts[i].role = role
+		return p
+	}
+	p.parts = append(p.parts, part{op, role})
+	return p
+}
+
+// operations are the numbers of those that have a part in it, that which cannot be explained as the last.
+func (p plainly) operations() []int {
+	var ids []int
+	for _, q := range p.parts {
+		if q.op.ID != p.last.ID {
+			ids = append(ids, q.op.ID)
+		}
+	}
+	return append(ids, p.last.ID)
 }
 
 // Names of violations of registers.
@@ -165,7 +241,7 @@ func explainPlainly(k KeyHistory, failed []history.Operation, e *Explanation, by
 	for _, id := range append([]int{e.Last}, e.Core...) {
 		if op := byID[id]; op.Outcome == history.OK {
 			c := culprit{k: k, failed: failed, core: e.Core, last: op}
-			for _, account := range []func() plainly{c.neverWritten, c.doubleCAS, c.superseded} {
+			for _, account := range []func() plainly{c.neverWritten, c.doubleCAS, c.superseded, c.between} {
 				if p := account(); p.summary != "" {
 					p.last = op
 					return p
@@ -241,7 +317,7 @@ func (c culprit) doubleCAS() plainly {
 		if op.ID != c.last.ID && isCAS(op) && same && op.ReturnSeq < c.last.ReturnSeq {
 			newer := op.Op.Value
 			return plainly{name: nameLostUpdate, before: op, superseded: op.ReturnSeq < c.last.CallSeq,
-				old: op.Op.Expect, newer: &newer,
+				old: op.Op.Expect, newer: &newer, values: []int64{c.last.Op.Value},
 				summary: fmt.Sprintf("Two cas on %s both replaced the same value: %v by %s (%s) and %v by %s (%s).",
 					c.k.Key, op.Op, who(op), when(op), c.last.Op, who(c.last), when(c.last))}
 		}
@@ -271,10 +347,10 @@ func (c culprit) superseded() plainly {
 	}
 	p.name = c.nameOf(p)
 	proven, began := instants(best.Return, c.last.Call)
-	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, who(c.last), began, now)
+	what := fmt.Sprintf("a %s by %s that began at %s still %s", c.last.Op.Func, asker(c.last, best), began, now)
 	w, ok := c.writer(bestValue)
 	switch {
-	case ok && w.ID == best.ID && !c.everSeen(bestValue):
+	case ok && w.ID == best.ID && p.name == nameLost && !c.everSeen(bestValue):
 		p.summary = fmt.Sprintf("The %s of %d to %s by %s was acknowledged at %s, but nobody ever saw it: %s.",
 			w.Op.Func, bestValue, c.k.Key, who(w), proven, what)
 	case ok && w.ID == best.ID:
@@ -285,6 +361,49 @@ func (c culprit) superseded() plainly {
 			c.k.Key, bestValue, who(best), proven, what)
 	}
 	return p
+}
+
+// between accounts for a compare-and-set that replaced a value which another had replaced before. The value that the
+// last operation saw was made from another by its own word, with nothing between them; but a third was asked for when
+// the other had been there already, and was seen before the last operation began.
+func (c culprit) between() plainly {
+	seen := sees(c.last)
+	if len(seen) != 1 || isList(c.k) {
+		return plainly{}
+	}
+	w, ok := c.writer(seen[0])
+	if !ok || w.Op.Func != history.CAS || w.Op.Expect == nil {
+		return plainly{}
+	}
+	replaced := *w.Op.Expect
+	since := c.provenSince(replaced)
+	for _, q := range c.k.Ops {
+		v, ok := proves(q)
+		if !ok || q.Outcome != history.OK || q.ReturnSeq >= c.last.CallSeq || v == replaced || v == seen[0] {
+			continue
+		}
+		x, ok := c.writer(v)
+		if !ok || x.CallSeq <= since {
+			continue
+		}
+		p := plainly{name: nameLostUpdate, old: &replaced, newer: &v, values: seen}
+		if e, ok := c.writer(replaced); ok {
+			p.takes(e, fmt.Sprintf("wrote %d", replaced))
+		}
+		p.takes(x, fmt.Sprintf("wrote %d in between", v)).takes(w, fmt.Sprintf("replaced %d all the same", replaced))
+		proof := "acknowledged"
+		if q.ID != x.ID {
+			p.takes(q, fmt.Sprintf("saw %d", v))
+			proof = "seen by " + who(q)
+		}
+		p.takes(c.last, fmt.Sprintf("saw %d after that", seen[0]))
+		p.summary = fmt.Sprintf("The %v by %s matched, but between %d and %d the register was %d: that was asked for at %s, "+
+			"when %d had been there already, and was %s at %s, before the %s by %s that began at %s saw %d.", w.Op, who(w),
+			replaced, seen[0], v, seconds(x.Call), replaced, proof, seconds(q.Return), c.last.Op.Func, who(c.last),
+			seconds(c.last.Call), seen[0])
+		return p
+	}
+	return plainly{}
 }
 
 // newest is what proves that another value had replaced the old one before the last operation began: preferring the

@@ -14,12 +14,18 @@ import (
 //     comes after either finds the same state without it.
 //   - A value with all that saw it. Between its update and the last that saw it nothing else can have happened, because
 //     values never recur; the next update starts afresh. A cas that builds on the value becomes a plain write first,
-//     which demands less; an append that builds on it goes with it.
+//     which demands less.
+//   - An element of a list, with its append, out of every answer: a legal order of the whole stays one, of a list that
+//     never had it.
 func shrink(ops []history.Operation, illegal func([]history.Operation) bool) []history.Operation {
 	ops = slices.Clone(ops)
+	without := withoutValues
+	if isPureList(ops) {
+		without = withoutElements
+	}
 	for {
 		before, weaker := len(ops), countCAS(ops)
-		ops = reduce(ops, values(ops), withoutValues, illegal)
+		ops = reduce(ops, values(ops), without, illegal)
 		ops = reduce(ops, spareable(ops), withoutOperations, illegal)
 		if len(ops) == before && countCAS(ops) == weaker {
 			return ops
@@ -95,6 +101,37 @@ func withoutValues(ops []history.Operation, vs []int64) []history.Operation {
 			continue
 		case writes && op.Op.Func == history.CAS && op.Op.Expect != nil && gone[*op.Op.Expect]:
 			op = weakened(op)
+		}
+		rest = append(rest, op)
+	}
+	return rest
+}
+
+// isPureList reports whether ops do nothing but to append and to read.
+func isPureList(ops []history.Operation) bool {
+	lists := false
+	for _, op := range ops {
+		switch op.Op.Func {
+		case history.Append:
+			lists = true
+		case history.Read:
+		default:
+			return false
+		}
+	}
+	return lists
+}
+
+// withoutElements takes elements out of a list: their appends, and what answers show of them.
+func withoutElements(ops []history.Operation, vs []int64) []history.Operation {
+	gone := func(v int64) bool { return slices.Contains(vs, v) }
+	var rest []history.Operation
+	for _, op := range ops {
+		if op.Op.Func == history.Append && gone(op.Op.Value) {
+			continue
+		}
+		if slices.ContainsFunc(op.Result.Values, gone) {
+			op.Result.Values = slices.DeleteFunc(slices.Clone(op.Result.Values), gone)
 		}
 		rest = append(rest, op)
 	}

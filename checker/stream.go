@@ -24,6 +24,7 @@ type Stream struct {
 	silent *silences
 	served *service
 	keys   *registers
+	named  *named
 
 	open history.Calls[underWay]
 	last time.Duration // when the latest event was
@@ -54,8 +55,9 @@ func newStream(in Input, prove bool) *Stream {
 	s := &Stream{
 		in: in, counts: new(outcomes), faulty: newUnderFaults(windows), astray: newDeposedReads(in.Nodes, in.Facts.Reads),
 		silent: newSilences(in.Faults.Events, in.Facts.Recovery), served: newService(), keys: newRegisters(prove),
+		named: newNamed(in.Broken),
 	}
-	s.all = []Watcher{s.counts, s.faulty, s.astray, s.silent, s.served}
+	s.all = []Watcher{s.counts, s.faulty, s.astray, s.silent, s.served, s.named}
 	return s
 }
 

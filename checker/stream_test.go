@@ -2,7 +2,10 @@ package checker
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
+	"strings"
+	"testing"
 
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -34,7 +37,7 @@ func boolInt(b bool) int {
 func checkDurability(ops []history.Operation) (verdict.Check, []verdict.Finding) {
 	var keys []keyVerdict
 	for _, k := range SplitByKey(ops) {
-		keys = append(keys, keyVerdict{durable: durableOf(k)})
+		keys = append(keys, keyVerdict{durable: durableOf(k, nil)})
 	}
 	return durabilityCheck(keys, 0)
 }
@@ -44,7 +47,68 @@ func checkLists(ops []history.Operation) (verdict.Check, []verdict.Finding) {
 	failed := failedByKey(ops)
 	var keys []keyVerdict
 	for _, k := range SplitByKey(ops) {
-		keys = append(keys, keyVerdict{listed: listedOf(k, failed[k.Key])})
+		keys = append(keys, keyVerdict{listed: listedOf(k, failed[k.Key], nil)})
 	}
 	return listsCheck(keys, 0)
+}
+
+// A long history of registers that are linearizable is not read again; of another only the keys that matter are held.
+func TestStreamReadsAgainWhatItMust(t *testing.T) {
+	key := func(name string, seed uint64, wrong float64) []history.Operation {
+		g := generated{clients: 4, steps: 6000, unknown: 0.01, funcs: registerFuncs, wrong: wrong}
+		ops := g.make(rand.New(rand.NewPCG(seed, 3)))
+		for i := range ops {
+			ops[i].Op.Key = name
+		}
+		return ops
+	}
+	for _, tt := range []struct {
+		name string
+		ops  []history.Operation
+		want verdict.Status
+		read int // how often it is read again
+	}{
+		{"valid", merge(key("x", 1, 0), key("y", 2, 0)), verdict.Valid, 0},
+		{"one is violated", merge(key("x", 1, 0), key("y", 2, 0.01)), verdict.Violated, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			all, times := events(tt.ops), 0
+			s := NewStream(Input{})
+			for i := range all {
+				s.Observe(&all[i])
+			}
+			v, lin, err := s.Finish(t.Context(), Ending{Complete: true}, Deciding{
+				Searcher: SearchHere(registerModel()),
+				Again: func(each func(*history.Event)) error {
+					times++
+					for i := range all {
+						each(&all[i])
+					}
+					return nil
+				},
+			})
+			if err != nil || v.Safety.Status != tt.want || times != tt.read || len(lin.Keys) != 2 {
+				t.Errorf("%s, read again %d times, %d keys, %v", v.Safety.Status, times, len(lin.Keys), err)
+			}
+			if lin.Keys[0].Status != verdict.Valid || lin.Keys[0].By != ByOrder || lin.Keys[1].Status != tt.want {
+				t.Errorf("%+v", lin.Keys)
+			}
+		})
+	}
+}
+
+// A history that is not the same when it is read again is not judged.
+func TestStreamNoticesAnotherHistory(t *testing.T) {
+	all := events(newScript(t, "x").do(0, write(1)).do(1, read(), 1).ops)
+	s := NewStream(Input{})
+	for i := range all {
+		s.Observe(&all[i])
+	}
+	_, _, err := s.Finish(t.Context(), Ending{Complete: true}, Deciding{
+		Searcher: SearchHere(registerModel()),
+		Again:    func(each func(*history.Event)) error { each(&all[0]); return nil },
+	})
+	if err == nil || !strings.Contains(err.Error(), "it has 1 operations now, and had 2 before") {
+		t.Errorf("%v", err)
+	}
 }

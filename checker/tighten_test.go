@@ -15,15 +15,7 @@ import (
 
 // untightened decides without the help of unique values.
 func untightened(ops []history.Operation) bool {
-	var in []porcupine.Operation
-	for _, op := range ops {
-		ret := op.ReturnSeq
-		if op.Outcome != history.OK {
-			ret = never
-		}
-		in = append(in, porcupine.Operation{Input: op.Op, Output: op, Call: op.CallSeq, Return: ret})
-	}
-	return porcupine.CheckOperations(registerModel(), in)
+	return porcupine.CheckOperations(registerModel(), porcupineOperations(asRecorded(ops)))
 }
 
 func small(rng *rand.Rand) []history.Operation {

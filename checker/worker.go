@@ -48,7 +48,7 @@ func WorkerMain(stdin io.Reader, stdout io.Writer, model porcupine.Model) error 
 	for {
 		select {
 		case req := <-requests:
-			go func() { answers <- inProcess{model}.solve(req) }()
+			go func() { answers <- inProcess{model: model}.solve(req) }()
 		case res := <-answers:
 			if err := out.Encode(res); err != nil {
 				return fmt.Errorf("write answer: %w", err)

@@ -72,9 +72,9 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// recordRegister writes the history of so many operations by fifty clients of correct registers. Half are reads, a fifth
-// compare-and-set; one update in a hundred gets no answer, and some of these take effect. It remembers no more than what
-// is under way, so that a history can be of any length.
+// recordRegister writes the history of so many operations by fifty clients of correct registers. Half are reads, a
+// fifth compare-and-set; one update in a hundred gets no answer, and some of these take effect. It remembers no more
+// than what is under way, so that a history can be of any length.
 func recordRegister(b testing.TB, path string, operations, keys int) {
 	b.Helper()
 	file, err := os.Create(path)

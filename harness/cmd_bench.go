@@ -39,7 +39,7 @@ func benchCommand() *cli.Command {
 				"that other load on the machine affects all three alike. No faults are injected.",
 			Flags:  withEnv(slices.Concat(labFlags(), benchFlags(), leaseFlags())),
 			Action: benchReads,
-		}},
+		}, benchCheckersCommand()},
 	}
 }
 

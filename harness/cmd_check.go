@@ -23,8 +23,9 @@ func checkCommand() *cli.Command {
 		Description: "RUN is a run directory, the name of one, or latest (the default). The verdict and the exit code are\n" +
 			"those of the run; the report is written anew. Nothing is judged from a history with a damaged line unless\n" +
 			"--prefix is given, and of its verdict the name says that it is one of a part.\n\n" +
-			"FILE is a history alone: of Jepsen or Knossos (EDN), of Porcupine's tests, or a history.jsonl. It becomes a\n" +
-			"run, which is kept like any other. Nothing is demanded of it beyond its operations.",
+			"FILE is a history alone: of Jepsen or Knossos (EDN), of Porcupine's tests, or a history.jsonl; - is the\n" +
+			"standard input. It becomes a run, which is kept like any other. Nothing is demanded of it beyond its\n" +
+			"operations. It may be longer than memory: see docs/checkers.md.",
 		Flags: withEnv([]cli.Flag{
 			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
 				Usage: "the linearizability check may take `TIME`"},

@@ -41,8 +41,9 @@ func labCommand() *cli.Command {
 				Description: "Every test heals the lab before it begins; this does it without a test. It neither starts\n" +
 					"nor stops nodes.",
 				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
+			leftoversCommand(),
 			{Name: "doctor", Usage: "verify on every host that everything a test needs works",
-				Flags: withEnv(append(labFlags(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
+				Flags: withEnv(append(labFlags(), resultsFlag(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
 					Value: "all", Usage: "verify these `KINDS` of faults"})), Action: labDoctor},
 		},
 	}
@@ -97,9 +98,13 @@ func labStatus(c *cli.Context) error {
 	if err := onlyLocal(c, "status"); err != nil {
 		return err
 	}
-	states, err := labStates(c)
+	all, err := labStates(c)
 	if err != nil {
 		return err
+	}
+	states := make([]labState, 0, len(all))
+	for _, s := range all {
+		states = append(states, withLeftovers(c, s))
 	}
 	if c.Bool("json") {
 		return printJSON(c, states)
@@ -128,7 +133,7 @@ func labStates(c *cli.Context) ([]local.State, error) {
 	return []local.State{state}, err
 }
 
-func printState(c *cli.Context, s local.State) {
+func printState(c *cli.Context, s labState) {
 	if s.Problem != "" {
 		fmt.Fprintf(c.App.Writer, "lab %s: %s\n", s.Name, s.Problem)
 		return
@@ -147,6 +152,12 @@ func printState(c *cli.Context, s local.State) {
 		fmt.Fprintf(tw, "  %s\t%v\t%s\n", h.Name, h.Address, health)
 	}
 	_ = tw.Flush() // as far as it can be told, like all output to a terminal
+	if s.LeftProblem != "" {
+		fmt.Fprintf(c.App.Writer, "  cannot tell what was left behind: %s\n", s.LeftProblem)
+	}
+	if s.Left != nil {
+		printLeft(c.App.Writer, *s.Left)
+	}
 }
 
 func labExec(c *cli.Context) error {
@@ -226,7 +237,7 @@ func labDoctor(c *cli.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
 	defer cancel()
-	findings, err := run.Doctor(ctx, inv, kinds, clockBinary())
+	findings, err := run.Doctor(ctx, inv, kinds, clockBinary(), c.String("results"))
 	if err != nil {
 		return err
 	}

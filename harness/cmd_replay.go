@@ -12,7 +12,6 @@ import (
 
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
-	"elenchus/harness/sim/picture"
 	"elenchus/results"
 	"elenchus/results/verdict"
 )
@@ -197,7 +196,7 @@ func printReplay(c *cli.Context, found *simulated, out *replayed) {
 		fmt.Fprintf(w, "outside the safe envelope: %s\n", reason)
 	}
 	if v := out.Violation; v != nil {
-		broken, demand := picture.Explain(v, found.plan.Schedule.Nodes)
+		broken, demand := v.Explain(found.plan.Schedule.Nodes)
 		fmt.Fprintf(w, "%s\n%s\n  %v\n", broken, demand, *v)
 	} else {
 		fmt.Fprintln(w, "nothing was found")

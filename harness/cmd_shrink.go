@@ -140,7 +140,7 @@ func drawPicture(dir results.Run, plan *sim.Plan, result *sim.Result) error {
 
 func printShrunk(c *cli.Context, done *shrunk) {
 	out, r := c.App.Writer, done.Result
-	broken, demand := picture.Explain(&r.Violation, r.Plan.Schedule.Nodes)
+	broken, demand := r.Violation.Explain(r.Plan.Schedule.Nodes)
 	fmt.Fprintf(out, "%s\n%s\n", broken, demand)
 	fmt.Fprintf(out, "  %v\n\n", r.Violation)
 	fmt.Fprintf(out, "before: %v\nafter:  %v\n", r.Before, r.After)

@@ -42,6 +42,34 @@ func TestSimFindsNothingInTheReference(t *testing.T) {
 	}
 }
 
+// A rule that only an observer of all nodes sees broken has a story, and its cause where that can be shown.
+func TestSimTellsWhatWasBroken(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs")
+	s := simulate(t, verdict.ExitViolated, "--outside", "--reads", "lease", "--style", "recipes", "--seeds", "1-300", "--keep", "4",
+		"--workers", "2", "--results", dir)
+	told, causes := 0, 0
+	for _, f := range s.Failures {
+		if f.Directory == "" || f.Kind == "stuck" {
+			continue
+		}
+		v, err := (results.Run{Dir: f.Directory}).LoadVerdict()
+		if err != nil || len(v.Safety.Findings) == 0 {
+			t.Fatalf("%v: %+v", err, v.Safety)
+		}
+		for _, found := range v.Safety.Findings {
+			told++
+			causes += len(found.Causes)
+			if found.Name == "" || len(found.Story) < 2 {
+				t.Errorf("seed %d: %+v", f.Seed, found)
+			}
+		}
+	}
+	if told < 2 || causes == 0 {
+		t.Errorf("%d findings, %d causes", told, causes)
+	}
+}
+
 // A run that fails leaves a directory like any other run, and the line in it that repeats it does.
 func TestSimLeavesRunsThatFail(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,7 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
 		Amend: func(m *results.Manifest) { amendTest(m, &opts) },
 	}
-	stop := func() bool { return c.Context.Err() != nil }
+	stop := func() bool { return c.Err() != nil }
 	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}, Stop: stop}, plan)
 	if err != nil {
 		return err

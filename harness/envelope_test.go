@@ -84,6 +84,11 @@ func TestTheEnvelopeOfRealNodes(t *testing.T) {
 		}
 	}
 	allReverted(t, dir)
+	page, err := os.ReadFile(dir.Report())
+	if err != nil || strings.Count(string(page), "<svg") != 1 || strings.Count(string(page), "mono runs at 0.") < 4 ||
+		!strings.Contains(string(page), "Observation and arithmetic agree.") {
+		t.Errorf("the report, of %d bytes, lacks the picture, the attacks, or what they mean: %v", len(page), err)
+	}
 	before := dir.Path(envelope.PictureFile)
 	if err := os.Remove(before); err != nil {
 		t.Fatal(err)
@@ -105,10 +110,14 @@ func TestAnInterruptedEnvelopeIsDrawn(t *testing.T) {
 	if code := p.wait(); code != verdict.ExitHarness {
 		t.Errorf("exit code %d", code)
 	}
-	p.says("INTERRUPTED", "collecting and drawing what there is")
+	p.says("INTERRUPTED", "collecting and drawing what there is", "index.html")
+	if out := p.stdout(); contains(out, "Observation and arithmetic agree.") || !contains(out, "Only part was attacked") &&
+		!contains(out, "Too little was probed") {
+		t.Errorf("nothing says that only part was attacked:\n%s", out)
+	}
 	r.nothingIsLeft()
 	dir, s := r.swept()
-	if s.Agreement.Probes+s.Agreement.Void == 0 || s.Agreement.Cells[envelope.NotProbed] == 0 {
+	if s.Agreement.Probes+s.Agreement.Void == 0 || s.Agreement.Cells[envelope.NotProbed] == 0 || s.Agreement.Agree {
 		t.Errorf("%+v", s.Agreement)
 	}
 	if info, err := os.Stat(dir.Path(envelope.PictureFile)); err != nil || info.Size() == 0 {

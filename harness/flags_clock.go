@@ -45,9 +45,15 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 	if opts.Hunt, err = share(c, "hunt"); err != nil {
 		return err
 	}
+	if opts.Hunt > 1 {
+		return usageError("--hunt must be more than 0%% and at most 100%%, or none, not %q", c.String("hunt"))
+	}
 	opts.HuntElections = c.Bool("hunt-elections")
 	switch step := c.String("clock-step"); step {
 	case "":
+		if c.IsSet("clock-step") {
+			return usageError("--clock-step must be a time like 2s, or none, not %q", step)
+		}
 	case "none":
 		opts.ClockStep = -1
 	default:
@@ -62,10 +68,10 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 // share reads a part of something: 2%, 0.02, or none, which is negative. What is not given is zero.
 func share(c *cli.Context, name string) (float64, error) {
 	text := c.String(name)
-	switch text {
-	case "":
+	switch {
+	case !c.IsSet(name):
 		return 0, nil
-	case "none":
+	case text == "none":
 		return -1, nil
 	}
 	digits, percent := strings.CutSuffix(text, "%")

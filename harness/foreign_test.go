@@ -24,6 +24,7 @@ import (
 // There is one difference that is no matter of taste: Porcupine knows that a cas which failed did not match, and
 // Jepsen's checkers, whose meaning of :fail is that nothing happened, make no use of it. It decides none of these.
 func TestVerdictsOfPorcupinesHistories(t *testing.T) {
+	t.Parallel()
 	dir, want := porcupinesVerdicts(t)
 	for number, linearizable := range want {
 		name := filepath.Join(dir, "test_data", "jepsen", "etcd_"+leftPad(number)+".log")

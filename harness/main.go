@@ -139,6 +139,9 @@ func strict(c *cli.Command) {
 		if ctx.NArg() > limit {
 			return usageError("unexpected argument %q (see %s --help)", ctx.Args().Get(limit), ctx.Command.HelpName)
 		}
+		if err := checkLimits(ctx); err != nil {
+			return err
+		}
 		return action(ctx)
 	}
 }

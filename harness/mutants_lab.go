@@ -268,8 +268,8 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 
 // rowInLab is what is known of a mutant, or what a hunt finds out.
 func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt.Row) (*hunt.Row, error) {
-	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place, Precedent: m.Facts.Precedent,
-		Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}
+	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place,
+		Precedent: m.Facts.Precedent, Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}
 	at := slices.IndexFunc(known, func(r *hunt.Row) bool { return r.Name == m.Name && r.Digest == row.Digest })
 	if at >= 0 && h.enough(known[at]) {
 		known[at].WhyNot = row.WhyNot

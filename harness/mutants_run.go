@@ -285,8 +285,8 @@ func (h *hunting) one(ctx context.Context, p built, row *hunt.Row) error {
 	return nil
 }
 
-// measure hunts with all eyes, and if that finds something makes the first find small, and hunts once more with the eyes
-// of clients.
+// measure hunts with all eyes, and if that finds something makes the first find small, and hunts once more with the
+// eyes of clients.
 func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) error {
 	opts := h.opts
 	opts.Program = program

@@ -174,8 +174,9 @@ func stoppedInTime(t *testing.T, dir results.Run, m *results.Manifest, v verdict
 	}
 }
 
-// TestDriftBeyondTheBoundIsBlamed: the leader's clock runs at a fifth of its rate while it is cut off, so that its lease
-// outlives everybody's patience. How many stale answers there are depends on the machine, but not what is at fault.
+// TestDriftBeyondTheBoundIsBlamed: the leader's clock runs at a fifth of its rate while it is cut off, so that its
+// lease outlives everybody's patience. How many stale answers there are depends on the machine, but not what is at
+// fault.
 func TestDriftBeyondTheBoundIsBlamed(t *testing.T) {
 	t.Parallel()
 	needClocks(t)

@@ -253,6 +253,12 @@ func TestKilledHarnessIsHealedByCommand(t *testing.T) {
 	if stat := r.on(name, "n3", "sh", "-c", state); !contains(stat, ") T ") {
 		t.Errorf("the node of n3 should be paused: %s", stat)
 	}
+	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("free",
+		"left behind: fault f1 partition one-way n1 -> n2", "left behind: fault f2 pause n3",
+		"left behind: n2: iptables ELENCHUS-f1 is in place", "left behind: n3: process", "is paused",
+		"left behind: n1: process", "is running", "elenchus lab heal undoes this")
+	r.exits(verdict.ExitHarness, "lab", "doctor", "--lab-name", name, "--nemesis", "partition").says("leftovers",
+		"ELENCHUS-f1 is in place", "fault f2 pause n3", "elenchus lab heal undoes it")
 	r.exits(verdict.ExitValid, "lab", "heal", "--lab-name", name).says("outstanding: f1 partition one-way n1 -> n2",
 		"outstanding: f2 pause n3", "n2: removed iptables ELENCHUS-f1", "n3: resumed process", "healed the 3 hosts")
 	if rules := r.on(name, "n2", "iptables", "-S"); contains(rules, "ELENCHUS") {
@@ -262,6 +268,11 @@ func TestKilledHarnessIsHealedByCommand(t *testing.T) {
 		t.Errorf("the node of n3 is still paused: %s", stat)
 	}
 	r.exits(verdict.ExitValid, "lab", "heal", "--json", "--lab-name", name).says(`"outstanding": []`, `"done": []`)
+	if after := r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).stdout(); contains(after, "fault") ||
+		contains(after, "heal") || !contains(after, "is running") {
+		t.Errorf("after a heal the nodes alone are left, and it says:\n%s", after)
+	}
+	r.exits(verdict.ExitValid, "lab", "leftovers", "--json", "--lab-name", name).says(`"outstanding": []`, `"fault": false`)
 }
 
 func TestLabOutlivesAKilledProgram(t *testing.T) {

@@ -110,7 +110,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"clocks that stand still", nil, []string{"test", "--nemesis", "clock", "--clock-drift", "1e9", "--dry-run"},
 			[]string{"clocks that run 1e+11% apart", "ten times the real one"}},
 		{"steps of nothing", nil, []string{"test", "--nemesis", "clock", "--clock-step", "0s", "--dry-run"}, []string{"--clock-step"}},
-		{"more hunts than time", nil, []string{"test", "--hunt", "150%", "--dry-run"}, []string{"hunts for 1.5 of the time"}},
+		{"more hunts than time", nil, []string{"test", "--hunt", "150%", "--dry-run"}, []string{"--hunt", "at most 100%", `"150%"`}},
 		{"schedule for other nodes", nil, []string{"test", "--nodes", "3", "--schedule", nodes}, []string{nodes, "n4"}},
 		{"schedule of the future", nil, []string{"test", "--schedule", version}, []string{version + ":1:"}},
 		{"schedule without anything", nil, []string{"test", "--schedule", empty}, []string{empty}},

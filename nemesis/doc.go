@@ -76,8 +76,8 @@
 // # Later versions
 //
 // A fault's line has a moment, a duration, a kind, and what the kind requires. Later versions may add kinds (disk,
-// packet) and moments ("on" an event, instead of "at" a time). A program that does not know them reports an error with a
-// line number, so files of version 1 keep their meaning. The version number changes only if one would not.
+// packet) and moments ("on" an event, instead of "at" a time). A program that does not know them reports an error with
+// a line number, so files of version 1 keep their meaning. The version number changes only if one would not.
 //
 // # Proof
 //
@@ -91,9 +91,9 @@
 //   - kill: the process with the recorded PID and start time is gone. The revert is proven by a process with another
 //     start time.
 //   - pause: all threads of the process are in state T. The revert is proven by none being in it.
-//   - clock: the clocks as the node reads them, compared before and after with CLOCK_MONOTONIC_RAW, which nothing moves,
-//     run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process reads them. The
-//     revert is proven by the remaining rate, and by a wall clock that is where it would have been.
+//   - clock: the clocks as the node reads them, compared before and after with CLOCK_MONOTONIC_RAW, which nothing
+//     moves, run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process reads them.
+//     The revert is proven by the remaining rate, and by a wall clock that is where it would have been.
 //
 // An installed fault is verified once more just before it is reverted, in the same way; the evidence of the revert has
 // this after "before:". If something else ended the fault meanwhile, the revert fails with "did not last", even though
@@ -120,10 +120,10 @@
 //
 // # How clocks are moved
 //
-// Schedules are the same for every kind of lab, and the evidence says how the clock was moved. On a host that shares its
-// kernel, the node is started under a clock shim; package clockshim says what it moves and what stays real. On a host
-// with a kernel of its own, that kernel's clocks are moved by adjtimex; its time daemons are stopped meanwhile, and
-// detected if they were not. What a host's way cannot do is refused before the run, by the name of the host
+// Schedules are the same for every kind of lab, and the evidence says how the clock was moved. On a host that shares
+// its kernel, the node is started under a clock shim; package clockshim says what it moves and what stays real. On a
+// host with a kernel of its own, that kernel's clocks are moved by adjtimex; its time daemons are stopped meanwhile,
+// and detected if they were not. What a host's way cannot do is refused before the run, by the name of the host
 // ([Schedule.CheckClocks]). Package hostclock does the work, and has the limits.
 //
 // # Leases

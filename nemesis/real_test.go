@@ -229,6 +229,16 @@ func TestRealHeal(t *testing.T) {
 	if got := len(ledger.Outstanding()); got != 4 {
 		t.Fatalf("%d faults are outstanding, want 4", got)
 	}
+	left, err := Look(background, l)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"n1: iptables ELENCHUS-f1 is in place", "n3: iptables ELENCHUS-f2 is in place",
+		"n2: process", "is paused", "n1: process", "is running"} {
+		if !strings.Contains(fmt.Sprint(left), want) {
+			t.Errorf("%q is not among what was left: %v", want, left)
+		}
+	}
 	report, err := Heal(background, l, HealOptions{Ledger: ledger, Restart: true})
 	t.Logf("found:\n%s", strings.Join(report.Found, "\n"))
 	if err != nil {
@@ -253,6 +263,10 @@ func TestRealHeal(t *testing.T) {
 		if seen, err := s.find(background, host); err != nil || !seen.alive || seen.stopped > 0 {
 			t.Errorf("%s: %+v, %v", host.Name, seen, err)
 		}
+	}
+	left, err = Look(background, l)
+	if err != nil || slices.ContainsFunc(left, func(l Leftover) bool { return l.Fault }) {
+		t.Errorf("left after a heal: %v, %v", left, err)
 	}
 	again, err := Heal(background, l, HealOptions{Ledger: ledger, Restart: true})
 	if err != nil || len(again.Found) > 0 {

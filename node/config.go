@@ -17,7 +17,7 @@ import (
 	"elenchus/node/server"
 )
 
-// config is what the command line says.
+// config holds the parsed command line.
 type config struct {
 	id       uint
 	cluster  string
@@ -49,14 +49,16 @@ type config struct {
 	snapshotKeep    int
 	snapshotChunk   int
 
+	observationBytes int64
+
 	logLevel  string
 	logFormat string
 	version   bool
 
-	peerAddresses map[protocol.NodeID]string // peers, parsed
+	peerAddresses map[protocol.NodeID]string // peers after parsing
 }
 
-// errHelp means that the help was asked for, and shown.
+// errHelp means that help was requested and has been printed.
 var errHelp = errors.New("help")
 
 func (c *config) flags() *flag.FlagSet {
@@ -99,6 +101,8 @@ func (c *config) flags() *flag.FlagSet {
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots to keep in the log before a snapshot, for peers that lag a "+
 		"little: 0 means a tenth of --snapshot-entries, -1 none")
 	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot per message to a lagging peer: 0 means 1 MiB")
+	f.Int64Var(&c.observationBytes, "observation-bytes", 0,
+		"drop the oldest observations when they take more than this many bytes: 0 means 1 GiB, -1 no limit")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 means random")
 	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
@@ -106,7 +110,7 @@ func (c *config) flags() *flag.FlagSet {
 	return f
 }
 
-// parseConfig reads the command line. Its error lists everything that is wrong.
+// parseConfig parses the command line. Its error lists all problems.
 func parseConfig(args []string, stdout io.Writer) (config, error) {
 	var c config
 	f := c.flags()
@@ -154,11 +158,13 @@ func (c *config) validate() (problems []error) {
 	check(hclog.LevelFromString(c.logLevel) != hclog.NoLevel,
 		"--log-level must be trace, debug, info, warn, error or off: %q", c.logLevel)
 	check(c.logFormat == "text" || c.logFormat == "json", "--log-format must be text or json: %q", c.logFormat)
+	check(c.observationBytes == 0 || c.observationBytes == -1 || c.observationBytes >= server.ObservationBytesMin,
+		"--observation-bytes must be -1, 0 or at least %d: %d", server.ObservationBytesMin, c.observationBytes)
 	problems = append(problems, c.validateZeros()...)
 	return append(problems, c.validateProtocol()...)
 }
 
-// validateZeros refuses zeros that the protocol would take for its defaults: who writes one means something else.
+// validateZeros refuses explicit zeros in options where the protocol takes zero for its default.
 func (c *config) validateZeros() (problems []error) {
 	for flag, d := range map[string]time.Duration{
 		"--lease-term": c.leaseTerm, "--lease-renew": c.leaseRenew, "--election-timeout": c.electionTimeout,
@@ -181,7 +187,7 @@ func (c *config) validateZeros() (problems []error) {
 	return problems
 }
 
-// parsePeers reads "1=host:port,2=host:port".
+// parsePeers parses "1=host:port,2=host:port".
 func parsePeers(text string) (map[protocol.NodeID]string, error) {
 	peers := make(map[protocol.NodeID]string)
 	for entry := range strings.SplitSeq(text, ",") {
@@ -211,6 +217,6 @@ func (c *config) server(logger hclog.Logger) server.Options {
 	return server.Options{
 		ID: protocol.NodeID(c.id), Cluster: c.cluster, Peers: c.peerAddresses, Data: c.data,
 		PeerAddress: c.listen, HTTPAddress: c.http, Logger: logger, Machine: c.machine,
-		Protocol: c.protocol, Reads: c.reads, Version: version(),
+		Protocol: c.protocol, Reads: c.reads, Version: version(), ObservationBytes: c.observationBytes,
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// parseDrift reads a share, "0.01" or "1%", as parts per billion. It is exact: what is finer than that is an error.
+// parseDrift parses a fraction, such as "0.01" or "1%", as parts per billion. Finer fractions are an error rather than
+// being rounded.
 func parseDrift(text string) (int64, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	places := 9

@@ -13,7 +13,7 @@ import (
 	"elenchus/node/wal"
 )
 
-// dumpLine is one record of a log, for people.
+// dumpLine is one record of a log in readable form.
 type dumpLine struct {
 	Frame  uint64        `json:"frame"`
 	Offset int64         `json:"offset"`
@@ -34,30 +34,30 @@ type dumpCommand struct {
 // dumpSnapshot is the first line, if there is a snapshot.
 type dumpSnapshot struct {
 	Kind     string        `json:"kind"` // "snapshot"
-	Slot     protocol.Slot `json:"slot"` // the last that it covers
+	Slot     protocol.Slot `json:"slot"` // the last slot covered
 	Ballot   string        `json:"ballot,omitempty"`
 	Bytes    int           `json:"bytes"`
 	Checksum string        `json:"checksum"` // CRC-32C of the state
 	Keys     int           `json:"keys"`
 	Sessions int           `json:"sessions"`
-	Hash     string        `json:"hash"` // as in /status
+	Hash     string        `json:"hash"` // state hash as in /status
 }
 
-// dumpEnd is the last line: what the log is as a whole.
+// dumpEnd is the last line, a summary of the log.
 type dumpEnd struct {
 	Kind    string `json:"kind"` // "log"
 	Cluster string `json:"cluster"`
 	Node    string `json:"node"`
-	Base    uint64 `json:"base"`   // the log needs a snapshot of this slot or a later one
-	Frames  uint64 `json:"frames"` // those of the logs before it count
+	Base    uint64 `json:"base"`   // the log needs a snapshot of this or a later slot
+	Frames  uint64 `json:"frames"` // including those of earlier logs
 	Records uint64 `json:"records"`
 	Bytes   int64  `json:"bytes"`
 	Torn    string `json:"torn,omitempty"`
 }
 
-// runDump prints the snapshot and the log in a data directory as JSON lines and changes nothing. A corrupt log is
-// printed up to where it is damaged; the exit status then is 1. Of a snapshot the registers and sessions are counted,
-// after they were checked against its hash.
+// runDump prints the snapshot and the log in a data directory as JSON lines, without changing anything. A corrupt log
+// is printed up to the damage, and the exit status is then 1. For a snapshot it prints the number of registers and
+// sessions, after verifying them against the snapshot's hash.
 func runDump(args []string, stdout, stderr io.Writer) int {
 	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
 		fmt.Fprintln(stderr, "usage: elenchus-node dump DIR")

@@ -1,11 +1,11 @@
-// Command elenchus-node is one node of a replicated set of registers.
+// Command elenchus-node runs one node of a replicated set of registers.
 //
 //	elenchus-node --id 1 --cluster lab --peers 1=10.0.0.1:7000,2=10.0.0.2:7000,3=10.0.0.3:7000 \
 //	    --http :8000 --data /var/lib/elenchus
 //	elenchus-node dump /var/lib/elenchus
 //
-// The client API is described in package server. SIGTERM and SIGINT stop the node in good order. The exit status is 0
-// after that, 1 when the node cannot start or had to stop by itself, and 64 when the command line is wrong.
+// The client API is described in package server. SIGTERM and SIGINT shut the node down in good order. The exit status
+// is 0 after that, 1 if the node cannot start or stopped by itself, and 64 if the command line is invalid.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"elenchus/node/server"
 )
 
-// The exit statuses.
+// Exit statuses.
 const (
 	exitOK    = 0
 	exitError = 1
@@ -31,11 +31,11 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal kills the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program; it returns the exit status.
+// run executes the program and returns its exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "dump" {
 		return runDump(args[1:], stdout, stderr)
@@ -83,7 +83,7 @@ func runNode(ctx context.Context, cfg config, stderr io.Writer) int {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// version says which build this is.
+// version returns the version of this build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// output is what a program has printed so far.
+// output collects what a program has printed so far.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -70,7 +70,7 @@ func (p *program) wait(t *testing.T) int {
 	}
 }
 
-// finish runs the program to its end.
+// finish runs the program until it exits.
 func finish(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	p := start(t, args...)
@@ -102,7 +102,7 @@ func TestCommandLine(t *testing.T) {
 	tests := map[string]struct {
 		args   []string
 		status int
-		want   []string // in what is printed
+		want   []string // expected in the output
 	}{
 		"nothing": {nil, exitUsage, []string{"--id", "--cluster", "--data", "--peers"}},
 		"everything bad": {strings.Fields("--id 0 --cluster= --peers 1=x --listen y --http z --data= --protocol naive " +
@@ -157,7 +157,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// TestLifeOfANode starts a node, changes something, stops it, starts it again, and then looks at its log.
+// TestLifeOfANode starts a node, writes something, stops it, restarts it, and then dumps its log.
 func TestLifeOfANode(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	for round, format := range []string{"text", "json"} {
@@ -196,7 +196,7 @@ func TestLifeOfANode(t *testing.T) {
 	}
 }
 
-// TestSnapshotFlags lets a node take snapshots all the time, and looks at its disk while it runs and afterwards.
+// TestSnapshotFlags runs a node that takes snapshots all the time, and dumps its disk while it runs and afterwards.
 func TestSnapshotFlags(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	p := start(t, single(dir, "--snapshot-entries", "2", "--snapshot-keep", "-1", "--snapshot-bytes", "-1")...)
@@ -239,7 +239,7 @@ func TestSnapshotFlags(t *testing.T) {
 	}
 }
 
-// TestRefusals: whatever keeps a node from starting is said in one line, with status 1.
+// TestRefusals checks that anything that keeps a node from starting is reported in one line, with status 1.
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, single(dir)...)
@@ -279,7 +279,7 @@ func TestRefusals(t *testing.T) {
 	refused("data is a file", "not a directory", single(filepath.Join(dir, "boot"))...)
 }
 
-// TestThreePrograms runs a cluster as its users do, with nothing but the command line and the client.
+// TestThreePrograms runs a cluster as users do, through the command line and the client only.
 func TestThreePrograms(t *testing.T) {
 	var peers []string
 	for id := range 3 {

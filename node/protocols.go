@@ -12,7 +12,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// protocols are those that --protocol knows: how each checks its flags, and makes its machine.
+// protocols lists the protocols that --protocol accepts, with functions that check the flags and create a machine.
 var protocols = map[string]struct {
 	validate func(*config) error
 	machine  func(*config, uint64, protocol.Recovered) (protocol.Machine, error)
@@ -20,7 +20,7 @@ var protocols = map[string]struct {
 	"multipaxos": {
 		validate: func(c *config) error {
 			opts, err := c.multipaxos(1)
-			if c.peerAddresses[opts.Self] == "" { // which is reported already: look at the rest
+			if c.peerAddresses[opts.Self] == "" { // already reported; check the rest
 				opts.Self, opts.Members = 1, []protocol.NodeID{1}
 			}
 			return errors.Join(err, opts.Validate())
@@ -48,8 +48,7 @@ func (c *config) validateProtocol() []error {
 	return nil
 }
 
-// machine makes the machine of one incarnation. Two incarnations never make the same random choices, not even with the
-// same seed.
+// machine creates the machine of one incarnation. Its seed differs between incarnations, even if --seed is the same.
 func (c *config) machine(recovered protocol.Recovered, boot uint64) (protocol.Machine, error) {
 	seed := c.seed
 	if seed == 0 {
@@ -66,7 +65,7 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	lease, leaseErr := multipaxos.ParseLease(c.lease)
 	if leaseErr != nil {
 		leaseErr = fmt.Errorf("--lease: %w", leaseErr)
-		lease = multipaxos.LeaseRate // so that nothing else is said to be wrong for want of one
+		lease = multipaxos.LeaseRate // avoid consequential errors for want of a lease
 	}
 	drift, driftErr := parseDrift(c.driftBound)
 	ballots, ballotsErr := multipaxos.ParseBallots(c.ballot)

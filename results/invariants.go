@@ -28,8 +28,8 @@ const (
 // Invariants are the invariants that were checked, and violated or not, by an observer that sees the state of every
 // node in true time.
 type Invariants struct {
-	Schema   int               `json:"schema"`
-	Findings []verdict.Finding `json:"findings,omitempty"`
+	Schema   int              `json:"schema"`
+	Findings []verdict.Broken `json:"findings,omitempty"`
 }
 
 // invariantsSchema is incremented whenever a field of Invariants changes its meaning or is removed.

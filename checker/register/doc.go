@@ -78,10 +78,28 @@
 // with f < w, and blocks with an operation that was outstanding at some instant or later than that: as many as there is
 // concurrency.
 //
+// # A proof while it happens
+//
+// The linearization itself can be told while time passes, with w as above. Let F be the block that was first seen first
+// of those that are not told yet. Every other block X has f(X) ≥ f(F).
+//
+//   - If f(X) < s(F) and f(F) < w, then F has X forgotten: X stands before F, nobody sees it any more, and s(X) ≤ f(F),
+//     which is no later than f of any other block, or of one still to come. X is told at once, whole. Of several such
+//     blocks any may come first, for the same reason.
+//   - When F itself can be forgotten, all such X are gone with it, as has been shown. The rest have f(X) ≥ s(F), so
+//     that F is told when they are.
+//   - A block that is read for ever, or a chain without end, must not be held back until it is over. When F is alone
+//     and f(F) < w, all that is first seen later has an operation that was called after f(F), and so stands behind it.
+//     From then on F is told as it grows: reads of its open segment as they complete, and the next segment when nobody
+//     can see the open one any more. In order of completion no operation returned before one in front of it was called.
+//
+// What is held back is on blocks that are remembered, and so there is as much of it as overlaps.
+//
 // # Proof and trust
 //
 // [Checker.Order] is a linearization that [Verify] replays; it is short, knows nothing of blocks, and needs no trust
 // but in itself. [Checker.Core] are a few operations that are impossible by themselves, for any other decider to
 // confirm.
-// The tests compare Checker and Monitor with Porcupine and with an exhaustive search on random histories.
+// [Proof] is a Monitor whose linearization a [Replay] verifies while it is told.
+// The tests compare Checker, Monitor and Proof with Porcupine and with an exhaustive search on random histories.
 package register

@@ -4,8 +4,7 @@ package register
 // every event for itself verifies it. As long as nothing is wrong it costs no more memory than what overlaps, however
 // long the history is. The zero value is ready; it must not be copied once used, and serves one goroutine at a time.
 //
-// Its methods are those of Monitor. It does not prove violations: [Checker.Core] does that for those few operations that
-// were known by then.
+// Its methods are those of Monitor. It does not prove violations: [Checker.Core] does that.
 type Proof struct {
 	monitor Monitor
 	replay  Replay

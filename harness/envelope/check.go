@@ -13,6 +13,7 @@ import (
 	"elenchus/results"
 	"elenchus/results/envelope"
 	"elenchus/results/history"
+	"elenchus/results/report"
 	"elenchus/results/verdict"
 )
 
@@ -212,9 +213,11 @@ func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, lin checker.L
 	if err := errors.Join(sweep.Save(dir.Dir), dir.SaveVerdict(v)); err != nil {
 		return err
 	}
-	if !in.manifest.Reached(results.StateCollected) {
-		return nil
+	if in.manifest.Reached(results.StateCollected) {
+		at, _ := in.manifest.At(results.StateCollected)
+		if err := errors.Join(in.manifest.Enter(results.StateChecked, at), dir.SaveManifest(in.manifest)); err != nil {
+			return err
+		}
 	}
-	at, _ := in.manifest.At(results.StateCollected)
-	return errors.Join(in.manifest.Enter(results.StateChecked, at), dir.SaveManifest(in.manifest))
+	return report.WriteSweep(dir, in.manifest, v, sweep)
 }

@@ -15,8 +15,9 @@ func Table(w io.Writer, rows, labs []*Row, command string) error {
 	t := &table{labs: labs}
 	t.say("# Seeded bugs, and how fast each is found\n")
 	t.say("Made by `%s`; do not edit. The mistakes are in [node/mutants/catalogue](../node/mutants/catalogue),\n"+
-		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it. What those that\n"+
-		"were held back have taught is [there](../node/mutants/catalogue/README.md), too.\n", command)
+		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it. What was learned\n"+
+		"from those that were held back is [there](../node/mutants/catalogue/README.md), too. The [gallery](gallery.md)\n"+
+		"shows five of them as the smallest runs that fail.\n", command)
 	t.explain(rows)
 	t.scores(rows)
 	t.lab(rows)

@@ -12,13 +12,15 @@ import (
 	"elenchus/nemesis"
 )
 
-// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then every
-// kind of fault, applied and reverted once. Faults are tried only where everything else is well.
+// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then that no
+// harness left anything behind, then every kind of fault, applied and reverted once. Faults are tried only where
+// everything else is well.
 //
 // ClockBinary is the helper for clocks, a file here; it is needed for faults of clocks only.
-func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary string) (lab.Findings, error) {
+func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary, resultsDir string) (
+	lab.Findings, error) {
 	found := lab.Doctor(ctx, inv, control.Options{}, lab.BasicChecks())
-	if !found.OK() || len(kinds) == 0 {
+	if !found.OK() {
 		return found, nil
 	}
 	if err := refuse(kinds, inv.Hosts); err != nil {
@@ -36,6 +38,12 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "doctor"})
 	if err != nil {
 		return found, err
+	}
+	free := context.WithoutCancel(ctx)
+	left, err := look(ctx, inv, clients, resultsDir)
+	found = append(found, leftFindings(inv, left)...)
+	if err != nil || len(kinds) == 0 || !found.OK() {
+		return found, errors.Join(err, lock.Release(free))
 	}
 	bare := bareHosts{pidFile: noPIDFile}
 	if slices.Contains(kinds, nemesis.Clock) {
@@ -55,6 +63,34 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary 
 		err = nil // it is in the findings
 	}
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
+}
+
+// leftFindings reports what a harness left behind on each host. Running nodes are no reason not to test: the test stops
+// them.
+func leftFindings(inv lab.Inventory, left Left) lab.Findings {
+	const remedy = "elenchus lab heal undoes it, and so does the next test"
+	var found lab.Findings
+	for _, h := range inv.Hosts {
+		f := lab.Finding{Host: h.Name, Check: "leftovers", OK: true, Detail: "none"}
+		var what []string
+		for _, l := range left.Found {
+			if l.Host == h.Name {
+				what = append(what, l.What)
+				f.OK = f.OK && !l.Fault
+			}
+		}
+		if len(what) > 0 {
+			f.Detail = strings.Join(what, "; ")
+		}
+		if !f.OK {
+			f.Remedy = remedy
+		}
+		found = append(found, f)
+	}
+	for _, fault := range left.Outstanding {
+		found = append(found, lab.Finding{Host: "ledger", Check: "leftovers", Detail: "fault " + fault, Remedy: remedy})
+	}
+	return found
 }
 
 // noPIDFile is where hosts record the node that they do not have.

@@ -57,10 +57,7 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string
 	if err != nil {
 		return healed, err
 	}
-	healed.Outstanding, healed.Done = []string{}, []string{}
-	for _, e := range ledger.Outstanding() {
-		healed.Outstanding = append(healed.Outstanding, fmt.Sprintf("%s %s %s", e.ID, e.Kind, e.Played))
-	}
+	healed.Outstanding, healed.Done = outstanding(ledger), []string{}
 	clocks, err := deployClocks(ctx, clockBinary, false, clients)
 	if err != nil {
 		return healed, errors.Join(err, ledger.Close())

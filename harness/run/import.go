@@ -164,8 +164,8 @@ func (i *importing) copy() (*Imported, error) {
 	return &Imported{Run: i.run, manifest: m, pass: p}, nil
 }
 
-// translate makes a history of the project's own of that of another tool. Its faults stand among its operations, so that
-// it can be judged only when all of it was read.
+// translate makes a history of the project's own of that of another tool. Its faults stand among its operations, so
+// that it can be judged only when all of it was read.
 func (i *importing) translate() (*Imported, error) {
 	h, unique, err := i.save()
 	if errors.Is(err, foreign.ErrMixed) {

@@ -12,11 +12,11 @@ import (
 	"elenchus/results/history"
 )
 
-// watch adds to the workload what makes wrong leases, and wrong rounds of votes for reads, show. A lease goes wrong for
-// some milliseconds only, between one node's opinion of when it ended and another's, and the clients of the workload are
-// held up just then by operations that nobody answers. So while faults are in effect, the nodes that they are aimed at
-// are read at all the time, and elsewhere somebody looks out for a leader that is none of them: as soon as there is one,
-// they write there what those readers must then see, or not be answered.
+// watch adds to the workload what makes wrong leases, and wrong rounds of votes for reads, show. A lease goes wrong
+// for some milliseconds only, between one node's opinion of when it ended and another's, and the clients of the
+// workload are held up just then by operations that nobody answers. So while faults are in effect, the nodes that
+// they are aimed at are read at all the time, and elsewhere somebody looks out for a leader that is none of them: as
+// soon as there is one, they write there what those readers must then see, or not be answered.
 //
 // Only readings ever go unanswered for long, and these cost the checker nothing.
 type watch struct {
@@ -49,7 +49,7 @@ const (
 	watchIdle = 5 * time.Millisecond
 
 	// watchValues is where the values begin, so that they are none of the workload's.
-	watchValues = 1 << 40
+	watchValues = 1_000_000_000
 )
 
 // newWatch watches the registers, or lists, that a workload of these functions uses.

@@ -7,7 +7,13 @@ import (
 	"time"
 )
 
-// benchmark plays runs of the options, one after the other, and reports what a campaign is measured by.
+// benchmark plays runs of the options, one after the other, and reports what a campaign is measured by, per second of
+// processor time, drawing and judging included.
+//
+// What counts as an event is said at Stats.Events. With three nodes and the register workload, 47 % of them are
+// messages that arrive; syncs, requests, answers and clients that go on are 10 % each; 9 % are timers, 3 % clients
+// whose patience may be over, and 1 % the rest. In 71 % a machine makes a step. About 4 % come to nothing: timers that
+// have been moved, and clients that have long been answered.
 func benchmark(b *testing.B, o DrawOptions, c Checker) {
 	defer debug.SetGCPercent(debug.SetGCPercent(campaignGC))
 	w := New(Options{Checker: c})
@@ -34,6 +40,7 @@ func benchmark(b *testing.B, o DrawOptions, c Checker) {
 	seconds := (processTime(b) - begun).Seconds()
 	b.ReportMetric(float64(total.Events)/seconds/1e6, "Mevents/s")
 	b.ReportMetric(seconds/float64(total.Events)*1e9, "ns/event")
+	b.ReportMetric(float64(total.Steps)/float64(total.Events), "steps/event")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(total.Events), "allocs/event")
 	b.ReportMetric(simulated.Seconds()/seconds, "simulated-s/s")
 	b.ReportMetric(float64(b.N)/seconds*60, "runs/min")

@@ -274,10 +274,42 @@ func (w *World) reply(n *node, r *protocol.Reply) {
 		return
 	}
 	w.hash = mix(w.hash, asked.call<<8^uint64(r.Outcome)<<4^uint64(r.Slot)<<40)
+	fine := w.violation == nil
 	w.judge(n, asked, r)
 	w.trace.replied(w.now, n, asked, r)
 	w.answer(asked, *r)
+	if fine && w.violation != nil {
+		w.deliver(asked)
+	}
 	w.freeRequest(n.asked[r.ID-1])
+}
+
+// deliver has an answer that broke a rule, and so ends the run, arrive at once: the history then shows what the client
+// is about to see.
+func (w *World) deliver(asked *request) {
+	c := &w.clients[asked.client]
+	if !c.busy || c.call != asked.call {
+		return // it has lost its patience
+	}
+	w.violation.Answer = &Answer{Operation: c.op, Before: w.overlooked(c)}
+	w.gotAnswer(&event{arg: c.call})
+}
+
+// overlooked is the latest update of the register that was acknowledged before the client asked, and whose slot lies
+// behind the one that it was answered from; else whatever somebody had been told from there. It is -1 if there is none.
+func (w *World) overlooked(c *client) int {
+	found, updates := -1, false
+	for i := range w.ops {
+		op := &w.ops[i]
+		if op.Outcome != history.OK || op.ReturnSeq > w.ops[c.op].CallSeq || w.extras[i].slot <= c.reply.Slot {
+			continue
+		}
+		update := op.Op.Key == c.command.Key && op.Op.Func.Mutates()
+		if found < 0 || update && !updates || update == updates && op.ReturnSeq > w.ops[found].ReturnSeq {
+			found, updates = i, update
+		}
+	}
+	return found
 }
 
 // judge holds an answer to what is known to be true.

@@ -61,9 +61,14 @@ func (w *World) setClocks(n *node) {
 			offset += m.move.Strobe
 		}
 	}
-	n.clock.setWall(w.now, offset, wallRate, moved)
-	if n.clock.rate != rate {
-		n.clock.setRate(w.now, rate)
+	changed := n.clock.rate != rate
+	w.changeClock(n, func(c *nodeClock) {
+		c.setWall(w.now, offset, wallRate, moved)
+		if changed {
+			c.setRate(w.now, rate)
+		}
+	})
+	if changed {
 		w.remapTimers(n)
 	}
 	w.ghost.checkLeases()

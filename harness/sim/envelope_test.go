@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"elenchus/harness/sim/simtest"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
 	"elenchus/node/multipaxos"
@@ -95,7 +96,7 @@ func TestOutsideSaysWhy(t *testing.T) {
 func TestOutsideFails(t *testing.T) {
 	w := New(Options{})
 	found := map[string]int{}
-	for seed := uint64(1); seed <= 600; seed++ {
+	for seed := uint64(1); seed <= simtest.Seeds(600); seed++ {
 		p := draw(t, seed, DrawOptions{Outside: true, Kinds: []string{"partition", "kill", "disk-wipe", "clock", "suspend"}})
 		outside := len(p.Outside()) > 0
 		r := run(t, w, p)

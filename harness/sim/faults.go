@@ -330,7 +330,7 @@ func (w *World) revertOwn(a *active, f *Fault) {
 // suspend stops a whole machine, its monotonic clock included. Its wall clock is right when it wakes up.
 func (w *World) suspend(n *node) {
 	if n.suspended++; n.suspended == 1 {
-		n.clock.freeze(w.now)
+		w.changeClock(n, func(c *nodeClock) { c.freeze(w.now) })
 		w.remapTimers(n)
 		w.trace.paused(w.now, n)
 	}
@@ -340,7 +340,7 @@ func (w *World) unsuspend(n *node) {
 	if n.suspended--; n.suspended > 0 {
 		return
 	}
-	n.clock.thaw(w.now)
+	w.changeClock(n, func(c *nodeClock) { c.thaw(w.now) })
 	w.remapTimers(n)
 	w.goOn(n)
 	w.ghost.checkLeases()

@@ -3,6 +3,7 @@ package sim
 import (
 	"math/bits"
 	"slices"
+	"strings"
 
 	"elenchus/node/protocol"
 	"elenchus/node/register"
@@ -166,7 +167,7 @@ func (g *ghost) note(node int, e *protocol.Entry) (*slotGhost, *proposal) {
 	case p.value != fingerprint(e.Batch):
 		g.violated(Violation{
 			Invariant: invariantOneValue, Node: node, Slot: e.Slot, Ballot: e.Ballot,
-			Message: "two values in one ballot: " + describeBatch(p.batch) + " and " + describeBatch(e.Batch),
+			Message: describeBatch(p.batch) + " and " + describeBatch(e.Batch),
 		})
 		return nil, nil
 	}
@@ -200,7 +201,7 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 	if before := me.accepted[e.Slot-1]; e.Ballot.Less(before) {
 		g.violated(Violation{
 			Invariant: invariantAcceptFalls, Node: n.index + 1, Slot: e.Slot, Ballot: e.Ballot,
-			Message: "accepted after " + before.String(),
+			Message: "it had accepted it in " + before.String(),
 		})
 		return
 	}
@@ -213,7 +214,7 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 		if s.value != p.value {
 			g.violated(Violation{
 				Invariant: invariantAgreement, Node: n.index + 1, Slot: e.Slot, Ballot: e.Ballot,
-				Message: "two values are chosen: " + describeBatch(s.batch) + " and " + describeBatch(p.batch),
+				Message: describeBatch(s.batch) + ", and in ballot " + e.Ballot.String() + " " + describeBatch(p.batch),
 			})
 		}
 		return
@@ -284,9 +285,37 @@ func (g *ghost) claimed(n *node, o *protocol.Observation) {
 	if s := g.slot(o.Slot); s == nil || !s.chosen {
 		g.violated(Violation{
 			Invariant: invariantJustified, Node: n.index + 1, Slot: o.Slot, Ballot: o.Ballot,
-			Message: "the node takes the slot for chosen, and it is not",
+			Message: g.whereabouts(s),
 		})
 	}
+}
+
+// whereabouts says on whose disks a slot has values.
+func (g *ghost) whereabouts(s *slotGhost) string {
+	if s == nil || s.first.ballot.IsZero() {
+		return "no disk has a value for the slot"
+	}
+	text := ""
+	tell := func(p *proposal) {
+		var names []string
+		for i := range g.w.n {
+			if p.durable>>i&1 == 1 {
+				names = append(names, g.w.names[i])
+			}
+		}
+		if len(names) > 0 {
+			text += "ballot " + p.ballot.String() + " has " + describeBatch(p.batch) + " on the disk of " +
+				strings.Join(names, " and ") + ", "
+		}
+	}
+	tell(&s.first)
+	for i := range s.more {
+		tell(&s.more[i])
+	}
+	if text == "" {
+		return "no disk has a value for the slot yet"
+	}
+	return text + "and a majority are " + decimal(uint64(g.quorum)) + " of " + decimal(uint64(g.w.n))
 }
 
 // applied checks that a node applies what is chosen, slot by slot.
@@ -296,7 +325,7 @@ func (g *ghost) applied(n *node, o *protocol.Observation) {
 	case s == nil || !s.chosen:
 		g.violated(Violation{
 			Invariant: invariantJustified, Node: n.index + 1, Slot: o.Slot, Ballot: o.Ballot,
-			Message: "the node applies " + describeBatch(o.Batch) + ", and nothing is chosen",
+			Message: "the node applies " + describeBatch(o.Batch) + "; " + g.whereabouts(s),
 		})
 	case !sameMemory(s.batch, o.Batch) && s.value != fingerprint(o.Batch):
 		g.violated(Violation{
@@ -342,7 +371,8 @@ func (g *ghost) hashes(n *node) {
 	case s.hash != status.Hash:
 		g.violated(Violation{
 			Invariant: invariantStateHash, Node: n.index + 1, Slot: status.Applied, Ballot: status.Ballot,
-			Message: "the node's state differs from that of another node which has applied the same",
+			Message: "the node's state after slot " + decimal(uint64(status.Applied)) +
+				" is not the one that another node had there",
 		})
 	}
 }

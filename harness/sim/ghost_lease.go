@@ -95,9 +95,10 @@ func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol
 	}
 }
 
-// owedUntil is until when, in true time, a granter must keep its word that says so by its own clock. By rate that is
-// when a clock that is as fast as any of the run shows it. By wall clocks it is when no clock within the bounds shows the
-// expiry any more: the word is for MaxOffset longer than that, and a clock is at most half of it behind.
+// owedUntil returns the true time until which a granter must honor a grant that ends at the given time of its own
+// clock. In rate mode that is when the fastest clock of the run would show it. In wall mode it is when no clock within
+// the bounds still shows a time before the expiry: the grant lasts MaxOffset longer than that, and a clock is at most
+// half of MaxOffset behind.
 func (g *ghost) owedUntil(n *node, until int64) time.Duration {
 	if o := &g.w.plan.Node; o.Lease == multipaxos.LeaseWall {
 		return time.Duration(until - wallEpoch - int64(o.MaxOffset) + int64(o.MaxOffset/2))

@@ -123,7 +123,7 @@ func (g *ghost) promises(n *node, me *nodeGhost, msg *protocol.Message) {
 func (g *ghost) notOnDisk(n *node, msg *protocol.Message) {
 	g.violated(Violation{
 		Invariant: invariantDurable, Node: n.index + 1, Ballot: msg.Ballot,
-		Message: "the node sends " + msg.Kind.String() + ", and its disk has promised " + g.nodes[n.index].onDisk.String(),
+		Message: "the node sends " + msg.Kind.String() + ", and its disk has promised " + ballotText(g.nodes[n.index].onDisk),
 	})
 }
 
@@ -141,6 +141,13 @@ func (g *ghost) accepts(n *node, me *nodeGhost, msg *protocol.Message) {
 			return
 		}
 	}
+}
+
+func ballotText(b protocol.Ballot) string {
+	if b.IsZero() {
+		return "nothing"
+	}
+	return b.String()
 }
 
 func (g *ghost) report(n *node, msg *protocol.Message) {
@@ -173,7 +180,7 @@ func (g *ghost) complete(n *node, msg *protocol.Message) {
 		}
 		g.violated(Violation{
 			Invariant: invariantComplete, Node: n.index + 1, Slot: slot, Ballot: msg.Ballot,
-			Message: "the promise does not report what was accepted in " + b.String(),
+			Message: "what it accepted in " + b.String() + " is missing",
 		})
 		return
 	}

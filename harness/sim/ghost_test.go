@@ -11,6 +11,7 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
+	"elenchus/results/history"
 )
 
 // liar is a machine that misbehaves: it changes what another one wants done, or says of itself.
@@ -287,4 +288,39 @@ func TestGhostSeesTwoChosenValues(t *testing.T) {
 	if w.violation == nil || w.violation.Invariant != invariantAcceptFalls {
 		t.Errorf("a node goes back to a lower ballot, and the ghost says %v", w.violation)
 	}
+}
+
+// The history of a run that an answer ends has that answer, and what it should have taken into account.
+func TestHistoryHasTheAnswerThatBrokeARule(t *testing.T) {
+	w := lying(lie{step: func(_ *liar, _ protocol.Input, fx *protocol.Effects) {
+		for i := range fx.Replies { // everybody answers reads from before anything happened
+			if r := &fx.Replies[i]; r.Outcome == protocol.OutcomeOK && r.Result.Code == register.CodeOK && r.Slot > 20 {
+				r.Slot, r.Result.Values = 0, nil
+			}
+		}
+	}})
+	for seed := uint64(1); seed <= 20; seed++ {
+		p, err := Draw(seed, DrawOptions{Workloads: []string{"register"}, Style: "calm"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.Run(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := r.Violation
+		if v == nil || v.Invariant != invariantFresh {
+			continue
+		}
+		if v.Answer == nil || v.Answer.Before < 0 {
+			t.Fatalf("seed %d: %+v", seed, v)
+		}
+		op, before := r.History[v.Answer.Operation], r.History[v.Answer.Before]
+		if op.Outcome != history.OK || op.Op.Func != history.Read || op.Return != v.At ||
+			before.Outcome != history.OK || before.ReturnSeq > op.CallSeq || r.Witness(before.ID).Slot == 0 {
+			t.Errorf("seed %d: %+v after %+v", seed, op, before)
+		}
+		return
+	}
+	t.Error("no answer broke the rule")
 }

@@ -220,7 +220,7 @@ func (g *ghost) acknowledged(n *node, asked *request, r *protocol.Reply) {
 	switch {
 	case s == nil || !g.holds(r.Slot, c.Client, c.Seq) || s.seq < c.Seq:
 		v.Invariant = invariantAck
-		v.Message = describeCommand(c) + " is acknowledged, and the slot does not hold it on a majority of disks"
+		v.Message = describeCommand(c) + "; " + g.whereabouts(g.slot(r.Slot))
 	case r.Slot <= asked.told:
 		v.Invariant = invariantRealTime
 		v.Message = describeCommand(c) + " is acknowledged, and somebody had been told of slot " +
@@ -248,8 +248,8 @@ func (g *ghost) served(n *node, asked *request, r *protocol.Reply, fromLog, stal
 		v.Invariant, v.Message = invariantAck, "a read is answered from a slot that is not chosen"
 	case r.Slot < asked.told && !stale:
 		v.Invariant = invariantFresh
-		v.Message = "a read of " + c.Key + " is answered from the state after slot " + decimal(uint64(r.Slot)) +
-			", and somebody had been told of slot " + decimal(uint64(asked.told)) + " before it was asked for"
+		v.Message = "the node's answer is the state after slot " + decimal(uint64(r.Slot)) +
+			", and somebody had been told of slot " + decimal(uint64(asked.told)) + " before the read began"
 	case fromLog && !reg.during(r.Slot, r.Result.Values), !fromLog && !equalValues(reg.at(r.Slot), r.Result.Values):
 		v.Invariant = invariantResult
 		v.Message = "a read of " + c.Key + " is answered with " + describeResult(r.Result) + ", after slot " +

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"time"
 
 	"elenchus/node/protocol"
@@ -95,7 +96,7 @@ func (w *World) boot(n *node) {
 	if err != nil {
 		n.up = false
 		w.violated(Violation{
-			Invariant: invariantStart, Node: n.index + 1, Message: "the node cannot start from its own log: " + err.Error(),
+			Invariant: invariantStart, Node: n.index + 1, Message: err.Error(),
 		})
 		return
 	}
@@ -292,7 +293,10 @@ func (w *World) step(n *node, in *protocol.Input) {
 func (w *World) execute(n *node, fx *protocol.Effects) {
 	w.ghost.observed(n, fx)
 	if fx.Halt != nil {
-		w.violated(Violation{Invariant: invariantHalt, Node: n.index + 1, Message: fx.Halt.Error()})
+		w.violated(Violation{
+			Invariant: invariantHalt, Node: n.index + 1,
+			Message: strings.TrimPrefix(fx.Halt.Error(), n.id().String()+" stops: "),
+		})
 		return
 	}
 	if w.violation != nil {

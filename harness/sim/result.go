@@ -10,8 +10,12 @@ import (
 
 // Stats counts what happened in a run.
 type Stats struct {
-	Events uint64 `json:"events"` // taken from the heap
-	Steps  uint64 `json:"steps"`  // of machines
+	// Events are the things that happened, each at a time of its own: a message arrives, a timer is due, a sync is done, a
+	// request or an answer arrives, a client goes on or loses patience, a fault begins or ends, a node starts. What
+	// follows at once is no event by itself: not the step of a machine, nor what it sends, nor the news that a sync is
+	// done. A message that arrives at a node that is cut off or stands still, and is let go later, arrives twice.
+	Events uint64 `json:"events"`
+	Steps  uint64 `json:"steps"` // of machines
 
 	Sent       uint64 `json:"sent"`
 	Delivered  uint64 `json:"delivered"`
@@ -103,6 +107,9 @@ type Result struct {
 // finish judges what the clients saw, and puts the result together.
 func (w *World) finish() Result {
 	if w.opts.Record { // what stopped the run has ended its faults, too
+		for i := range w.n {
+			w.sampleNode(&w.nodes[i], w.now)
+		}
 		for i := range w.faults {
 			if w.faults[i].on {
 				w.recordHeal(i)

@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"elenchus/nemesis"
+	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
+	"elenchus/node/register"
 	"elenchus/results"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -58,7 +62,7 @@ func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) 
 			Schema int `json:"schema"`
 			*Plan
 		}{1, plan}),
-		dir.SaveInvariants(results.Invariants{Findings: r.findings()}),
+		dir.SaveInvariants(results.Invariants{Findings: r.findings(w.names)}),
 		w.writeHistory(dir.History()),
 		writeFaults(dir.Faults(), r.Faults),
 		w.writeClocks(dir, d.Now),
@@ -93,7 +97,7 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: plan.Load.Workload, Nemesis: plan.kinds(),
 			Concurrency: plan.Load.Clients * plan.Nodes(), TimeLimit: plan.Length, OpTimeout: plan.Load.Patience,
-			Reads: plan.Node.Reads.String(), UniqueValues: true, Observations: true,
+			Reads: plan.Node.Reads.String(), Lease: plan.lease(), UniqueValues: true, Observations: true,
 			Options: map[string]string{"style": plan.Style, HashOption: fmt.Sprintf("%016x", r.Hash)},
 		},
 	}
@@ -114,6 +118,22 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 		m.Recovery.Nodes = []results.NodeReady{{Node: "cluster", Detail: r.Violation.Message}}
 	}
 	return m
+}
+
+// lease is what the leases of the run rest on, defaults filled in.
+func (p *Plan) lease() *results.Lease {
+	o := withDefaults(p.Node)
+	l := &results.Lease{Mode: o.Lease.String()}
+	switch o.Lease {
+	case multipaxos.LeaseRate:
+		l.DriftBound = strconv.FormatFloat(float64(o.DriftBound)/ppb, 'f', -1, 64)
+	case multipaxos.LeaseWall:
+		l.MaxOffset = o.MaxOffset
+	default:
+		return l
+	}
+	l.Term, l.Renew = o.LeaseTerm, o.LeaseRenew
+	return l
 }
 
 // length is how long the plan was played before everything was healed.
@@ -137,22 +157,34 @@ func (p *Plan) kinds() []string {
 
 // findings are the violation as a verdict has it. What is about liveness, or only about the history, is found again by
 // those who judge these.
-func (r *Result) findings() []verdict.Finding {
+func (r *Result) findings(nodes []string) []verdict.Broken {
 	v := r.Violation
 	if v == nil || v.Invariant == checkStuck || v.Invariant == checkLinearizable {
 		return nil
 	}
-	f := verdict.Finding{Checker: v.Invariant, Key: v.Key, Summary: v.Message, At: v.At}
-	if v.Node != 0 {
-		f.Details = append(f.Details, fmt.Sprintf("Node: n%d.", v.Node))
+	broken, demand := v.Explain(nodes)
+	b := verdict.Broken{
+		Finding: verdict.Finding{
+			Checker: v.Invariant, Key: v.Key, Name: rules[v.Invariant].name, At: v.At,
+			Summary: strings.TrimSuffix(broken, ".") + ": " + v.account(nodes) + ".",
+		},
+		Demand: demand, Slot: uint64(v.Slot),
 	}
-	if v.Slot != 0 {
-		f.Details = append(f.Details, fmt.Sprintf("Slot: %d.", v.Slot))
+	if v.Node != 0 {
+		b.Node = nodes[v.Node-1]
 	}
 	if !v.Ballot.IsZero() {
-		f.Details = append(f.Details, fmt.Sprintf("Ballot: %v.", v.Ballot))
+		b.Ballot = v.Ballot.String()
 	}
-	return []verdict.Finding{f}
+	if v.Answer != nil {
+		if b.Operations = []int{v.Answer.Operation}; v.Answer.Before >= 0 {
+			b.Operations = []int{v.Answer.Before, v.Answer.Operation}
+		}
+	}
+	if _, stack, ok := strings.Cut(v.Message, "\n"); ok {
+		b.Details = append(b.Details, stack)
+	}
+	return []verdict.Broken{b}
 }
 
 // scheduleText is the plan's schedule as a file. The faults that it has no words for stand as comments.
@@ -252,10 +284,28 @@ type observation struct {
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
 	IDs    []string      `json:"ids,omitempty"`
+	Ops    []operation   `json:"ops,omitempty"`
 	Reason string        `json:"reason,omitempty"`
 	Lease  string        `json:"lease,omitempty"` // the clock of since_ns and until_ns
 	Since  int64         `json:"since_ns,omitempty"`
 	Until  int64         `json:"until_ns,omitempty"`
+	TrueNS time.Duration `json:"true_ns"` // when it was; no node knows that
+}
+
+// operation is what a command does.
+type operation struct {
+	Op     string  `json:"op"`
+	Key    string  `json:"key"`
+	Value  string  `json:"value,omitempty"`
+	Expect *string `json:"expect,omitempty"`
+}
+
+func operationOf(c *register.Command) operation {
+	o := operation{Op: c.Op.String(), Key: c.Key, Value: c.Value}
+	if c.Op == register.OpCAS && !c.ExpectAbsent {
+		o.Expect = &c.Expect
+	}
+	return o
 }
 
 // leaseOnWall is what an observation calls a lease on wall clocks.
@@ -269,32 +319,43 @@ func calendarMoment(wall int64, started time.Time) int64 {
 	return onCalendar(wall, started)
 }
 
+// observation is what a node says at a moment, or what becomes of it: that its process ended no node can say.
+func (w *World) observation(m *Moment, started time.Time) observation {
+	line := observation{
+		MonoNS: int64(m.Clock.Mono), WallNS: onCalendar(m.Clock.Wall, started), Boot: m.Life, Node: w.names[m.Node-1],
+		TrueNS: m.At,
+	}
+	if m.Kind == MomentCrashed {
+		line.Kind, line.Reason = history.ObservedEnded, m.Why
+		return line
+	}
+	seen := &m.Seen
+	line.Kind, line.First, line.Slot, line.Reason = seen.Kind.String(), seen.First, seen.Slot, seen.Reason
+	line.Lease, line.Since, line.Until = seen.Lease, seen.Since, seen.Until
+	if line.Lease == leaseOnWall {
+		line.Since, line.Until = calendarMoment(line.Since, started), calendarMoment(line.Until, started)
+	}
+	if !seen.Ballot.IsZero() {
+		line.Ballot = seen.Ballot.String()
+	}
+	if seen.Peer != 0 {
+		line.Peer = seen.Peer.String()
+	}
+	for k := range seen.Batch {
+		line.IDs = append(line.IDs, seen.Batch[k].ID())
+		line.Ops = append(line.Ops, operationOf(&seen.Batch[k]))
+	}
+	return line
+}
+
 func (w *World) writeObservations(dir results.Run, node int, started time.Time) error {
 	var b bytes.Buffer
 	for i := range w.trace.Moments {
 		m := &w.trace.Moments[i]
-		if m.Kind != MomentObserved || m.Node != node+1 {
+		if m.Node != node+1 || m.Kind != MomentObserved && m.Kind != MomentCrashed {
 			continue
 		}
-		line := observation{
-			MonoNS: int64(m.Clock.Mono), WallNS: onCalendar(m.Clock.Wall, started), Boot: m.Life, Node: w.names[node],
-			Kind:  m.Seen.Kind.String(),
-			First: m.Seen.First, Slot: m.Seen.Slot, Reason: m.Seen.Reason, Lease: m.Seen.Lease,
-			Since: m.Seen.Since, Until: m.Seen.Until,
-		}
-		if line.Lease == leaseOnWall {
-			line.Since, line.Until = calendarMoment(line.Since, started), calendarMoment(line.Until, started)
-		}
-		if !m.Seen.Ballot.IsZero() {
-			line.Ballot = m.Seen.Ballot.String()
-		}
-		if m.Seen.Peer != 0 {
-			line.Peer = m.Seen.Peer.String()
-		}
-		for k := range m.Seen.Batch {
-			line.IDs = append(line.IDs, m.Seen.Batch[k].ID())
-		}
-		encoded, err := json.Marshal(line)
+		encoded, err := json.Marshal(w.observation(m, started))
 		if err != nil {
 			return err
 		}

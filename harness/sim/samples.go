@@ -15,13 +15,27 @@ const sampleEvery = 20 * time.Millisecond
 func (w *World) sample(now time.Duration) {
 	for ; w.sampled <= now; w.sampled += sampleEvery {
 		for i := range w.n {
-			c := &w.nodes[i].clock
-			w.samples = append(w.samples, history.ClockLine{
-				Node: w.names[i], Sent: w.sampled, Received: w.sampled, Mono: int64(c.hostMono(w.sampled)),
-				Wall: c.wallAt(w.sampled),
-			})
+			w.sampleNode(&w.nodes[i], w.sampled)
 		}
 	}
+}
+
+func (w *World) sampleNode(n *node, at time.Duration) {
+	w.samples = append(w.samples, history.ClockLine{
+		Node: w.names[n.index], Sent: at, Received: at, Mono: int64(n.clock.hostMono(at)), Wall: n.clock.wallAt(at),
+	})
+}
+
+// changeClock does something to a node's clocks. They are read right before and right after that, so that whoever
+// interpolates between samples is right everywhere.
+func (w *World) changeClock(n *node, change func(c *nodeClock)) {
+	if !w.opts.Record {
+		change(&n.clock)
+		return
+	}
+	w.sampleNode(n, w.now)
+	change(&n.clock)
+	w.sampleNode(n, w.now+1)
 }
 
 // hostMono is what the clock shows that a node's monotonic clock is counted from anew in each incarnation.

@@ -50,7 +50,7 @@ type Moment struct {
 	Result  history.Result
 	Outcome history.Type
 	Life    int           // of a node: which incarnation
-	Clock   clock.Reading // of an observation: what the node's clocks showed
+	Clock   clock.Reading // of what happens to a node, or is observed: what its clocks showed
 	Why     string        // of a loss, a crash, or an outcome
 
 	Seq     protocol.WriteSeq // of records: the last one
@@ -89,7 +89,7 @@ func (t *Trace) process(at time.Duration, kind MomentKind, n *node, why string) 
 	if t == nil {
 		return
 	}
-	t.add(Moment{At: at, Kind: kind, Node: n.index + 1, Life: int(n.life), Why: why})
+	t.add(Moment{At: at, Kind: kind, Node: n.index + 1, Life: int(n.life), Clock: n.clock.reading(at), Why: why})
 }
 
 func (t *Trace) started(at time.Duration, n *node) { t.process(at, MomentStarted, n, "") }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"elenchus/harness/sim/simtest"
 	"elenchus/nemesis"
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
@@ -146,7 +147,8 @@ func TestAims(t *testing.T) {
 func TestFrozenPlansAreTheSameRun(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	waited := 0
-	for seed := uint64(1); seed <= 150; seed++ {
+	seeds := simtest.Seeds(150)
+	for seed := uint64(1); seed <= seeds; seed++ {
 		p := draw(t, seed, DrawOptions{Style: "recipes"})
 		first := run(t, w, p)
 		frozen := p.Freeze(&first)
@@ -170,7 +172,7 @@ func TestFrozenPlansAreTheSameRun(t *testing.T) {
 			}
 		}
 	}
-	if waited < 200 {
+	if waited < int(seeds) {
 		t.Errorf("only %d triggers were frozen", waited)
 	}
 }
@@ -213,7 +215,7 @@ func TestRecipesTakeEffect(t *testing.T) {
 	w := New(Options{Checker: NoChecker{}})
 	for _, r := range recipes {
 		fired, planned := 0, 0
-		for seed := uint64(1); seed <= 40; seed++ {
+		for seed := uint64(1); seed <= simtest.Seeds(40); seed++ {
 			kinds := slices.Clone(r.kinds)
 			p := draw(t, seed, DrawOptions{Style: "recipes", Kinds: kinds})
 			p.Schedule.Faults, p.Faults, p.Triggers = nil, nil, nil

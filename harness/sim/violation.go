@@ -53,6 +53,15 @@ type Violation struct {
 	Ballot    protocol.Ballot `json:"ballot"`
 	Key       string          `json:"key,omitempty"`
 	Message   string          `json:"message"`
+
+	// Answer is the answer with which a client could see it, if it is one that broke the rule.
+	Answer *Answer `json:"answer,omitempty"`
+}
+
+// Answer is an answer that must not be.
+type Answer struct {
+	Operation int `json:"operation"` // what was answered: operations are numbered as they were invoked
+	Before    int `json:"before"`    // what the answer should have taken into account, and did not; -1 for nothing
 }
 
 // String is the violation as one line.
@@ -75,6 +84,11 @@ func (v Violation) String() string {
 // AtEnd reports whether the rule is one that only a whole run can break.
 func (v *Violation) AtEnd() bool {
 	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
+}
+
+// Rival reports whether what a node says of itself is what breaks another's lease: its election.
+func (v *Violation) Rival(o *protocol.Observation) bool {
+	return v.Invariant == invariantLease && o.Kind == protocol.ObservedElected && v.Ballot.Less(o.Ballot)
 }
 
 // noticed are the rules that whoever uses or runs a cluster sees broken, without looking into the nodes: answers are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,8 +18,9 @@ const (
 	collectedData = "data"
 
 	// observations is the file that the node writes for the harness. On the host it is among the data, here beside
-	// it.
+	// it. Full segments have names with a number, of eight digits and rising, and are the beginning of the file here.
 	observations = "observations.jsonl"
+	fullSegments = "observations-*.jsonl"
 )
 
 // Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should
@@ -33,7 +35,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		logErr := n.collectLog(ctx, filepath.Join(home, CollectedLog))
 		data := filepath.Join(home, collectedData)
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
-		moveErr := os.Rename(filepath.Join(data, observations), filepath.Join(home, observations))
+		moveErr := joinObservations(data, filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
 			moveErr = nil // missing because nothing was copied
 		} else if errors.Is(moveErr, fs.ErrNotExist) {
@@ -41,6 +43,49 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		}
 		return namedErrors(n.host.Name, logErr, dataErr, moveErr)
 	})
+}
+
+// joinObservations moves a node's observations from its data to one file, in order. If there are none the error is
+// [fs.ErrNotExist].
+func joinObservations(data, file string) (err error) {
+	parts, err := filepath.Glob(filepath.Join(data, fullSegments)) // sorted
+	if err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	current := filepath.Join(data, observations)
+	if len(parts) == 0 {
+		return os.Rename(current, file)
+	}
+	if _, err := os.Stat(current); err == nil { // otherwise its node was killed between two segments
+		parts = append(parts, current)
+	}
+	if err := os.Rename(parts[0], file); err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("collect observations: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, part := range parts[1:] {
+		if err := appendFile(f, part); err != nil {
+			return fmt.Errorf("collect observations: %w", err)
+		}
+	}
+	return nil
+}
+
+// appendFile appends the contents of a file to another one, and removes it.
+func appendFile(to *os.File, name string) error {
+	from, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // opened for reading
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	return os.Remove(name)
 }
 
 // collectLog copies the node's log. On an error it keeps what it got.

@@ -16,29 +16,29 @@ import (
 	"time"
 )
 
-// Options configures a Client. The zero value is usable.
+// Options configures a [Client]. The zero value is usable.
 type Options struct {
-	// DialTimeout bounds connecting; zero means one second. A packet filter that drops makes it count.
+	// DialTimeout is the timeout for connecting; zero means one second. It matters when a packet filter drops the SYNs.
 	DialTimeout time.Duration
 
-	// Grace is how much longer than Request.Timeout to wait for the node's own verdict; zero means 500 ms.
+	// Grace is how much longer than Request.Timeout to wait for the node's own answer; zero means 500 ms.
 	Grace time.Duration
 }
 
-// Client talks to one node over one connection, opened when it is needed. Concurrent calls of Do wait for each other;
-// whoever wants concurrency uses several clients, as sessions want it anyway.
+// Client talks to one node over one connection, opened when needed. Concurrent calls of Do are serialized; use several
+// clients for concurrency, as sessions require anyway.
 type Client struct {
 	opts Options
 	host string
-	life context.Context // ends with Close
+	life context.Context // cancelled by Close
 	end  context.CancelFunc
 
-	mu   sync.Mutex // held through a Do
-	conn *conn      // nil when there is none
+	mu   sync.Mutex // held during Do
+	conn *conn      // nil if there is none
 }
 
-// New returns a client of the node at baseURL: "http://10.0.0.1:8000". Nothing is sent yet; a URL that is not one makes
-// every Do fail.
+// New returns a client of the node at baseURL, such as "http://10.0.0.1:8000". It does not connect yet; with an invalid
+// URL every Do fails.
 func New(baseURL string, opts Options) *Client {
 	opts.DialTimeout = cmp.Or(opts.DialTimeout, time.Second)
 	opts.Grace = cmp.Or(opts.Grace, 500*time.Millisecond)
@@ -50,7 +50,7 @@ func New(baseURL string, opts Options) *Client {
 	return c
 }
 
-// Close closes the connection. A Do under way ends as if its context had; every later one fails.
+// Close closes the connection. A running Do ends as if its context had been cancelled, and every later one fails.
 func (c *Client) Close() {
 	c.end()
 	c.mu.Lock()
@@ -73,8 +73,8 @@ func unknown(format string, args ...any) Response {
 	return Response{Outcome: Unknown, Reason: fmt.Sprintf(format, args...)}
 }
 
-// Do executes one operation and says how it ended. It returns when ctx ends, or Request.Timeout and Options.Grace have
-// passed, at the latest.
+// Do executes one operation and returns its outcome. It returns at the latest when ctx ends or when Request.Timeout
+// plus Options.Grace have passed.
 func (c *Client) Do(ctx context.Context, r Request) Response {
 	if err := r.check(); err != nil {
 		return failed("invalid request: %v", err)
@@ -97,7 +97,7 @@ func (c *Client) Do(ctx context.Context, r Request) Response {
 		return failed("not sent: %v", ctx.Err())
 	}
 	if c.conn != nil && !c.conn.idle() {
-		c.drop() // the node has closed it, or said something that nobody asked for; nothing was written yet
+		c.drop() // closed by the node, or it sent unexpected data; nothing was written yet
 	}
 	if c.conn == nil {
 		if c.conn, err = dial(ctx, c.host, c.opts.DialTimeout); err != nil {
@@ -111,7 +111,7 @@ func (c *Client) Do(ctx context.Context, r Request) Response {
 	return response
 }
 
-// Status asks the node how it is, over a connection of its own, so that a slow operation does not delay it.
+// Status queries the node's status over a separate connection, so that a slow operation does not delay it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var status Status
 	ctx, cancel := context.WithTimeout(ctx, TimeoutDefault)
@@ -152,7 +152,7 @@ func dial(ctx context.Context, host string, timeout time.Duration) (*conn, error
 	return newConn(nc), nil
 }
 
-// do sends the request and judges the answer. It reports whether the connection can be used again.
+// do sends the request and interprets the answer. It reports whether the connection can be reused.
 func (c *conn) do(ctx context.Context, req *http.Request, op Op) (Response, bool) {
 	code, body, keep, err := c.exchange(ctx, req)
 	if err != nil {
@@ -165,7 +165,7 @@ func (c *conn) do(ctx context.Context, req *http.Request, op Op) (Response, bool
 	return response, keep && ok
 }
 
-// explain says in plain words why an exchange ended.
+// explain returns a readable reason why an exchange ended.
 func explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -178,7 +178,7 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
-// judge reads an answer. Whatever is not an answer that the API knows is unknown.
+// judge interprets an answer. Anything that the API does not define is unknown.
 func judge(code int, body []byte, op Op) (Response, bool) {
 	var a Answer
 	if err := json.Unmarshal(body, &a); err != nil || a.Node == "" {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// script is a server that plays a part: one function for each connection, in order; the last for all others.
+// script is a fake server with one function per connection, in order; the last one serves all further connections.
 type script struct {
 	url      string
 	conns    atomic.Int64
@@ -69,7 +69,7 @@ func play(t *testing.T, parts ...part) *script {
 	return s
 }
 
-// next reads one request, and its body.
+// next reads one request including its body.
 func (s *script) next(r *bufio.Reader) bool {
 	req, err := http.ReadRequest(r)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *script) next(r *bufio.Reader) bool {
 	return err == nil
 }
 
-// say answers every request with the same text.
+// say answers every request with the given text.
 func say(text string) part {
 	return func(s *script, c net.Conn) {
 		for r := bufio.NewReader(c); s.next(r); {
@@ -89,7 +89,7 @@ func say(text string) part {
 	}
 }
 
-// sayAndClose answers one request and closes.
+// sayAndClose answers one request with the given text and closes the connection.
 func sayAndClose(text string) part {
 	return func(s *script, c net.Conn) {
 		if s.next(bufio.NewReader(c)) {
@@ -143,7 +143,7 @@ func TestAnswers(t *testing.T) {
 		"not proposed":     {write, 503, fail, Response{Outcome: Fail}},
 		"node is not sure": {write, 504, `{"outcome":"unknown","node":"n1","reason":"?"}`, Response{}},
 
-		// What contradicts itself, or does not come from a node, proves nothing.
+		// Answers that contradict themselves, or do not come from a node, prove nothing.
 		"200 that failed":           {write, 200, fail, Response{}},
 		"503 that is ok":            {write, 503, writeOK, Response{}},
 		"504 that failed":           {write, 504, fail, Response{}},
@@ -179,7 +179,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestBrokenConversations: when the connection or the answer breaks, a change is unknown, and nothing is sent twice.
+// TestBrokenConversations checks that when the connection or the answer breaks, a mutation is unknown, and nothing is
+// sent twice.
 func TestBrokenConversations(t *testing.T) {
 	full := response(200, writeOK)
 	tests := map[string]struct {
@@ -228,7 +229,7 @@ func TestTimeout(t *testing.T) {
 	if got.Outcome != Unknown || !strings.Contains(got.Reason, "timed out") {
 		t.Errorf("got %+v", got)
 	}
-	// A late answer must not be taken for the next one's.
+	// A late answer must not be mistaken for that of the next request.
 	if got := c.Do(context.Background(), Request{Op: OpWrite, Key: "k", Timeout: patience}); got.Outcome != OK {
 		t.Errorf("after a timeout: %+v", got)
 	}
@@ -255,7 +256,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestClose: whoever closes a client does not wait for an answer that may never come.
+// TestClose checks that closing a client does not wait for an answer that may never come.
 func TestClose(t *testing.T) {
 	arrived := make(chan struct{})
 	s := play(t, func(s *script, c net.Conn) {
@@ -312,7 +313,7 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
-// deafServer has an accept queue that is full: the kernel drops whoever else wants to connect.
+// deafServer has a full accept queue, so the kernel drops further connection attempts.
 func deafServer(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -342,8 +343,9 @@ func deafServer(t *testing.T) string {
 	return ""
 }
 
-// TestReusedConnection: a connection is kept; one that was closed while idle is noticed before anything is written, one
-// that closes during the next request makes that unknown. Either way each request is sent once, reads included.
+// TestReusedConnection checks that a connection is reused, that one closed while idle is noticed before anything is
+// written, and that one which closes during the next request makes that request unknown. In all cases each request is
+// sent once, reads included.
 func TestReusedConnection(t *testing.T) {
 	ok := response(200, readOK)
 	gone := make(chan struct{})
@@ -397,7 +399,7 @@ func TestReusedConnection(t *testing.T) {
 	}
 }
 
-// TestRequestOnTheWire: keys with anything in them arrive as they are, and so do session and timeout.
+// TestRequestOnTheWire checks that keys with arbitrary characters, session and timeout arrive unchanged.
 func TestRequestOnTheWire(t *testing.T) {
 	for _, key := range []string{"k", "a/b c?d#e%2F", "..", ".", "ключ", "\x01"} {
 		got := make(chan string, 1)

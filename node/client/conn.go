@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is one connection to a node. It knows whether the current request has left.
+// conn is one connection to a node. It tracks whether any of the current request may have been sent.
 type conn struct {
 	net.Conn
 	r       *bufio.Reader
 	w       *bufio.Writer
-	written int64 // bytes of the current request that were handed to the operating system, or may have been
+	written int64 // bytes of the current request that were, or may have been, handed to the operating system
 }
 
 func newConn(nc net.Conn) *conn {
@@ -26,7 +26,7 @@ func newConn(nc net.Conn) *conn {
 	return c
 }
 
-// countingWriter counts a byte as written before it is: a write that fails may have sent some.
+// countingWriter counts bytes before they are written, because a failed write may have sent some.
 type countingWriter struct{ c *conn }
 
 func (w countingWriter) Write(b []byte) (int, error) {
@@ -34,8 +34,8 @@ func (w countingWriter) Write(b []byte) (int, error) {
 	return w.c.Write(b)
 }
 
-// idle reports whether the connection waits for a request: open, and silent. The peek sees a close that has arrived.
-// One that is still under way makes the next operation unknown, as it must.
+// idle reports whether the connection is open and silent. The peek detects a close that has already arrived. One still
+// in transit makes the next operation unknown, as it must.
 func (c *conn) idle() bool {
 	if c.r.Buffered() > 0 || c.SetDeadline(time.Time{}) != nil {
 		return false
@@ -58,7 +58,7 @@ func (c *conn) idle() bool {
 	return err == nil && idle
 }
 
-// exchange sends one request and reads the whole answer. It reports whether the connection can be used again.
+// exchange sends one request and reads the whole answer. It reports whether the connection can be reused.
 func (c *conn) exchange(ctx context.Context, req *http.Request) (code int, body []byte, keep bool, err error) {
 	c.written = 0
 	if deadline, ok := ctx.Deadline(); ok {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Outcome is what may be concluded from the answer to an operation.
+// Outcome is the conclusion to draw from the answer to an operation.
 type Outcome uint8
 
-// The outcomes. The zero value is the one that claims nothing.
+// Outcomes. The zero value is the one that claims nothing.
 const (
 	Unknown Outcome = iota // it may have taken effect, or may yet
 	OK                     // it took effect, and this is its result
@@ -23,7 +23,7 @@ const (
 
 var outcomeNames = [...]string{"unknown", "ok", "fail"}
 
-// String is the outcome's name in the API.
+// String returns the outcome's name in the API.
 func (o Outcome) String() string {
 	if int(o) < len(outcomeNames) {
 		return outcomeNames[o]
@@ -31,10 +31,10 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }
 
-// MarshalText writes the outcome's name.
+// MarshalText implements [encoding.TextMarshaler] with the outcome's name.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// UnmarshalText reads the outcome's name and knows no others.
+// UnmarshalText implements [encoding.TextUnmarshaler]. It rejects unknown names.
 func (o *Outcome) UnmarshalText(text []byte) error {
 	for i, name := range outcomeNames {
 		if string(text) == name {
@@ -48,7 +48,7 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 // Op is an operation on a register.
 type Op string
 
-// The operations.
+// Operations.
 const (
 	OpRead   Op = "read"
 	OpWrite  Op = "write"
@@ -61,28 +61,28 @@ type Request struct {
 	Op     Op
 	Key    string
 	Value  string  // write, append, CAS: the new value
-	Expect *string // CAS: what must be there; nil for an absent register
+	Expect *string // CAS: the expected value; nil for an absent register
 
-	// Client and Seq are the session of the operation. With Client zero the node uses one of its own.
+	// Client and Seq identify the operation within a session. With Client zero the node uses one of its own sessions.
 	Client, Seq uint64
 
-	// Timeout is how long the node may take; zero means TimeoutDefault.
+	// Timeout is the time the node may take; zero means TimeoutDefault.
 	Timeout time.Duration
 }
 
-// Response is how an operation ended.
+// Response is the outcome of an operation.
 type Response struct {
 	Outcome Outcome
 	Matched bool     // CAS: it took effect
-	Values  []string // read, append, CAS that did not match: the register's elements
+	Values  []string // read, append, mismatched CAS: the register's elements
 	Slot    uint64
 	Ballot  string
-	Node    string // who answered; empty when nobody did
+	Node    string // the node that answered; empty if none did
 	Leader  string
-	Reason  string // when Outcome is not OK
+	Reason  string // if Outcome is not OK
 }
 
-// check finds mistakes that would be answered with a failure anyhow.
+// check reports mistakes that the node would answer with a failure anyway.
 func (r Request) check() error {
 	var problems []error
 	switch r.Op {
@@ -102,7 +102,7 @@ func (r Request) check() error {
 	return errors.Join(problems...)
 }
 
-// timeout is the request's patience.
+// timeout returns the request's timeout, with the default applied.
 func (r Request) timeout() time.Duration {
 	if r.Timeout == 0 {
 		return TimeoutDefault
@@ -110,7 +110,7 @@ func (r Request) timeout() time.Duration {
 	return r.Timeout
 }
 
-// http builds the request that goes to the node.
+// http builds the HTTP request for the node.
 func (r Request) http(host string) (*http.Request, error) {
 	method, path, body := http.MethodGet, "/v1/registers/"+url.PathEscape(r.Key), []byte(nil)
 	switch r.Op {

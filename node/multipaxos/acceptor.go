@@ -7,8 +7,8 @@ import (
 	"elenchus/node/protocol"
 )
 
-// takesPart reports whether this node may do what the owner of a ballot asks for: it has promised nothing higher, and
-// no lease bars the ballot. Otherwise it says why not.
+// takesPart reports whether this node may act on a message of the proposer of msg.Ballot: it has promised nothing
+// higher and no lease bars the ballot. Otherwise it tells the sender why not.
 func (m *Machine) takesPart(msg *protocol.Message) bool {
 	switch {
 	case msg.Ballot.Node != msg.From:
@@ -23,8 +23,8 @@ func (m *Machine) takesPart(msg *protocol.Message) bool {
 	return true
 }
 
-// onPrepare promises the ballot if it is not below what was promised before, and reports what was accepted (003 III,
-// 004 "Prepare phase"). A repeated Prepare, or one that asks for a later page, gets its answer from the same promise.
+// onPrepare promises the ballot unless a higher one was promised, and reports the accepted entries (003 III, 004
+// "Prepare phase"). A repeated Prepare, or a request for a later page, is answered from the same promise.
 func (m *Machine) onPrepare(msg *protocol.Message) {
 	if !m.takesPart(msg) {
 		return
@@ -39,7 +39,8 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 		first = msg.Committed + 1
 	}
 	if msg.Seq >= m.progress {
-		// Its phase 1 makes progress, so it deserves time. A mere repeat shows none: the sender may be deaf.
+		// The sender's phase 1 is making progress, so give it time. A repeated Seq shows none: the sender may not be
+		// receiving anything.
 		m.progress, m.poll = msg.Seq+1, poll{}
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
@@ -53,11 +54,11 @@ func (m *Machine) onPrepare(msg *protocol.Message) {
 			page.Last = last
 		}
 	}
-	// What is reported must be as durable as the promise: a report that a crash can take back was never true.
+	// Reported entries must be durable as well as the promise: after a crash they must not disappear.
 	m.send(page, m.written)
 }
 
-// onAccept accepts the entries unless a higher ballot was promised.
+// onAccept accepts the entries unless a higher ballot was promised or a lease bars this one.
 func (m *Machine) onAccept(msg *protocol.Message) {
 	if !wellFormedAccept(msg) || !m.takesPart(msg) {
 		return
@@ -71,7 +72,7 @@ func (m *Machine) onAccept(msg *protocol.Message) {
 			return
 		}
 	}
-	if raised && m.written == before { // else a record of an entry implies the promise of its ballot
+	if raised && m.written == before { // otherwise an accept record implies the promise
 		m.record(protocol.Record{Kind: protocol.RecordPromise, Ballot: msg.Ballot})
 	}
 	m.promisedSeq = max(m.promisedSeq, m.written)
@@ -92,14 +93,14 @@ func wellFormedAccept(msg *protocol.Message) bool {
 			return false
 		}
 	}
-	// Slot numbers beyond any window could only come from a defect, and would make ranges of slots long.
+	// Slot numbers beyond any window can only come from a defect, and would make slot ranges very long.
 	return first > 0 && msg.Entries[len(msg.Entries)-1].Slot-1 < msg.Committed+WindowMax
 }
 
-// accept stores one entry whose ballot is not below the promise. It reports false if the node had to stop.
+// accept stores one entry whose ballot is not below the promise. It returns false if the node halted.
 //
-// What a snapshot holds is accepted without being stored: a value is chosen there, so that the vote decides nothing,
-// and no promise of this node will fail to say so.
+// An entry covered by the snapshot is accepted without being stored. A value is already chosen there, so the vote
+// decides nothing, and every later promise of this node says that the slot is chosen.
 func (m *Machine) accept(e protocol.Entry) bool {
 	if e.Slot < m.log.first {
 		return true
@@ -115,7 +116,7 @@ func (m *Machine) accept(e protocol.Entry) bool {
 			m.halt("slot %d got two values in ballot %v", e.Slot, e.Ballot)
 			return false
 		case !old.Ballot.Less(e.Ballot):
-			return true // a repeat; or chosen, and learned from a later ballot
+			return true // a duplicate, or chosen and learned with a later ballot
 		}
 	}
 	m.record(protocol.Record{Kind: protocol.RecordAccept, Entry: e})
@@ -123,8 +124,8 @@ func (m *Machine) accept(e protocol.Entry) bool {
 	return true
 }
 
-// onHeartbeat follows the leader. The answer means that this node has promised nothing above the ballot, which is what
-// confirms a quorum read.
+// onHeartbeat follows the leader. The answer confirms that this node has promised nothing above the ballot, which is
+// what a quorum read needs.
 func (m *Machine) onHeartbeat(msg *protocol.Message) {
 	if !m.takesPart(msg) {
 		return
@@ -141,7 +142,7 @@ func (m *Machine) onHeartbeat(msg *protocol.Message) {
 	}
 }
 
-// follow notes a sign of life of the leader of a ballot that is not below the promise, and its commit notice.
+// follow records contact with the leader of a ballot that is not below the promise, and handles its commit notice.
 func (m *Machine) follow(msg *protocol.Message) {
 	m.ballot, m.leader, m.heard = msg.Ballot, msg.From, m.now
 	m.losses, m.poll = 0, poll{}
@@ -149,8 +150,8 @@ func (m *Machine) follow(msg *protocol.Message) {
 	m.takeNotice(msg.Ballot, msg.Committed)
 }
 
-// raisePromise raises the promise to b, if it is higher, and ends what this node was doing in a lower ballot. The
-// caller records it.
+// raisePromise raises the promise to b if b is higher, and steps down if this node was leading or campaigning in a
+// lower ballot. The caller must record the promise.
 func (m *Machine) raisePromise(b protocol.Ballot, reason string) {
 	if !m.promised.Less(b) {
 		return

@@ -10,7 +10,7 @@ import (
 	"elenchus/node/server"
 )
 
-// ring is three machines with a perfect network and perfect disks: what is left is the cost of the protocol.
+// ring is three machines with a perfect network and perfect disks, which isolates the cost of the protocol.
 type ring struct {
 	machines [3]*Machine
 	now      clock.Reading
@@ -62,7 +62,7 @@ func (r *ring) drain() {
 	r.inbox = r.inbox[:0]
 }
 
-// run asks for b.N things, parallel at a time, and reports the cost of one, with all steps of all three nodes.
+// run executes b.N operations, parallel at a time, and reports the cost of one, including all steps of all three nodes.
 func (r *ring) run(b *testing.B, at, parallel int, op register.Op) {
 	r.replies, r.steps = 0, 0
 	b.ReportAllocs()
@@ -97,14 +97,15 @@ func BenchmarkReadLocal(b *testing.B) {
 	newRing(b, Options{Reads: ReadsLocal}).run(b, 1, 1, register.OpRead)
 }
 
-// leased has a term that outlasts the benchmark.
+// leased has a lease term longer than the benchmark.
 var leased = Options{Reads: ReadsLease, Lease: LeaseRate, LeaseTerm: time.Hour}
 
 func BenchmarkReadLease(b *testing.B)       { newRing(b, leased).run(b, 0, 1, register.OpRead) }
 func BenchmarkWriteUnderLease(b *testing.B) { newRing(b, leased).run(b, 0, 1, register.OpWrite) }
 
-// BenchmarkLeaseCheck is what a lease read costs beyond taking and answering a request: the check, and the read. The
-// clock stands still in one, and is read anew for every check in the other, as drivers do for every step.
+// BenchmarkLeaseCheck measures what a lease read costs beyond receiving and answering a request: the lease check and
+// the read itself. In one variant the clock stands still; in the other it is read for every check, as drivers do for
+// every step.
 func BenchmarkLeaseCheck(b *testing.B) {
 	r := newRing(b, leased)
 	r.run(b, 0, 1, register.OpWrite)
@@ -114,7 +115,7 @@ func BenchmarkLeaseCheck(b *testing.B) {
 		origin := system()
 		checkLease(b, r.machines[0], func() clock.Reading {
 			now := system()
-			now.Mono += r.now.Mono - origin.Mono // the machines' clock started earlier
+			now.Mono += r.now.Mono - origin.Mono // the machines' clock started earlier than ours
 			return now
 		})
 	})
@@ -136,7 +137,7 @@ func checkLease(b *testing.B, m *Machine, now func() clock.Reading) {
 	}
 }
 
-// Nothing of a lease check and a local read may be left to the garbage collector.
+// A lease check and a local read must not allocate.
 func TestLeaseCheckAllocatesNothing(t *testing.T) {
 	opts := leased
 	opts.Self, opts.Members = 1, []protocol.NodeID{1}

@@ -6,23 +6,23 @@ import (
 	"elenchus/node/protocol"
 )
 
-// catchup is the fetching of what this node missed: one bounded chunk at a time, from any peer that has it (002
-// §4.3.5). A chunk is of chosen entries, or if the peer has dropped them of a snapshot.
+// catchup is the state of fetching missed slots: one bounded chunk at a time, from any peer that has it (002 §4.3.5). A
+// chunk holds chosen entries or, if the peer has dropped those, a piece of a snapshot.
 type catchup struct {
 	outstanding bool
 	peer        int       // index of the member asked last
-	transfer    *transfer // the snapshot that is being fetched; nil when none is
+	transfer    *transfer // the snapshot being fetched; nil if none is
 
-	// patience is how long an answer is waited for. It doubles each time that none has come, until nothing is missing any
-	// more: on a slow link every request too many brings a chunk too many, for which the next one has to wait.
+	// patience is how long to wait for an answer. It doubles with every timeout until nothing is missing any more: on a
+	// slow link every superfluous request brings a superfluous chunk, which delays the next one.
 	patience time.Duration
 }
 
-// patienceMax is the longest patience, in retry intervals.
+// patienceMax is the upper bound of catchup.patience, in retry intervals.
 const patienceMax = 16
 
-// requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks: what it does not know to
-// be chosen it proposes.
+// requestCatchup asks for the next chunk if a peer is known to be ahead. A leader never asks, since it proposes in
+// every slot that it does not know to be chosen.
 func (m *Machine) requestCatchup() {
 	if m.catchup.outstanding || m.role == protocol.RoleLeader {
 		return
@@ -61,8 +61,8 @@ func (m *Machine) onCatchupTimer() {
 	}
 }
 
-// aheadOfUs returns the next member, in turn, that knows more to be chosen than this node, or -1. Turns keep a silent
-// peer from being asked for ever.
+// aheadOfUs returns the next member, in round-robin order, that knows more slots to be chosen than this node, or -1.
+// Taking turns avoids asking a silent peer for ever.
 func (m *Machine) aheadOfUs() int {
 	peer := m.catchup.peer
 	for range m.members.ids {
@@ -76,8 +76,8 @@ func (m *Machine) aheadOfUs() int {
 	return -1
 }
 
-// onCatchup answers with what is chosen of the slots asked for, as much as fits into a chunk, or if the first of them
-// is no longer there with the beginning of a snapshot.
+// onCatchup answers with the chosen entries of the requested slots, up to one chunk, or with the start of a snapshot if
+// the first of them has been dropped.
 func (m *Machine) onCatchup(msg *protocol.Message) {
 	first, last := msg.First, min(msg.Last, m.committed)
 	if first == 0 || first > last {
@@ -91,12 +91,12 @@ func (m *Machine) onCatchup(msg *protocol.Message) {
 	m.send(protocol.Message{Kind: protocol.MsgChosen, To: msg.From, Entries: entries}, 0)
 }
 
-// onChosen learns what a peer knows to be chosen.
+// onChosen learns entries that a peer knows to be chosen.
 func (m *Machine) onChosen(msg *protocol.Message) {
 	before, last := m.committed, protocol.Slot(0)
 	for _, e := range msg.Entries {
 		if e.Slot == 0 || e.Slot > msg.Committed {
-			continue // the sender does not know this one to be chosen
+			continue // the sender does not know this slot to be chosen
 		}
 		m.learn(e)
 		if m.halted != nil {
@@ -104,13 +104,13 @@ func (m *Machine) onChosen(msg *protocol.Message) {
 		}
 		last = max(last, e.Slot)
 	}
-	m.advance() // and maybe beyond last, over what waited for it
+	m.advance() // possibly beyond last, over entries that were waiting for it
 	if m.committed > before {
 		m.observe(protocol.Observation{
 			Kind: protocol.ObservedCaughtUp, First: before + 1, Slot: min(last, m.committed), Peer: msg.From,
 		})
 		if from, _ := m.members.index(msg.From); m.catchup.outstanding && from == m.catchup.peer {
-			m.catchup.transfer = nil // the peer that was asked has the entries
+			m.catchup.transfer = nil // that peer has the entries, so no snapshot is needed
 		}
 		m.catchup.outstanding = false
 	}

@@ -7,7 +7,8 @@ import (
 	"elenchus/node/protocol"
 )
 
-// calmWorld is a world of three in which nothing goes wrong but what the test does, with a leader that all follow.
+// calmWorld returns a world of three nodes with a leader that all follow, in which the only faults are those the test
+// causes.
 func calmWorld(t *testing.T, seed uint64, opts Options) *world {
 	t.Helper()
 	w := newWorld(seed, knobs{
@@ -29,7 +30,7 @@ func calmOptions() map[string]Options {
 	}
 }
 
-// A leader that hears nothing, and is heard, is replaced by one that gets things done.
+// A leader that can send but not receive is replaced by one that makes progress.
 func TestDeafLeaderIsReplaced(t *testing.T) {
 	for name, opts := range calmOptions() {
 		t.Run(name, func(t *testing.T) {
@@ -51,8 +52,8 @@ func TestDeafLeaderIsReplaced(t *testing.T) {
 	}
 }
 
-// A node that comes back from behind a cut asks before it campaigns, and then follows the leader there is. Without that
-// question it deposes the leader.
+// A node that returns from a partition polls before it campaigns, and then follows the existing leader. Without the
+// poll it deposes the leader.
 func TestWhoComesBackDeposesNobody(t *testing.T) {
 	for name, opts := range calmOptions() {
 		t.Run(name, func(t *testing.T) {

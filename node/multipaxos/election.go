@@ -9,22 +9,22 @@ import (
 	"elenchus/node/register"
 )
 
-// campaigning is the state of phase 1. It lives as long as the ballot: a candidate that hears nothing repeats its
-// Prepare rather than going higher, so that a node which can only send does not depose everybody for ever.
+// campaigning is the state of phase 1 for one ballot. A candidate that gets no answer repeats its Prepare rather than
+// choosing a higher ballot, so that a node which can send but not receive does not keep deposing leaders.
 type campaigning struct {
-	ownSeq    protocol.WriteSeq // this node's own promise
+	ownSeq    protocol.WriteSeq // the record of this node's own promise
 	votes     [protocol.NodesMax]promise
-	reported  map[protocol.Slot]protocol.Entry // of everything reported in a slot, the entry of the highest ballot
+	reported  map[protocol.Slot]protocol.Entry // the highest-ballot entry reported for each slot
 	last      protocol.Slot                    // the highest slot reported
-	majority  bool                             // there has been one; the grace runs
+	majority  bool                             // a majority has promised and the grace period has started
 	graceOver bool
-	pages     uint64 // of promises that have come: proof for the others that this node is not deaf
+	pages     uint64 // promise pages received; shows acceptors that this node receives their answers
 }
 
-// promise is what one member has answered so far.
+// promise is the progress of one member's answer.
 type promise struct {
-	covered   protocol.Slot // it has reported everything up to here; SlotLast when it is complete
-	committed protocol.Slot // slots up to here it did not report, because they are chosen
+	covered   protocol.Slot // reported through this slot; SlotLast when the promise is complete
+	committed protocol.Slot // the member's committed prefix, which it does not report
 }
 
 func (m *Machine) onElectionTimeout() {
@@ -32,7 +32,7 @@ func (m *Machine) onElectionTimeout() {
 		return
 	}
 	if owed := m.owed(); owed > 0 {
-		// All who granted the same lease are free at about the same time: some jitter keeps them apart.
+		// Granters of the same lease are released at about the same time; jitter keeps their campaigns apart.
 		m.after(TimerElection, owed+m.stretched(m.opts.BackoffMin)-m.opts.BackoffMin)
 		return
 	}
@@ -43,7 +43,7 @@ func (m *Machine) onElectionTimeout() {
 	m.openPoll()
 }
 
-// campaign starts phase 1 with a ballot above all that was seen.
+// campaign starts phase 1 with a ballot above all that this node has seen.
 func (m *Machine) campaign() {
 	if m.highest.Round == math.MaxUint64 {
 		m.halt("no ballot is left above %v", m.highest)
@@ -52,8 +52,8 @@ func (m *Machine) campaign() {
 	m.campaignIn(protocol.Ballot{Round: m.highest.Round + 1, Node: m.opts.Self})
 }
 
-// campaignIn tries to be elected with a ballot. It is durable before anybody hears of it, so no later incarnation can
-// use it again.
+// campaignIn makes this node a candidate in ballot b. The ballot is durable before any other node sees it, so that no
+// later incarnation can reuse it.
 func (m *Machine) campaignIn(b protocol.Ballot) {
 	m.role, m.ballot, m.leader = protocol.RoleCandidate, b, 0
 	m.observe(protocol.Observation{Kind: protocol.ObservedCampaign, Ballot: b})
@@ -66,6 +66,7 @@ func (m *Machine) campaignIn(b protocol.Ballot) {
 		c.votes[i].covered = m.committed
 	}
 	m.campaigning = c
+	m.resetRetries()
 	if m.skipsPhase1() {
 		return
 	}
@@ -73,10 +74,10 @@ func (m *Machine) campaignIn(b protocol.Ballot) {
 	m.after(TimerRetry, m.opts.RetryInterval)
 }
 
-// onPromise takes one page of a promise. Only answers to exactly this ballot count, once per member, and only when all
-// pages are there: a missing page could hide the value that is chosen. What an incomplete promise reports is used all
-// the same: a value of a higher ballot than any in the majority's reports was safe in that ballot, and nothing can have
-// been chosen since without the majority's reporting it.
+// onPromise handles one page of a promise. A promise counts only for exactly this ballot, once per member, and only
+// when all its pages have arrived, because a missing page could hide the chosen value. Entries of an incomplete promise
+// are still used: a value with a higher ballot than any in the majority's reports was safe in that ballot, and nothing
+// can have been chosen since without appearing in the majority's reports.
 func (m *Machine) onPromise(msg *protocol.Message, from int) {
 	if m.role != protocol.RoleCandidate || msg.Ballot != m.ballot {
 		return
@@ -102,13 +103,13 @@ func (m *Machine) onPromise(msg *protocol.Message, from int) {
 	m.sendPrepare(from)
 	for i := range m.members.ids {
 		if i != from && i != m.members.self && c.votes[i].covered == protocol.SlotLast {
-			m.sendPrepare(i) // who has reported all waits for the others, and must not lose patience meanwhile
+			m.sendPrepare(i) // it has reported everything, but must not time out while this node waits for the others
 		}
 	}
 }
 
-// sendPrepare asks a member for its promise, or for the page of it that is missing. From one whose promise is complete
-// it wants nothing but time.
+// sendPrepare asks a member for its promise, or for the next missing page of it. A member whose promise is complete
+// gets a Prepare that only postpones its election timeout.
 func (m *Machine) sendPrepare(to int) {
 	first := m.campaigning.votes[to].covered
 	if first != protocol.SlotLast {
@@ -125,13 +126,13 @@ func (m *Machine) resendPrepares() {
 			m.sendPrepare(i)
 		}
 	}
-	m.after(TimerRetry, m.opts.RetryInterval)
+	m.repeated()
 }
 
-// tryElect ends phase 1 when enough promises are there.
+// tryElect ends phase 1 once enough promises have arrived.
 //
-// A promise counts when it is durable (this node's own), complete, and leaves nothing out that this node does not know:
-// if the other's committed prefix is ahead, the difference has to be fetched first.
+// A promise counts when it is complete, durable (checked here for this node's own) and omits nothing that this node
+// does not know: if the member's committed prefix is ahead, the difference has to be fetched first.
 func (m *Machine) tryElect() {
 	if m.role != protocol.RoleCandidate || m.halted != nil {
 		return
@@ -161,9 +162,9 @@ func (m *Machine) tryElect() {
 	}
 }
 
-// elect starts leading. In every slot in which something was reported the value of the highest ballot is proposed
-// again, in the holes between them a no-op (003 "dummy value"). If there is nothing to propose again, a no-op is: its
-// being chosen tells the leader that it knows everything chosen before its ballot.
+// elect makes this node the leader. Every slot with reported entries is re-proposed with its highest-ballot value, and
+// every gap between them is filled with a no-op (003 "dummy value"). If there is nothing to re-propose, a single no-op
+// is proposed: once it is chosen, the leader knows everything that was chosen before its ballot.
 func (m *Machine) elect() {
 	first, last := m.committed+1, max(m.campaigning.last, m.log.last)
 	adopted := make([][]register.Command, 0, 1)
@@ -193,16 +194,17 @@ func (m *Machine) elect() {
 	m.after(TimerHeartbeat, m.heartbeatEvery())
 }
 
-// safeValue is the value that the promises allow in a slot: that of the highest ballot, this node's own included.
+// safeValue returns the only value that the promises allow in a slot: the one with the highest ballot, counting this
+// node's own entry.
 func (m *Machine) safeValue(slot protocol.Slot) []register.Command {
 	reported, ok := m.campaigning.reported[slot]
 	if own := m.log.get(slot); own != nil && (!ok || reported.Ballot.Less(own.Ballot)) {
 		return own.Batch
 	}
-	return reported.Batch // nil, a no-op, when nobody reported one
+	return reported.Batch // nil, a no-op, if no entry was reported
 }
 
-// onNack gives way to a higher ballot.
+// onNack steps down if a higher ballot than this node's has been promised.
 func (m *Machine) onNack(msg *protocol.Message) {
 	m.noteBallot(msg.Promised)
 	if m.role != protocol.RoleFollower && m.ballot.Less(msg.Promised) {
@@ -210,7 +212,7 @@ func (m *Machine) onNack(msg *protocol.Message) {
 	}
 }
 
-// stepDown stops leading or campaigning. The next campaign waits longer with every loss (001, 003, 004).
+// stepDown stops leading or campaigning. The back-off before the next campaign grows with every loss (001, 003, 004).
 func (m *Machine) stepDown(reason string) {
 	led := m.role == protocol.RoleLeader
 	m.role, m.leader = protocol.RoleFollower, 0
@@ -229,7 +231,7 @@ func (m *Machine) stepDown(reason string) {
 	}
 }
 
-// backoff is the pause before the next campaign.
+// backoff returns the delay before the next campaign: exponential in the number of losses, with jitter.
 func (m *Machine) backoff() time.Duration {
 	d := m.opts.BackoffMin
 	for range m.losses {

@@ -8,7 +8,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// Only the initial leader with the shortcut on, and only before its disk holds anything, takes the first ballot.
+// Only the initial leader takes the first ballot, with the shortcut on and an empty disk.
 func TestFirstBallotIsForTheVirgin(t *testing.T) {
 	other := protocol.Ballot{Round: 1, Node: 2}
 	entry := map[protocol.Slot]protocol.Entry{1: {Slot: 1, Ballot: other}}

@@ -7,8 +7,8 @@ import (
 	"elenchus/node/register"
 )
 
-// forwardQueue hands the waiting requests to the leader, if this node follows one (000 "operating phase"). Each goes
-// out once: a second copy could be executed after the client was told that the first one failed.
+// forwardQueue forwards the queued requests to the leader, if this node follows one (000 "operating phase"). Each is
+// forwarded only once: a second copy could be executed after the client was told that the first one failed.
 func (m *Machine) forwardQueue() {
 	if m.role != protocol.RoleFollower || m.leader == 0 {
 		return
@@ -26,7 +26,8 @@ func (m *Machine) forwardQueue() {
 	}
 }
 
-// onForward takes a request over from a follower. A node that does not lead never passes it on.
+// onForward accepts a request from a follower. A node that is not the leader fails the request rather than passing it
+// on.
 func (m *Machine) onForward(msg *protocol.Message) {
 	p := m.requests.memory.put(pending{
 		key:     requestKey{from: msg.From, incarnation: msg.Seq, id: msg.Request},
@@ -50,10 +51,10 @@ func (m *Machine) replyForward(p *pending, reply protocol.Reply) {
 	m.send(msg, reply.After)
 }
 
-// onForwardReply passes the leader's answer on to the client. Only the first counts.
+// onForwardReply passes the leader's answer on to the client. Only the first answer counts.
 //
-// A refused change is not known to have failed: if the network repeated the forward, the refusal may be for the second
-// copy while the first has been proposed. What the replicated state itself refused is refused for every copy.
+// A refused mutation is not known to have failed: if the network duplicated the forward, the refusal may concern the
+// second copy while the first has been proposed. A refusal by the replicated state itself applies to every copy.
 func (m *Machine) onForwardReply(msg *protocol.Message) {
 	if msg.Ballot == m.ballot && msg.From == m.leader {
 		m.takeNotice(msg.Ballot, msg.Committed) // the answer overtakes the notice of its own slot

@@ -4,11 +4,11 @@ import (
 	"elenchus/node/protocol"
 )
 
-// reports is what each member has promised to say about its past, by ballot: the pages of its promise that have left.
+// reports is what each member has reported in its promises, by ballot: the promise pages that have been sent.
 type reports map[protocol.Ballot]map[protocol.NodeID]*report
 
 type report struct {
-	covered   protocol.Slot // everything up to here was reported; SlotLast when complete
+	covered   protocol.Slot // everything up to this slot was reported; SlotLast when complete
 	committed protocol.Slot
 	entries   map[protocol.Slot]protocol.Entry
 }
@@ -31,10 +31,10 @@ func (r reports) add(msg *protocol.Message) {
 	}
 }
 
-// safe checks an Accept against the rule that carries Paxos (P2c): among some majority that promised exactly this
-// ballot, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a ballot
-// (by anybody) that none of theirs exceeds. It is checked when the Accept first leaves, not when a violation has led to
-// a second chosen value.
+// safe checks an Accept against the central rule of Paxos (P2c): there must be a majority that promised exactly this
+// ballot, including the proposer, of which either no member had accepted anything in the slot, or none had accepted in
+// a higher ballot than one in which the value was accepted by some node. The check happens when the Accept is first
+// sent, not only once a violation has led to a second chosen value.
 func (g *ghost) safe(from protocol.NodeID, e protocol.Entry) {
 	at := ballotSlot{e.Ballot, e.Slot}
 	value := batchText(e.Batch)
@@ -43,10 +43,10 @@ func (g *ghost) safe(from protocol.NodeID, e protocol.Entry) {
 	}
 	g.checked[at] = true
 	if e.Ballot == (protocol.Ballot{Node: 1}) {
-		return // there is no ballot below, in which any of them could have accepted something
+		return // there is no lower ballot in which anything could have been accepted
 	}
-	var accepted []protocol.Entry // by members whose promise is complete; the rest of them had accepted nothing
-	var others []protocol.Entry   // reported in promises that are not
+	var accepted []protocol.Entry // by members with a complete promise; the other complete promises report nothing
+	var others []protocol.Entry   // reported in incomplete promises
 	promised := 1
 	if own, ok := g.disks[from][e.Slot]; ok {
 		accepted = append(accepted, own)

@@ -9,30 +9,30 @@ import (
 	"elenchus/node/wire"
 )
 
-// ghost watches a whole cluster and knows what no node knows: which values are chosen, judged by what is on the disks.
-// Each check names the rule it holds the nodes to; the first violation is kept.
+// ghost is an omniscient observer of a cluster. It knows what no node can know, such as which values are chosen, by
+// looking at the disks. Each check names the rule it enforces; only the first violation is kept.
 type ghost struct {
 	nodes     int
 	violation error
 
-	highestChosen protocol.Ballot // in which a majority has accepted something
+	highestChosen protocol.Ballot // the highest ballot in which a majority has accepted something
 
-	reports  reports                                              // what promises have said
+	reports  reports                                              // contents of promises
 	checked  map[ballotSlot]bool                                  // proposals found to be safe
-	disks    map[protocol.NodeID]map[protocol.Slot]protocol.Entry // what each node holds, as far as it is durable
+	disks    map[protocol.NodeID]map[protocol.Slot]protocol.Entry // each node's durable entries
 	proposed map[ballotSlot]string                                // one value per ballot and slot
-	accepted map[ballotSlot]map[protocol.NodeID]bool              // whose disk holds it
+	accepted map[ballotSlot]map[protocol.NodeID]bool              // nodes whose disk holds it
 	chosen   map[protocol.Slot]string                             // one value per slot
-	batches  map[protocol.Slot][]register.Command                 // the same, not as text
+	batches  map[protocol.Slot][]register.Command                 // the same, decoded
 	owners   map[protocol.Ballot]string                           // one incarnation per ballot
 	promised map[protocol.NodeID]protocol.Ballot                  // the highest promise that left the node
-	applied  map[string]protocol.Slot                             // by incarnation
-	hashes   map[protocol.Slot]uint64                             // of the state at an applied prefix
+	applied  map[string]protocol.Slot                             // last applied slot, by incarnation
+	hashes   map[protocol.Slot]uint64                             // state hash at an applied prefix
 	shadow   *register.Store                                      // folds the chosen values
-	folded   protocol.Slot                                        // how far
-	results  map[protocol.Slot]map[string]register.Result         // what the fold answered
-	logReads map[protocol.Slot][]logRead                          // what reads in the log saw
-	versions map[string][]version                                 // of every register
+	folded   protocol.Slot                                        // last slot folded
+	results  map[protocol.Slot]map[string]register.Result         // results of the fold
+	logReads map[protocol.Slot][]logRead                          // results of reads through the log
+	versions map[string][]version                                 // versions of every register
 }
 
 type ballotSlot struct {
@@ -81,13 +81,13 @@ func (g *ghost) violated(format string, args ...any) {
 	}
 }
 
-// batchText is a batch as a string, to compare and to print with %q.
+// batchText returns a batch as a string, for comparison and for printing with %q.
 func batchText(batch []register.Command) string {
 	rec := protocol.Record{Kind: protocol.RecordAccept, Entry: protocol.Entry{Batch: batch}}
 	return string(wire.AppendRecord(nil, &rec))
 }
 
-// synced is told of every record that reaches a disk.
+// synced observes every record that reaches a disk.
 func (g *ghost) synced(node protocol.NodeID, r protocol.Record) {
 	if r.Kind != protocol.RecordAccept {
 		return
@@ -95,7 +95,7 @@ func (g *ghost) synced(node protocol.NodeID, r protocol.Record) {
 	if g.disks[node] == nil {
 		g.disks[node] = make(map[protocol.Slot]protocol.Entry)
 	}
-	g.disks[node][r.Entry.Slot] = r.Entry // ballots never fall
+	g.disks[node][r.Entry.Slot] = r.Entry // ballots never decrease
 	at, value := ballotSlot{r.Entry.Ballot, r.Entry.Slot}, batchText(r.Entry.Batch)
 	if old, ok := g.proposed[at]; ok && old != value {
 		g.violated("slot %d holds two values in ballot %v: %q and %q", at.slot, at.ballot, old, value)
@@ -151,7 +151,7 @@ func (g *ghost) hash(slot protocol.Slot, hash uint64, who string) {
 	g.hashes[slot] = hash
 }
 
-// sent is told of every message that leaves a node, with what its disk says was promised.
+// sent observes every message that leaves a node, together with the highest promise on its disk.
 func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.Ballot) {
 	switch msg.Kind {
 	case protocol.MsgPrepare:
@@ -184,14 +184,14 @@ func (g *ghost) sent(incarnation string, msg *protocol.Message, onDisk protocol.
 	}
 }
 
-// holds checks an entry that a node takes for chosen.
+// holds checks an entry that a node considers chosen.
 func (g *ghost) holds(incarnation string, e protocol.Entry) {
 	if value, ok := g.chosen[e.Slot]; !ok || value != batchText(e.Batch) {
 		g.violated("%s takes %q for chosen in slot %d, chosen is %q", incarnation, batchText(e.Batch), e.Slot, value)
 	}
 }
 
-// booted looks at what a node has made of its disk: all of its log that it takes for chosen.
+// booted checks a restarted node: every log entry that it considers chosen.
 func (g *ghost) booted(incarnation string, m *Machine) {
 	for slot := m.log.first; slot <= m.committed; slot++ {
 		e := m.log.get(slot)
@@ -203,7 +203,7 @@ func (g *ghost) booted(incarnation string, m *Machine) {
 	}
 }
 
-// used is told of every message that only who owns a ballot may send.
+// used observes every message that only the owner of a ballot may send.
 func (g *ghost) used(incarnation string, b protocol.Ballot) {
 	if owner, ok := g.owners[b]; ok && owner != incarnation {
 		g.violated("ballot %v is used by %s and by %s", b, owner, incarnation)
@@ -211,7 +211,7 @@ func (g *ghost) used(incarnation string, b protocol.Ballot) {
 	g.owners[b] = incarnation
 }
 
-// observed is told what a node says about itself, with what its disk says was promised.
+// observed handles a node's own observations, together with the highest promise on its disk.
 func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk protocol.Ballot) {
 	switch o.Kind {
 	case protocol.ObservedElected:
@@ -242,8 +242,8 @@ func (g *ghost) observed(incarnation string, o protocol.Observation, onDisk prot
 	}
 }
 
-// answered is told of every positive answer to a change: its slot must hold the command, behind the last slot that
-// anybody had been told about when it was asked for, and the fold must agree with the result.
+// answered checks every positive answer to a mutation: its slot must hold the command and come after the last slot that
+// any client had been told of when the request was made, and the result must match the fold.
 func (g *ghost) answered(c register.Command, r protocol.Reply, told protocol.Slot) {
 	want, ok := g.results[r.Slot][c.ID()]
 	switch {
@@ -256,7 +256,7 @@ func (g *ghost) answered(c register.Command, r protocol.Reply, told protocol.Slo
 	}
 }
 
-// read is told of every answer to a read, with the last slot that anybody had been told about when it was asked.
+// read checks every answer to a read, given the last slot that any client had been told of when the request was made.
 func (g *ghost) read(c register.Command, r protocol.Reply, mode Reads, told protocol.Slot) (stale bool) {
 	if mode == ReadsLog {
 		if !slices.ContainsFunc(g.logReads[r.Slot], func(l logRead) bool {
@@ -281,7 +281,7 @@ func (g *ghost) read(c register.Command, r protocol.Reply, mode Reads, told prot
 	return stale
 }
 
-// happened reports whether the command was executed anywhere.
+// happened reports whether the command was executed in any slot.
 func (g *ghost) happened(c register.Command) bool {
 	for _, results := range g.results {
 		if r, ok := results[c.ID()]; ok && (r.Code == register.CodeOK || r.Code == register.CodeMismatch) {

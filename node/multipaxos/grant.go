@@ -7,15 +7,15 @@ import (
 	"elenchus/node/protocol"
 )
 
-// grant is what this node owes as a granter: before until it takes part in no ballot but this one. It promises no
-// other, accepts and grants nothing in another, and does not campaign. The zero grant owes nothing.
+// grant is this node's obligation as a granter: until the deadline it takes part in no ballot but this one. It promises
+// no other ballot, accepts and grants nothing in any other, and does not campaign. The zero grant is no obligation.
 type grant struct {
 	ballot protocol.Ballot
 	until  int64 // on the lease clock
-	silent bool  // a restart forgot what was granted; ballot is the only one it can have been
+	silent bool  // after a restart, which forgot the grants; only ballot can have been granted
 }
 
-// leaseNow is the reading of this step's clock that leases are on.
+// leaseNow returns this step's reading of the lease clock.
 func (m *Machine) leaseNow() int64 { return m.opts.leaseClock(m.clock) }
 
 func (m *Machine) honours() bool { return !m.grant.ballot.IsZero() && m.leaseNow() < m.grant.until }
@@ -23,11 +23,11 @@ func (m *Machine) honours() bool { return !m.grant.ballot.IsZero() && m.leaseNow
 // bars reports whether a lease keeps this node from taking part in the ballot.
 func (m *Machine) bars(b protocol.Ballot) bool { return m.honours() && b != m.grant.ballot }
 
-// recallGrant begins the silence of a restarted granter, which has forgotten what it granted.
+// recallGrant starts the silent period of a restarted granter, which has forgotten its grants.
 //
-// Only the ballot it has promised can have a lease: a grant leaves after the promise of its ballot is durable, and
-// while it is honoured the promise does not rise, but by learning of a ballot that proves the lease to be over. So a
-// node that has promised nothing has granted nothing, and a cluster that starts for the first time need not wait.
+// Only the promised ballot can have a lease. A grant is sent only after the promise of its ballot is durable, and while
+// the grant is honoured the promise rises only by learning of a ballot that proves the lease to be over. So a node that
+// has promised nothing has granted nothing, and a new cluster need not wait.
 func (m *Machine) recallGrant() {
 	if m.opts.Lease == LeaseNone || m.promised.IsZero() {
 		return
@@ -38,19 +38,19 @@ func (m *Machine) recallGrant() {
 	})
 }
 
-// refuse answers a message of a ballot that a lease bars: the leader is alive (000, "recovery").
+// refuse answers a message of a ballot that a lease bars with MsgLeaderAlive (000, "recovery").
 func (m *Machine) refuse(msg *protocol.Message) {
 	m.observeRefusal(msg, m.whyBarred())
 	m.send(protocol.Message{
 		Kind: protocol.MsgLeaderAlive, To: msg.From, Ballot: msg.Ballot, Promised: m.grant.ballot,
 	}, 0)
 	if msg.Kind != protocol.MsgPrepare && m.role == protocol.RoleFollower {
-		// Only who was elected sends these. It is too early to follow, but not to leave it in peace.
+		// Only an elected leader sends these. This node may not follow it yet, but should not campaign against it.
 		m.after(TimerElection, m.stretched(m.opts.ElectionTimeout))
 	}
 }
 
-// whyBarred says why no ballot but one gets anything from this node.
+// whyBarred returns why this node refuses all ballots but one.
 func (m *Machine) whyBarred() string {
 	if m.grant.silent {
 		return fmt.Sprintf("may have granted a lease of %v before its restart", m.grant.ballot)
@@ -64,8 +64,8 @@ func (m *Machine) observeRefusal(msg *protocol.Message, reason string) {
 	})
 }
 
-// grantLease answers what a heartbeat asks about the lease of its ballot, which is the one this node has promised. The
-// term is counted from this step's reading of the clock.
+// grantLease answers the lease request in a heartbeat, whose ballot is the one this node has promised. The term is
+// counted from this step's clock reading.
 func (m *Machine) grantLease(msg *protocol.Message, ack *protocol.Message) {
 	if msg.Lease != protocol.LeaseAsk && msg.Lease != protocol.LeaseExtend {
 		return
@@ -97,8 +97,8 @@ func (m *Machine) grantLease(msg *protocol.Message, ack *protocol.Message) {
 	})
 }
 
-// oblige makes this node honour the lease of a ballot. An earlier grant of it is never cut short: its leader may count
-// on it, and wall clocks can go back.
+// oblige makes this node honour the lease of a ballot. It never shortens an earlier grant of the same ballot: the
+// leader may rely on it, and wall clocks can go back.
 func (m *Machine) oblige(b protocol.Ballot, until int64) {
 	if m.grant.ballot == b && !m.grant.silent {
 		until = max(until, m.grant.until)
@@ -106,8 +106,8 @@ func (m *Machine) oblige(b protocol.Ballot, until int64) {
 	m.grant = grant{ballot: b, until: until}
 }
 
-// onForsake frees this node of its grant. The leader never uses a lease of that ballot again, so a forsaking that comes
-// late or twice frees of nothing that matters.
+// onForsake releases this node's grant. The leader never again uses a lease of that ballot, so a late or repeated
+// MsgForsake does no harm.
 func (m *Machine) onForsake(msg *protocol.Message) {
 	if msg.Ballot.Node != msg.From || msg.Ballot != m.grant.ballot || m.grant.silent {
 		return
@@ -122,8 +122,8 @@ func (m *Machine) onForsake(msg *protocol.Message) {
 	}
 }
 
-// owed is for how long this node must not campaign. In wall mode the clock may be set meanwhile, so it asks again after
-// a term at the latest.
+// owed returns how long this node must not campaign. The result is at most one term, because in wall mode the clock may
+// be set meanwhile and has to be checked again.
 func (m *Machine) owed() time.Duration {
 	if !m.honours() {
 		return 0
@@ -131,7 +131,7 @@ func (m *Machine) owed() time.Duration {
 	return min(time.Duration(m.grant.until-m.leaseNow()), m.opts.LeaseTerm)
 }
 
-// onLeaderAlive makes a candidate wait: somebody honours a lease.
+// onLeaderAlive makes a candidate step down, because the sender honours a lease.
 func (m *Machine) onLeaderAlive(msg *protocol.Message) {
 	m.noteBallot(msg.Promised)
 	if m.role == protocol.RoleCandidate && msg.Ballot == m.ballot {

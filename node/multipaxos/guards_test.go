@@ -9,8 +9,8 @@ import (
 	"elenchus/node/register"
 )
 
-// lone is n1 of three, whose peers are played by the test: it gets exactly the messages that a rule is about, also those
-// that take a rare chain of events to come about among honest nodes. Its disk is immediate.
+// lone is node n1 of three. The test plays its peers, and so can send exactly the messages that concern a rule,
+// including those that honest nodes would produce only after a rare chain of events. Its disk is immediate.
 type lone struct {
 	t   *testing.T
 	m   *Machine
@@ -28,7 +28,7 @@ func newLone(t *testing.T) *lone {
 	return l
 }
 
-// step returns what the node sends and replies, syncs included.
+// step returns the node's messages and replies, including those released by syncs.
 func (l *lone) step(in protocol.Input) (sends []protocol.Message, replies []protocol.Reply) {
 	l.t.Helper()
 	for {
@@ -64,7 +64,7 @@ func (l *lone) campaign() protocol.Ballot {
 	return l.m.ballot
 }
 
-// lead wins an election in which n2 has nothing to report, and has n2 accept the first slot of it.
+// lead wins an election in which n2 has nothing to report, and makes n2 accept the first slot.
 func (l *lone) lead() protocol.Ballot {
 	l.t.Helper()
 	b := l.campaign()
@@ -83,7 +83,8 @@ func write(value string) []register.Command {
 	return []register.Command{{Client: 1, Seq: 1, Op: register.OpWrite, Key: "x", Value: value}}
 }
 
-// Heartbeats are numbered anew in every ballot. An answer of an earlier ballot confirms nothing, however high.
+// Heartbeats are numbered from 1 in every ballot. An answer from an earlier ballot confirms nothing, however high its
+// number.
 func TestAnswersToEarlierBallotsConfirmNoRead(t *testing.T) {
 	l := newLone(t)
 	first := l.lead()
@@ -104,7 +105,7 @@ func TestAnswersToEarlierBallotsConfirmNoRead(t *testing.T) {
 	}
 }
 
-// The last page of a promise does not complete it while an earlier one is missing.
+// The last page of a promise does not complete the promise while an earlier page is missing.
 func TestPromiseWithAMissingPageDoesNotCount(t *testing.T) {
 	l := newLone(t)
 	b := l.campaign()
@@ -126,7 +127,7 @@ func TestPromiseWithAMissingPageDoesNotCount(t *testing.T) {
 	}
 }
 
-// What a peer reports beyond its own committed prefix is not chosen, whatever it sends.
+// Entries beyond a peer's own committed prefix are not chosen, even if it sends them in an answer.
 func TestOnlyTheCommittedPartOfAnAnswerIsLearned(t *testing.T) {
 	l := newLone(t)
 	b := protocol.Ballot{Round: 1, Node: 2}
@@ -138,7 +139,7 @@ func TestOnlyTheCommittedPartOfAnAnswerIsLearned(t *testing.T) {
 	}
 }
 
-// A node asked for more than it knows to be chosen sends what it knows.
+// A node asked for more slots than it knows to be chosen sends only those.
 func TestOnlyChosenEntriesAreSent(t *testing.T) {
 	l := newLone(t)
 	b := protocol.Ballot{Round: 1, Node: 2}
@@ -151,8 +152,8 @@ func TestOnlyChosenEntriesAreSent(t *testing.T) {
 	}
 }
 
-// Who learns a chosen value accepts nothing in that slot, or in any other, from a ballot below: the log must not hold
-// a ballot above the promise.
+// A node that learns a chosen value accepts nothing from a lower ballot, in that slot or any other: the log must not
+// hold a ballot above the promise.
 func TestLearningPromises(t *testing.T) {
 	l := newLone(t)
 	high, low := protocol.Ballot{Round: 5, Node: 2}, protocol.Ballot{Round: 3, Node: 3}

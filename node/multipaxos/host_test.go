@@ -9,33 +9,33 @@ import (
 	"elenchus/node/protocol"
 )
 
-// host is what a driver is to a machine, without sockets, files or clocks: a disk whose last writes a crash may lose,
-// the messages and replies that wait for it, and the instants that timers are set to.
+// host is a simulated driver of a machine, without sockets, files or clocks. It has a disk that may lose its last
+// writes in a crash, the messages and replies that wait for that disk, and the timers that are set.
 type host struct {
 	opts    Options
 	machine *Machine // nil while the host is down
 
 	disk      []protocol.Record // on stable storage
-	onDisk    protocol.Ballot   // the highest promise among them
+	onDisk    protocol.Ballot   // the highest promise on disk
 	unsynced  []protocol.Record
-	rotations []rotation         // of the log that are not carried out, in order
-	durable   protocol.WriteSeq  // of this incarnation
+	rotations []rotation         // log rotations not yet performed, in order
+	durable   protocol.WriteSeq  // last durable record of this incarnation
 	snapshot  *protocol.Snapshot // on stable storage
-	writing   *protocol.Snapshot // on its way there
-	broken    error              // what the machine asked for that no driver may be asked for
+	writing   *protocol.Snapshot // being written
+	broken    error              // the machine's violation of the driver contract, if any
 	clock     hostClock
 
 	heldSends   []protocol.Send
 	heldReplies []protocol.Reply
-	timers      [timersEnd]time.Duration // on the monotonic clock; zero is not set
+	timers      [timersEnd]time.Duration // on the monotonic clock; zero if not set
 
-	// Of the simulation: what it has already put on its agenda.
+	// Bookkeeping of the simulation: what is already scheduled.
 	syncing   bool
 	saving    bool
 	scheduled [timersEnd]time.Duration
 }
 
-// outcome is what leaves a host: effects whose write is durable.
+// outcome is what a host emits: effects whose write is durable.
 type outcome struct {
 	sends        []protocol.Message
 	replies      []protocol.Reply
@@ -43,7 +43,7 @@ type outcome struct {
 	halt         error
 }
 
-// rotation is a new log that takes the place of the old one, behind the write named.
+// rotation is a new log that replaces the old one after the given write.
 type rotation struct {
 	behind protocol.WriteSeq
 	to     *protocol.Compaction
@@ -67,21 +67,21 @@ func (h *host) up() bool { return h.machine != nil }
 
 func (h *host) reading(now time.Duration) clock.Reading { return h.clock.reading(now) }
 
-// mono is the host's monotonic clock at a true time.
+// mono returns the host's monotonic clock at a true time.
 func (h *host) mono(now time.Duration) time.Duration { return h.clock.reading(now).Mono }
 
-// hostClock is a host's two clocks.
+// hostClock models a host's two clocks.
 type hostClock struct {
-	drift  int64         // how much faster than true time the monotonic clock is, in parts per billion
-	offset time.Duration // of the wall clock from true time
+	drift  int64         // rate of the monotonic clock above that of true time, in parts per billion
+	offset time.Duration // offset of the wall clock from true time
 	since  time.Duration // the true time at which the monotonic clock was set
-	mono   time.Duration // to what
+	mono   time.Duration // the value it was set to
 }
 
-// wallEpoch keeps wall clocks that are behind above zero.
+// wallEpoch keeps wall clocks positive even if they are behind.
 const wallEpoch = int64(1_000_000 * time.Second)
 
-// restart sets the monotonic clock as a new incarnation finds it.
+// restart resets the monotonic clock for a new incarnation.
 func (c *hostClock) restart(now time.Duration) { c.since, c.mono = now, time.Second }
 
 func (c *hostClock) reading(now time.Duration) clock.Reading {
@@ -97,12 +97,12 @@ func (c *hostClock) setDrift(now time.Duration, drift int64) {
 	c.drift = drift
 }
 
-// run is by how much the monotonic clock advances in a span of true time.
+// run returns how far the monotonic clock advances in a span of true time.
 func (c *hostClock) run(d time.Duration) time.Duration {
 	return d + time.Duration(int64(d/1000)*c.drift/1_000_000)
 }
 
-// until is the true time that passes before the monotonic clock shows at, at least.
+// until returns the least true time after which the monotonic clock has reached at.
 func (c *hostClock) until(now, at time.Duration) time.Duration {
 	d := at - c.reading(now).Mono
 	if d <= 0 {
@@ -142,7 +142,7 @@ func (h *host) stepAt(at clock.Reading, in protocol.Input) outcome {
 	return out
 }
 
-// release takes out what waits for nothing any more.
+// release removes and returns the effects whose write is durable.
 func (h *host) release() (out outcome) {
 	sends := h.heldSends[:0]
 	for _, s := range h.heldSends {
@@ -165,30 +165,31 @@ func (h *host) release() (out outcome) {
 	return out
 }
 
-// written is the number of the last record handed over in this incarnation.
+// written returns the number of the last record requested in this incarnation.
 func (h *host) written() protocol.WriteSeq { return h.durable + protocol.WriteSeq(len(h.unsynced)) }
 
-// sync makes the records up to seq durable and returns what had waited for them. The machine is not told yet.
+// sync makes the records up to seq durable and returns the effects that waited for them. The machine is not yet
+// informed.
 func (h *host) sync(seq protocol.WriteSeq) outcome {
 	h.persist(int(seq - h.durable))
 	h.rotate(h.durable)
 	return h.release()
 }
 
-// save makes the snapshot durable that the machine has asked for. The machine is not told yet.
+// save makes the requested snapshot durable. The machine is not yet informed.
 func (h *host) save() protocol.Slot {
 	h.snapshot, h.writing = h.writing, nil
 	return h.snapshot.Slot
 }
 
-// survival is what happens to be on disk after a crash, of what might be.
+// survival is the part of the unsynced data that survives a crash.
 type survival struct {
-	records  int  // the first of those that were not synced
-	rotated  bool // a rotation behind the last of them was carried out
-	snapshot bool // the one that was being written is there
+	records  int  // how many of the first unsynced records survive
+	rotated  bool // a rotation after the last of them was performed
+	snapshot bool // the snapshot being written survives
 }
 
-// crash stops the host.
+// crash stops the host, keeping the part of its unsynced data given by s.
 func (h *host) crash(s survival) {
 	h.persist(s.records)
 	if s.rotated {
@@ -201,7 +202,7 @@ func (h *host) crash(s survival) {
 	h.heldSends, h.heldReplies = nil, nil
 }
 
-// persist makes the next n records durable. What comes behind a rotation goes to the new log.
+// persist makes the next n records durable. Records after a rotation go to the new log.
 func (h *host) persist(n int) {
 	for _, r := range h.unsynced[:n] {
 		h.rotate(h.durable)
@@ -217,7 +218,7 @@ func (h *host) persist(n int) {
 	h.unsynced = slices.Clone(h.unsynced[n:])
 }
 
-// rotate carries out the rotations behind the writes up to seq.
+// rotate performs the rotations after the writes up to seq.
 func (h *host) rotate(seq protocol.WriteSeq) {
 	for len(h.rotations) > 0 && h.rotations[0].behind <= seq {
 		to := h.rotations[0].to
@@ -229,7 +230,7 @@ func (h *host) rotate(seq protocol.WriteSeq) {
 	}
 }
 
-// fold is what a disk holds.
+// fold returns the state recovered from a disk.
 func fold(snapshot *protocol.Snapshot, log []protocol.Record) protocol.Recovered {
 	rec := protocol.Recovered{Snapshot: snapshot}
 	for _, r := range log {
@@ -238,7 +239,7 @@ func fold(snapshot *protocol.Snapshot, log []protocol.Record) protocol.Recovered
 	return rec
 }
 
-// sameState says what a compacted log has lost, beside the durable snapshot.
+// sameState returns an error if a compacted log, together with the durable snapshot, lacks anything the old one had.
 func sameState(snapshot *protocol.Snapshot, slot protocol.Slot, before, after []protocol.Record) error {
 	if snapshot == nil || snapshot.Slot < slot {
 		return fmt.Errorf("log compacted up to slot %d without a durable snapshot of that", slot)

@@ -6,8 +6,8 @@ import (
 	"elenchus/node/protocol"
 )
 
-// notice is the latest commit notice: everything up to committed is chosen. It names no values, so it says something
-// about a slot only if this node accepted that slot in the same ballot.
+// notice is the latest commit notice: every slot up to committed is chosen. It carries no values, so it applies to a
+// slot only if this node accepted that slot in the same ballot.
 type notice struct {
 	ballot    protocol.Ballot
 	committed protocol.Slot
@@ -21,7 +21,7 @@ func (m *Machine) takeNotice(b protocol.Ballot, committed protocol.Slot) {
 	m.advance()
 }
 
-// advance moves the committed prefix over every slot that is known to be chosen, and applies them in order.
+// advance extends the committed prefix over every slot known to be chosen, applying the slots in order.
 func (m *Machine) advance() {
 	for m.halted == nil {
 		e := m.log.get(m.committed + 1)
@@ -47,7 +47,7 @@ func (m *Machine) markChosen(e *logEntry) {
 	m.observe(protocol.Observation{Kind: protocol.ObservedChosen, Slot: e.Slot, Ballot: e.Ballot})
 }
 
-// apply executes a slot and answers those who wait for it.
+// apply executes a slot and acknowledges the requests waiting for it.
 func (m *Machine) apply(e *logEntry) {
 	waiters := m.takeWaiters(e.Slot)
 	for i := range e.Batch {
@@ -60,19 +60,19 @@ func (m *Machine) apply(e *logEntry) {
 		Kind: protocol.ObservedApplied, Slot: e.Slot, Ballot: e.Ballot, Batch: e.Batch,
 	})
 	if m.role == protocol.RoleLeader && e.Slot >= m.leading.barrier {
-		m.losses = 0 // leading works
+		m.losses = 0 // this leadership is making progress
 	}
 }
 
-// learn takes over an entry that a peer knows to be chosen. Its ballot is not below the one in which the value was
-// chosen (see the package comment), so whatever else this node accepted in the slot has a lower one.
+// learn stores an entry that a peer knows to be chosen. Its ballot is not below the one in which the value was chosen
+// (see the package comment), so any conflicting entry that this node accepted in the slot has a lower ballot.
 //
-// It may raise the promise although a lease bars the ballot: that somebody was elected with it proves that the lease is
-// over. What this node granted it honours all the same.
+// learn may raise the promise even though a lease bars the ballot: that the ballot was elected proves that the lease is
+// over. This node still honours its grant.
 func (m *Machine) learn(e protocol.Entry) {
 	m.noteBallot(e.Ballot)
 	if e.Slot < m.log.first {
-		return // a snapshot holds it
+		return // covered by the snapshot
 	}
 	if old := m.log.get(e.Slot); old != nil && (old.chosen || !old.Ballot.Less(e.Ballot)) {
 		if !slices.Equal(old.Batch, e.Batch) {
@@ -90,7 +90,7 @@ func (m *Machine) learn(e protocol.Entry) {
 	m.markChosen(m.log.get(e.Slot))
 }
 
-// recordCommit writes the committed prefix down. It only spares work after a restart, so it is never waited for.
+// recordCommit records the committed prefix. The record only saves work after a restart, so nothing waits for it.
 func (m *Machine) recordCommit() {
 	m.cancel(TimerCommit)
 	if m.committed > m.committedRec && m.resting() {

@@ -8,34 +8,34 @@ import (
 	"elenchus/node/register"
 )
 
-// asksMax is how many asks are remembered. Answers to earlier ones are ignored.
+// asksMax is the number of asks remembered. Answers to earlier ones are ignored.
 const asksMax = 256
 
-// holding is a leader's side of its lease.
+// holding is the leader's side of its lease.
 type holding struct {
-	asks    []ask // in ascending order of their Seq
+	asks    []ask // in ascending order of seq
 	members [protocol.NodesMax]granted
-	until   int64 // on the lease clock; meaningful when some is true
+	until   int64 // expiry on the lease clock; valid if some is true
 	some    bool  // a majority has granted
-	shown   bool  // the last observation says that the lease is held
+	shown   bool  // the last observation reported the lease as held
 
 	executed []executed
 }
 
-// ask is one heartbeat that asked for the lease.
+// ask is a heartbeat that requested the lease.
 type ask struct {
 	seq uint64
-	at  int64 // the reading of the lease clock in the step that made it: before it was sent
+	at  int64 // the lease clock reading in the step that sent it
 }
 
 // granted is what one member has granted in this ballot.
 type granted struct {
-	remembers bool  // it has granted, and not said that it forgot
-	some      bool  // at means something
-	at        int64 // of all the asks that it granted, the latest
+	remembers bool  // it has granted, and has not reported forgetting it
+	some      bool  // at is valid
+	at        int64 // clock reading of the latest ask that it granted
 }
 
-// executed is a command that waits for a valid lease to be acknowledged.
+// executed is an executed command whose acknowledgement waits for a valid lease.
 type executed struct {
 	request *pending
 	result  register.Result
@@ -43,13 +43,13 @@ type executed struct {
 	ballot  protocol.Ballot
 }
 
-// holdsLease reports whether this node leads and its lease is valid at this step's reading of the clock. No timer and
-// no flag has a part in that: a node that was stopped for an hour finds out by looking.
+// holdsLease reports whether this node leads and its lease is valid at this step's clock reading. It relies on no timer
+// or cached flag, so a node that was stopped for an hour gets the right answer.
 func (m *Machine) holdsLease() bool {
 	return m.role == protocol.RoleLeader && m.holding.some && m.leaseNow() < m.holding.until
 }
 
-// askLease is the leader's heartbeat when leases are on: it asks every member to grant a lease or to extend it.
+// askLease sends the leader's heartbeat when leases are on, asking every member to grant or extend the lease.
 func (m *Machine) askLease() {
 	m.leading.beat++
 	m.leading.announced = m.committed
@@ -80,12 +80,12 @@ func (m *Machine) askLease() {
 	m.countGrants()
 }
 
-// onLeaseAnswer takes the answer to an ask of this ballot.
+// onLeaseAnswer handles the answer to an ask of this ballot.
 func (m *Machine) onLeaseAnswer(msg *protocol.Message, from int) {
 	member := &m.holding.members[from]
 	switch msg.Lease {
 	case protocol.LeaseForgotten:
-		// What it granted before its restart it honours by being silent, so nothing is taken away.
+		// It honours what it granted before its restart by staying silent, so its earlier grant still counts.
 		member.remembers = false
 	case protocol.LeaseGranted, protocol.LeaseExtended:
 		i, ok := slices.BinarySearchFunc(m.holding.asks, msg.Seq, func(a ask, seq uint64) int {
@@ -103,8 +103,8 @@ func (m *Machine) onLeaseAnswer(msg *protocol.Message, from int) {
 	}
 }
 
-// countGrants finds how long the lease may be held: T from the latest ask that a majority has granted, or a later one.
-// The leader is one of its granters.
+// countGrants extends the lease to T after the latest ask such that a majority has granted it or a later one. The
+// leader counts as one of its granters.
 func (m *Machine) countGrants() {
 	m.noticeLoss()
 	h := &m.holding
@@ -143,7 +143,7 @@ func (m *Machine) countGrants() {
 	m.observeHeld(kind, "")
 }
 
-// observeHeld reports what happened to the lease of this leader.
+// observeHeld emits an observation about this leader's lease.
 func (m *Machine) observeHeld(kind protocol.ObservationKind, reason string) {
 	m.observeLease(protocol.Observation{
 		Kind: kind, Ballot: m.ballot, Since: m.holding.until - int64(m.opts.LeaseTerm), Until: m.holding.until,
@@ -151,7 +151,7 @@ func (m *Machine) observeHeld(kind protocol.ObservationKind, reason string) {
 	})
 }
 
-// observeLease names the clock that the deadlines of an observation are on.
+// observeLease emits a lease observation, adding the lease mode that tells which clock its deadlines are on.
 func (m *Machine) observeLease(o protocol.Observation) {
 	o.Lease = m.opts.Lease.String()
 	m.observe(o)
@@ -164,7 +164,7 @@ func (m *Machine) ownExpiry(until int64) int64 {
 	return 0
 }
 
-// noticeLoss reports that the lease has ended. It decides nothing.
+// noticeLoss emits an observation when the lease has expired. It has no effect on the protocol.
 func (m *Machine) noticeLoss() {
 	if h := &m.holding; h.shown && !m.holdsLease() {
 		h.shown = false
@@ -172,7 +172,7 @@ func (m *Machine) noticeLoss() {
 	}
 }
 
-// dropLease ends the lease of a leader that steps down, for good, and frees the others of their grants.
+// dropLease ends the lease of a leader that steps down, for good, and releases its granters.
 func (m *Machine) dropLease(reason string) {
 	h := m.holding
 	if m.opts.Lease != LeaseNone && h.some {
@@ -191,16 +191,15 @@ func (m *Machine) dropLease(reason string) {
 	}
 }
 
-// forsake is wanted by an operator, or by the driver before an orderly end. The others get the time to elect one of
-// themselves.
+// forsake gives up leadership at the request of an operator, or of the driver before an orderly shutdown. The others
+// get time to elect one of themselves.
 func (m *Machine) forsake() {
 	if m.role == protocol.RoleLeader {
 		m.giveWay("asked to give up leading")
 	}
 }
 
-// acknowledge answers a command that was executed, when the lease is valid: this step's reading or a later one (002
-// §4.3.2).
+// acknowledge answers an executed command, now or in a later step, when the lease is valid (002 §4.3.2).
 func (m *Machine) acknowledge(p *pending, result register.Result, slot protocol.Slot, ballot protocol.Ballot) {
 	if p == nil || p.done {
 		return
@@ -213,7 +212,7 @@ func (m *Machine) acknowledge(p *pending, result register.Result, slot protocol.
 	m.holding.executed = append(m.holding.executed, executed{p, result, slot, ballot})
 }
 
-// acknowledgeExecuted answers what waited for the lease.
+// acknowledgeExecuted answers the commands that waited for a valid lease.
 func (m *Machine) acknowledgeExecuted() {
 	h := &m.holding
 	if len(h.executed) == 0 || !m.holdsLease() {
@@ -226,7 +225,7 @@ func (m *Machine) acknowledgeExecuted() {
 	h.executed = h.executed[:0]
 }
 
-// dropLateExecuted forgets commands whose deadline has passed.
+// dropLateExecuted removes commands whose deadline has passed, if more than limit are held.
 func (m *Machine) dropLateExecuted(limit int) {
 	if len(m.holding.executed) > limit {
 		m.holding.executed = slices.DeleteFunc(m.holding.executed, func(x executed) bool { return x.request.done })

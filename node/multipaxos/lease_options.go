@@ -9,24 +9,24 @@ import (
 	"elenchus/node/clock"
 )
 
-// Lease says which clocks leader leases are on, if there are any (protocols.md §2, 002 §4.3.2-4.3.4).
+// Lease selects leader leases and the clocks they use (protocols.md §2, 002 §4.3.2-4.3.4).
 type Lease uint8
 
-// The modes.
+// Lease modes.
 const (
-	// LeaseNone: there are no leases.
+	// LeaseNone turns leases off.
 	LeaseNone Lease = iota
-	// LeaseRate: on monotonic clocks. Safe while no clock runs faster than another by more than DriftBound, whatever
-	// their offsets are (002 §4.3.4, after Liskov).
+	// LeaseRate puts leases on monotonic clocks. It is safe while no clock runs faster than another by more than
+	// DriftBound, whatever their offsets (002 §4.3.4, after Liskov).
 	LeaseRate
-	// LeaseWall: absolute times on wall clocks. Safe while every wall clock is within half of MaxOffset of true time, so
-	// that no two are further apart than MaxOffset (002 §2.2).
+	// LeaseWall uses absolute times on wall clocks. It is safe while every wall clock is within half of MaxOffset of true
+	// time, so that no two differ by more than MaxOffset (002 §2.2).
 	LeaseWall
 )
 
 var leaseNames = [...]string{"none", "rate", "wall"}
 
-// String is the name that [ParseLease] understands.
+// String returns the name of the mode, as accepted by [ParseLease].
 func (l Lease) String() string {
 	if int(l) < len(leaseNames) {
 		return leaseNames[l]
@@ -34,7 +34,7 @@ func (l Lease) String() string {
 	return fmt.Sprintf("lease(%d)", uint8(l))
 }
 
-// ParseLease finds the mode of that name: none, rate or wall.
+// ParseLease returns the mode with the given name: none, rate or wall.
 func ParseLease(name string) (Lease, error) {
 	if i := slices.Index(leaseNames[:], name); i >= 0 {
 		return Lease(i), nil
@@ -43,17 +43,17 @@ func ParseLease(name string) (Lease, error) {
 }
 
 const (
-	// DriftUnit is a drift of 100 %: drift bounds are in parts per billion.
+	// DriftUnit is a drift of 100 %. Drift bounds are in parts per billion.
 	DriftUnit = 1_000_000_000
 
-	// DriftNone is the drift bound of clocks that are taken to run at exactly the same rate.
+	// DriftNone is the drift bound of clocks assumed to run at exactly the same rate.
 	DriftNone = -1
 
-	// leaseTermMax keeps the arithmetic of leases far from its limits.
+	// leaseTermMax keeps lease arithmetic far from overflow.
 	leaseTermMax = time.Hour
 )
 
-// leaseDefaults replaces the zeros that concern leases.
+// leaseDefaults sets the defaults of the lease options that are zero.
 func (o *Options) leaseDefaults() {
 	for _, d := range []struct {
 		field *time.Duration
@@ -73,8 +73,8 @@ func (o *Options) leaseDefaults() {
 	}
 }
 
-// checkLease finds problems with leases. The options have their defaults, so a drift bound below zero was never meant
-// to be DriftNone.
+// checkLease reports problems with the lease options. Defaults have been applied, so DriftNone is already zero and a
+// negative drift bound is an error.
 func (o *Options) checkLease(add func(format string, args ...any)) {
 	if int(o.Lease) >= len(leaseNames) {
 		add("lease: unknown mode %d", o.Lease)
@@ -114,7 +114,7 @@ func (o *Options) checkLease(add func(format string, args ...any)) {
 	}
 }
 
-// leaseClock is the clock that leases are on, in nanoseconds.
+// leaseClock returns the reading of the clock that leases are on, in nanoseconds.
 func (o *Options) leaseClock(r clock.Reading) int64 {
 	if o.Lease == LeaseWall {
 		return r.Wall
@@ -122,12 +122,13 @@ func (o *Options) leaseClock(r clock.Reading) int64 {
 	return int64(r.Mono)
 }
 
-// honourUntil is when a granter may take part in other ballots again: a deadline on its own clock that no holder's
-// lease outlives while clocks are within their bound. now is its reading when it grants. The reason says why nothing
-// can be granted.
+// honourUntil returns the deadline, on the granter's own clock, until which it must take part in no other ballot. No
+// holder's lease outlives it while clocks are within their bound. now is the granter's reading when it grants. If
+// nothing can be granted, reason says why.
 //
-// In rate mode it is T(1+ε) from now, rounded up: by then every clock has advanced by T since now, and the leader
-// counts its T from before. In wall mode it is MaxOffset after the expiry: by then the leader's clock shows the expiry.
+// In rate mode the deadline is now + T(1+ε), rounded up: by then every clock has advanced by T since now, and the
+// leader counts its T from an earlier instant. In wall mode it is expiry + MaxOffset: by then the leader's clock has
+// reached expiry.
 func (o *Options) honourUntil(now, term, expiry int64) (until int64, reason string) {
 	switch {
 	case o.Lease == LeaseNone:
@@ -147,11 +148,11 @@ func (o *Options) honourUntil(now, term, expiry int64) (until int64, reason stri
 	return expiry + int64(o.MaxOffset), ""
 }
 
-// silentUntil is when nothing that was granted before a restart at now can be a valid lease any more.
+// silentUntil returns when no lease granted before a restart at now can be valid any more.
 //
-// In rate mode that is as long as if it had been granted at now. In wall mode the clock of the leader may have been
-// ahead when it asked and behind when it looks at its lease, and this node's own clock likewise: the latest expiry is
-// T after true time plus MaxOffset/2, and so on twice, which makes T + 2·MaxOffset.
+// In rate mode this is as if a lease had been granted at now. In wall mode the leader's clock may have been ahead when
+// it asked and behind when it checks its lease, and this node's own clock likewise. Each of these four errors is at
+// most MaxOffset/2, so the total is T + 2·MaxOffset.
 func (o *Options) silentUntil(now int64) int64 {
 	if o.Lease == LeaseWall {
 		return now + int64(o.LeaseTerm) + 2*int64(o.MaxOffset)
@@ -159,7 +160,7 @@ func (o *Options) silentUntil(now int64) int64 {
 	return now + stretch(int64(o.LeaseTerm), o.DriftBound)
 }
 
-// stretch is term·(1+drift), rounded up. It is exact for terms up to an hour and drifts up to DriftUnit.
+// stretch returns term·(1+drift), rounded up. It is exact for terms up to an hour and drifts up to DriftUnit.
 func stretch(term, drift int64) int64 {
 	whole, part := term/DriftUnit, term%DriftUnit
 	return term + whole*drift + (part*drift+DriftUnit-1)/DriftUnit

@@ -15,7 +15,7 @@ func TestLeaseOptions(t *testing.T) {
 	ms := time.Millisecond
 	for name, c := range map[string]struct {
 		opts Options
-		want string // a part of the problem; empty when there is none
+		want string // part of the problem's text; empty if there is no problem
 	}{
 		"defaults": {Options{Lease: LeaseRate, Reads: ReadsLease}, ""},
 		"wall":     {Options{Lease: LeaseWall, Reads: ReadsLease}, ""},
@@ -55,7 +55,7 @@ func TestLeaseByName(t *testing.T) {
 	}
 }
 
-// A grant is T(1+ε), rounded up: rounding down would be a bound that is not quite kept.
+// A grant lasts T(1+ε), rounded up: rounding down would slightly violate the bound.
 func TestStretchRoundsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		term := rapid.Int64Range(0, int64(leaseTermMax)).Draw(t, "term")
@@ -68,7 +68,8 @@ func TestStretchRoundsUp(t *testing.T) {
 	})
 }
 
-// What a granter of another configuration is asked for it refuses, rather than to owe less than the leader counts on.
+// A granter with a different configuration refuses a request rather than honour a lease for less time than the leader
+// counts on.
 func TestGrantersRefuseOtherConfigurations(t *testing.T) {
 	term := int64(time.Second)
 	rate, wall := Options{Lease: LeaseRate}.withDefaults(), Options{Lease: LeaseWall}.withDefaults()

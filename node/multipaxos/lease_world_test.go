@@ -10,21 +10,21 @@ import (
 	"elenchus/node/protocol"
 )
 
-// clockKnobs is how far the clocks of a world are off.
+// clockKnobs bounds the clock errors in a world.
 type clockKnobs struct {
 	drift  int64         // rates are 1 … 1+drift, in parts per billion
-	offset time.Duration // wall clocks are within half of this around true time, and are set to and fro
+	offset time.Duration // wall clocks stay within half of this from true time, and are set back and forth
 }
 
-// leaseWatch is what the world knows about leases that no node does: all of them, at one true time.
+// leaseWatch is the world's global knowledge of leases, which no node has: all leases at one true time.
 type leaseWatch struct {
-	elected protocol.Ballot // the highest ballot that a majority has promised to its candidate
+	elected protocol.Ballot // the highest ballot promised by a majority to its candidate
 	grants  []watchedGrant  // by host
 
-	asking  []int64                                       // by host: until when its latest ask would have the lease last
-	asked   map[protocol.Ballot]int64                     // the latest that any ask would have
-	asks    map[ballotSeq]int64                           // the same as asking, by the heartbeat that asked
-	granted map[protocol.Ballot]map[protocol.NodeID]int64 // the most that each member's grants allow, as they left it
+	asking  []int64                                       // by host: the expiry that its latest ask would give the lease
+	asked   map[protocol.Ballot]int64                     // the latest expiry of any ask
+	asks    map[ballotSeq]int64                           // the same as asking, by heartbeat
+	granted map[protocol.Ballot]map[protocol.NodeID]int64 // the latest expiry allowed by each member's grants as sent
 }
 
 type ballotSeq struct {
@@ -32,7 +32,7 @@ type ballotSeq struct {
 	seq    uint64
 }
 
-// watchedGrant is what a granter owes, in true time if its clock is the fastest there may be.
+// watchedGrant is a granter's obligation, in true time, assuming that its clock is the fastest possible.
 type watchedGrant struct {
 	ballot protocol.Ballot
 	until  time.Duration
@@ -45,7 +45,7 @@ func newLeaseWatch(nodes int) leaseWatch {
 	}
 }
 
-// drawClock prefers the extremes: a slow leader among fast granters is what leases have to fear.
+// drawClock draws a clock, preferring the extremes: a slow leader among fast granters is the worst case for leases.
 func (w *world) drawClock() (c hostClock) {
 	if drift := w.knobs.clocks.drift; drift > 0 {
 		c.drift = []int64{0, 0, drift, drift, w.rng.Int64N(drift + 1)}[w.rng.IntN(5)]
@@ -60,8 +60,8 @@ func (w *world) drawOffset(c *hostClock) {
 	}
 }
 
-// pinReaders puts a client to every node that only reads, and only there: who writes to an isolated leader is stuck
-// with the first write, and sees nothing stale.
+// pinReaders adds to every node a client that only reads, and only from that node. A client that also writes would
+// block on its first write to an isolated leader, and see no stale data.
 func (w *world) pinReaders() {
 	if w.knobs.opts.Lease == LeaseNone {
 		return
@@ -73,7 +73,7 @@ func (w *world) pinReaders() {
 	}
 }
 
-// isolate cuts a host off.
+// isolate partitions a host from all others.
 func (w *world) isolate(i int) {
 	w.stats.isolated++
 	for other := range w.knobs.nodes {
@@ -81,7 +81,7 @@ func (w *world) isolate(i int) {
 	}
 }
 
-// slow makes the clocks of one host the slowest there may be, and those of the others the fastest.
+// slow gives one host the slowest possible clock and the others the fastest.
 func (w *world) slow(i int) {
 	for other, h := range w.hosts {
 		drift, offset := w.knobs.clocks.drift, w.knobs.clocks.offset/2
@@ -95,22 +95,22 @@ func (w *world) slow(i int) {
 	}
 }
 
-// restart crashes a host, which is back well within the term.
+// restart crashes a host and restarts it well within the lease term.
 func (w *world) restart(i int) {
 	w.crash(i)
 	w.later(w.between(0, w.knobs.opts.LeaseTerm/8), func() { w.boot(i) })
 }
 
-// leaseFault does harm that is aimed at leases, and says how long to leave it alone.
+// leaseFault injects a fault aimed at leases, and returns how long to wait before the next one.
 func (w *world) leaseFault() time.Duration {
 	n, term := w.knobs.nodes, w.knobs.opts.LeaseTerm
 	i := w.leader()
 	switch w.rng.IntN(8) {
-	case 0, 1, 2: // the leader is cut off, and read all the same
+	case 0, 1, 2: // the leader is partitioned while clients keep reading from it
 		if w.chance(0.7) {
 			w.slow(i)
 		}
-		if w.chance(0.3) { // and those who would keep the others from electing forget that
+		if w.chance(0.3) { // and granters that would prevent an election lose their memory
 			for other := range n {
 				if other != i {
 					w.restart(other)
@@ -121,7 +121,7 @@ func (w *world) leaseFault() time.Duration {
 		return 2 * term
 	case 3:
 		w.restart(w.rng.IntN(n))
-	case 4: // somebody, or the leader, is stopped across the end of the lease, or not quite
+	case 4: // a random node or the leader is stopped across the end of the lease, or nearly so
 		if w.chance(0.3) {
 			i = w.rng.IntN(n)
 		}
@@ -160,7 +160,7 @@ func (w *world) observeLease(i int, o protocol.Observation) {
 		*g = watchedGrant{}
 	case protocol.ObservedLeaseAsked:
 		w.leases.asking[i] = o.Until
-		w.leases.asked[o.Ballot] = max(w.leases.asked[o.Ballot], o.Until) // a wall clock may have gone back since
+		w.leases.asked[o.Ballot] = max(w.leases.asked[o.Ballot], o.Until) // the wall clock may have gone back since
 	case protocol.ObservedLeaseHeld, protocol.ObservedLeaseRenewed:
 		w.stats.leases++
 		w.checkBasis(i, o)
@@ -171,13 +171,13 @@ func (w *world) observeLease(i int, o protocol.Observation) {
 	case protocol.ObservedLeaseSilence:
 		w.stats.silences++
 		if g.ballot.Less(o.Ballot) && !w.leases.elected.Less(o.Ballot) {
-			// It had learned what was chosen in a ballot that others elected, which proves that the lease was over.
+			// It had learned a value chosen in a ballot that others elected, which proves that the lease was over.
 			*g = watchedGrant{}
 		}
 	}
 }
 
-// checkBasis checks that a lease rests on what a majority, the leader included, was asked for and has granted.
+// checkBasis checks that a lease is based on an ask that a majority, including the leader, has granted.
 func (w *world) checkBasis(i int, o protocol.Observation) {
 	count := 1
 	for id, until := range w.leases.granted[o.Ballot] {
@@ -191,7 +191,7 @@ func (w *world) checkBasis(i int, o protocol.Observation) {
 	}
 }
 
-// noteLease remembers the asks and grants that leave a host.
+// noteLease records the asks and grants sent by a host.
 func (w *world) noteLease(i int, msg *protocol.Message) {
 	at := ballotSeq{msg.Ballot, msg.Seq}
 	switch msg.Lease {
@@ -206,8 +206,8 @@ func (w *world) noteLease(i int, msg *protocol.Message) {
 	}
 }
 
-// checkGrant checks that a granter keeps its word, also across restarts: while it owes a lease, no promise of a higher
-// ballot and no acceptance in one leaves it.
+// checkGrant checks that a granter honours its grants, even across restarts: while it does, it sends no promise of a
+// higher ballot and no acceptance in one.
 func (w *world) checkGrant(i int, msg *protocol.Message) {
 	g := w.leases.grants[i]
 	if w.now < g.until && g.ballot.Less(msg.Ballot) &&
@@ -217,8 +217,8 @@ func (w *world) checkGrant(i int, msg *protocol.Message) {
 	}
 }
 
-// checkLeases looks at all nodes at one true time. While one believes its lease valid, no other does, nothing was
-// chosen in a higher ballot, and no higher ballot was elected.
+// checkLeases checks all nodes at one true time: while one believes its lease valid, no other does, nothing was chosen
+// in a higher ballot, and no higher ballot was elected.
 func (w *world) checkLeases() {
 	if w.knobs.opts.Lease == LeaseNone {
 		return
@@ -247,8 +247,8 @@ func (w *world) checkLeases() {
 	}
 }
 
-// randomLeaseKnobs draws a world with leases whose clocks are within their bounds. Elections are quick, so that nobody
-// but the granters keeps a new leader waiting.
+// randomLeaseKnobs draws a world with leases whose clocks are within their bounds. Elections are quick, so that only
+// the granters delay a new leader.
 func randomLeaseKnobs(seed uint64) knobs {
 	rng := rand.New(rand.NewPCG(seed, 4))
 	ms := func(choices ...int) time.Duration {
@@ -273,7 +273,7 @@ func randomLeaseKnobs(seed uint64) knobs {
 		k.clocks.offset = o.MaxOffset
 	}
 	k.delay = ms(2, 5, 20)
-	// A candidate needs a round trip and the grace before its rivals lose patience, or nobody is ever elected.
+	// A candidate needs a round trip and the grace period before its rivals time out, or no node is ever elected.
 	o.ElectionTimeout = max(o.ElectionTimeout, 5*k.delay)
 	o.PromiseGrace = min(o.PromiseGrace, o.ElectionTimeout/4)
 	k.slow = []time.Duration{o.LeaseTerm / 2, o.LeaseTerm, 3 * o.LeaseTerm}[rng.IntN(3)]
@@ -283,7 +283,7 @@ func randomLeaseKnobs(seed uint64) knobs {
 	return k
 }
 
-// violationKind is what a violation has in common with others of its kind.
+// violationKind returns the part of a violation that is common to its kind.
 func violationKind(err error) string {
 	what, _, _ := strings.Cut(err.Error(), ":")
 	switch {
@@ -330,7 +330,7 @@ func TestRandomLeaseWorlds(t *testing.T) {
 	}
 }
 
-// Beyond the bound the same worlds must fail: what finds nothing wrong there would find nothing wrong here.
+// Beyond the bound the same worlds must fail: otherwise the checks could not be trusted to find anything within it.
 func TestClocksBeyondTheBoundBreakLeases(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -8,24 +8,24 @@ import (
 	"elenchus/node/protocol"
 )
 
-// slotLog is what this node has accepted, by slot, from slot first on; everything below is chosen and in a snapshot.
-// Slots may be missing above the committed prefix, and so may any number of them: a node that lags accepts what is
-// proposed now long before it has what came before. So the log is in pages, and has only those that something is in.
+// slotLog holds the accepted entries from slot first on; everything below first is chosen and covered by a snapshot.
+// Any number of slots may be missing above the committed prefix, since a lagging node accepts new proposals long before
+// it has the entries below them. The log is therefore a sparse map of pages.
 type slotLog struct {
-	pages  map[protocol.Slot]*page // by their number: that of a slot, divided by pageSlots
-	recent *page                   // the one looked at last, which mostly is wanted next; nil if there is none …
-	number protocol.Slot           // … of this number, or if this is noPage none was looked at
-	spare  *page                   // one that was dropped
+	pages  map[protocol.Slot]*page // by page number: slot / pageSlots
+	recent *page                   // the last page looked up, usually the next one wanted; nil if it does not exist
+	number protocol.Slot           // the number of recent; noPage if there was no lookup
+	spare  *page                   // a dropped page for reuse
 	first  protocol.Slot
-	last   protocol.Slot // the highest slot that holds something, or that a snapshot covers
+	last   protocol.Slot // the highest slot that holds an entry or is covered by a snapshot
 }
 
-// page is so many consecutive slots. The entry of slot zero, which there is not, stands for one that is missing.
+// page holds pageSlots consecutive slots. A missing entry has slot zero, which no real entry has.
 type page [pageSlots]logEntry
 
 const pageSlots = 32
 
-// noPage is no page's number.
+// noPage is not the number of any page.
 const noPage = ^protocol.Slot(0)
 
 type logEntry struct {
@@ -33,9 +33,9 @@ type logEntry struct {
 	chosen bool // the value is known to be chosen
 }
 
-// newLog is what a disk held. Of the entries that the snapshot covers too, those are kept that lie behind it without a
-// gap and are known to be chosen, for the sake of others who lag. The rest may hold anything: a snapshot that came from
-// a peer covers slots of which this node had accepted another value, or none.
+// newLog builds the log from what was recovered. Of the entries also covered by the snapshot, it keeps those directly
+// below the end of the snapshot, without a gap, if they are known to be chosen; they help lagging peers. The others may
+// hold anything: a snapshot from a peer covers slots in which this node had accepted another value, or none.
 func newLog(rec protocol.Recovered) (slotLog, error) {
 	base := protocol.Slot(0)
 	if rec.Snapshot != nil {
@@ -68,7 +68,7 @@ func newLog(rec protocol.Recovered) (slotLog, error) {
 	return l, nil
 }
 
-// get returns what a slot holds, or nil. It stays in its place for as long as it is in the log.
+// get returns the entry of a slot, or nil. The pointer stays valid while the entry is in the log.
 func (l *slotLog) get(slot protocol.Slot) *logEntry {
 	p := l.page(slot / pageSlots)
 	if p == nil || p[slot%pageSlots].Slot == 0 {
@@ -77,7 +77,7 @@ func (l *slotLog) get(slot protocol.Slot) *logEntry {
 	return &p[slot%pageSlots]
 }
 
-// page returns a page by its number, or nil.
+// page returns the page with the given number, or nil.
 func (l *slotLog) page(number protocol.Slot) *page {
 	if l.number != number {
 		l.recent, l.number = l.pages[number], number
@@ -85,8 +85,8 @@ func (l *slotLog) page(number protocol.Slot) *page {
 	return l.recent
 }
 
-// put stores an accepted entry in place of what its slot held. That a value is chosen outlives its replacement by the
-// same value in a higher ballot.
+// put stores an accepted entry, replacing any earlier one in its slot. The chosen flag is kept: a chosen value can only
+// be replaced by the same value in a higher ballot.
 func (l *slotLog) put(e protocol.Entry) {
 	number := e.Slot / pageSlots
 	p := l.page(number)
@@ -100,8 +100,7 @@ func (l *slotLog) put(e protocol.Entry) {
 	l.last = max(l.last, e.Slot)
 }
 
-// collect appends the entries of the slots first…last to a new slice until one of the limits is reached. It returns
-// them with the last slot looked at.
+// collect returns the entries of slots first…last, up to one of the limits, and the last slot it looked at.
 func (l *slotLog) collect(first, last protocol.Slot, entriesMax, bytesMax int) ([]protocol.Entry, protocol.Slot) {
 	var list []protocol.Entry
 	bytes := 0
@@ -119,7 +118,7 @@ func (l *slotLog) collect(first, last protocol.Slot, entriesMax, bytesMax int) (
 	return list, last
 }
 
-// forget drops what is below the slot first, which a snapshot holds.
+// forget drops the entries below slot first, which a snapshot covers.
 func (l *slotLog) forget(first protocol.Slot) {
 	l.recent, l.number = nil, noPage
 	maps.DeleteFunc(l.pages, func(number protocol.Slot, p *page) bool {
@@ -136,7 +135,7 @@ func (l *slotLog) forget(first protocol.Slot) {
 	l.first, l.last = max(l.first, first), max(l.last, first-1)
 }
 
-// all yields every entry in the order of their slots.
+// all yields every entry in slot order.
 func (l *slotLog) all(yield func(e *protocol.Entry) bool) {
 	numbers := slices.AppendSeq(make([]protocol.Slot, 0, len(l.pages)), maps.Keys(l.pages))
 	slices.Sort(numbers)
@@ -149,7 +148,7 @@ func (l *slotLog) all(yield func(e *protocol.Entry) bool) {
 	}
 }
 
-// size is about how many bytes the entries above a slot take on disk.
+// size returns the approximate encoded size of the entries above a slot, in bytes.
 func (l *slotLog) size(above protocol.Slot) (bytes int) {
 	for e := range l.all {
 		if e.Slot > above {

@@ -11,7 +11,7 @@ import (
 	"elenchus/node/register"
 )
 
-// A log in pages must be one of single slots, wherever its holes are and whatever of it was dropped.
+// A paged log must behave like a map of slots, wherever its gaps are and whatever was dropped from it.
 func TestLogIsAMapOfSlots(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, err := newLog(protocol.Recovered{})
@@ -61,7 +61,7 @@ func checkLog(t *rapid.T, l *slotLog, model map[protocol.Slot]protocol.Entry, lo
 	}
 }
 
-// What a slab has given out belongs to whoever has it: neither a later list nor an append may reach it.
+// Memory handed out by a slab belongs to its receiver: neither a later list nor an append may overwrite it.
 func TestSlabGivesEveryListItsOwnMemory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s slab[int]

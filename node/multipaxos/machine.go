@@ -10,8 +10,8 @@ import (
 	"elenchus/node/register"
 )
 
-// Machine is one node of the protocol. It is made by [New] and implements [protocol.Machine]. It is not safe for
-// concurrent use: one driver steps it.
+// Machine is one node of the protocol. It is created by [New] and implements [protocol.Machine]. It is not safe for
+// concurrent use; a single driver steps it.
 type Machine struct {
 	opts    Options
 	members members
@@ -25,11 +25,11 @@ type Machine struct {
 
 	// This incarnation.
 	started     bool
-	virgin      bool // it began with an empty log
+	virgin      bool // started with an empty disk
 	halted      error
-	incarnation uint64            // tells this incarnation's forwards from those of earlier ones
+	incarnation uint64            // distinguishes this incarnation's forwards from earlier ones
 	written     protocol.WriteSeq // the last record handed to the driver
-	durable     protocol.WriteSeq // the last one known to be durable
+	durable     protocol.WriteSeq // the last record known to be durable
 	timers      [timersEnd]timer
 
 	// Acceptor.
@@ -37,27 +37,28 @@ type Machine struct {
 	promisedSeq protocol.WriteSeq // the record that makes promised durable
 	log         slotLog
 
-	progress uint64 // one more than the highest Seq of the Prepares of ballot promised; zero without any
+	progress uint64 // 1 + the highest Seq of the Prepares of ballot promised; 0 if there was none
 	grant    grant
 
 	// Learner.
 	store        *register.Store
-	committed    protocol.Slot   // every slot up to here is chosen and applied
-	appliedIn    protocol.Ballot // the ballot of the last of them
-	committedRec protocol.Slot   // the last RecordCommit
+	committed    protocol.Slot   // every slot up to this one is chosen and applied
+	appliedIn    protocol.Ballot // the ballot of slot committed
+	committedRec protocol.Slot   // the slot of the last RecordCommit
 	notice       notice
-	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last heard
+	known        [protocol.NodesMax]protocol.Slot // the committed prefix of each member, as last reported
 	catchup      catchup
+	retry        retrying
 	snapshots    snapshots
 
-	// Whom this node follows, or is.
+	// Leadership.
 	role   protocol.Role
 	ballot protocol.Ballot // the ballot it leads, campaigns in or follows
 	leader protocol.NodeID
-	heard  time.Duration // the last sign of life of leader
+	heard  time.Duration // when leader was last heard from
 
 	// Proposer.
-	highest     protocol.Ballot // the highest ballot seen anywhere: the next own one is above it
+	highest     protocol.Ballot // the highest ballot seen; the next campaign uses one above it
 	losses      int             // campaigns and leaderships lost since the last success
 	poll        poll
 	campaigning campaigning
@@ -71,8 +72,9 @@ type Machine struct {
 
 var _ protocol.Machine = (*Machine)(nil)
 
-// New returns a node that starts from what its log held. It does nothing before its first Step with
-// [protocol.InputStart]. Errors are invalid options, all of them at once, and a recovered log that contradicts itself.
+// New returns a node that starts from the state recovered from its log. The node does nothing before its first Step
+// with [protocol.InputStart]. New returns an error listing all invalid options, or if the recovered log contradicts
+// itself.
 func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("invalid multipaxos options: %w", err)
@@ -103,16 +105,17 @@ func New(opts Options, rec protocol.Recovered) (*Machine, error) {
 	}
 	m.snapshots.bytes = m.log.size(m.snapshots.durable)
 	m.catchup.patience = m.opts.RetryInterval
+	m.resetRetries()
 	m.requests.init()
-	m.fx = protocol.Effects{ // most steps want no more
+	m.fx = protocol.Effects{ // enough for most steps
 		Records: make([]protocol.Record, 0, 4), Sends: make([]protocol.Send, 0, 2*len(m.members.ids)),
 		Observations: make([]protocol.Observation, 0, 8),
 	}
 	return m, nil
 }
 
-// Reseed has the random choices that are still to be made come from another seed. What was drawn before stays: the
-// incarnation's number, and timers that run. It is for whoever asks what else could have become of a run.
+// Reseed reseeds the machine's random number generator. Values already drawn are unaffected: the incarnation number and
+// the deadlines of running timers. Reseed serves to explore alternative continuations of a run.
 func (m *Machine) Reseed(seed uint64) {
 	m.source.Seed(seed, uint64(m.opts.Self))
 	m.rng = *rand.New(&m.source)
@@ -160,7 +163,7 @@ func (m *Machine) dispatch(in *protocol.Input) {
 	}
 }
 
-// start applies the recovered prefix, as if it had just been learned.
+// start applies the recovered committed prefix as if it had just been learned.
 func (m *Machine) start() {
 	m.started = true
 	m.incarnation = m.rng.Uint64() ^ uint64(m.clock.Wall)
@@ -229,8 +232,7 @@ func (m *Machine) onMessage(msg *protocol.Message) {
 	}
 }
 
-// usesBallot reports whether a message of that kind tells that its ballot is in use. A poll's is not, nor is what
-// answers it.
+// usesBallot reports whether a message of this kind shows that its ballot is in use. A poll and its answers do not.
 func usesBallot(kind protocol.MessageKind) bool {
 	switch kind {
 	case protocol.MsgPoll, protocol.MsgWilling, protocol.MsgUnwilling:
@@ -240,14 +242,14 @@ func usesBallot(kind protocol.MessageKind) bool {
 }
 
 func (m *Machine) onDurable(seq protocol.WriteSeq) {
-	// A driver cannot make durable what it was not given.
+	// Ignore a sequence number that was never handed out.
 	m.durable = max(m.durable, min(seq, m.written))
 	if m.role == protocol.RoleLeader {
 		m.countOwnVotes()
 	}
 }
 
-// settle does what follows from the step's input, once for all of it.
+// settle performs the follow-up work of a step, once, after its input has been handled.
 func (m *Machine) settle() {
 	m.tryElect()
 	m.propose()
@@ -259,13 +261,13 @@ func (m *Machine) settle() {
 	m.announceCommit()
 	m.requestSnapshot()
 	if len(m.fx.Records) > 0 {
-		m.recordCommit() // rides on a write that happens anyway
+		m.recordCommit() // piggybacks on a write that happens anyway
 	} else if m.committed > m.committedRec {
 		m.ensure(TimerCommit, 10*m.opts.HeartbeatInterval)
 	}
 }
 
-// record asks for a durable write and returns its number.
+// record asks the driver to make rec durable and returns its sequence number.
 func (m *Machine) record(rec protocol.Record) protocol.WriteSeq {
 	m.fx.Records = append(m.fx.Records, rec)
 	if rec.Kind == protocol.RecordAccept {
@@ -275,14 +277,14 @@ func (m *Machine) record(rec protocol.Record) protocol.WriteSeq {
 	return m.written
 }
 
-// send sends a message to a peer when the write named by after is durable.
+// send sends a message to a peer once the write numbered after is durable; zero means at once.
 func (m *Machine) send(msg protocol.Message, after protocol.WriteSeq) {
 	msg.From = m.opts.Self
 	msg.Committed = m.committed
 	m.fx.Sends = append(m.fx.Sends, protocol.Send{Message: msg, After: after})
 }
 
-// broadcast sends a message to every peer.
+// broadcast sends a message to every peer, as [Machine.send] does.
 func (m *Machine) broadcast(msg protocol.Message, after protocol.WriteSeq) {
 	for i, id := range m.members.ids {
 		if i != m.members.self {
@@ -301,7 +303,7 @@ func (m *Machine) noteBallot(b protocol.Ballot) {
 	}
 }
 
-// halt stops the node for good: what it has seen cannot be, so whatever it did next could break a promise.
+// halt stops the node for good. It has seen something impossible, so continuing could break a promise.
 func (m *Machine) halt(format string, args ...any) {
 	if m.halted == nil {
 		m.halted = fmt.Errorf("%v stops: %s", m.opts.Self, fmt.Sprintf(format, args...))

@@ -11,24 +11,24 @@ import (
 	"elenchus/node/register"
 )
 
-// Reads says how reads are answered (protocols.md §2).
+// Reads selects how reads are served (protocols.md §2).
 type Reads uint8
 
-// The ways to read.
+// Read modes.
 const (
-	// ReadsQuorum: the leader confirms its ballot with one round to a majority and answers from its state.
+	// ReadsQuorum makes the leader confirm its ballot with one round to a majority, then answer from its state.
 	ReadsQuorum Reads = iota
-	// ReadsLog: through the log, like a write.
+	// ReadsLog sends reads through the log, like writes.
 	ReadsLog
-	// ReadsLocal: whatever this replica has applied, without any check. Knowingly stale, for demonstration.
+	// ReadsLocal answers from this replica's applied state without any check. It is stale by design, for demonstration.
 	ReadsLocal
-	// ReadsLease: the leader answers from its state while its lease is valid, without asking anybody.
+	// ReadsLease makes the leader answer from its state while its lease is valid, without contacting any other node.
 	ReadsLease
 )
 
 var readsNames = [...]string{"quorum", "log", "local", "lease"}
 
-// String is the name that [ParseReads] understands.
+// String returns the name of the read mode, as accepted by [ParseReads].
 func (r Reads) String() string {
 	if int(r) < len(readsNames) {
 		return readsNames[r]
@@ -36,7 +36,7 @@ func (r Reads) String() string {
 	return fmt.Sprintf("reads(%d)", uint8(r))
 }
 
-// ParseReads finds the way to read of that name: quorum, log, local or lease.
+// ParseReads returns the read mode with the given name: quorum, log, local or lease.
 func ParseReads(name string) (Reads, error) {
 	if i := slices.Index(readsNames[:], name); i >= 0 {
 		return Reads(i), nil
@@ -44,20 +44,20 @@ func ParseReads(name string) (Reads, error) {
 	return 0, fmt.Errorf("unknown way to read %q: want one of %s", name, strings.Join(readsNames[:], ", "))
 }
 
-// Ballots says where the round of a new ballot comes from.
+// Ballots selects the source of the round of a new ballot.
 type Ballots uint8
 
-// The sources of rounds.
+// Sources of rounds.
 const (
-	// BallotsCounter: one above the highest round that this node has seen or used. What it used is in its log before
-	// anybody hears of it, so no incarnation uses a round again. (002 takes the round from the system clock, which can be
-	// set back.)
+	// BallotsCounter uses one above the highest round that this node has seen or used. Used rounds are durable before any
+	// other node sees them, so no incarnation reuses one. (002 takes the round from the system clock, which can be set
+	// back.)
 	BallotsCounter Ballots = iota
 )
 
 var ballotsNames = [...]string{"counter"}
 
-// String is the name that [ParseBallots] understands.
+// String returns the name of the source, as accepted by [ParseBallots].
 func (b Ballots) String() string {
 	if int(b) < len(ballotsNames) {
 		return ballotsNames[b]
@@ -65,7 +65,7 @@ func (b Ballots) String() string {
 	return fmt.Sprintf("ballots(%d)", uint8(b))
 }
 
-// ParseBallots finds the source of rounds of that name: counter.
+// ParseBallots returns the source of rounds with the given name: counter.
 func ParseBallots(name string) (Ballots, error) {
 	if i := slices.Index(ballotsNames[:], name); i >= 0 {
 		return Ballots(i), nil
@@ -73,108 +73,109 @@ func ParseBallots(name string) (Ballots, error) {
 	return 0, fmt.Errorf("unknown source of ballots %q: want %s", name, strings.Join(ballotsNames[:], ", "))
 }
 
-// WindowMax is the largest window. An acceptor refuses slots further than that above the proposer's committed prefix.
+// WindowMax is the largest window. An acceptor ignores proposals for slots further than that above the proposer's
+// committed prefix.
 const WindowMax = 1 << 16
 
-// Options configure a [Machine]. Self and Members are required; every other zero means the default beside it. The
-// defaults are a profile for a lab, where round trips take milliseconds.
+// Options configures a [Machine]. Self and Members are required; every other field defaults to the value in parentheses
+// if zero. The defaults suit a lab in which round trips take milliseconds.
 type Options struct {
 	// Self is this node, one of Members. All members are configured with the same set, in any order.
 	Self    protocol.NodeID
 	Members []protocol.NodeID
 
-	// Reads is how reads are answered; the zero value is ReadsQuorum.
+	// Reads is the read mode; the zero value is ReadsQuorum.
 	Reads Reads
 
-	// ElectionTimeout is how long a follower hears nothing from a leader before it campaigns (600 ms); a leader that no
-	// majority answers for twice as long steps down, unless its lease is valid. HeartbeatInterval is how often a leader
-	// makes itself heard (100 ms). It must be the shorter one; with less than a factor of three every lost message costs
-	// an election.
+	// ElectionTimeout is how long a follower waits without hearing from a leader before it campaigns (600 ms). A leader
+	// that no majority answers for twice as long steps down, unless its lease is valid. HeartbeatInterval is the time
+	// between a leader's heartbeats (100 ms). It must be below ElectionTimeout; if the factor is less than three, every
+	// lost message costs an election.
 	ElectionTimeout   time.Duration
 	HeartbeatInterval time.Duration
 
-	// Jitter stretches election timeouts and back-offs by a random share of up to this much: 1 makes them last up to
-	// twice as long. Zero means 1; negative means none at all, with which duelling proposers may duel for ever.
+	// Jitter extends election timeouts and back-offs by a random fraction of up to this much: with 1 they last up to twice
+	// as long. Zero means 1; negative means no jitter, in which case duelling proposers may duel for ever.
 	Jitter float64
 
-	// BackoffMin and BackoffMax bound the pause before the next campaign of a node that lost one: it doubles with every
+	// BackoffMin and BackoffMax bound the delay before the next campaign of a node that lost one; it doubles with every
 	// loss (150 ms … 2.4 s).
 	BackoffMin time.Duration
 	BackoffMax time.Duration
 
-	// NoPreVote makes a node campaign without asking first whether a majority would take part. It then deposes a leader
-	// that it alone does not hear.
+	// NoPreVote makes a node campaign without first asking whether a majority would take part. A node that alone does not
+	// hear the leader then deposes it.
 	NoPreVote bool
 
-	// Ballots is where the rounds of ballots come from; the zero value is BallotsCounter.
+	// Ballots is the source of ballot rounds; the zero value is BallotsCounter.
 	Ballots Ballots
 
-	// PromiseGrace is how long a candidate with a majority of promises waits for those of the others, so as to learn of
-	// more accepted values at once (000, "problems faced"). Zero is off.
+	// PromiseGrace is how long a candidate with a majority of promises waits for the remaining ones, in order to learn of
+	// more accepted values at once (000, "problems faced"). Zero turns it off.
 	PromiseGrace time.Duration
 
-	// RetryInterval is when a Prepare, Accept or Catchup that was not answered is sent again (200 ms); a Catchup after
-	// twice as long each time, up to 16 times that.
+	// RetryInterval is the time after which an unanswered Prepare, Accept or Catchup is resent (200 ms). It doubles with
+	// each retransmission, up to 4 times RetryInterval, or 16 times for a Catchup.
 	RetryInterval time.Duration
 
-	// FirstBallotShortcut lets the member with the lowest number lead a cluster that starts for the first time at once,
-	// in the lowest ballot and without phase 1 (protocols.md §2). It must be off when that member starts again after its
-	// data was lost: with an empty disk it would use the same ballot for other values.
+	// FirstBallotShortcut lets the member with the lowest id lead a new cluster immediately, in the lowest ballot and
+	// without phase 1 (protocols.md §2). It must be off when that member restarts after losing its data: with an empty
+	// disk it would reuse the ballot for other values.
 	FirstBallotShortcut bool
 
 	// Window is the number of slots a leader may have outstanding above its committed prefix (64).
 	Window int
 
-	// BatchMax is the number of commands in one slot (128); BatchBytes is the size from which on no more are added
-	// (1 MiB).
+	// BatchMax is the maximum number of commands in one slot (128). BatchBytes is the size at which a batch is closed (1
+	// MiB).
 	BatchMax   int
 	BatchBytes int
 
-	// CatchupChunk is the number of entries in one answer to a node that lags, and in one page of a promise (256);
-	// CatchupBytes is the size from which on no more are added to those, and to an Accept (1 MiB).
+	// CatchupChunk is the maximum number of entries in one answer to a lagging node and in one page of a promise (256).
+	// CatchupBytes is the size at which these messages, and an Accept, are closed (1 MiB).
 	CatchupChunk int
 	CatchupBytes int
 
-	// PendingMax is the number of requests that may wait for an answer (8192), this node's own and forwarded ones. Any
-	// more fail at once.
+	// PendingMax is the maximum number of unanswered requests, this node's own plus forwarded ones (8192). Requests beyond
+	// it fail at once.
 	PendingMax int
 
-	// SessionsMax is the size of the session table, as in register.Options. It must be equal on all nodes.
+	// SessionsMax is the size of the session table, as in register.Options. It must be the same on all nodes.
 	SessionsMax int
 
-	// Lease is the mode of leader leases; the zero value is LeaseNone. With leases on, renewals are the heartbeats, and
+	// Lease is the lease mode; the zero value is LeaseNone. With leases on, renewals serve as heartbeats and
 	// HeartbeatInterval is not used.
 	Lease Lease
 
-	// LeaseTerm is how long a lease lasts (1 s; 002 has 30 s), and LeaseRenew how often it is renewed (300 ms; 002 has
-	// 10 s). The term must be equal on all nodes; whoever lowers it stops all nodes for the old term, since a restarted
-	// granter is silent for the term it is configured with.
+	// LeaseTerm is the duration of a lease (1 s; 002 has 30 s), and LeaseRenew the time between renewals (300 ms; 002 has
+	// 10 s). The term must be the same on all nodes. To lower it, stop all nodes for the old term first, because a
+	// restarted granter is silent only for its configured term.
 	LeaseTerm  time.Duration
 	LeaseRenew time.Duration
 
-	// DriftBound is ε of the rate mode: by how much more than T any clock may advance while another advances by T, in
-	// parts per billion. Zero means 1 %; DriftNone means none.
+	// DriftBound is ε of the rate mode, in parts per billion: while one clock advances by T, no other advances by more
+	// than T(1+ε). Zero means 1 %; DriftNone means no drift.
 	DriftBound int64
 
-	// MaxOffset is the bound of the wall mode: by how much any two wall clocks may differ (100 ms).
+	// MaxOffset is the bound of the wall mode: the most by which any two wall clocks may differ (100 ms).
 	MaxOffset time.Duration
 
-	// A snapshot is taken after SnapshotEntries slots were applied since the last one (10,000), or when the entries that
-	// were recorded since have SnapshotBytes (64 MiB); SnapshotOff turns either off. Then the log drops what the snapshot
-	// covers, but for the last SnapshotKeep entries, which spare a peer that lags a little the whole snapshot (a tenth of
-	// SnapshotEntries; SnapshotOff keeps none). Of those no more are kept than half of SnapshotBytes. SnapshotChunk is
-	// how many bytes of a snapshot go into one message (1 MiB).
+	// A snapshot is taken once SnapshotEntries slots have been applied since the last one (10,000), or once the entries
+	// recorded since amount to SnapshotBytes (64 MiB); SnapshotOff disables either trigger. The log then drops the covered
+	// entries except for the last SnapshotKeep, which spare a slightly lagging peer the whole snapshot (a tenth of
+	// SnapshotEntries; SnapshotOff keeps none). The entries kept amount to at most half of SnapshotBytes. SnapshotChunk is
+	// the number of snapshot bytes in one message (1 MiB).
 	//
-	// Making a snapshot stops the machine for about half a microsecond per register and session, installing one for about
-	// a microsecond: with a million of them take snapshots rarely, or be patient with leaders. A node holds the bytes of
-	// its latest snapshot in memory, beside the state itself, and those of an older one while a peer fetches it.
+	// Taking a snapshot blocks the machine for about half a microsecond per register and session, installing one for about
+	// a microsecond. With a million of them, take snapshots rarely or choose longer election timeouts. A node holds its
+	// latest snapshot in memory besides the state itself, and an older one while a peer is fetching it.
 	SnapshotEntries int
 	SnapshotBytes   int
 	SnapshotKeep    int
 	SnapshotChunk   int
 
-	// Seed is where the machine's random choices come from. A driver passes a different one to every incarnation; equal
-	// options, inputs and readings give equal effects.
+	// Seed seeds the machine's random choices. A driver passes a different seed to every incarnation. Equal options,
+	// inputs and clock readings give equal effects.
 	Seed uint64
 }
 
@@ -229,7 +230,7 @@ func (o Options) Validate() error {
 	if n := len(o.Members); n < 1 || n > protocol.NodesMax {
 		add("members: %d nodes; want 1 to %d", n, protocol.NodesMax)
 	}
-	for i, id := range o.Members { // in ascending order
+	for i, id := range o.Members { // sorted by withDefaults
 		if i > 0 && id == o.Members[i-1] {
 			add("members: %v has duplicates", o.Members)
 			break
@@ -267,7 +268,7 @@ func (o Options) Validate() error {
 	return errors.Join(problems...)
 }
 
-// checkTimes finds problems with timeouts. The options have their defaults.
+// checkTimes reports problems with the timeouts. Defaults have been applied.
 func (o *Options) checkTimes(add func(format string, args ...any)) {
 	notNegative := func(name string, d time.Duration) {
 		if d < 0 {
@@ -279,7 +280,7 @@ func (o *Options) checkTimes(add func(format string, args ...any)) {
 	if o.HeartbeatInterval >= o.ElectionTimeout {
 		add("heartbeat interval: %v is not below the election timeout %v", o.HeartbeatInterval, o.ElectionTimeout)
 	}
-	if !(o.Jitter <= 10) { // nor is it a number, then
+	if !(o.Jitter <= 10) { // also catches NaN
 		add("jitter: %v is above 10", o.Jitter)
 	}
 	if o.BackoffMin <= 0 || o.BackoffMax < o.BackoffMin {

@@ -42,7 +42,7 @@ func TestOptionsListAllProblems(t *testing.T) {
 func TestSnapshotOptions(t *testing.T) {
 	for _, c := range []struct {
 		entries, bytes, keep int
-		want                 Options // with defaults; zero is off
+		want                 Options // with defaults; zero means off
 		problem              string
 	}{
 		{0, 0, 0, Options{SnapshotEntries: 10_000, SnapshotBytes: 64 << 20, SnapshotKeep: 1000}, ""},
@@ -86,7 +86,7 @@ func TestReadsByName(t *testing.T) {
 	}
 }
 
-// A candidate that waits for more promises than it needs must be done before the others lose patience.
+// A candidate that waits for more promises than it needs must finish before the others time out.
 func TestPromiseGraceFitsIntoAnElection(t *testing.T) {
 	for grace, ok := range map[time.Duration]bool{
 		0: true, 300 * time.Millisecond: true, 301 * time.Millisecond: false, 600 * time.Millisecond: false,

@@ -6,20 +6,20 @@ import (
 	"elenchus/node/protocol"
 )
 
-// poll is the question before a campaign: who would take part in it? ("Pre-vote" in Ongaro's thesis on Raft, §9.6.) A
-// node that comes back from behind a cut would otherwise depose a leader that everybody else hears: whatever campaigns
-// raises its own promise, and then refuses the leader.
+// poll is the state of a pre-vote: before campaigning, a node asks the others whether they would take part ("Pre-Vote"
+// in Ongaro's thesis on Raft, §9.6). Without it, a node returning from a partition would depose a leader that everyone
+// else hears, because a campaigning node raises its own promise and then refuses that leader.
 //
-// Neither question nor answer changes what a node has promised, so a poll can do no harm to safety. It does none to
-// progress either: a majority says no only while one of them hears a leader or honours a lease, and a leader that is
-// not answered steps down ([Machine.lostContact]).
+// Polls and their answers do not change any promise, so they cannot affect safety. They do not block progress either: a
+// node is unwilling only while it hears from a leader, honours a lease or has promised as much already (the next poll
+// then uses a higher ballot), and a leader that gets no answers steps down ([Machine.lostContact]).
 type poll struct {
-	ballot  protocol.Ballot // what a campaign would use, if nothing higher is heard of; zero when no poll is open
+	ballot  protocol.Ballot // the ballot a campaign would use if none higher is seen; zero when no poll is open
 	willing nodeSet
-	refused bool // somebody is not willing
+	refused bool // at least one member is unwilling
 }
 
-// openPoll asks everybody, again if there was no answer in time.
+// openPoll polls all members, and retries if the answers do not suffice in time.
 func (m *Machine) openPoll() {
 	m.leader = 0
 	m.poll = poll{
@@ -31,14 +31,14 @@ func (m *Machine) openPoll() {
 	m.endPoll()
 }
 
-// endPoll begins the campaign when a majority is willing.
+// endPoll starts a campaign once a majority is willing.
 func (m *Machine) endPoll() {
 	if m.poll.willing.len() >= m.members.quorum && m.owed() == 0 {
 		m.campaign()
 	}
 }
 
-// onPoll says whether this node would promise the ballot if it were asked to now.
+// onPoll answers whether this node would promise the ballot if asked now.
 func (m *Machine) onPoll(msg *protocol.Message) {
 	if msg.Ballot.Node != msg.From {
 		return
@@ -58,7 +58,7 @@ func (m *Machine) onPoll(msg *protocol.Message) {
 	m.send(answer, 0)
 }
 
-// hearsLeader reports whether this node leads, or has heard of its leader in the time after which it would campaign.
+// hearsLeader reports whether this node leads, or follows a leader it has heard from within the election timeout.
 func (m *Machine) hearsLeader() bool {
 	return m.role == protocol.RoleLeader ||
 		m.role == protocol.RoleFollower && m.leader != 0 && m.now-m.heard < m.opts.ElectionTimeout
@@ -72,8 +72,8 @@ func (m *Machine) onWilling(msg *protocol.Message, from int) {
 	m.endPoll()
 }
 
-// onUnwilling makes the next poll wait, longer with every poll that is refused. This one stays open: a majority may be
-// willing all the same.
+// onUnwilling postpones the next poll, by more with every refused poll. The current poll stays open, since a majority
+// may still be willing.
 func (m *Machine) onUnwilling(msg *protocol.Message) {
 	m.noteBallot(msg.Promised)
 	if !msg.Ballot.IsZero() && msg.Ballot == m.poll.ballot && !m.poll.refused {

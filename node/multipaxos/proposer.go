@@ -11,34 +11,35 @@ import (
 // leading is the state of phase 2.
 type leading struct {
 	next     protocol.Slot        // the next slot to propose in
-	adopted  [][]register.Command // what must be proposed in the slots from next on, before anything new
-	barrier  protocol.Slot        // the last of those slots: once it is applied, so is all of earlier ballots
-	inflight []proposal           // the slots committed+1 … next-1
-	unsynced protocol.Slot        // the first slot whose own record is not yet durable
+	adopted  [][]register.Command // values that must be proposed from slot next on, before anything new
+	barrier  protocol.Slot        // the last adopted slot; once it is applied, everything chosen in earlier ballots is too
+	inflight []proposal           // slots committed+1 … next-1
+	unsynced protocol.Slot        // the first slot whose acceptance by this node is not yet durable
 
 	contact   contact
-	announced protocol.Slot // the committed prefix in the last message to all
+	announced protocol.Slot // the committed prefix as of the last broadcast
 	beat      uint64        // Seq of the last heartbeat
 }
 
-// proposing is the memory of what is proposed.
+// proposing is the slab memory for proposals. It outlives a single leadership.
 type proposing struct {
 	entries slab[protocol.Entry]
 	batches slab[register.Command]
 	waiters slab[*pending]
 }
 
-// proposal is a slot that was proposed and is not yet in the committed prefix.
+// proposal is a proposed slot that is not yet in the committed prefix.
 type proposal struct {
 	slot    protocol.Slot
-	seq     protocol.WriteSeq // this node's own acceptance
+	seq     protocol.WriteSeq // the record of this node's own acceptance
 	votes   nodeSet
 	sent    time.Duration
-	waiters []*pending // who waits for the commands of the batch, in their order; empty for adopted values
+	resent  bool       // sent more than once
+	waiters []*pending // requests waiting for the commands of the batch, in order; empty for adopted values
 }
 
-// propose starts as many slots as the window allows (002 §6.1). Followers' disks and this node's own work at the same
-// time: an Accept waits for no write, but the leader counts its own vote only when it is durable.
+// propose fills the window with new proposals (002 §6.1). An Accept waits for no write, so that the followers' disks
+// work in parallel with this node's own; the leader counts its own vote only once it is durable.
 func (m *Machine) propose() {
 	if m.role != protocol.RoleLeader || m.halted != nil {
 		return
@@ -63,7 +64,7 @@ func (m *Machine) propose() {
 	}
 }
 
-// nextBatch takes what goes into the next slot: first all that was adopted, then what is queued.
+// nextBatch returns the commands for the next slot: adopted values first, then queued requests.
 func (m *Machine) nextBatch() (batch []register.Command, waiters []*pending, ok bool) {
 	if len(m.leading.adopted) > 0 {
 		batch = m.leading.adopted[0]
@@ -100,7 +101,7 @@ func (m *Machine) sendAccept(entries []protocol.Entry) {
 	m.leading.announced = m.committed
 }
 
-// onAccepted counts a follower's votes: for exactly this ballot, once per member and slot.
+// onAccepted counts a follower's votes for exactly this ballot, once per member and slot.
 func (m *Machine) onAccepted(msg *protocol.Message, from int) {
 	if m.role != protocol.RoleLeader || msg.Ballot != m.ballot || len(m.leading.inflight) == 0 {
 		return
@@ -114,7 +115,7 @@ func (m *Machine) onAccepted(msg *protocol.Message, from int) {
 	m.advance()
 }
 
-// countOwnVotes counts this node's own acceptances that have become durable.
+// countOwnVotes counts this node's own acceptances once they are durable.
 func (m *Machine) countOwnVotes() {
 	l := &m.leading
 	if len(l.inflight) == 0 {
@@ -129,20 +130,22 @@ func (m *Machine) countOwnVotes() {
 }
 
 func (m *Machine) vote(p *proposal, member int) {
+	m.learnRetry(p, member)
 	p.votes = p.votes.with(member)
 	if p.votes.len() >= m.members.quorum {
 		m.markChosen(m.log.get(p.slot))
 	}
 }
 
-// takeWaiters ends the proposal of a slot that is about to be applied and returns those who wait for its commands.
+// takeWaiters removes the proposal of a slot that is about to be applied and returns the requests waiting for its
+// commands.
 func (m *Machine) takeWaiters(slot protocol.Slot) []*pending {
 	l := &m.leading
 	if m.role != protocol.RoleLeader {
 		return nil
 	}
 	if len(l.inflight) == 0 {
-		// An earlier leader's notice covers the next slot: what was adopted for it need not be proposed any more.
+		// An earlier leader's commit notice covers this slot, so its adopted value need not be proposed any more.
 		l.next = slot + 1
 		l.adopted = l.adopted[min(1, len(l.adopted)):]
 		return nil
@@ -161,18 +164,18 @@ func (m *Machine) onRetryTimer() {
 	}
 }
 
-// resendAccepts repeats what a majority has not answered in time, to those who have not. What is sent is what was
-// accepted here: the value of a ballot and slot never changes.
+// resendAccepts repeats overdue proposals to the members that have not accepted them. It resends this node's own
+// accepted entries, since the value of a ballot and slot never changes.
 func (m *Machine) resendAccepts() {
 	l := &m.leading
 	due, bytes := 0, 0
 	for due < len(l.inflight) && due < protocol.EntriesMax && bytes < m.opts.CatchupBytes {
 		p := &l.inflight[due]
-		if p.sent+m.opts.RetryInterval > m.now {
+		if p.sent+m.retry.patience > m.now {
 			break
 		}
 		bytes += m.log.get(p.slot).Size()
-		p.sent = m.now
+		p.sent, p.resent = m.now, true
 		due++
 	}
 	for i, id := range m.members.ids {
@@ -180,13 +183,16 @@ func (m *Machine) resendAccepts() {
 			m.resendTo(i, id, l.inflight[:due])
 		}
 	}
-	if len(l.inflight) > 0 {
-		m.after(TimerRetry, m.opts.RetryInterval)
+	switch {
+	case due > 0:
+		m.repeated()
+	case len(l.inflight) > 0:
+		m.at(TimerRetry, l.inflight[0].sent+m.retry.patience)
 	}
 }
 
-// resendTo repeats those of the proposals that the member has not accepted and that are not chosen, one message for
-// each run of consecutive slots.
+// resendTo resends to one member those proposals that it has not accepted and that are not yet chosen, one message per
+// run of consecutive slots.
 func (m *Machine) resendTo(member int, id protocol.NodeID, due []proposal) {
 	memory := &m.proposing.entries
 	run := memory.open()
@@ -226,14 +232,15 @@ func (m *Machine) heartbeatEvery() time.Duration {
 	return m.opts.LeaseRenew
 }
 
-// heartbeat tells everybody that the leader is alive, and asks for an answer.
+// heartbeat tells all peers that the leader is alive and asks them to answer.
 func (m *Machine) heartbeat() {
 	m.leading.beat++
 	m.leading.announced = m.committed
 	m.broadcast(protocol.Message{Kind: protocol.MsgHeartbeat, Ballot: m.ballot, Seq: m.leading.beat}, 0)
 }
 
-// announceCommit tells the followers at once what became chosen when no Accept is about to.
+// announceCommit broadcasts a new committed prefix at once when no slot is in flight; otherwise it rides on the next
+// Accept or heartbeat.
 func (m *Machine) announceCommit() {
 	l := &m.leading
 	if m.role != protocol.RoleLeader || l.announced == m.committed || len(l.inflight) > 0 {
@@ -243,8 +250,8 @@ func (m *Machine) announceCommit() {
 	m.broadcast(protocol.Message{Kind: protocol.MsgHeartbeat, Ballot: m.ballot}, 0)
 }
 
-// abandonProposals answers those who wait for slots that this node can no longer see through. Their commands may still
-// be chosen, by way of whoever leads next, so for a change the answer can only be "unknown".
+// abandonProposals answers the requests whose slots this node can no longer see chosen. The next leader may still get
+// their commands chosen, so the outcome of a mutation is unknown.
 func (m *Machine) abandonProposals(reason string) {
 	inflight := m.leading.inflight
 	m.leading = leading{}

@@ -4,21 +4,21 @@ import (
 	"elenchus/node/protocol"
 )
 
-// reading is a leader's confirmation of quorum reads. A round is a heartbeat sent after the reads arrived; a majority
-// of answers to it, or to a later one, proves that no higher ballot had a majority of promises when they arrived, so
-// that nothing was chosen by then that this leader does not know. Many reads share a round, and one round runs at a
+// reading is the state of a leader's quorum reads. A round is a heartbeat sent after the reads arrived. A majority of
+// answers to it or to a later one proves that no higher ballot had a majority of promises when the reads arrived, so
+// nothing had been chosen by then that this leader does not know. Many reads share a round, and one round runs at a
 // time.
 type reading struct {
-	waiting   []*pending // arrived since the round started
-	round     []*pending // covered by the round
+	waiting   []*pending // reads that arrived since the round started
+	round     []*pending // reads covered by the round
 	beat      uint64     // Seq of the round's heartbeat; zero when none runs
-	confirmed []*pending // waiting only for their slot to be applied; under a lease, all reads
+	confirmed []*pending // reads waiting only for their slot to be applied; under a lease, all reads
 
-	acked [protocol.NodesMax]uint64 // the highest heartbeat of this ballot that each member has answered
+	acked [protocol.NodesMax]uint64 // the highest heartbeat of this ballot answered by each member
 }
 
-// addRead takes a read at its leader. It must see everything committed now, and everything that may have been chosen
-// before this leader's ballot: a new leader serves nothing before it has applied up to its barrier.
+// addRead adds a read at the leader. The read must see everything committed now and everything that may have been
+// chosen before this leader's ballot, so a new leader serves no read before it has applied its barrier.
 func (m *Machine) addRead(p *pending) {
 	p.state = stateReading
 	p.index = max(m.committed, m.leading.barrier)
@@ -29,9 +29,9 @@ func (m *Machine) addRead(p *pending) {
 	m.reading.waiting = append(m.reading.waiting, p)
 }
 
-// onHeartbeatAck counts an answer to a heartbeat of the ballot that this node leads. Who grants a lease of a ballot
-// that this node has led is told that nobody uses it (002 §4.3.3): this node stepped down, or it was restarted and
-// remembers no lease.
+// onHeartbeatAck counts an answer to a heartbeat of the ballot that this node leads. A member that grants a lease of a
+// ballot this node no longer leads is sent MsgForsake, since nobody uses that lease (002 §4.3.3): this node stepped
+// down, or restarted and remembers no lease.
 func (m *Machine) onHeartbeatAck(msg *protocol.Message, from int) {
 	switch {
 	case m.role == protocol.RoleLeader && msg.Ballot == m.ballot:
@@ -43,7 +43,8 @@ func (m *Machine) onHeartbeatAck(msg *protocol.Message, from int) {
 	}
 }
 
-// confirmReads starts a round if reads wait for one, ends it if a majority has answered, and answers what can be.
+// confirmReads ends the running round if a majority has answered, starts one if reads are waiting, and serves the reads
+// that are ready.
 func (m *Machine) confirmReads() {
 	if m.role != protocol.RoleLeader || m.halted != nil {
 		return
@@ -77,8 +78,8 @@ func (m *Machine) endRound() {
 	}
 }
 
-// dropLateReads forgets reads whose deadline has passed. A round that nobody waits for any more ends: its heartbeat may
-// be lost, and the next read should not have to wait for the periodic one.
+// dropLateReads removes reads whose deadline has passed. A round left without reads ends: its heartbeat may have been
+// lost, and the next read should not have to wait for the periodic one.
 func (m *Machine) dropLateReads(limit int) {
 	r := &m.reading
 	r.waiting = dropDone(r.waiting, limit)
@@ -88,10 +89,10 @@ func (m *Machine) dropLateReads(limit int) {
 	r.confirmed = dropDone(r.confirmed, limit)
 }
 
-// serveReads answers the reads whose slot is applied. Under a lease that takes one that is valid at this step's reading
-// of the clock: nobody was told of anything by then that this leader has not applied. So that reading, which lies
-// between the request's arrival and the answer, is when the read takes effect. How long the answer needs to leave
-// after that is no matter.
+// serveReads answers the reads whose slot is applied. Under a lease, the lease must be valid at this step's clock
+// reading: no client has been told by then of anything that this leader has not applied. The instant of that reading
+// lies between the arrival of the request and its answer, and is the linearization point of the read. A delay of the
+// answer after it does not matter.
 func (m *Machine) serveReads() {
 	if m.opts.Reads == ReadsLease && !m.holdsLease() {
 		return
@@ -116,7 +117,7 @@ func (m *Machine) serve(p *pending) {
 	m.answer(p, m.store.Read(p.command.Key), m.committed, m.appliedIn)
 }
 
-// abandonReads hands the reads of a leader that was deposed back to the queue, or to those who forwarded them.
+// abandonReads returns the reads of a deposed leader to the queue, and fails forwarded ones.
 func (m *Machine) abandonReads(reason string) {
 	r := m.reading
 	m.reading = reading{}

@@ -8,11 +8,11 @@ import (
 	"elenchus/node/register"
 )
 
-// requests are those that wait for an answer: this node's own clients', and at a leader those that were forwarded.
+// requests holds the unanswered requests: those of this node's own clients and, at a leader, forwarded ones.
 type requests struct {
 	live      map[requestKey]*pending
 	deadlines deadlines
-	queue     queue // neither proposed nor forwarded: they have had no effect
+	queue     queue // neither proposed nor forwarded, so without effect so far
 	memory    slab[pending]
 }
 
@@ -30,19 +30,19 @@ const (
 	stateForwarded
 	stateProposed
 	stateReading
-	stateExecuted // applied; the lease was not valid then
+	stateExecuted // applied while the lease was not valid
 )
 
-// pending is one request.
+// pending is one unanswered request.
 type pending struct {
 	key      requestKey
 	command  register.Command
 	deadline time.Duration
 	state    requestState
-	done     bool            // answered; whoever still holds it drops it
-	leader   protocol.NodeID // stateForwarded: to whom
-	index    protocol.Slot   // stateReading: what must be applied first
-	heap     int             // position among the deadlines
+	done     bool            // answered; lists that still hold it skip or drop it
+	leader   protocol.NodeID // stateForwarded: the leader it was forwarded to
+	index    protocol.Slot   // stateReading: the slot that must be applied first
+	heap     int             // index in deadlines; -1 if not in the heap
 }
 
 func (p *pending) remote() bool { return p.key.from != 0 }
@@ -53,21 +53,21 @@ func (r *requests) init() {
 	r.queue.items = make([]*pending, 0, slabItems)
 }
 
-// onRequest takes a request of one of this node's own clients.
+// onRequest handles a request from one of this node's own clients.
 func (m *Machine) onRequest(req protocol.Request) {
 	m.admit(m.requests.memory.put(pending{
 		key: requestKey{id: req.ID}, command: req.Command, deadline: req.Deadline,
 	}))
 }
 
-// admit checks a request, takes it in and brings it on its way.
+// admit validates a request, registers it and queues or serves it.
 func (m *Machine) admit(p *pending) {
 	if m.requests.live[p.key] != nil {
-		return // a forward that the network repeated
+		return // a forward duplicated by the network
 	}
 	p.heap = -1
 	if p.command.Op == register.OpRead {
-		// A read changes nothing and needs no session; in the log it must not look like a repeat of a change.
+		// A read changes nothing and needs no session. In the log it must not look like a repeat of a mutation.
 		p.command.Client, p.command.Seq = 0, 0
 	}
 	err := p.command.Check()
@@ -98,10 +98,10 @@ func (m *Machine) admit(p *pending) {
 	}
 }
 
-// confirms reports whether reads are answered from the state of a leader that makes sure it is one.
+// confirms reports whether reads are served from the leader's state after it confirms that it still leads.
 func (m *Machine) confirms() bool { return m.opts.Reads == ReadsQuorum || m.opts.Reads == ReadsLease }
 
-// queueReads moves the quorum and lease reads that waited for a leader to the reads of this one.
+// queueReads moves queued quorum and lease reads to the new leader's read lists.
 func (m *Machine) queueReads() {
 	if !m.confirms() {
 		return
@@ -117,7 +117,7 @@ func (m *Machine) queueReads() {
 	m.requests.queue = rest
 }
 
-// answer gives the result of a command that was executed, or of a read.
+// answer replies with the result of an executed command or a read.
 func (m *Machine) answer(p *pending, result register.Result, slot protocol.Slot, ballot protocol.Ballot) {
 	if p == nil || p.done {
 		return
@@ -127,7 +127,7 @@ func (m *Machine) answer(p *pending, result register.Result, slot protocol.Slot,
 	case register.CodeOK, register.CodeMismatch:
 		reply.Outcome = protocol.OutcomeOK
 	case register.CodeStale:
-		// It was not executed now, but an earlier copy of it may have been.
+		// Not executed now, but an earlier copy may have been.
 		reply.Outcome, reply.Reason = protocol.OutcomeUnknown, result.Code.String()
 	default:
 		reply.Outcome, reply.Reason = protocol.OutcomeFail, result.Code.String()
@@ -135,8 +135,8 @@ func (m *Machine) answer(p *pending, result register.Result, slot protocol.Slot,
 	m.finish(p, reply)
 }
 
-// giveUp ends a request that got no answer. One that changes nothing has failed whatever happened to it; a change has
-// failed only if it never left the queue.
+// giveUp ends a request without a result. A read has failed whatever happened to it; a mutation has failed only if it
+// never left the queue, and is unknown otherwise.
 func (m *Machine) giveUp(p *pending, reason string) {
 	if p.done {
 		return
@@ -148,7 +148,7 @@ func (m *Machine) giveUp(p *pending, reason string) {
 	m.finish(p, reply)
 }
 
-// finish answers a request, once, and forgets it.
+// finish sends the only reply to a request and removes the request.
 func (m *Machine) finish(p *pending, reply protocol.Reply) {
 	p.done = true
 	if p.heap >= 0 {
@@ -163,7 +163,7 @@ func (m *Machine) finish(p *pending, reply protocol.Reply) {
 	m.fx.Replies = append(m.fx.Replies, reply)
 }
 
-// expire ends the requests whose deadline has come.
+// expire ends the requests whose deadline has passed.
 func (m *Machine) expire() {
 	d := &m.requests.deadlines
 	for len(*d) > 0 && (*d)[0].deadline <= m.now {
@@ -198,8 +198,8 @@ func (m *Machine) whyLate(p *pending) string {
 	return "not proposed in time"
 }
 
-// abandonQueue tells those who forwarded a request to a leader that was deposed before it came to it. This node's own
-// requests keep waiting, for the next leader.
+// abandonQueue fails the forwarded requests in a deposed leader's queue, telling their senders. This node's own
+// requests keep waiting for the next leader.
 func (m *Machine) abandonQueue(reason string) {
 	var own queue
 	for p := m.requests.queue.pop(); p != nil; p = m.requests.queue.pop() {
@@ -212,7 +212,7 @@ func (m *Machine) abandonQueue(reason string) {
 	m.requests.queue = own
 }
 
-// queue is a first-in, first-out list of requests. Answered ones are skipped.
+// queue is a FIFO of requests. Answered requests are skipped.
 type queue struct {
 	items []*pending
 	head  int
@@ -220,7 +220,7 @@ type queue struct {
 
 func (q *queue) push(p *pending) { q.items = append(q.items, p) }
 
-// pop returns the oldest request that is not answered, or nil.
+// pop returns the oldest unanswered request, or nil.
 func (q *queue) pop() *pending {
 	for q.head < len(q.items) {
 		p := q.items[q.head]
@@ -234,7 +234,7 @@ func (q *queue) pop() *pending {
 	return nil
 }
 
-// shrink drops the answered ones if there are more than limit in all.
+// shrink drops answered requests if the queue holds more than limit.
 func (q *queue) shrink(limit int) {
 	if len(q.items)-q.head > limit {
 		q.items, q.head = dropDone(q.items[q.head:], limit), 0
@@ -255,12 +255,12 @@ func dropDone(list []*pending, limit int) []*pending {
 	return kept
 }
 
-// deadlines is a heap of the live requests, the most urgent first.
+// deadlines is a min-heap of the live requests by deadline.
 type deadlines []*pending
 
 func (d deadlines) Len() int { return len(d) }
 
-// Less breaks ties by identity, so that equal deadlines are met in the same order in every run.
+// Less breaks ties by request identity, so that equal deadlines expire in the same order in every run.
 func (d deadlines) Less(i, j int) bool {
 	a, b := d[i], d[j]
 	switch {
@@ -277,14 +277,14 @@ func (d deadlines) Swap(i, j int) {
 	d[i].heap, d[j].heap = i, j
 }
 
-// Push and Pop are for container/heap.
+// Push implements [heap.Interface].
 func (d *deadlines) Push(x any) {
 	p := x.(*pending)
 	p.heap = len(*d)
 	*d = append(*d, p)
 }
 
-// Pop removes the last element.
+// Pop implements [heap.Interface].
 func (d *deadlines) Pop() any {
 	last := len(*d) - 1
 	p := (*d)[last]

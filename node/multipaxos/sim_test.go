@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// randomKnobs draws a world. Small windows, batches and chunks are as likely as the defaults, since most mistakes hide
-// behind limits that are never reached.
+// randomKnobs draws the parameters of a world. Small windows, batches and chunks are as likely as the defaults, since
+// most mistakes hide behind limits that are never reached.
 func randomKnobs(seed uint64) knobs {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	pick := func(choices ...int) int { return choices[rng.IntN(len(choices))] }
@@ -39,7 +39,7 @@ func randomKnobs(seed uint64) knobs {
 	return k
 }
 
-// drawSnapshots makes most worlds take snapshots all the time, and many of them keep nothing for who lags.
+// drawSnapshots makes most worlds take snapshots all the time, and many of them keep no entries for lagging nodes.
 func drawSnapshots(o *Options, rng *rand.Rand) {
 	pick := func(choices ...int) int { return choices[rng.IntN(len(choices))] }
 	o.SnapshotEntries = pick(SnapshotOff, 1, 4, 10, 30)
@@ -53,7 +53,7 @@ func drawSnapshots(o *Options, rng *rand.Rand) {
 	o.SnapshotChunk = pick(300, 1000, 1<<20)
 }
 
-// play runs a world through its faults, heals it, and requires it to come back.
+// play runs a world through its faults, heals it, and requires it to recover.
 func play(seed uint64, k knobs) *world {
 	w := newWorld(seed, k)
 	w.run(k.end, nil)
@@ -64,7 +64,7 @@ func play(seed uint64, k knobs) *world {
 	healed := w.now
 	answered := w.stats.ok
 	w.run(healed+30*time.Second, func() bool {
-		// Messages from before the healing are gone by then, and clients have been served since.
+		// By then, messages from before the healing are gone, and clients have been served since.
 		return w.now > healed+k.slow && w.recovered() && w.stats.ok > answered+10
 	})
 	switch {
@@ -112,7 +112,7 @@ func TestRandomWorlds(t *testing.T) {
 	if *worldsCount < 100 {
 		return
 	}
-	// A run in which nothing was tested proves nothing.
+	// Make sure that the run exercised what it is meant to test.
 	for name, n := range map[string]int{
 		"answers": total.ok, "failures": total.failed, "unknowns": total.unknown, "elections": total.elections,
 		"crashes": total.crashes, "catch-ups": total.caughtUp, "retries": total.retried,
@@ -151,7 +151,7 @@ func (s *stats) add(o stats) {
 	s.sent += o.sent
 }
 
-// Local reads are stale by design; the check that finds no stale read elsewhere must find these.
+// Local reads are stale by design, so the check that finds no stale read in other modes must find some here.
 func TestLocalReadsAreStale(t *testing.T) {
 	var total stats
 	for seed := uint64(1); seed <= 10; seed++ {
@@ -175,7 +175,7 @@ func TestWorldsRepeat(t *testing.T) {
 		k := randomKnobs(seed)
 		if seed%2 == 0 {
 			k = randomLeaseKnobs(seed)
-			k.nodes = max(k.nodes, 3) // a node by itself sends nothing that could differ
+			k.nodes = max(k.nodes, 3) // a single node sends nothing that could differ
 		}
 		first, second := play(seed, k), play(seed, k)
 		if first.trace != second.trace {

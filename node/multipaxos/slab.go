@@ -1,16 +1,16 @@
 package multipaxos
 
-// slab gives out memory from pieces that have room for many. What a machine allocates for every request and slot is
-// small and lives about as long as its neighbours, so one allocation can serve for all of them. Nothing is ever given
-// back: a piece is garbage when nothing in it is in use any more.
+// slab allocates small items in pieces of slabItems. The allocations per request and slot are small and live about as
+// long as their neighbours, so one allocation serves many of them. Nothing is returned to the slab: a piece becomes
+// garbage once none of its items is in use.
 type slab[T any] struct {
-	room []T // what is left of the present piece
+	room []T // the unused rest of the current piece
 }
 
-// slabItems is how many items a piece has room for.
+// slabItems is the number of items in a piece.
 const slabItems = 16
 
-// open returns an empty list with room behind it, to be appended to and closed before another is opened.
+// open returns an empty list to append to. The list must be closed before another is opened.
 func (s *slab[T]) open() []T {
 	if len(s.room) == 0 {
 		s.room = make([]T, slabItems)
@@ -18,7 +18,8 @@ func (s *slab[T]) open() []T {
 	return s.room[:0]
 }
 
-// close gives a list its memory for good. One that has outgrown the room has got memory of its own.
+// close makes the memory of an open list permanent and returns the list. A list that outgrew the piece has its own
+// memory.
 func (s *slab[T]) close(list []T) []T {
 	if len(list) <= len(s.room) {
 		s.room = s.room[len(list):]
@@ -26,5 +27,5 @@ func (s *slab[T]) close(list []T) []T {
 	return list[:len(list):len(list)]
 }
 
-// put keeps one item.
+// put stores one item and returns its address.
 func (s *slab[T]) put(item T) *T { return &s.close(append(s.open(), item))[0] }

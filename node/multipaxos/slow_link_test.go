@@ -10,9 +10,9 @@ import (
 	"elenchus/node/register"
 )
 
-// A piece of a snapshot can need longer on its way than RetryInterval. Whoever asks again each time makes the link carry
-// it again, and the next piece waits behind the copies, which makes for more of them: the transfer gets slower and
-// slower, and so does everything else that the link carries.
+// A piece of a snapshot can take longer to arrive than RetryInterval. A node that repeats its request each time makes
+// the link carry the piece again; the next piece then waits behind the copies, which causes more of them. The transfer
+// and everything else on the link get slower and slower.
 func TestSlowLinkIsNotFilledWithCopies(t *testing.T) {
 	const pieces, onTheWay = 40, 5 // in units of RetryInterval
 	members := []protocol.NodeID{1, 2, 3}
@@ -30,8 +30,8 @@ func TestSlowLinkIsNotFilledWithCopies(t *testing.T) {
 	source.Step(at(), protocol.Input{Kind: protocol.InputStart})
 	var (
 		timers  [timersEnd]time.Duration
-		link    []protocol.Message // to the laggard, one after the other
-		arrives time.Duration      // the first of them
+		link    []protocol.Message // to the lagging node, one after the other
+		arrives time.Duration      // arrival of the first of them
 		copies  int
 	)
 	take := func(fx protocol.Effects) {
@@ -42,7 +42,7 @@ func TestSlowLinkIsNotFilledWithCopies(t *testing.T) {
 			if s.Message.To != 1 {
 				continue
 			}
-			msg := s.Message // requests are small, and arrive at once
+			msg := s.Message // requests are small and arrive at once
 			for _, answer := range source.Step(at(), protocol.Input{Kind: protocol.InputMessage, Message: &msg}).Sends {
 				if answer.Message.Kind == protocol.MsgSnapshot {
 					if len(link) == 0 {
@@ -86,7 +86,7 @@ func TestSlowLinkIsNotFilledWithCopies(t *testing.T) {
 	}
 }
 
-// bigSnapshot is one of about so many bytes.
+// bigSnapshot returns a snapshot of about the given size.
 func bigSnapshot(bytes int) *protocol.Snapshot {
 	var store register.Store
 	for i := range bytes / 100 {

@@ -7,40 +7,40 @@ import (
 	"elenchus/node/protocol"
 )
 
-// snapshots are what this node holds of states as bytes, its own or a peer's.
+// snapshots tracks this node's encoded snapshots, its own or received from a peer.
 //
-// What the log in memory no longer has is in current, and what the log on disk will no longer have is in the durable
-// one. The two differ while the driver is writing. That is the moment to be careful with: nothing on disk may rest on a
-// snapshot that is not durable.
+// The current snapshot covers everything dropped from the log in memory, and the durable one everything dropped from
+// the log on disk. They differ while the driver is writing; in that time nothing on disk may depend on the snapshot
+// that is not yet durable.
 type snapshots struct {
-	current *heldSnapshot // the newest, durable or not; laggards are sent this one
-	lent    *heldSnapshot // an older one, while somebody fetches it
-	asked   *heldSnapshot // what the driver was asked for and has not reported
+	current *heldSnapshot // the newest, durable or not; sent to lagging peers
+	lent    *heldSnapshot // an older one that a peer is still fetching
+	asked   *heldSnapshot // the one the driver was asked to write and has not yet reported
 
-	durable      protocol.Slot // the last slot that the snapshot on disk covers
+	durable      protocol.Slot // the last slot covered by the snapshot on disk
 	durableBytes int
 
-	ahead bool          // of what the log on disk knew to be chosen when the node started
-	since protocol.Slot // slots up to here do not count towards the next snapshot
-	bytes int           // nor do entries that were recorded before these bytes
+	ahead bool          // the snapshot on disk was ahead of the log's committed prefix at start
+	since protocol.Slot // the slot at which the current snapshot interval began
+	bytes int           // bytes of entries recorded in the current interval
 }
 
-// heldSnapshot is a snapshot with what is known about it.
+// heldSnapshot is a snapshot with its checksum and the time of its last use.
 type heldSnapshot struct {
 	*protocol.Snapshot
 	checksum uint32
-	fetched  time.Duration // when a piece of it was last asked for; zero is never
+	fetched  time.Duration // when a chunk of it was last requested; zero if never
 }
 
-// snapshotSlotMax is beyond what any log reaches, and leaves room for slots behind it. A snapshot of a later slot comes
-// from a defect.
+// snapshotSlotMax is beyond what any log reaches, and leaves room for slots after it. A snapshot of a later slot can
+// only come from a defect.
 const snapshotSlotMax = protocol.SlotLast / 2
 
-// lendPatience is for how many retry intervals an older snapshot is held for somebody who fetches it and is silent: for
-// longer than the other waits before it asks again.
+// lendPatience is how long an older snapshot is kept for a peer that is fetching it but silent, in retry intervals. It
+// is longer than such a peer waits before it asks again.
 const lendPatience = 2 * patienceMax
 
-// restore starts from the snapshot on disk.
+// restore initializes the machine from the snapshot on disk, if there is one.
 func (m *Machine) restore(rec protocol.Recovered) error {
 	s := rec.Snapshot
 	if s == nil {
@@ -61,13 +61,13 @@ func (m *Machine) restore(rec protocol.Recovered) error {
 	return nil
 }
 
-// resting reports whether the snapshot on disk holds all that the log in memory does not. While it does not, because a
-// peer's snapshot is being written, the log on disk must neither be replaced nor speak of a committed prefix: it has
-// holes that only the new snapshot fills.
+// resting reports whether the snapshot on disk covers everything that the log in memory lacks. While a peer's snapshot
+// is being written it does not, and the log on disk must neither be replaced nor record a committed prefix: it has gaps
+// that only the new snapshot fills.
 func (m *Machine) resting() bool { return m.log.first-1 <= m.snapshots.durable }
 
-// requestSnapshot asks the driver to write what is not yet durable: a snapshot that came from a peer, or one that is
-// due. One is written at a time.
+// requestSnapshot asks the driver to write a snapshot: the current one if it came from a peer and is not yet durable,
+// or else a new one if one is due. At most one is being written at a time.
 func (m *Machine) requestSnapshot() {
 	s := &m.snapshots
 	if m.halted != nil || s.asked != nil {
@@ -88,7 +88,7 @@ func (m *Machine) snapshotDue() bool {
 		m.opts.SnapshotBytes > 0 && applied > 0 && m.snapshots.bytes >= m.opts.SnapshotBytes
 }
 
-// takeSnapshot makes a snapshot of the state as it is now. It reports false if that is too large.
+// takeSnapshot makes a snapshot of the current state. It returns false if the state is too large.
 func (m *Machine) takeSnapshot() bool {
 	m.snapshots.since, m.snapshots.bytes = m.committed, 0
 	taken := &protocol.Snapshot{Slot: m.committed, Ballot: m.appliedIn, State: m.store.Snapshot()}
@@ -103,7 +103,7 @@ func (m *Machine) takeSnapshot() bool {
 	return true
 }
 
-// replaceSnapshot makes a snapshot the current one. Its predecessor is held on to if somebody is fetching it: else a
+// replaceSnapshot makes next the current snapshot. Its predecessor is kept while a peer is fetching it; otherwise a
 // node that takes snapshots faster than a peer can fetch one would never let it finish.
 func (m *Machine) replaceSnapshot(next *heldSnapshot) {
 	s := &m.snapshots
@@ -119,8 +119,7 @@ func (m *Machine) replaceSnapshot(next *heldSnapshot) {
 	s.current = next
 }
 
-// onSnapshotted takes note that the snapshot which the driver was asked for is durable, and drops from the log what it
-// holds.
+// onSnapshotted records that the requested snapshot is durable and drops the entries it covers from the log.
 func (m *Machine) onSnapshotted(slot protocol.Slot) {
 	s := &m.snapshots
 	if s.asked == nil || slot != s.asked.Slot {
@@ -136,17 +135,17 @@ func (m *Machine) onSnapshotted(slot protocol.Slot) {
 	})
 }
 
-// compactRecovered does what a crash has prevented, if the log on disk holds more than it should. It must, if the log
-// has entries that the snapshot covers and that are not known to be chosen: were the log to go on, and say one day that
-// everything up to some slot is chosen, it would say so of these too. See [newLog].
+// compactRecovered performs a compaction that a crash prevented, if the log on disk holds more than it should. This is
+// required if the log has entries that the snapshot covers but that are not known to be chosen: otherwise a later
+// commit record, which covers everything before it, would wrongly declare them chosen. See [newLog].
 func (m *Machine) compactRecovered() {
 	if slot := m.snapshots.durable; slot > 0 && (m.snapshots.ahead || m.keptFrom(slot) > m.log.first) {
 		m.compact()
 	}
 }
 
-// compact drops the entries that nobody is expected to ask for any more, and hands the driver what remains. The
-// snapshot is durable.
+// compact drops the entries that no peer is expected to ask for, and gives the driver the remaining log. The snapshot
+// must be durable.
 func (m *Machine) compact() {
 	m.log.forget(m.keptFrom(m.snapshots.durable))
 	records := append(make([]protocol.Record, 0, slabItems),
@@ -160,8 +159,8 @@ func (m *Machine) compact() {
 	m.fx.Compaction = &protocol.Compaction{Slot: m.snapshots.durable, Records: records}
 }
 
-// keptFrom is the first slot to keep behind a snapshot: as many chosen entries as the options say, and no more bytes of
-// them than half of what makes a snapshot due.
+// keptFrom returns the first slot to keep in the log when compacting behind a snapshot of slot. It keeps up to
+// SnapshotKeep chosen entries, of at most half of SnapshotBytes.
 func (m *Machine) keptFrom(slot protocol.Slot) protocol.Slot {
 	first, bytes := slot+1, 0
 	for first > m.log.first && slot+1-first < protocol.Slot(m.opts.SnapshotKeep) {

@@ -2,10 +2,10 @@ package multipaxos
 
 import "elenchus/node/protocol"
 
-// SnapshotOff turns off what the option would have limited: no snapshot for that reason, or no entries kept.
+// SnapshotOff disables what a snapshot option controls: that snapshot trigger, or keeping entries.
 const SnapshotOff = -1
 
-// snapshotDefaults replaces the zeros that concern snapshots, and SnapshotOff by zeros.
+// snapshotDefaults sets the defaults of the snapshot options that are zero, and replaces SnapshotOff with zero.
 func (o *Options) snapshotDefaults() {
 	number := func(field *int, value int) {
 		switch *field {
@@ -21,7 +21,8 @@ func (o *Options) snapshotDefaults() {
 	number(&o.SnapshotChunk, 1<<20)
 }
 
-// keepByDefault is a tenth of what one snapshot covers, so that a new log costs little beside what it replaces.
+// keepByDefault returns the default of SnapshotKeep: a tenth of the entries between snapshots, so that a new log costs
+// little compared with what it replaces.
 func (o *Options) keepByDefault() int {
 	switch {
 	case o.SnapshotEntries > 0:
@@ -32,7 +33,7 @@ func (o *Options) keepByDefault() int {
 	return 0
 }
 
-// checkSnapshots finds problems with snapshots. The options have their defaults.
+// checkSnapshots reports problems with the snapshot options. Defaults have been applied.
 func (o *Options) checkSnapshots(add func(format string, args ...any)) {
 	if o.SnapshotEntries < 0 {
 		add("snapshot entries: %d is negative; %d turns it off", o.SnapshotEntries, SnapshotOff)

@@ -9,7 +9,7 @@ import (
 	"elenchus/node/register"
 )
 
-// How transcripts show things.
+// Formats used in transcripts.
 
 func commandText(c register.Command) string {
 	text := c.Op.String()
@@ -110,7 +110,7 @@ func replyText(r protocol.Reply) string {
 	return text
 }
 
-// observationText leaves out what messages and answers show anyway.
+// observationText formats an observation, omitting what messages and replies show anyway.
 func observationText(o protocol.Observation) string {
 	switch o.Kind {
 	case protocol.ObservedCampaign:
@@ -143,12 +143,12 @@ func observationText(o protocol.Observation) string {
 		return fmt.Sprintf("starts from its snapshot of slot %d", o.Slot)
 	case protocol.ObservedSnapshotRefused:
 		return fmt.Sprintf("does not use a snapshot of slot %d from %v: %s", o.Slot, o.Peer, o.Reason)
-	default: // ballot, chosen, served; what a lease was asked or refused for is in the messages
+	default: // ballot, chosen, served; lease requests and refusals appear in the messages
 		return ""
 	}
 }
 
-// leaseText says what a host holds and honours at a true time.
+// leaseText describes the leases a host holds and honours at a true time.
 func leaseText(h *host, now time.Duration) string {
 	l := h.machine.Status(h.reading(now)).Lease
 	at := time.Duration(h.opts.leaseClock(h.reading(now)))

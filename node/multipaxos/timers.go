@@ -8,25 +8,25 @@ import (
 
 // The machine's timers.
 const (
-	TimerElection  protocol.TimerID = iota + 1 // nothing was heard from a leader, or a back-off is over
-	TimerHeartbeat                             // the leader makes itself heard
-	TimerRetry                                 // unanswered Prepares and Accepts are sent again
-	TimerCatchup                               // an unanswered Catchup goes to another peer
-	TimerGrace                                 // a candidate stops waiting for stragglers
-	TimerDeadline                              // the next request runs out of time
-	TimerCommit                                // the committed prefix is written down while nothing else is
+	TimerElection  protocol.TimerID = iota + 1 // the election timeout, or the end of a back-off
+	TimerHeartbeat                             // the leader's next heartbeat
+	TimerRetry                                 // resends unanswered Prepares and Accepts
+	TimerCatchup                               // a Catchup was not answered in time
+	TimerGrace                                 // a candidate stops waiting for more promises
+	TimerDeadline                              // the earliest request deadline
+	TimerCommit                                // records the committed prefix when nothing else is written
 	timersEnd
 )
 
-// timer separates the instant at which something is due from the one the driver was asked for. Most deadlines only
-// move away (every heartbeat postpones the election), so the driver is not bothered: its timer fires too early, and is
-// set again for what is left.
+// timer keeps the instant at which something is due apart from the instant requested from the driver. Most deadlines
+// only move later (every heartbeat postpones the election), so the driver is not asked each time: its timer fires early
+// and is set again for the rest.
 type timer struct {
-	due   time.Duration // zero: nothing is due
-	armed time.Duration // zero: the driver has no live timer
+	due   time.Duration // zero if nothing is due
+	armed time.Duration // zero if the driver has no live timer
 }
 
-// after makes the timer due at d from now.
+// after makes the timer due d from now.
 func (m *Machine) after(id protocol.TimerID, d time.Duration) { m.at(id, m.now+d) }
 
 func (m *Machine) at(id protocol.TimerID, due time.Duration) {
@@ -37,7 +37,7 @@ func (m *Machine) at(id protocol.TimerID, due time.Duration) {
 	}
 }
 
-// ensure makes the timer due at d from now unless it is due already.
+// ensure makes the timer due d from now unless it is already due at some time.
 func (m *Machine) ensure(id protocol.TimerID, d time.Duration) {
 	if m.timers[id].due == 0 {
 		m.after(id, d)
@@ -84,7 +84,7 @@ func (m *Machine) onTimer(id protocol.TimerID) {
 	}
 }
 
-// stretched is d lengthened by a random share of at most Jitter.
+// stretched returns d extended by a random fraction of up to Jitter.
 func (m *Machine) stretched(d time.Duration) time.Duration {
 	return d + time.Duration(float64(d)*m.opts.Jitter*m.rng.Float64())
 }

@@ -10,8 +10,8 @@ import (
 	"elenchus/node/register"
 )
 
-// Step is total: whatever arrives, in whatever order and however absurd, is handled, perhaps by stopping, but never by
-// a panic. The messages here come from no protocol at all.
+// Step is total: any input in any order, however absurd, is handled, if need be by halting, but never by a panic. These
+// messages follow no protocol at all.
 func TestStepIsTotal(t *testing.T) {
 	halts, taken, installed := 0, 0, 0
 	for seed := range uint64(300) {
@@ -134,7 +134,7 @@ func absurdMessage(rng *rand.Rand) *protocol.Message {
 	return m
 }
 
-// absurdState is a state of few registers, or none at all.
+// absurdState returns the encoded state after at most two writes, damaged in one case out of ten.
 func absurdState(rng *rand.Rand) []byte {
 	var s register.Store
 	for i := range rng.IntN(3) {

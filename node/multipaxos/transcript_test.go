@@ -27,22 +27,22 @@ import (
 //	campaign N              its clock moves to the end of its election timeout or back-off
 //	tick N D [times=K]      its clock moves on by a duration, and its timers fire; once, or K times
 //	sleep N D               its clock moves on by a duration, and no timer fires
-//	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D] [id=N]   a client asks a node
+//	request N OP KEY [VALUE [EXPECT]] [as=CLIENT:SEQ] [timeout=D] [id=N]   a client sends node N a request
 //	deliver [FILTER]        every matching message in flight arrives, in order of sending
 //	stabilize [FILTER]      the same until no matching message is in flight
-//	drop|duplicate|hold|release [FILTER]   matching messages are lost, copied, kept from arriving, no longer kept
+//	drop|duplicate|hold|release [FILTER]   matching messages are lost, copied, held back, no longer held
 //	cut N, heal N           from now on all messages from and to the node are lost, or no longer
 //	disk N manual|auto      whether writes wait for sync, and snapshots for save
 //	sync N                  its writes are durable
-//	save N                  the snapshot it is writing is durable, and it is told
+//	save N                  the snapshot it is writing is durable and reported
 //	crash N [keep=K] [saved]   it stops; of the writes that were not synced the first K are on disk, and the snapshot
 //	                        that was being written if it says so
 //	restart N [after=D]     it starts from its disk, a second later unless D says how much
-//	forsake N               it is asked to give up leading
-//	wall N D                its wall clock is set forward, or with a negative D back
-//	corrupt [FILTER]        a bit of the pieces of snapshots in flight changes
-//	log N, status [N], read N KEY, flight   what a node has accepted, says, holds; what is in flight
-//	quiet|loud              whether the effects of what follows are shown
+//	forsake N               it is asked to give up leadership
+//	wall N D                its wall clock is set forward, or back if D is negative
+//	corrupt [FILTER]        a bit is flipped in the snapshot pieces in flight
+//	log N, status [N], read N KEY, flight   a node's entries, status, register; messages in flight
+//	quiet|loud              whether the effects of later directives are shown
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -68,7 +68,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// script is a cluster in which nothing happens by itself.
+// script is a cluster in which nothing happens unless the script says so.
 type script struct {
 	t     *testing.T
 	data  *datadriven.TestData
@@ -83,7 +83,7 @@ type script struct {
 
 type scriptHost struct {
 	host
-	now    time.Duration // its own clock; hosts move independently
+	now    time.Duration // the host's own clock; hosts' clocks move independently
 	manual bool
 	cut    bool
 	life   int
@@ -115,7 +115,7 @@ func (e *script) run() {
 	verb()
 }
 
-// word is the i-th argument that has no value.
+// word returns the i-th argument without a value.
 func (e *script) word(i int) string {
 	for _, a := range e.data.CmdArgs {
 		if len(a.Vals) == 0 {
@@ -196,7 +196,7 @@ func (e *script) nodes() {
 		}
 	}
 	if !opts.FirstBallotShortcut {
-		e.out.Reset() // nothing happens at a start but a line that says so
+		e.out.Reset() // a start only prints a line that says so
 	}
 }
 
@@ -216,7 +216,7 @@ func (e *script) step(h *scriptHost, in protocol.Input) {
 	}
 }
 
-// consume shows what a step did, and syncs it unless the disk is manual.
+// consume prints the effects of a step, and syncs them unless the disk is manual.
 func (e *script) consume(h *scriptHost, out outcome) {
 	incarnation := fmt.Sprintf("%v/%d", h.opts.Self, h.life)
 	if out.halt != nil {
@@ -297,7 +297,7 @@ func (e *script) tick() {
 	}
 }
 
-// fire fires the timers whose instant has come, the earliest first. Each fires at most once, since the clock stands.
+// fire fires the due timers, the earliest first. Each fires at most once, since the clock stands still.
 func (e *script) fire(h *scriptHost) {
 	for {
 		next := protocol.TimerID(0)
@@ -334,7 +334,7 @@ func (e *script) request() {
 	}})
 }
 
-// matches reports whether the filter of the directive lets a message through.
+// matches reports whether a message matches the directive's filter.
 func (e *script) matches(f *flight) bool {
 	in := func(key, value string) bool {
 		vals := e.options(key)
@@ -349,7 +349,7 @@ func (e *script) matches(f *flight) bool {
 		in("kind", f.msg.Kind.String()) && in("ballot", f.msg.Ballot.String())
 }
 
-// take removes the matching messages from the network.
+// take removes the matching messages from the network and returns them.
 func (e *script) take(held bool) (taken []*flight) {
 	e.net = slices.DeleteFunc(e.net, func(f *flight) bool {
 		if f.held && !held || !e.matches(f) {

@@ -7,17 +7,17 @@ import (
 	"elenchus/node/protocol"
 )
 
-// transfer is a snapshot that this node fetches because its peers no longer have the entries: as much of it as has
-// come. The pieces may come from different peers, since equal slot and checksum mean equal bytes.
+// transfer is a partially fetched snapshot, needed because the peers no longer have the entries. The pieces may come
+// from different peers, since equal slot and checksum imply equal bytes.
 type transfer struct {
 	protocol.Snapshot
 	checksum uint32
 	total    uint64
-	misses   int // requests since the last piece that nobody answered in time
+	misses   int // requests that timed out since the last piece
 }
 
-// missesMax is how often a peer may fail to answer before another one is asked for the next piece, and before another
-// snapshot may take the place of one that is newer. A lost message should cost neither.
+// missesMax is how many requests may time out before another peer is asked for the next piece, and before an older
+// snapshot may replace a newer one. A single lost message should cause neither.
 const missesMax = 3
 
 func (t *transfer) is(msg *protocol.Message) bool {
@@ -32,7 +32,7 @@ func (m *Machine) requestChunk(t *transfer, peer int) {
 	}, 0)
 }
 
-// onFetch answers with the piece asked for, or if this node has no such snapshot with what it has.
+// onFetch answers with the requested piece or, if this node does not have that snapshot, as to a Catchup.
 func (m *Machine) onFetch(msg *protocol.Message) {
 	for _, s := range []*heldSnapshot{m.snapshots.current, m.snapshots.lent} {
 		if s != nil && s.Slot == msg.Last && s.checksum == msg.Chunk.Checksum {
@@ -43,7 +43,8 @@ func (m *Machine) onFetch(msg *protocol.Message) {
 	m.onCatchup(msg)
 }
 
-// sendChunk sends the piece of a snapshot that begins at offset. It need not be durable here: what it holds is chosen.
+// sendChunk sends the piece of a snapshot that begins at offset. The snapshot need not be durable here, because
+// everything it covers is chosen.
 func (m *Machine) sendChunk(to protocol.NodeID, s *heldSnapshot, offset uint64) {
 	total := uint64(len(s.State))
 	if offset >= total {
@@ -62,8 +63,8 @@ func (m *Machine) sendChunk(to protocol.NodeID, s *heldSnapshot, offset uint64) 
 	}
 }
 
-// onSnapshot takes a piece of a snapshot, and installs the snapshot with the last one. A leader takes none: what it
-// does not know to be chosen it proposes.
+// onSnapshot handles a piece of a snapshot and installs the snapshot once it is complete. A leader ignores it, since it
+// proposes in every slot that it does not know to be chosen.
 func (m *Machine) onSnapshot(msg *protocol.Message, from int) {
 	c := &msg.Chunk
 	n := uint64(len(c.Data))
@@ -78,7 +79,7 @@ func (m *Machine) onSnapshot(msg *protocol.Message, from int) {
 	}
 	t := m.catchup.transfer
 	if c.Offset != uint64(len(t.State)) {
-		return // a repeat, or overtaken
+		return // duplicate or out of order
 	}
 	if have := len(t.State) + len(c.Data); have > cap(t.State) {
 		t.State = slices.Grow(t.State, min(2*have, int(t.total))-len(t.State))
@@ -89,16 +90,16 @@ func (m *Machine) onSnapshot(msg *protocol.Message, from int) {
 	if uint64(len(t.State)) == t.total {
 		m.catchup.transfer = nil
 		if !m.install(t, msg.From) {
-			// If the next one is of no use either, this node must not fetch one after the other without a pause.
+			// Pause before the next fetch, in case that snapshot is unusable too.
 			m.catchup.outstanding = true
 			m.ensure(TimerCatchup, m.catchup.patience)
 		}
 	}
 }
 
-// beginTransfer decides whether the first piece of a snapshot takes the place of what has come of another. It does if
-// the peer that was asked has nothing else: it replaced its snapshot by a newer one, or the peers that have the one
-// wanted are silent. A message that comes by itself, perhaps late, changes nothing.
+// beginTransfer decides whether the first piece of a snapshot replaces a transfer in progress. It does if the peer that
+// was asked has nothing else: the peer replaced its snapshot by a newer one, or the peers that have the wanted one are
+// silent. Unsolicited or late messages replace nothing.
 func (m *Machine) beginTransfer(msg *protocol.Message, from int) bool {
 	if msg.Chunk.Offset != 0 {
 		return false
@@ -116,11 +117,11 @@ func (m *Machine) beginTransfer(msg *protocol.Message, from int) bool {
 	return true
 }
 
-// install replaces the state by that of a snapshot, or reports false if that is of no use. Everything that it covers is
-// chosen, so it may be used before it is durable: a crash takes this node back to what it knew before, and what its log
-// then reports it has accepted. What it must not do meanwhile is said at [Machine.resting].
+// install replaces the state by that of a received snapshot, or returns false if the snapshot is unusable. Everything
+// it covers is chosen, so it may be used before it is durable: a crash takes this node back to what it knew before, and
+// everything its old log then reports it has accepted. See [Machine.resting] for what must not happen until then.
 //
-// As when it learns entries, it may raise the promise although a lease bars the ballot.
+// Like learn, install may raise the promise even though a lease bars the ballot.
 func (m *Machine) install(t *transfer, from protocol.NodeID) bool {
 	refuse := func(reason string) bool {
 		m.observe(protocol.Observation{
@@ -146,6 +147,6 @@ func (m *Machine) install(t *transfer, from protocol.NodeID) bool {
 	m.log.forget(t.Slot + 1)
 	m.replaceSnapshot(received)
 	m.snapshots.since, m.snapshots.bytes = t.Slot, 0
-	m.advance() // over what waited for it
+	m.advance() // over entries that were waiting for it
 	return true
 }

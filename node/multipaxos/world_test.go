@@ -12,8 +12,8 @@ import (
 	"elenchus/node/wire"
 )
 
-// world is a small simulation: hosts, a network that loses, repeats, delays and reorders, disks that take time and lose
-// unsynced writes, cuts, crashes, pauses and clients. Everything follows from one seed.
+// world is a small simulation of hosts, a network that loses, duplicates, delays and reorders, disks that take time and
+// lose unsynced writes, partitions, crashes, pauses and clients. Everything follows from one seed.
 type world struct {
 	seed   uint64
 	rng    *rand.Rand
@@ -30,23 +30,23 @@ type world struct {
 	clients []*client
 	nextID  register.ClientID
 	calls   map[callKey]*call
-	lastReq []protocol.RequestID // by host; numbers start again in every incarnation
-	told    protocol.Slot        // the last slot that any client was told about
+	lastReq []protocol.RequestID // by host; numbers restart in every incarnation
+	told    protocol.Slot        // the last slot that any client was told of
 	stats   stats
 	trace   uint64
 
 	leases   leaseWatch
-	failures []register.Command // changes that are said to have failed, and were asked for only once
+	failures []register.Command // mutations reported as failed and requested only once
 
 	paused  [protocol.NodesMax]bool
-	missed  [protocol.NodesMax][]func() // what a paused host has yet to notice
-	archive [][]byte                    // of what was ever sent, to be repeated at any time
+	missed  [protocol.NodesMax][]func() // events that a paused host has yet to process
+	archive [][]byte                    // a sample of all messages sent, for replay at any time
 }
 
-// archiveMax bounds the archive; what is new takes the place of something old.
+// archiveMax is the capacity of the archive. When it is full, new messages occasionally replace old ones.
 const archiveMax = 300
 
-// knobs are what differs between worlds.
+// knobs are the parameters of a world.
 type knobs struct {
 	nodes       int
 	opts        Options
@@ -56,7 +56,7 @@ type knobs struct {
 	faultEvery  time.Duration
 	end         time.Duration
 	clocks      clockKnobs
-	late        time.Duration // the initial leader is started only then
+	late        time.Duration // when the initial leader is started
 }
 
 type stats struct {
@@ -86,14 +86,14 @@ func (e *events) Pop() any {
 	return x
 }
 
-// client asks one thing at a time, of a node of its choice.
+// client issues one request at a time, to a node of its choice.
 type client struct {
 	id   register.ClientID
 	seq  uint64
 	home int
 
-	reader bool // only reads, only at home
-	once   bool // it asks nothing more
+	reader bool // only reads, and only from its home node
+	once   bool // it makes no further requests
 }
 
 type callKey struct {
@@ -152,7 +152,7 @@ func (w *world) between(low, high time.Duration) time.Duration {
 
 func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
 
-// run plays events until the instant, the first violation, or until done says so.
+// run processes events until the given time, the first violation, or until done returns true.
 func (w *world) run(until time.Duration, done func() bool) {
 	for len(w.events) > 0 && w.events[0].at <= until && w.ghost.violation == nil {
 		e := heap.Pop(&w.events).(event)
@@ -196,7 +196,7 @@ func (w *world) crash(i int) {
 	h.crash(survival{records: kept, rotated: w.chance(0.5), snapshot: w.chance(0.5)})
 }
 
-// pause stops a host for a while (SIGSTOP). The world goes on, and the host notices nothing of it.
+// pause stops a host for a while, as SIGSTOP does. The world continues without the host noticing.
 func (w *world) pause(i int, d time.Duration) {
 	if !w.hosts[i].up() || w.paused[i] {
 		return
@@ -209,20 +209,20 @@ func (w *world) pause(i int, d time.Duration) {
 			return
 		}
 		for range 3 {
-			w.probe(i) // what waits for a node that wakes up may be newer than all that it remembers
+			w.probe(i) // requests waiting for the node may be newer than anything it remembers
 		}
 		w.resume(i)
 	})
 }
 
-// probe asks a host for something that clients have been told about elsewhere.
+// probe sends a host a read of a register that clients may have read elsewhere.
 func (w *world) probe(i int) {
 	command := register.Command{Op: register.OpRead, Key: worldKeys[w.rng.IntN(len(worldKeys))]}
 	w.ask(&call{client: &client{once: true}, command: command}, i)
 }
 
-// resume lets a paused host notice what it has missed: in any order, since sockets, disk and timers are served by
-// different goroutines, and mixed with what happens now.
+// resume delivers what a paused host has missed: in any order, since sockets, disk and timers are served by different
+// goroutines, and mixed with current events.
 func (w *world) resume(i int) {
 	missed := w.missed[i]
 	w.paused[i], w.missed[i] = false, nil
@@ -231,7 +231,7 @@ func (w *world) resume(i int) {
 	}
 }
 
-// step gives a host an input, if it still lives the life the input was meant for.
+// step gives a host an input if it is still in the incarnation for which the input was meant.
 func (w *world) step(i, life int, in protocol.Input) {
 	h := w.hosts[i]
 	if !h.up() || w.life[i] != life {
@@ -292,7 +292,7 @@ func (w *world) consume(i int, out outcome) {
 	}
 	for _, r := range out.replies {
 		if w.knobs.opts.Lease != LeaseNone && w.chance(0.03) {
-			// The node is stopped between reading its clock and the answer's leaving.
+			// The node is stopped between reading its clock and sending the answer.
 			w.later(w.between(0, 2*w.knobs.opts.LeaseTerm), func() { w.reply(i, life, r) })
 			continue
 		}
@@ -302,7 +302,7 @@ func (w *world) consume(i int, out outcome) {
 	w.checkLeases()
 }
 
-// schedule sets off what the host waits for: its disk, and its timers.
+// schedule schedules the events that the host waits for: its disk and its timers.
 func (w *world) schedule(i, life int) {
 	h := w.hosts[i]
 	if seq := h.written(); (seq > h.durable || len(h.rotations) > 0) && !h.syncing {
@@ -365,7 +365,7 @@ func (w *world) saved(i, life int) {
 	})
 }
 
-// transmit puts a message on the network, by way of its encoding.
+// transmit puts a message on the network, encoding and decoding it.
 func (w *world) transmit(msg protocol.Message) {
 	data := wire.AppendMessage(nil, &msg)
 	hash := fnv.New64a()
@@ -388,7 +388,7 @@ func (w *world) transmit(msg protocol.Message) {
 	}
 }
 
-// keep puts a message into the archive.
+// keep adds a message to the archive.
 func (w *world) keep(data []byte) {
 	if len(w.archive) < archiveMax {
 		w.archive = append(w.archive, data)
@@ -399,7 +399,7 @@ func (w *world) keep(data []byte) {
 	}
 }
 
-// replay delivers old messages again, however long ago and in whatever lives of their senders they were sent.
+// replay delivers archived messages again, of any age and from any incarnation of their senders.
 func (w *world) replay() {
 	for range min(len(w.archive), 1+w.rng.IntN(40)) {
 		w.stats.replays++
@@ -407,7 +407,7 @@ func (w *world) replay() {
 	}
 }
 
-// deliver lets a message arrive, unless the link is cut by then.
+// deliver delivers a message unless the link is cut by then.
 func (w *world) deliver(data []byte, delay time.Duration) {
 	w.later(delay, func() {
 		msg, err := wire.DecodeMessage(data)
@@ -422,7 +422,7 @@ func (w *world) deliver(data []byte, delay time.Duration) {
 	})
 }
 
-// fault does one random harm, or heals.
+// fault injects a random fault, or heals one.
 func (w *world) fault() {
 	if w.calm {
 		return
@@ -435,7 +435,7 @@ func (w *world) fault() {
 	switch w.rng.IntN(11) {
 	case 0, 1:
 		w.crash(w.rng.IntN(n))
-	case 2: // before its last writes reach the disk
+	case 2: // crash before the last writes reach the disk
 		w.crash(w.leader())
 	case 3:
 		side := w.rng.Uint32()
@@ -467,7 +467,7 @@ func (w *world) fault() {
 	w.later(w.between(0, 2*w.knobs.faultEvery), w.fault)
 }
 
-// leader returns a host that leads, or else any.
+// leader returns a host that leads, or any host if none does.
 func (w *world) leader() int {
 	for i, h := range w.hosts {
 		if h.up() && h.machine.role == protocol.RoleLeader {
@@ -479,7 +479,7 @@ func (w *world) leader() int {
 
 var worldKeys = [...]string{"x", "y", "z"}
 
-// call lets a client ask its node for something.
+// call makes a client send a request to a node.
 func (w *world) call(c *client) {
 	if c.once {
 		return
@@ -544,7 +544,7 @@ func (w *world) ask(asked *call, i int) {
 		if h.up() && w.life[i] == key.life {
 			w.ghost.violated("%s does not answer request %d", w.incarnation(i), key.id)
 		}
-		delete(w.calls, key) // the node died, and the answer with it
+		delete(w.calls, key) // the node crashed, so there will be no answer
 		w.unsure(asked)
 	})
 }
@@ -592,7 +592,7 @@ func (w *world) reply(i, life int, r protocol.Reply) {
 	}
 }
 
-// unsure goes on after an answer that may mean anything: the client tries the same command again elsewhere, or retires.
+// unsure continues after an unknown outcome: the client retries the same command on another node, or retires.
 func (w *world) unsure(asked *call) {
 	c := asked.client
 	if asked.command.Op.Mutates() && w.chance(0.6) {
@@ -622,7 +622,7 @@ func (w *world) heal() {
 	}
 }
 
-// recovered reports whether the cluster is whole again: one leader, followed by all, and equal prefixes.
+// recovered reports whether the cluster has recovered: one leader, followed by all, and equal prefixes.
 func (w *world) recovered() bool {
 	leader := w.hosts[0].machine.leader
 	if leader == 0 {

@@ -14,10 +14,10 @@ import (
 	"slices"
 )
 
-// module is what the tree's go.mod must say.
+// module is the module path expected in the tree's go.mod.
 const module = "elenchus"
 
-// FindTree is the root of the source tree that dir is in.
+// FindTree returns the root of the source tree that contains dir.
 func FindTree(dir string) (string, error) {
 	from, err := filepath.Abs(dir)
 	if err != nil {
@@ -36,8 +36,8 @@ func FindTree(dir string) (string, error) {
 
 // Mutated is a mutant applied to a tree.
 type Mutated struct {
-	Files map[string][]byte // by path from the root of the tree
-	Spans []Span            // what changed
+	Files map[string][]byte // content by path from the root of the tree
+	Spans []Span            // changed lines
 }
 
 // Apply applies the patch to the sources of a tree, in memory. It returns all problems at once.
@@ -65,7 +65,8 @@ func (m *Mutant) Apply(tree string) (*Mutated, error) {
 	return out, nil
 }
 
-// Packages are those that the patch changes, as paths from the root of the tree: "./node/multipaxos".
+// Packages returns the packages that the patch changes, as paths from the root of the tree, such as
+// "./node/multipaxos".
 func (m *Mutant) Packages() []string {
 	set := make(map[string]bool)
 	for _, f := range m.Patch.Files {
@@ -74,8 +75,8 @@ func (m *Mutant) Packages() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// WriteOverlay writes what the patch makes of the tree's files into dir, which exists, and beside them the file that
-// the -overlay option of go commands takes. It returns the latter's name.
+// WriteOverlay writes the patched files into the existing directory dir, together with an overlay file for the -overlay
+// option of go commands. It returns the name of the overlay file.
 func (c *Mutated) WriteOverlay(tree, dir string) (string, error) {
 	tree, err := filepath.Abs(tree)
 	if err != nil {
@@ -100,16 +101,16 @@ func (c *Mutated) WriteOverlay(tree, dir string) (string, error) {
 	return overlay, nil
 }
 
-// Build says what to build.
+// Build describes what to build.
 type Build struct {
-	Package string // of the program, from the root of the tree: "./node"
-	Output  string // the program's file; empty to compile the changed packages alone, and keep nothing
+	Package string // package of the program, from the root of the tree, such as "./node"
+	Output  string // output file; empty to compile only the changed packages and discard the result
 
-	// Reached, when not empty, is a file that the program makes when it first comes by a changed place.
+	// Reached, when not empty, is a file that the program creates when it first reaches a changed place.
 	Reached string
 }
 
-// Build builds a program of the tree with the mutant in it. What the compiler says is in the error.
+// Build builds a program of the tree with the mutant applied. The error includes the compiler's output.
 func (m *Mutant) Build(ctx context.Context, tree string, b Build) error {
 	changed, err := m.Apply(tree)
 	if err != nil {
@@ -135,7 +136,7 @@ func (m *Mutant) Build(ctx context.Context, tree string, b Build) error {
 	return nil
 }
 
-// BuildClean builds a program of the tree as it is.
+// BuildClean builds a program of the unmodified tree.
 func BuildClean(ctx context.Context, tree string, b Build) error {
 	if err := build(ctx, tree, nil, b, nil); err != nil {
 		return fmt.Errorf("build: %w", err)

@@ -20,24 +20,24 @@ import (
 	"slices"
 )
 
-// Checker finds out whether patches apply and compile, by the rules that compilers go by. It runs no compiler but once,
-// for what the changed packages import.
+// Checker checks that patches apply and compile, using the Go type checker. It runs the compiler only once, for the
+// packages that the changed ones import.
 type Checker struct {
 	tree     string
-	packages map[string]listed // by path from the root of the tree: "./node/wal"
+	packages map[string]listed // by path from the root of the tree, such as "./node/wal"
 	importer types.Importer
 	files    *token.FileSet
 }
 
-// listed is what "go list" says of a package.
+// listed is the output of "go list" for a package.
 type listed struct {
 	ImportPath string
 	Dir        string
 	GoFiles    []string
-	Export     string // the file with what it exports
+	Export     string // file with its export data
 }
 
-// NewChecker prepares for mutants of a tree.
+// NewChecker returns a Checker for mutants of a tree.
 func NewChecker(ctx context.Context, tree string, list []*Mutant) (*Checker, error) {
 	changed := make(map[string]bool)
 	for _, m := range list {
@@ -74,20 +74,20 @@ func NewChecker(ctx context.Context, tree string, list []*Mutant) (*Checker, err
 	return c, nil
 }
 
-// cutModule is the path of a package of this module from the root of the tree.
+// cutModule returns the path of a package of this module from the root of the tree.
 func cutModule(importPath string) (string, bool) {
 	rest, err := filepath.Rel(module, importPath)
 	return "./" + rest, err == nil && filepath.IsLocal(rest)
 }
 
-// Check applies a mutant's patch in memory and checks the packages that it changes. The error lists all problems.
+// Check applies a mutant's patch in memory and type-checks the packages it changes. The error lists all problems.
 func (c *Checker) Check(ctx context.Context, m *Mutant) error {
 	changed, err := m.Apply(c.tree)
 	if err != nil {
 		return err
 	}
 	packages := m.Packages()
-	if len(packages) > 1 { // one may need what the patch does to another
+	if len(packages) > 1 { // one may depend on changes in another
 		return m.Build(ctx, c.tree, Build{})
 	}
 	p, known := c.packages[packages[0]]
@@ -97,7 +97,7 @@ func (c *Checker) Check(ctx context.Context, m *Mutant) error {
 	var problems []error
 	var parsed []*ast.File
 	for _, name := range p.GoFiles {
-		var source any // nil is the file on disk
+		var source any // nil means the file on disk
 		if text, ok := changed.Files[path.Join(filepath.ToSlash(packages[0]), name)]; ok {
 			source = text
 		}
@@ -110,7 +110,7 @@ func (c *Checker) Check(ctx context.Context, m *Mutant) error {
 	}
 	if len(problems) == 0 {
 		config := types.Config{Importer: c.importer, Error: func(err error) { problems = append(problems, err) }}
-		_, _ = config.Check(p.ImportPath, c.files, parsed, nil) // the function is told of every error
+		_, _ = config.Check(p.ImportPath, c.files, parsed, nil) // errors are collected by the Error function
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("check mutant %s: %w", m.Name, err)

@@ -7,24 +7,26 @@ import (
 	"strings"
 )
 
-// Facts are what the page of a mutant says.
+// Facts holds the content of a mutant's page.
 type Facts struct {
-	// Summary is what the mistake is, in a sentence.
+	// Summary describes the mistake in one sentence.
 	Summary string `json:"summary"`
 
-	Place     string `json:"place"`     // the part of the protocol it is in, one of Places
-	Precedent string `json:"precedent"` // who made the mistake, with a reference
+	Place     string `json:"place"`     // the part of the protocol, one of Places
+	Precedent string `json:"precedent"` // a system that had the mistake, with a reference
 	Symptom   string `json:"symptom"`   // what clients may see
-	Axis      string `json:"axis"`      // what is lost: one of Axes
-	Faults    string `json:"faults"`    // what must happen for that
-	Workload  string `json:"workload"`  // what clients must do
-	Breaks    string `json:"breaks"`    // the rule that is broken first
-	Masked    string `json:"masked"`    // what in this system's design hides it
+	Axis      string `json:"axis"`      // the property that is lost, one of Axes
+	Faults    string `json:"faults"`    // faults required to expose it
+	Workload  string `json:"workload"`  // operations required to expose it
+	Breaks    string `json:"breaks"`    // the rule that is violated first
+	Masked    string `json:"masked"`    // what in this system's design masks it
 
-	// Labs are where it can be found, from Labs: a mistake outside the protocol does not exist in the simulator.
+	// Labs are the labs, from Labs, in which the mutant can be found: a mistake outside the protocol does not exist in the
+	// simulator.
 	Labs []string `json:"labs"`
 
-	// Local says why a lab of processes on one machine is not expected to show it, although it is there; mostly empty.
+	// Local explains why a lab of processes on one machine is not expected to expose it although it is present; usually
+	// empty.
 	Local string `json:"local,omitempty"`
 
 	// Text is the rest of the page.
@@ -37,14 +39,14 @@ var Places = []string{
 	"transport",
 }
 
-// Axes are what a mistake may cost.
+// Axes are the properties that a mistake may violate.
 var Axes = []string{"safety", "liveness"}
 
-// Labs are where mutants run.
+// Labs are the environments in which mutants run.
 var Labs = []string{"sim", "local"}
 
-// parseFacts reads a page: a title, a paragraph, a list of "- Key: value" whose items go on in indented lines, and
-// whatever else there is to say. It returns all problems at once.
+// parseFacts parses a page: a title, a paragraph, a list of "- Key: value" whose items may continue on indented lines,
+// and further text. It returns all problems at once.
 func parseFacts(name, page string) (Facts, error) {
 	var f Facts
 	var problems []error
@@ -105,7 +107,7 @@ func parseFacts(name, page string) (Facts, error) {
 	return f, errors.Join(problems...)
 }
 
-// items are those of a list, each in one line.
+// items returns the items of a list, each joined into one line.
 func items(list string) (out []string) {
 	for line := range strings.SplitSeq(list, "\n") {
 		switch {
@@ -120,5 +122,5 @@ func items(list string) (out []string) {
 	return out
 }
 
-// words is text in one line.
+// words returns text on one line, with single spaces.
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }

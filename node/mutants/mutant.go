@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// The files of a mutant's folder.
+// File names in a mutant's folder.
 const (
 	PageName  = "mutant.md"
 	PatchName = "mutant.patch"
 )
 
-// Mutant is one mistake.
+// Mutant is one seeded mistake.
 type Mutant struct {
 	Name  string `json:"name"`
 	Dir   string `json:"dir"`
@@ -28,7 +28,7 @@ type Mutant struct {
 	Patch *Patch `json:"-"`
 }
 
-// Save copies the mutant's files into a folder of its name in dir, which need not exist.
+// Save copies the mutant's files into a folder of its name in dir, creating dir if needed.
 func (m *Mutant) Save(dir string) error {
 	to := filepath.Join(dir, m.Name)
 	if err := os.MkdirAll(to, 0o755); err != nil {
@@ -46,7 +46,7 @@ func (m *Mutant) Save(dir string) error {
 	return nil
 }
 
-// HeldBack reports whether nobody looks at this mutant while he improves what searches for it: so it is with about a
+// HeldBack reports whether the mutant must not be used while improving the search for mutants. This holds for about a
 // third of all names.
 func (m *Mutant) HeldBack() bool {
 	return m.digest()%3 == 0
@@ -54,7 +54,7 @@ func (m *Mutant) HeldBack() bool {
 
 func (m *Mutant) digest() uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(m.Name)) // which never fails
+	_, _ = h.Write([]byte(m.Name)) // never fails
 	return h.Sum32()
 }
 
@@ -63,8 +63,8 @@ func (m *Mutant) In(lab string) bool { return slices.Contains(m.Facts.Labs, lab)
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
-// Load reads every mutant in the directories, by name. It returns all problems at once: what is wrong with a page or a
-// patch, and names that occur twice.
+// Load reads every mutant in the directories, sorted by name. It returns all problems at once: invalid pages and
+// patches, and duplicate names.
 func Load(dirs ...string) ([]*Mutant, error) {
 	var list []*Mutant
 	var problems []error
@@ -94,7 +94,7 @@ func Load(dirs ...string) ([]*Mutant, error) {
 	return list, errors.Join(problems...)
 }
 
-// Read reads the mutant in a folder. It returns all problems with it at once.
+// Read reads the mutant in a folder. It returns all problems at once.
 func Read(dir string) (*Mutant, error) {
 	m := &Mutant{Name: filepath.Base(dir), Dir: dir}
 	var problems []error
@@ -132,7 +132,7 @@ func Read(dir string) (*Mutant, error) {
 	return m, nil
 }
 
-// missing is shorter for files that are not there.
+// missing shortens the error for a file that does not exist.
 func missing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("there is no such file")
@@ -142,11 +142,11 @@ func missing(err error) error {
 
 func (m *Mutant) patchFile() string { return filepath.Join(m.Dir, PatchName) }
 
-// Catalogue is where the mutants of a tree are.
+// Catalogue returns the directory of a tree's mutants.
 func Catalogue(tree string) string { return filepath.Join(tree, "node", "mutants", "catalogue") }
 
-// Sample takes count mutants of the list that are others every day, and all of them in turn. Those of one day are in
-// different parts of the protocol as chance wants it.
+// Sample returns count mutants of the list for a day. The selection changes daily and goes through the whole list in
+// turn. The order is random with respect to the parts of the protocol.
 func Sample(list []*Mutant, count int, day time.Time) []*Mutant {
 	order := slices.Clone(list)
 	slices.SortFunc(order, func(a, b *Mutant) int {
@@ -160,7 +160,7 @@ func Sample(list []*Mutant, count int, day time.Time) []*Mutant {
 	return chosen
 }
 
-// Select finds mutants by name, all when none is given. The error lists the names that nobody has.
+// Select returns the mutants with the given names, or all if none is given. The error lists unknown names.
 func Select(list []*Mutant, names []string) ([]*Mutant, error) {
 	if len(names) == 0 {
 		return list, nil

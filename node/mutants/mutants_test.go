@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// catalogue is that of this tree.
+// catalogue loads the mutants of this tree.
 func catalogue(t *testing.T) []*Mutant {
 	t.Helper()
 	list, err := Load(Catalogue(root))
@@ -26,7 +26,7 @@ func catalogue(t *testing.T) []*Mutant {
 	return list
 }
 
-// Every patch must apply and compile, whatever has happened to the sources since it was written.
+// Every patch must apply and compile, however the sources have changed since it was written.
 func TestCatalogueCompiles(t *testing.T) {
 	list := catalogue(t)
 	checker, err := NewChecker(context.Background(), root, list)
@@ -42,7 +42,7 @@ func TestCatalogueCompiles(t *testing.T) {
 	}
 }
 
-// What a compiler would refuse is refused, and the rest is not.
+// Check refuses what a compiler would refuse, and nothing else.
 func TestCheckSaysWhatDoesNotCompile(t *testing.T) {
 	tree := toyTree(t)
 	for _, test := range []struct{ patch, want string }{
@@ -63,7 +63,7 @@ func TestCheckSaysWhatDoesNotCompile(t *testing.T) {
 	}
 }
 
-// The mistakes are small ones, of which some are held back, and they are all over the protocol.
+// The mutants are small, some are held back, and they cover the whole protocol.
 func TestCatalogueIsWhatItClaims(t *testing.T) {
 	held, list := 0, catalogue(t)
 	places := make(map[string]int)
@@ -99,7 +99,7 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 	}
 }
 
-// A mutated program is another program, and the sources are what they were.
+// A mutated program differs from the original, and the sources stay unchanged.
 func TestBuildLeavesTheTreeAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -277,7 +277,7 @@ func TestLoadListsAllProblems(t *testing.T) {
 	}
 }
 
-// Day by day a sample goes through all of a list.
+// Daily samples go through the whole list.
 func TestSample(t *testing.T) {
 	list := catalogue(t)
 	day, seen := time.Date(2026, 11, 21, 23, 0, 0, 0, time.UTC), make(map[string]int)

@@ -15,30 +15,30 @@ type Patch struct {
 	Files []FilePatch
 }
 
-// FilePatch is what changes in one file.
+// FilePatch is the patch of one file.
 type FilePatch struct {
 	Path  string // from the root of the tree, with slashes
 	Hunks []Hunk
 }
 
-// Hunk is one piece of text that takes the place of another.
+// Hunk replaces the lines Old with the lines New.
 type Hunk struct {
-	Line     int // of its header in the patch
+	Line     int // line of its header in the patch
 	Old, New []string
-	changed  []int // of New, the lines that are not in Old; behind the place of what was only removed
+	changed  []int // indices of the lines of New that are not in Old; for a pure removal, the line after it
 }
 
-// PatchError says what is wrong with a patch, and where: in the patch itself, or where it should apply.
+// PatchError is a problem with a patch, located in the patch itself or in the file where it should apply.
 type PatchError struct {
 	File   string
 	Line   int
 	Reason string
 }
 
-// Error shows file, line and reason.
+// Error returns file, line and reason.
 func (e *PatchError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
 
-// ParsePatch reads a unified diff of existing Go files. The name is for error messages.
+// ParsePatch parses a unified diff of existing Go files. The name is for error messages.
 func ParsePatch(name string, text []byte) (*Patch, error) {
 	p := &patchReader{name: name, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")}
 	for p.at < len(p.lines) && p.err == nil {
@@ -79,7 +79,7 @@ func (p *patchReader) fail(format string, args ...any) {
 	}
 }
 
-// file reads the two lines that name a file.
+// file parses the two lines that name a file.
 func (p *patchReader) file() {
 	strip := func(line, mark, prefix string) string {
 		name, _, _ := strings.Cut(strings.TrimPrefix(line, mark), "\t")
@@ -106,7 +106,7 @@ func (p *patchReader) file() {
 	p.at++
 }
 
-// hunk reads a header and as many lines as it announces.
+// hunk parses a header and the number of lines it announces.
 func (p *patchReader) hunk() {
 	if len(p.patch.Files) == 0 {
 		p.fail("a hunk without a file")
@@ -126,7 +126,7 @@ func (p *patchReader) hunk() {
 			return
 		}
 		mark, text := byte(' '), ""
-		if line := p.lines[p.at]; line != "" { // some editors cut the blank off an empty line
+		if line := p.lines[p.at]; line != "" { // some editors strip the space from an empty line
 			mark, text = line[0], line[1:]
 		}
 		switch mark {
@@ -164,7 +164,7 @@ func (h *Hunk) mark(line int) {
 	}
 }
 
-// hunkLengths reads "@@ -12,5 +12,6 @@".
+// hunkLengths parses "@@ -12,5 +12,6 @@".
 func hunkLengths(header string) (before, after int, ok bool) {
 	fields := strings.Fields(header)
 	if len(fields) < 4 || fields[3] != "@@" {
@@ -184,7 +184,7 @@ func hunkLengths(header string) (before, after int, ok bool) {
 	return before, after, ok1 && ok2
 }
 
-// Changed is how many lines the patch removes or adds, whichever is more, over all its hunks.
+// Changed returns the number of lines the patch removes or adds, whichever is more, summed over all hunks.
 func (p *Patch) Changed() (lines int) {
 	for _, f := range p.Files {
 		for _, h := range f.Hunks {
@@ -201,14 +201,13 @@ func (p *Patch) Changed() (lines int) {
 	return lines
 }
 
-// Span are lines of a changed file, numbered from 1, both included.
+// Span is a range of lines of a changed file, numbered from 1, inclusive.
 type Span struct {
 	File        string // from the root of the tree
 	First, Last int
 }
 
-// apply returns the file as the patch makes it, and where it changed. It returns all problems at once; they are
-// PatchErrors.
+// apply returns the patched file and the changed spans. It returns all problems at once, as PatchErrors.
 func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []Span, err error) {
 	lines := strings.Split(string(source), "\n")
 	var out []string
@@ -241,7 +240,7 @@ func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []S
 	return result, spans, errors.Join(problems...)
 }
 
-// find is where the old lines of a hunk stand, behind those that are taken. They must stand there once.
+// find returns the index in lines, from taken on, of the only occurrence of the hunk's old lines.
 func (h *Hunk) find(lines []string, taken int) (int, error) {
 	found := -1
 	for at := taken; at+len(h.Old) <= len(lines); at++ {
@@ -259,7 +258,7 @@ func (h *Hunk) find(lines []string, taken int) (int, error) {
 	return 0, h.miss(lines, taken)
 }
 
-// miss says how far the hunk fits where it fits best.
+// miss returns an error that describes the best partial match of the hunk.
 func (h *Hunk) miss(lines []string, taken int) error {
 	best, line := -1, 0
 	for at := taken; at < len(lines); at++ {

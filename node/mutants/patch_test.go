@@ -39,7 +39,7 @@ func TestPatchApplies(t *testing.T) {
 	if p.Changed() != 4 {
 		t.Errorf("%d lines change", p.Changed())
 	}
-	// The last hunk begins with what stands twice; behind the others it stands once.
+	// The last hunk begins with lines that occur twice in the file, but only once after the earlier hunks.
 	out, spans, err := p.Files[0].apply("x.patch", []byte(source))
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestBadPatchesAreRefused(t *testing.T) {
 	}
 }
 
-// What is said in a patch must not make the reader panic, nor apply what it has refused.
+// No patch may make the reader panic, and a refused patch must not be applied.
 func FuzzPatch(f *testing.F) {
 	f.Add(toyPatch)
 	f.Add(diff("@@ -4,2 +4,2 @@", " 	if a > b {", "-		return a", "+		return b"))

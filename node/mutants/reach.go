@@ -11,14 +11,14 @@ import (
 	"slices"
 )
 
-// probe is the name of what is called at changed places, and probeFile that of the file it is in.
+// probe is the name of the function called at changed places, and probeFile the file that defines it.
 const (
 	probe     = "mutantReached"
 	probeFile = "zz_mutant_reached.go"
 )
 
-// probeSource tells once, by making a file: so programs that are killed have told, too. It is added to each changed
-// package of a mutated program, and to nothing else.
+// probeSource reports once, by creating a file, so that the report survives if the program is killed. It is added only
+// to the changed packages of a mutated program.
 const probeSource = `package %s
 
 import (
@@ -38,9 +38,9 @@ func mutantReached() {
 }
 `
 
-// addProbes makes the changed files tell when a changed place is reached: a call stands before the statement that the
-// change is in, or where a statement was removed before the one that follows. A change outside of all functions is in
-// effect from the start, and has no place to be reached.
+// addProbes inserts calls that report when a changed place is reached. Each call precedes the statement that contains
+// the change or, for a removed statement, the one that follows. A change outside all functions has no place to be
+// reached: it is in effect from the start.
 func (c *Mutated) addProbes(tell string) error {
 	packages := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
@@ -72,8 +72,8 @@ func (c *Mutated) addProbes(tell string) error {
 	return nil
 }
 
-// statementAt is the offset of the innermost statement that the line is part of, or else of the next statement in the
-// innermost list around it, or of that list's end. It reports false outside of functions.
+// statementAt returns the offset of the innermost statement that contains the line; failing that, of the next statement
+// in the innermost enclosing list, or of the end of that list. It returns false outside functions.
 func statementAt(files *token.FileSet, file *ast.File, line int) (offset int, ok bool) {
 	lineOf := func(at token.Pos) int { return files.Position(at).Line }
 	take := func(list []ast.Stmt, end token.Pos) {
@@ -92,7 +92,7 @@ func statementAt(files *token.FileSet, file *ast.File, line int) (offset int, ok
 		}
 		switch n := n.(type) {
 		case *ast.BlockStmt:
-			if !clauses(n.List) { // nothing can stand between the clauses of a switch
+			if !clauses(n.List) { // no statement may precede the clauses of a switch
 				take(n.List, n.Rbrace)
 			}
 		case *ast.CaseClause:
@@ -109,7 +109,7 @@ func statementAt(files *token.FileSet, file *ast.File, line int) (offset int, ok
 	return offset, ok
 }
 
-// clauses reports whether a block is that of a switch or a select.
+// clauses reports whether a block is the body of a switch or select.
 func clauses(list []ast.Stmt) bool {
 	return slices.ContainsFunc(list, func(s ast.Stmt) bool {
 		switch s.(type) {

@@ -1,20 +1,21 @@
 package protocol
 
-// Recovered is what a node's disk held when it started: its snapshot, and the fold of the records in its log. The zero
-// value is a virgin node.
+// Recovered is the state recovered from a node's disk at start: its snapshot, and the fold of the records in its log.
+// The zero value is the state of a new node.
 //
-// A crash can leave a newer snapshot beside a log that was not yet compacted. So the log may hold entries that the
-// snapshot covers. Those up to Committed are chosen; of those above it nothing is known, and the snapshot stands in for
-// them.
+// A crash can leave a newer snapshot beside a log that was not yet compacted, so the log may hold entries that the
+// snapshot covers. Those up to Committed are chosen. Nothing is known of those above it, and the snapshot takes their
+// place.
 type Recovered struct {
-	Snapshot  *Snapshot // nil when there is none; everything up to its Slot is chosen
-	Round     Ballot    // highest ballot ever seen or used
+	Snapshot  *Snapshot // nil if there is none; everything up to its Slot is chosen
+	Round     Ballot    // the highest ballot seen or used
 	Promised  Ballot
-	Committed Slot           // as the log has it; may be below Snapshot.Slot
-	Entries   map[Slot]Entry // the accepted entry of the highest ballot in each slot
+	Committed Slot           // from the log; may be below Snapshot.Slot
+	Entries   map[Slot]Entry // the accepted entry with the highest ballot of each slot
 }
 
-// Virgin reports whether the disk was empty: no incarnation of the node has promised, accepted, proposed or learned.
+// Virgin reports whether the disk was empty: no incarnation of the node has promised, accepted, proposed or learned
+// anything.
 func (r *Recovered) Virgin() bool {
 	return r.Snapshot == nil && r.Round.IsZero() && r.Promised.IsZero() && r.Committed == 0 && len(r.Entries) == 0
 }

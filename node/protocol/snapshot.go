@@ -2,18 +2,18 @@ package protocol
 
 import "hash/crc32"
 
-// Snapshot is the state of a node that has applied every slot up to Slot, and nothing else. It is never modified once
-// made, so machine, driver and messages share its bytes.
+// Snapshot is the state of a node that has applied exactly the slots up to Slot. It is immutable, so machine, driver
+// and messages share its bytes.
 //
-// Nodes that take a snapshot at the same slot have equal states, byte for byte. That is why a node can fetch one half
-// from each of two peers.
+// Snapshots taken by different nodes at the same slot are equal byte for byte, so a node can fetch parts of one from
+// different peers.
 type Snapshot struct {
 	Slot   Slot
-	Ballot Ballot // the one in which whoever took the snapshot knows Slot; not below that in which Slot was chosen
+	Ballot Ballot // the ballot under which the snapshotting node knows Slot; not below the one in which Slot was chosen
 	State  []byte // register.Store.Snapshot: registers, sessions and a digest
 }
 
-// Checksum is the CRC-32C of the state, by which pieces of a snapshot are known to belong together.
+// Checksum returns the CRC-32C of the state. It identifies pieces that belong to the same snapshot.
 func (s *Snapshot) Checksum() uint32 { return crc32.Checksum(s.State, castagnoli) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -26,20 +26,21 @@ type Chunk struct {
 	Data     []byte
 }
 
-// Compaction is what a log begins with when everything before is dropped from it. Records are all that the snapshot of
-// Slot does not hold: the highest ballot seen, the promise, and every entry the machine has, in the order of their
-// slots. Folding them gives the same as folding everything before, but for what the snapshot holds.
+// Compaction is the start of a new log, in place of everything logged before it. Records are everything that the
+// snapshot of Slot does not cover: the highest ballot seen, the promise, and every entry the machine has, in slot
+// order. Folding them gives the same state as folding the old log, apart from what the snapshot covers.
 //
-// It takes its place in the stream of writes: behind all Records of earlier steps, before those of its own step. A
-// driver makes these durable first, then writes the new log beside the old one, makes it durable, puts it in the place
-// of the old one in one atomic step, makes that durable too, and only then appends to it. So a crash finds the old log,
-// complete, or the new one; which of them makes no difference. Nothing waits for a compaction, and it is not reported.
+// A compaction has a position in the stream of writes: after all Records of earlier steps and before those of its own.
+// A driver must make the earlier records durable, write the new log beside the old one, make it durable, replace the
+// old log in one atomic step, make that durable too, and only then append to the new log. A crash then leaves either
+// the complete old log or the new one, which are equivalent. Nothing waits for a compaction, and its completion is not
+// reported.
 //
-// A driver carries out every compaction in its place, also one that the next has overtaken. For the records behind it
-// rest on the log that it makes: after a peer's snapshot the old log can have entries in slots that the snapshot covers
-// which were never chosen, and a later RecordCommit says of the whole log before it that it was.
+// A driver must carry out every compaction at its position, even if the next one has already been requested, because
+// the records after it depend on it. After a peer's snapshot the old log can have entries, in slots that the snapshot
+// covers, that were never chosen, and a later RecordCommit declares everything before it in the log chosen.
 //
-// The records belong to the driver.
+// The driver owns Records.
 type Compaction struct {
 	Slot    Slot
 	Records []Record

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// filled returns a store of registers with 100 bytes each, written by a tenth as many clients.
+// filled returns a store of registers of 100 bytes each, written by a tenth as many clients.
 func filled(b *testing.B, keys int) *Store {
 	b.Helper()
 	s, err := New(Options{})
@@ -23,7 +23,7 @@ func filled(b *testing.B, keys int) *Store {
 	return s
 }
 
-// grown returns a store of one list, each of whose elements was appended by another client.
+// grown returns a store of one list whose elements were each appended by a different client.
 func grown(b *testing.B, elements int) *Store {
 	b.Helper()
 	s := new(Store)
@@ -33,7 +33,7 @@ func grown(b *testing.B, elements int) *Store {
 	return s
 }
 
-// BenchmarkSnapshotOfAList and BenchmarkRestoreOfAList show that answers which share a list cost no more than others.
+// BenchmarkSnapshotOfAList and BenchmarkRestoreOfAList show that answers sharing one list cost no more than others.
 func BenchmarkSnapshotOfAList(b *testing.B) {
 	s := grown(b, 10_000)
 	for b.Loop() {
@@ -51,7 +51,7 @@ func BenchmarkRestoreOfAList(b *testing.B) {
 	}
 }
 
-// BenchmarkSnapshot is for how long a node does nothing else when it takes a snapshot.
+// BenchmarkSnapshot measures how long taking a snapshot blocks a node.
 func BenchmarkSnapshot(b *testing.B) {
 	for _, keys := range []int{10_000, 100_000} {
 		s := filled(b, keys)
@@ -66,7 +66,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 }
 
-// BenchmarkRestore is for how long a node does nothing else when it installs one.
+// BenchmarkRestore measures how long installing a snapshot blocks a node.
 func BenchmarkRestore(b *testing.B) {
 	for _, keys := range []int{10_000, 100_000} {
 		data := filled(b, keys).Snapshot()

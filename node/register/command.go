@@ -2,25 +2,25 @@ package register
 
 import "fmt"
 
-// ClientID names a client session. Zero is reserved: it marks commands that are applied without a session (no-ops and
-// reads), which change nothing and so need no protection against being applied twice.
+// ClientID identifies a client session. Zero marks commands that are applied without a session (no-ops and reads); they
+// change nothing and so need no protection against being applied twice.
 type ClientID uint64
 
-// Op is what a command does to its register.
+// Op is the operation of a command.
 type Op uint8
 
-// The operations of protocols.md §1. Their numbers are part of the wire and log formats.
+// Operations of protocols.md §1. The numbers are part of the wire and log formats.
 const (
-	OpNoop   Op = iota // fills a hole in the log; changes nothing
+	OpNoop   Op = iota // fills a gap in the log; changes nothing
 	OpRead             // returns the register's elements
-	OpWrite            // replaces them with the one element Value
-	OpCAS              // replaces Expect with Value, or reports what is there
-	OpAppend           // adds Value behind the others, and returns them all
+	OpWrite            // replaces all elements with Value
+	OpCAS              // replaces Expect with Value, or returns the current elements
+	OpAppend           // adds Value as the last element and returns all of them
 )
 
 var opNames = [...]string{"noop", "read", "write", "cas", "append"}
 
-// String is the operation's name in APIs, logs and histories.
+// String returns the operation's name in APIs, logs and histories.
 func (op Op) String() string {
 	if int(op) < len(opNames) {
 		return opNames[op]
@@ -46,25 +46,26 @@ const (
 	RegisterBytesMax = 4 << 20
 )
 
-// Command is one operation of one client.
+// Command is one operation by one client.
 //
-// Client and Seq are the session of protocols.md §1: a replica applies each (Client, Seq) at most once, and answers
-// the repeat of a client's latest command with its first result. Seq starts at 1 and rises by one.
+// Client and Seq identify the command within a session (protocols.md §1): a replica applies each (Client, Seq) at most
+// once, and answers a repeat of a client's latest command with its first result. Seq starts at 1 and rises by one.
 type Command struct {
 	Client ClientID
 	Seq    uint64
 	Key    string
 	Value  string
 
-	// Expect is the element that a CAS wants to find. With ExpectAbsent it wants to find an empty register instead.
+	// Expect is the only element that the register must have for a CAS to succeed. With ExpectAbsent the register must be
+	// empty instead.
 	Expect       string
 	ExpectAbsent bool
 
-	Op Op // behind the other small field, for the size of it all
+	Op Op // placed next to the other small field to keep the struct small
 }
 
-// Check reports why the command must not enter the system: an unknown operation, a change without a session, or a
-// string beyond the limits. Nil means that it may.
+// Check returns an error if the command must not enter the system: an unknown operation, a mutation without a session,
+// or a string beyond the limits.
 func (c Command) Check() error {
 	switch {
 	case !c.Op.Valid():
@@ -81,7 +82,7 @@ func (c Command) Check() error {
 	return nil
 }
 
-// ID is the command's identity in applied logs: "client:seq", or "-" for a command without a session.
+// ID returns the command's identity as shown in applied logs: "client:seq", or "-" for a command without a session.
 func (c Command) ID() string {
 	if c.Client == 0 {
 		return "-"
@@ -89,23 +90,23 @@ func (c Command) ID() string {
 	return fmt.Sprintf("%d:%d", c.Client, c.Seq)
 }
 
-// Code says what applying a command did.
+// Code is the result code of applying a command.
 type Code uint8
 
-// Their numbers are part of the wire format.
+// The numbers are part of the wire format.
 const (
-	// CodeOK: the command took effect (or, for a read, was answered).
+	// CodeOK means that the command took effect or, for a read, was answered.
 	CodeOK Code = iota
-	// CodeMismatch: a CAS found something other than it expected, and changed nothing. Values holds what it found.
+	// CodeMismatch means that a CAS did not find what it expected, and changed nothing. Values holds what it found.
 	CodeMismatch
-	// CodeStale: the session has moved on to a later Seq. The command was not applied now; whether it was applied
-	// before is no longer known, so a client must treat it as unknown.
+	// CodeStale means that the session has moved on to a later Seq. The command was not applied now; whether it was
+	// applied before is no longer known, so a client must treat the outcome as unknown.
 	CodeStale
-	// CodeFull: the session table has no room for a new client, or the register none for another element. The command
-	// was certainly not applied.
+	// CodeFull means that the session table has no room for a new client, or the register none for another element. The
+	// command was certainly not applied.
 	CodeFull
-	// CodeRefused: the command is malformed: an unknown operation, or one that changes something without a session. It
-	// was certainly not applied.
+	// CodeRefused means that the command is malformed: an unknown operation, or a mutation without a session. It was
+	// certainly not applied.
 	CodeRefused
 )
 
@@ -114,7 +115,7 @@ var codeNames = [...]string{"ok", "mismatch", "stale session", "full", "refused"
 // Valid reports whether c is one of the known codes.
 func (c Code) Valid() bool { return int(c) < len(codeNames) }
 
-// String is the code in plain words.
+// String describes the code in plain words.
 func (c Code) String() string {
 	if int(c) < len(codeNames) {
 		return codeNames[c]
@@ -124,9 +125,9 @@ func (c Code) String() string {
 
 // Result is the answer to a command.
 //
-// Values are the register's elements: none when it is absent, one after a write or CAS, any number after appends. For
-// a read they are what it saw; for a write or a successful CAS they are empty; for a mismatch what was there; for an
-// append the whole list, the new element last. Receivers must not modify them.
+// Values are the register's elements: none when it is absent, one after a write or CAS, any number after appends. A
+// read returns what it saw, a mismatch what was there, an append the whole list with the new element last; a write or a
+// successful CAS returns none. Receivers must not modify them.
 type Result struct {
 	Code   Code
 	Values []string

@@ -12,10 +12,10 @@ import (
 //
 //	version  registers { key values }  sessions { client seq key code answer }  hash (8 bytes, little endian)
 //
-// Registers are in the order of their keys and sessions in that of their clients, so equal stores have equal snapshots.
-// An answer is either a list of values or, when those are the first n elements of the register key, just n: many
-// sessions remember the same growing list. Once a write has replaced the list they stand there in full, which takes far
-// more than in memory, where they go on sharing it.
+// Registers are in key order and sessions in client order, so equal stores have equal snapshots. An answer is encoded
+// as a list of values or, when those are the first n elements of the register key, as n alone, because many sessions
+// remember the same growing list. Once a write has replaced the list, the answers are encoded in full, which takes far
+// more space than in memory, where they still share it.
 const snapshotVersion = 1
 
 // ErrSnapshot is wrapped by every error of [Store.Restore].
@@ -26,8 +26,8 @@ const (
 	answerPrefix
 )
 
-// Snapshot returns the store as bytes. Equal stores return equal bytes. It takes about half a microsecond for each
-// register or session, most of it for sorting.
+// Snapshot returns the encoded store. Equal stores return equal bytes. It takes about half a microsecond per register
+// or session, most of it for sorting.
 func (s *Store) Snapshot() []byte {
 	type named struct {
 		key string
@@ -59,13 +59,12 @@ func (s *Store) Snapshot() []byte {
 	return binary.LittleEndian.AppendUint64(out, s.hash)
 }
 
-// prefixes tells how many elements of an answer are known to be those of its register, by the address of the first.
-// Answers to one growing list share its memory, so its elements are compared once instead of once for each of them.
-// They are compared at all, and not just known by their address, since equal stores may have come by their memory in
-// different ways.
+// prefixes maps the address of an answer's first element to the number of its elements known to equal the register's.
+// Answers to one growing list share memory, so each element is compared once rather than once per answer. Comparing
+// addresses alone would not do, since equal stores may share memory in different ways.
 type prefixes map[*string]int
 
-// hold reports whether the answer, which is not empty, is the beginning of the register.
+// hold reports whether the answer, which must not be empty, is a prefix of the register.
 func (p prefixes) hold(answer, register []string) bool {
 	if len(answer) > len(register) {
 		return false
@@ -92,8 +91,8 @@ func (s *Store) appendSession(out []byte, client ClientID, same prefixes) []byte
 	return appendStrings(append(out, answerInline), values)
 }
 
-// Restore replaces the store's content by that of a snapshot; its options stay. An error wraps [ErrSnapshot] and leaves
-// the store as it was.
+// Restore replaces the store's content with that of a snapshot, keeping its options. An error wraps [ErrSnapshot] and
+// leaves the store unchanged.
 func (s *Store) Restore(data []byte) error {
 	d := &decoder{rest: data}
 	if version := d.byte(); d.err == nil && version != snapshotVersion {
@@ -202,10 +201,11 @@ func appendStrings(out []byte, list []string) []byte {
 type decoder struct {
 	rest   []byte
 	err    error
-	chains map[*register][]uint64 // digests of the first elements of a register, by their number less one
+	chains map[*register][]uint64 // element n-1 is the digest of the register's first n elements
 }
 
-// chain is the digest of the first n elements of a register. Each is computed once, however many answers have it.
+// chain returns the digest of the first n elements of a register. Each digest is computed once, however many answers
+// need it.
 func (d *decoder) chain(r *register, n int) uint64 {
 	list := d.chains[r]
 	for len(list) < n {
@@ -249,7 +249,7 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
-// count reads the number of things that follow, each of which takes at least one byte.
+// count reads the number of items that follow, each of which takes at least one byte.
 func (d *decoder) count(limit int) int {
 	n := d.uvarint()
 	if n > uint64(min(limit, len(d.rest))) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSnapshotOfManyAnswers: the answers to two lists that lived under one key, of which the second begins like the
-// first and then goes its own way, are each told from the other, whatever memory they share.
+// TestSnapshotOfManyAnswers checks answers to two lists that lived under one key, the second starting like the first
+// and then diverging: they are told apart whatever memory they share.
 func TestSnapshotOfManyAnswers(t *testing.T) {
 	var original Store
 	var asked []Command
@@ -23,7 +23,7 @@ func TestSnapshotOfManyAnswers(t *testing.T) {
 				life += ", another way"
 			}
 			apply(OpAppend, fmt.Sprint(i, life))
-			apply(OpCAS, "never") // a mismatch, whose answer is the list too
+			apply(OpCAS, "never") // a mismatch, whose answer is the list as well
 		}
 	}
 	grow("")
@@ -44,7 +44,7 @@ func TestSnapshotOfManyAnswers(t *testing.T) {
 			t.Errorf("%v %s of client %d was answered with %v, and now with %v", c.Op, c.Value, c.Client, was, is)
 		}
 	}
-	for _, s := range []*Store{&original, &restored} { // what comes later goes nowhere else
+	for _, s := range []*Store{&original, &restored} { // a later command must leave them equal
 		s.Apply(Command{Client: 1000, Seq: 1, Op: OpAppend, Key: "list", Value: "later"})
 	}
 	if !bytes.Equal(original.Snapshot(), restored.Snapshot()) {

@@ -2,18 +2,18 @@ package register
 
 import "fmt"
 
-// SessionsMaxDefault is the number of clients a [Store] remembers unless told otherwise.
+// SessionsMaxDefault is the default maximum number of clients a [Store] remembers.
 const SessionsMaxDefault = 1 << 20
 
-// Options configure a [Store]. The zero value is usable. All replicas must be configured alike: the limits decide
-// results, and results are replicated state.
+// Options configures a [Store]. The zero value is usable. All replicas must be configured alike, because the limits
+// affect results, and results are replicated state.
 type Options struct {
-	// SessionsMax is how many clients the session table holds; zero means [SessionsMaxDefault]. The table never forgets
-	// anybody: a client whose session had been dropped could have its command applied twice.
+	// SessionsMax is the capacity of the session table, in clients; zero means [SessionsMaxDefault]. The table never
+	// evicts a client, since a command of an evicted client could be applied twice.
 	SessionsMax int
 }
 
-// Validate reports what is wrong with the options, or nil.
+// Validate returns an error describing what is wrong with the options, or nil.
 func (o Options) Validate() error {
 	if o.SessionsMax < 0 {
 		return fmt.Errorf("sessions max must not be negative: %d", o.SessionsMax)
@@ -29,16 +29,16 @@ type Store struct {
 	sessions    map[ClientID]*session
 	hash        uint64 // sum of the digests of all registers and sessions
 
-	// Registers and sessions are never dropped, so they come from pieces of memory that have room for many.
+	// Registers and sessions are never dropped, so they are allocated in pieces that hold many.
 	newRegisters []register
 	newSessions  []session
-	newValues    []string // of registers with one small element
+	newValues    []string // for registers with one small element
 }
 
-// pieceItems is how many registers or sessions a piece of memory has room for.
+// pieceItems is the number of registers or sessions in a piece of memory.
 const pieceItems = 16
 
-// next takes an item from a piece of memory, or from a new piece.
+// next takes an item from a piece of memory, allocating a new piece if it is used up.
 func next[T any](piece *[]T) *T {
 	if len(*piece) == 0 {
 		*piece = make([]T, pieceItems)
@@ -48,23 +48,23 @@ func next[T any](piece *[]T) *T {
 	return item
 }
 
-// register is a sequence of elements. Elements are never changed in place: an append writes behind everything that was
-// ever handed out, and a write starts a new sequence. That is why results may share it.
+// register is a sequence of elements. Elements are never changed in place: an append writes beyond everything ever
+// handed out, and a write starts a new sequence. So results may share its memory.
 type register struct {
 	values []string
 	bytes  int
 	chain  uint64 // digest of values
 	name   uint64 // digest of the key
-	share  uint64 // of the store's hash
+	share  uint64 // contribution to the store's hash
 }
 
-// session is what the store remembers of a client: its latest command and the answer to it.
+// session is a client's latest command and its answer.
 type session struct {
 	seq    uint64
 	key    string
 	result Result
 	chain  uint64 // digest of result.Values
-	share  uint64 // of the store's hash
+	share  uint64 // contribution to the store's hash
 }
 
 // New returns an empty store.
@@ -77,8 +77,8 @@ func New(opts Options) (*Store, error) {
 
 // Apply executes the next command of the log and returns its answer, which does not change afterwards.
 //
-// A command with a session is executed if its Seq is above the client's latest; the latest again gets its first answer,
-// an older one [CodeStale]. A command without a session may only be a no-op or a read.
+// A command with a session is executed if its Seq is above the client's latest; a repeat of the latest gets its first
+// answer, and an older one gets [CodeStale]. A command without a session may only be a no-op or a read.
 func (s *Store) Apply(c Command) Result {
 	if !c.Op.Valid() || c.Op.Mutates() && (c.Client == 0 || c.Seq == 0) {
 		return Result{Code: CodeRefused}
@@ -103,7 +103,7 @@ func (s *Store) Apply(c Command) Result {
 	return result
 }
 
-// Read returns the elements of a register as they are now.
+// Read returns the current elements of a register.
 func (s *Store) Read(key string) Result {
 	r := s.registers[key]
 	if r == nil {
@@ -112,15 +112,15 @@ func (s *Store) Read(key string) Result {
 	return Result{Values: r.shared()}
 }
 
-// Sessions is the number of clients in the session table.
+// Sessions returns the number of clients in the session table.
 func (s *Store) Sessions() int { return len(s.sessions) }
 
-// Keys is the number of registers that are not absent.
+// Keys returns the number of registers that are not absent.
 func (s *Store) Keys() int { return len(s.registers) }
 
-// Hash is a digest of all registers and sessions. Stores to which the same commands were applied in the same order have
-// the same hash, whether or not one of them came from a snapshot. It is kept up to date as commands are applied, so
-// asking costs nothing. It is no protection against somebody who wants a collision.
+// Hash returns a digest of all registers and sessions. Stores to which the same commands were applied in the same order
+// have the same hash, whether or not they were restored from a snapshot. It is maintained incrementally, so the call is
+// cheap. It is not collision-resistant against an adversary.
 func (s *Store) Hash() uint64 { return s.hash }
 
 func (s *Store) limit() int {
@@ -151,7 +151,7 @@ func (s *Store) execute(c Command) (Result, uint64) {
 		}
 		r = s.extend(c.Key, r, c.Value)
 		return Result{Values: r.shared()}, r.chain
-	default: // OpRead; Apply let no other pass
+	default: // OpRead; Apply has rejected anything else
 		return Result{Values: r.shared()}, r.digest()
 	}
 }
@@ -162,11 +162,11 @@ func (s *Store) replace(key string, r *register, value string) {
 	s.count(r)
 }
 
-// smallBytes is the size of elements that may share a piece of memory. All of a piece stays for as long as anything in
-// it is in use, so that what is large must have memory of its own.
+// smallBytes is the maximum size of elements that share a piece of memory. A piece stays alive while anything in it is
+// in use, so large elements get memory of their own.
 const smallBytes = 64
 
-// single is a sequence of one element, with no room behind it.
+// single returns a sequence of one element, with no spare capacity.
 func (s *Store) single(value string) []string {
 	if len(value) > smallBytes {
 		return []string{value}
@@ -193,7 +193,7 @@ func (s *Store) count(r *register) {
 	s.hash += r.share
 }
 
-// touch takes the register's old digest out of the hash and creates it if it is absent.
+// touch removes the register's old digest from the hash, creating the register if it is absent.
 func (s *Store) touch(key string, r *register) *register {
 	if r != nil {
 		s.hash -= r.share
@@ -223,7 +223,7 @@ func (s *Store) remember(c Command, known *session, result Result, chain uint64)
 	s.hash += known.share
 }
 
-// shared is the register's elements with no room behind them, so that a receiver's append cannot reach ours.
+// shared returns the register's elements with no spare capacity, so that a receiver's append cannot write to them.
 func (r *register) shared() []string {
 	if r == nil {
 		return nil
@@ -238,7 +238,7 @@ func (r *register) digest() uint64 {
 	return r.chain
 }
 
-// holds reports whether the register is what a CAS expects.
+// holds reports whether the register matches the expectation of a CAS.
 func (r *register) holds(c Command) bool {
 	if c.ExpectAbsent {
 		return r == nil

@@ -119,7 +119,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A result is what was true when it was given, whatever is applied later and whatever its receiver appends to it.
+// Results do not change, whatever is applied later and whatever their receiver appends to them.
 func TestResultsDoNotAlias(t *testing.T) {
 	var s Store
 	add := func(seq uint64, v string) Result {
@@ -155,8 +155,8 @@ func commands() *rapid.Generator[Command] {
 	})
 }
 
-// The hash that is kept up to date equals the hash computed from nothing but the content, the snapshot is a function of
-// the content, and a restored store cannot be told from the original by anything that is applied later.
+// The incrementally maintained hash equals the hash computed from the content alone, the snapshot is a function of the
+// content, and a restored store behaves like the original under all later commands.
 func TestSnapshotIsTheState(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		opts := Options{SessionsMax: 3}
@@ -186,7 +186,7 @@ func TestSnapshotIsTheState(t *testing.T) {
 	})
 }
 
-// model is the replicated object written the slow and obvious way.
+// model is a slow and obvious implementation of the replicated object.
 type model struct {
 	registers map[string][]string
 	latest    map[ClientID]uint64
@@ -227,7 +227,7 @@ func (m *model) apply(c Command) Result {
 	return result
 }
 
-// The store answers as the model does, and equal content has equal hashes: a hash is seen with one content only.
+// The store gives the same answers as the model, and stores with equal hashes have equal content.
 func TestStoreIsTheModel(t *testing.T) {
 	contents := make(map[uint64]string)
 	rapid.Check(t, func(t *rapid.T) {
@@ -281,7 +281,7 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// Every truncation and every flipped bit of a snapshot is noticed.
+// Every truncation and every flipped bit of a snapshot is detected.
 func TestRestoreRefusesDamage(t *testing.T) {
 	var s Store
 	for i := range 5 {

@@ -21,10 +21,10 @@ import (
 	"elenchus/node/register"
 )
 
-// casBytesMax bounds the body of a CAS: two values, each byte of which may take six.
+// casBytesMax is the maximum size of a CAS body: two values, each byte of which may take six bytes when escaped.
 const casBytesMax = 2*6*register.ValueBytesMax + 1<<10
 
-// connectionsMax bounds the clients' connections.
+// connectionsMax is the maximum number of client connections.
 const connectionsMax = 4096
 
 func (s *Server) newHTTP() *http.Server {
@@ -52,11 +52,11 @@ func (s *Server) newHTTP() *http.Server {
 	}
 }
 
-// apiError is a request that is answered without asking the machine.
+// apiError is the answer to a request that is refused without a reply from the machine.
 type apiError struct {
 	status int
 	reason string
-	allow  string // what the path takes instead, with status 405
+	allow  string // the allowed methods, with status 405
 }
 
 func (e *apiError) Error() string { return e.reason }
@@ -65,13 +65,13 @@ func refuse(status int, format string, args ...any) error {
 	return &apiError{status: status, reason: fmt.Sprintf(format, args...)}
 }
 
-// refuseMethod says what else the path takes, as RFC 9110 §15.5.6 demands.
+// refuseMethod refuses a method and lists the allowed ones, as RFC 9110 §15.5.6 requires.
 func refuseMethod(what, method, allow string) error {
 	return &apiError{status: http.StatusMethodNotAllowed, reason: fmt.Sprintf("%s does not take %s", what, method),
 		allow: allow}
 }
 
-// Methods as an Allow header lists them. A HEAD is answered like a GET, of which net/http leaves the body out.
+// Methods as listed in an Allow header. A HEAD is answered like a GET, for which net/http omits the body.
 const (
 	allowGet      = http.MethodGet + ", " + http.MethodHead
 	allowPost     = http.MethodPost
@@ -80,7 +80,7 @@ const (
 
 func isGet(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
-// route finds the handler. The standard multiplexer would redirect keys like ".." and does not answer in JSON.
+// route dispatches a request. The standard multiplexer would redirect keys like ".." and does not answer in JSON.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	switch rest, isRegister := strings.CutPrefix(path, "/v1/registers/"); {
@@ -101,7 +101,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveRegister executes the operation that rest, a path below /v1/registers/, and the method mean.
+// serveRegister executes the operation given by the method and rest, the path below /v1/registers/.
 func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request, rest string) {
 	command, err := parseCommand(w, r, rest)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request, rest stri
 	s.write(w, status, answer)
 }
 
-// parseCommand reads everything but the session of a node's own.
+// parseCommand parses the command, including its session if the client gave one.
 func parseCommand(w http.ResponseWriter, r *http.Request, rest string) (c register.Command, err error) {
 	escaped, action, hasAction := strings.Cut(rest, "/")
 	op, takes, allow := register.OpRead, isGet(r.Method), allowRegister
@@ -204,7 +204,7 @@ func parseBody(w http.ResponseWriter, r *http.Request, c *register.Command) erro
 	return nil
 }
 
-// parseCAS insists on both fields: a forgotten "expect" must not mean "absent".
+// parseCAS requires both fields: a missing "expect" must not mean "absent".
 func parseCAS(body []byte, c *register.Command) error {
 	if !utf8.Valid(body) {
 		return errors.New("it is not UTF-8")
@@ -240,7 +240,7 @@ func parseTimeout(r *http.Request) (time.Duration, error) {
 	return timeout, nil
 }
 
-// answer says in the API's terms what the machine replied.
+// answer converts the machine's reply to a status code and body.
 func (s *Server) answer(op register.Op, r protocol.Reply) (int, any) {
 	a := client.Answer{Node: s.opts.ID.String(), Reason: r.Reason, Slot: uint64(r.Slot)}
 	if !r.Ballot.IsZero() {
@@ -282,7 +282,7 @@ func (s *Server) answer(op register.Op, r protocol.Reply) (int, any) {
 	return status, a
 }
 
-// fail answers a request that the machine was not asked, or did not answer.
+// fail answers a request that has no reply from the machine.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	var e *apiError
 	if !errors.As(err, &e) {
@@ -308,5 +308,5 @@ func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)+1))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(encoded, '\n')) // whoever asked may be gone
+	_, _ = w.Write(append(encoded, '\n')) // the client may be gone
 }

@@ -23,7 +23,7 @@ var (
 	apiLong    = strings.Repeat("x", register.ValueBytesMax)
 )
 
-// apiResult is a reply of the machine.
+// apiResult returns a reply of the machine.
 func apiResult(code register.Code, values ...string) protocol.Reply {
 	r := apiOK
 	r.Result = register.Result{Code: code, Values: values}
@@ -34,9 +34,9 @@ var apiTests = []struct {
 	method, path, body string
 	header             []string
 	reply              protocol.Reply
-	command            string // that the machine gets; empty when it gets none
+	command            string // expected by the machine; empty if it gets none
 	status             int
-	answer             string // the whole body, or with "…" the beginning of it
+	answer             string // the whole body, or its beginning if it ends in "…"
 }{
 	{"GET", apiKey, "", nil, apiResult(0, "17"), `read "k" "" "" false`,
 		200, `{"outcome":"ok","node":"n1","values":["17"],` + apiEvidence + `,"value":"17"}`},
@@ -97,8 +97,8 @@ var apiTests = []struct {
 	{"GET", "/healthz", "", nil, apiOK, "", 200, `{"outcome":"ok","node":"n1"}`},
 }
 
-// TestAPI: each request becomes the command it should, or is refused with the right status; each reply of the machine
-// becomes the answer it should.
+// TestAPI checks that each request becomes the right command, or is refused with the right status, and that each reply
+// of the machine becomes the right answer.
 func TestAPI(t *testing.T) {
 	commands := make(chan register.Command, 1)
 	replies := make(chan protocol.Reply, 1)
@@ -139,7 +139,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// TestAllow: whoever asks the wrong way is told the right one.
+// TestAllow checks that a wrong method is answered with the allowed ones.
 func TestAllow(t *testing.T) {
 	s := startFake(t, nil, silent)
 	for path, want := range map[string]string{
@@ -175,8 +175,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestOwnSessions: concurrent changes have sessions of their own, later ones use them again with a higher number, also
-// after an unknown outcome, and ids of nodes and incarnations differ.
+// TestOwnSessions checks that concurrent mutations have sessions of their own, that later ones reuse them with a higher
+// number, even after an unknown outcome, and that ids of nodes and incarnations differ.
 func TestOwnSessions(t *testing.T) {
 	seen := map[register.ClientID]uint64{}
 	var duplicate []string

@@ -12,13 +12,13 @@ import (
 
 const bootName = "boot"
 
-// boot is what is remembered of a start, beside the log: a log that was lost or cut off since is noticed.
+// boot is the record of a start, kept beside the log so that a log lost or truncated since is noticed.
 type boot struct {
-	number uint64 // counts starts from 1; zero means never
-	frames uint64 // in the log at that start
+	number uint64 // number of this start, from 1; zero means never started
+	frames uint64 // frames in the log at that start
 }
 
-// readBoot returns what is remembered of the last start with this data.
+// readBoot returns the record of the last start with this data.
 func readBoot(fsys wal.FS, dir string) (last boot, err error) {
 	name := filepath.Join(dir, bootName)
 	f, err := fsys.OpenFile(name, os.O_RDONLY)
@@ -39,7 +39,7 @@ func readBoot(fsys wal.FS, dir string) (last boot, err error) {
 	return last, nil
 }
 
-// bootFormat is that of the file, which people read too.
+// bootFormat is the format of the file, which is also meant to be read by people.
 const bootFormat = "boot %d with %d frames\n"
 
 func ignoreEOF(err error) error {
@@ -49,7 +49,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// writeBoot durably replaces what is remembered.
+// writeBoot durably replaces the record of the last start.
 func writeBoot(fsys wal.FS, dir string, this boot) error {
 	name := filepath.Join(dir, bootName)
 	f, err := fsys.OpenFile(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC)

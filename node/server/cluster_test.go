@@ -18,7 +18,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// cluster is a real one, in one process, over loopback.
+// cluster is a real cluster in one process, communicating over loopback.
 type cluster struct {
 	t     testing.TB
 	peers map[protocol.NodeID]string
@@ -34,7 +34,7 @@ func newCluster(t testing.TB, size int) *cluster {
 	return newClusterWith(t, size, func(*multipaxos.Options) {})
 }
 
-// newClusterWith starts a cluster whose machines' options are changed.
+// newClusterWith starts a cluster with modified machine options.
 func newClusterWith(t testing.TB, size int, change func(*multipaxos.Options)) *cluster {
 	t.Helper()
 	c := &cluster{
@@ -79,7 +79,7 @@ func (c *cluster) startOn(id protocol.NodeID, listeners [2]net.Listener) {
 		Machine: func(recovered protocol.Recovered, boot uint64) (protocol.Machine, error) {
 			opts := multipaxos.Options{
 				Self: id, Members: c.ids(), Seed: boot*100 + uint64(id),
-				// A race detector on a busy machine is slow: be patient with leaders.
+				// The race detector on a busy machine is slow, so use long timeouts.
 				ElectionTimeout: 1500 * time.Millisecond,
 			}
 			c.opts(&opts)
@@ -94,7 +94,7 @@ func (c *cluster) startOn(id protocol.NodeID, listeners [2]net.Listener) {
 	c.nodes[id] = s
 }
 
-// kill ends a node abruptly.
+// kill stops a node abruptly.
 func (c *cluster) kill(id protocol.NodeID) {
 	c.mu.Lock()
 	s := c.nodes[id]
@@ -115,7 +115,7 @@ func (c *cluster) status(id protocol.NodeID) (client.Status, error) {
 	return client.New("http://"+c.http[id], client.Options{}).Status(context.Background())
 }
 
-// leader waits until a node leads, other than not, and returns it.
+// leader waits until a node other than not leads, and returns it.
 func (c *cluster) leader(not protocol.NodeID) protocol.NodeID {
 	c.t.Helper()
 	var leader protocol.NodeID
@@ -131,7 +131,7 @@ func (c *cluster) leader(not protocol.NodeID) protocol.NodeID {
 	return leader
 }
 
-// converge waits until all nodes have applied the same prefix and hold the same state.
+// converge waits until all nodes have applied the same prefix and have the same state.
 func (c *cluster) converge() client.Status {
 	c.t.Helper()
 	var first client.Status
@@ -152,7 +152,7 @@ func (c *cluster) converge() client.Status {
 	return first
 }
 
-// must retries an operation with the same session until it is ok: what a careful user does, and what sessions are for.
+// must retries an operation within the same session until it succeeds, as a careful user would.
 func must(t testing.TB, cl *client.Client, r client.Request) client.Response {
 	t.Helper()
 	r.Timeout = 2 * time.Second
@@ -201,9 +201,9 @@ func TestClusterServesFromEveryNode(t *testing.T) {
 	}
 }
 
-// TestClusterSurvivesKills appends unique elements through every node while nodes are killed and started again, and
-// checks what must hold whatever happened: an element that was acknowledged is there once, one that failed is not
-// there, and all nodes agree on the order, in state and in their applied logs.
+// TestClusterSurvivesKills appends unique elements through every node while nodes are killed and restarted, and checks
+// the invariants: an acknowledged element is present exactly once, a failed one is absent, and all nodes agree on the
+// order, in their state and in their applied logs.
 func TestClusterSurvivesKills(t *testing.T) {
 	for _, size := range []int{3, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestClusterSurvivesKills(t *testing.T) {
 						counts[got.Outcome]++
 						mu.Unlock()
 						if got.Outcome == client.Unknown {
-							session, seq = session+1000, 0 // what comes later must not silence what may still come
+							session, seq = session+1000, 0 // a later mutation must not suppress one still in flight
 						}
 						if got.Outcome != client.OK {
 							time.Sleep(10 * time.Millisecond)
@@ -255,10 +255,10 @@ func TestClusterSurvivesKills(t *testing.T) {
 	}
 }
 
-// check compares what clients were told with what every node holds.
+// check compares what clients were told with the state of every node.
 func (c *cluster) check(outcomes map[string]client.Outcome) {
 	c.t.Helper()
-	// A last change makes sure that whatever was under way has been decided.
+	// After a last mutation, everything in flight has been decided.
 	must(c.t, c.client(c.ids()[0]), client.Request{Op: client.OpWrite, Key: "alive", Value: "last"})
 	c.converge()
 	var list []string
@@ -287,7 +287,7 @@ func (c *cluster) check(outcomes map[string]client.Outcome) {
 	c.checkApplied()
 }
 
-// checkApplied reads the observations: in every slot all nodes and incarnations applied the same commands.
+// checkApplied checks in the observations that in every slot all nodes and incarnations applied the same commands.
 func (c *cluster) checkApplied() {
 	c.t.Helper()
 	applied := map[protocol.Slot]string{}
@@ -312,7 +312,7 @@ func (c *cluster) checkApplied() {
 	}
 }
 
-// TestLaggingFollowerCatchesUp: a node that missed thousands of slots is as good as the others soon after its return.
+// TestLaggingFollowerCatchesUp checks that a node which missed thousands of slots soon catches up after its return.
 func TestLaggingFollowerCatchesUp(t *testing.T) {
 	c := newCluster(t, 3)
 	leader := c.leader(0)
@@ -340,7 +340,7 @@ func TestLaggingFollowerCatchesUp(t *testing.T) {
 	if status.Keys != writers || status.Sessions != writers {
 		t.Errorf("after catching up: %+v", status)
 	}
-	// The one that lagged is now needed for a majority, together with either of the others.
+	// The node that lagged is now needed for a majority, together with either of the others.
 	c.kill(leader)
 	got := must(t, c.client(lagging), client.Request{Op: client.OpRead, Key: "0"})
 	if !slices.Equal(got.Values, []string{strings.Repeat("v", each-1)}) {
@@ -348,7 +348,8 @@ func TestLaggingFollowerCatchesUp(t *testing.T) {
 	}
 }
 
-// BenchmarkCluster measures changes through three nodes over loopback with real fsyncs, from one client and from many.
+// BenchmarkCluster measures mutations through three nodes over loopback with real fsyncs, from one client and from
+// many.
 func BenchmarkCluster(b *testing.B) {
 	for _, clients := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {

@@ -11,8 +11,8 @@ import (
 	"elenchus/node/wal"
 )
 
-// TestDiskErrorsAreFinal fails a write, and a sync, of the log. The kernel may have dropped what it could not write and
-// say that a second sync went well, so there is none: the node stops for good without another operation on its disk.
+// TestDiskErrorsAreFinal fails a write or a sync of the log. The kernel may have dropped what it could not write and
+// report success for a second sync, so there must be none: the node stops for good without another disk operation.
 func TestDiskErrorsAreFinal(t *testing.T) {
 	for op, name := range []string{1: "write", 2: "sync"} {
 		if op == 0 {
@@ -61,7 +61,7 @@ func TestDiskErrorsAreFinal(t *testing.T) {
 	}
 }
 
-// recordEach is a machine that promises round n at the nth request, and answers when that is durable.
+// recordEach returns a machine that promises round n at the nth request, and answers once that is durable.
 func recordEach() func(clock.Reading, protocol.Input) protocol.Effects {
 	var n uint64
 	return func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {

@@ -10,7 +10,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// serveForsake makes this node give up leading, and its lease with it.
+// serveForsake makes this node give up leadership and its lease.
 func (s *Server) serveForsake(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusPatience)
 	defer cancel()
@@ -31,7 +31,7 @@ func (s *Server) serveForsake(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// forsake tells the machine to give up leading, and returns what its status was before.
+// forsake tells the machine to give up leadership, and returns its status from just before.
 func (s *Server) forsake(ctx context.Context) (before protocol.Status, err error) {
 	answer := make(chan protocol.Status, 1)
 	select {
@@ -51,8 +51,8 @@ func (s *Server) forsake(ctx context.Context) (before protocol.Status, err error
 	}
 }
 
-// handOver gives up leading before an orderly end, so that the others need not wait for a lease to end. A machine that
-// is too busy for that stops without.
+// handOver gives up leadership before an orderly shutdown, so that the others need not wait for a lease to expire. If
+// the machine is too busy to do so in time, the node stops without.
 func (s *Server) handOver() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
@@ -61,7 +61,7 @@ func (s *Server) handOver() {
 	}
 }
 
-// drain lets what was sent last get away.
+// drain gives the last messages time to be sent.
 func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
 	defer cancel()

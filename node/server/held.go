@@ -2,7 +2,7 @@ package server
 
 import "elenchus/node/protocol"
 
-// held are things that wait for a write to become durable, in the order in which they were held.
+// held is a list of items waiting for a write to become durable, in the order in which they were added.
 type held[T any] struct {
 	items []heldItem[T]
 }
@@ -16,8 +16,8 @@ func (h *held[T]) add(after protocol.WriteSeq, thing T) {
 	h.items = append(h.items, heldItem[T]{after, thing})
 }
 
-// release hands out what waits for nothing above durable. Usually that is a prefix; a machine may also let something
-// newer depend on something older.
+// release passes every item that waits for no write above durable to out. These are usually a prefix, but a machine may
+// also let a newer item depend on an older write.
 func (h *held[T]) release(durable protocol.WriteSeq, out func(T)) {
 	kept := h.items[:0]
 	for _, item := range h.items {

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of the tests: long, because a machine may be slow; reached only by failures.
+// patience bounds every wait of the tests. It is long, because a machine may be slow, and reached only by failures.
 const patience = 30 * time.Second
 
 func eventually(t testing.TB, what string, ok func() bool) {
@@ -41,7 +41,7 @@ func listen(t testing.TB, address string) net.Listener {
 	return l
 }
 
-// fakeMachine does what the test says. Its fields are set before it is started.
+// fakeMachine is a machine scripted by the test. Its fields are set before it is started.
 type fakeMachine struct {
 	step func(now clock.Reading, in protocol.Input) protocol.Effects
 }
@@ -52,7 +52,7 @@ func (m *fakeMachine) Step(now clock.Reading, in protocol.Input) protocol.Effect
 
 func (m *fakeMachine) Status(clock.Reading) protocol.Status { return protocol.Status{Self: 1, Keys: 7} }
 
-// startFake starts n1 with a machine that does what step says.
+// startFake starts n1 with a machine that executes step.
 func startFake(t testing.TB, change func(*Options), step func(clock.Reading, protocol.Input) protocol.Effects) *Server {
 	t.Helper()
 	l := listen(t, "127.0.0.1:0")
@@ -96,12 +96,12 @@ func call(t testing.TB, s *Server, method, path, body string, header ...string) 
 	return resp.StatusCode, strings.TrimSpace(string(answer))
 }
 
-// gateFS lets syncs of the log through one by one, once it is shut.
+// gateFS lets syncs of the log through one by one once it is shut.
 type gateFS struct {
 	wal.FS
 	mu    sync.Mutex
-	gate  chan error // nil: open
-	syncs int        // begun
+	gate  chan error // nil while open
+	syncs int        // syncs begun
 }
 
 func (g *gateFS) shut() chan<- error {

@@ -13,7 +13,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// leasedCluster is one whose leader answers reads under a lease.
+// leasedCluster starts a cluster whose leader serves reads under a lease.
 func leasedCluster(t testing.TB, size int) *cluster {
 	return newClusterWith(t, size, func(o *multipaxos.Options) {
 		o.Reads, o.Lease = multipaxos.ReadsLease, multipaxos.LeaseRate
@@ -54,8 +54,8 @@ func TestLeaseIsHeldAndServes(t *testing.T) {
 	}
 }
 
-// TestForsake: the leader gives up leading when it is told to, and somebody leads afterwards. Others have nothing to
-// give up, and say who has.
+// TestForsake checks that the leader gives up leadership when asked, and that another node leads afterwards. Other
+// nodes refuse and name the leader.
 func TestForsake(t *testing.T) {
 	c := leasedCluster(t, 3)
 	leader := c.holder(0)
@@ -100,7 +100,7 @@ func TestForsake(t *testing.T) {
 	}
 }
 
-// leaseLines counts the observations about leases by their kind. Every one has both clocks, and the clock of the lease.
+// leaseLines counts the lease observations by kind, and checks that each has both clocks and names the lease clock.
 func leaseLines(t *testing.T, lines string) map[string]int {
 	t.Helper()
 	seen := make(map[string]int)
@@ -123,7 +123,7 @@ func leaseLines(t *testing.T, lines string) map[string]int {
 	return seen
 }
 
-// TestStopHandsOver: an orderly end frees the others, which the observations of one of them tell.
+// TestStopHandsOver checks, in the observations of another node, that an orderly shutdown releases the granters.
 func TestStopHandsOver(t *testing.T) {
 	c := leasedCluster(t, 3)
 	var leader protocol.NodeID
@@ -139,7 +139,7 @@ func TestStopHandsOver(t *testing.T) {
 		if strings.Contains(readFile(t, c.data[leader], ObservationsName), "asked to give up leading") {
 			return true
 		}
-		c.start(leader) // it was deposed just before
+		c.start(leader) // it was deposed just before, so try again
 		return false
 	})
 	c.holder(leader)
@@ -154,7 +154,7 @@ func TestStopHandsOver(t *testing.T) {
 	}
 }
 
-// linkedHolder waits for the holder of a lease that has connections to all others, and returns it.
+// linkedHolder waits for a lease holder that is connected to all others, and returns it.
 func (c *cluster) linkedHolder() protocol.NodeID {
 	c.t.Helper()
 	var holder protocol.NodeID
@@ -172,7 +172,7 @@ func (c *cluster) linkedHolder() protocol.NodeID {
 	return holder
 }
 
-// TestForsakeWhileStopping: there is an answer even when nobody can act on it.
+// TestForsakeWhileStopping checks that a request to forsake is answered even when the loop can no longer act on it.
 func TestForsakeWhileStopping(t *testing.T) {
 	c := leasedCluster(t, 1)
 	s := c.nodes[1]

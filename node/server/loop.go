@@ -15,40 +15,40 @@ import (
 )
 
 const (
-	// turnMax is how many inputs the loop takes before it writes observations.
+	// turnMax is the maximum number of inputs the loop takes between writes of observations.
 	turnMax = 256
-	// unsyncedBytesMax is how much may wait for the disk before the loop stops to take messages and requests.
+	// unsyncedBytesMax is the number of unsynced bytes above which the loop stops taking messages and requests.
 	unsyncedBytesMax = 64 << 20
-	// inboxMax is how many messages and requests may wait for the loop.
+	// inboxMax is the maximum number of messages and requests queued for the loop.
 	inboxMax = 1024
 )
 
-// ErrHalted means that the machine said the node must stop for good.
+// ErrHalted means that the machine halted, so the node must stop for good.
 var ErrHalted = errors.New("protocol halted")
 
-// submission is a request on its way to the loop.
+// submission is a client request passed to the loop.
 type submission struct {
 	request protocol.Request
-	reply   chan<- protocol.Reply // has room for one
+	reply   chan<- protocol.Reply // has capacity 1
 }
 
-// synced is what the syncer reports.
+// synced is the syncer's report.
 type synced struct {
 	upTo protocol.WriteSeq
 	err  error
 }
 
-// saved is what the writer of snapshots reports.
+// saved is the snapshot writer's report.
 type saved struct {
 	slot protocol.Slot
 	err  error
 }
 
-// event is something that comes from outside: one of its fields is set.
+// event is an external input. Exactly one of its fields is set.
 type event struct {
 	message    *protocol.Message
 	submission *submission
-	forsake    chan<- protocol.Status // has room for one: the status just before
+	forsake    chan<- protocol.Status // has capacity 1; receives the status from just before
 }
 
 // loop owns the machine.
@@ -63,21 +63,21 @@ type loop struct {
 
 	inbox    chan event
 	inspects chan func(clock.Reading)
-	wake     chan struct{} // tells the syncer that there is something to sync
+	wake     chan struct{} // wakes the syncer when there is something to sync
 	synced   chan synced
-	saves    chan *protocol.Snapshot // to be written
+	saves    chan *protocol.Snapshot // snapshots to write
 	saved    chan saved
 	saving   bool          // a snapshot is being written
-	done     chan struct{} // closed when the loop has ended
+	done     chan struct{} // closed when the loop ends
 
 	timers   timers
 	alarm    *time.Timer
-	local    []protocol.Message // to this node itself
+	local    []protocol.Message // messages to this node itself
 	waiting  map[protocol.RequestID]chan<- protocol.Reply
 	appended protocol.WriteSeq
 	durable  protocol.WriteSeq
-	unsynced []int // bytes of each record that is not durable
-	backlog  int   // their sum
+	unsynced []int // size of each record that is not yet durable
+	backlog  int   // sum of unsynced
 	sends    held[outgoing]
 	replies  held[protocol.Reply]
 }
@@ -92,7 +92,7 @@ func (l *loop) init() {
 	l.inspects = make(chan func(clock.Reading))
 	l.wake = make(chan struct{}, 1)
 	l.synced = make(chan synced, 1)
-	l.saves = make(chan *protocol.Snapshot, 1) // a machine asks for one at a time
+	l.saves = make(chan *protocol.Snapshot, 1) // a machine requests one at a time
 	l.saved = make(chan saved, 1)
 	l.done = make(chan struct{})
 	l.waiting = make(map[protocol.RequestID]chan<- protocol.Reply)
@@ -105,14 +105,14 @@ func (l *loop) run(ctx context.Context) error {
 	defer l.alarm.Stop()
 	err := l.step(protocol.Input{Kind: protocol.InputStart})
 	for err == nil {
-		if err = l.observer.flush(); err == nil {
-			err = l.turn(ctx)
-		}
+		l.observer.flush()
+		err = l.turn(ctx)
 	}
+	l.observer.flush()
 	if errors.Is(err, errStopped) {
-		return l.observer.flush()
+		return nil
 	}
-	return errors.Join(err, l.observer.flush())
+	return err
 }
 
 // ended reports whether the loop has ended.
@@ -128,7 +128,7 @@ func (l *loop) ended() bool {
 // errStopped ends the loop without an error.
 var errStopped = errors.New("stopped")
 
-// turn waits until something happens, and takes in what else has happened then.
+// turn waits for an input, then handles it and any others that are ready, up to turnMax.
 func (l *loop) turn(ctx context.Context) error {
 	l.setAlarm()
 	inbox := l.inbox
@@ -163,7 +163,7 @@ func (l *loop) turn(ctx context.Context) error {
 	return err
 }
 
-// setAlarm makes the alarm ring when the next timer is due.
+// setAlarm sets the alarm to the time of the next timer.
 func (l *loop) setAlarm() {
 	_, at, ok := l.timers.next()
 	if !ok {
@@ -173,7 +173,7 @@ func (l *loop) setAlarm() {
 	l.alarm.Reset(max(0, at-l.clock().Mono))
 }
 
-// fire steps the machine once for each timer that is due.
+// fire steps the machine once for each due timer.
 func (l *loop) fire() error {
 	now := l.clock().Mono
 	for range turnMax {
@@ -200,7 +200,7 @@ func (l *loop) onEvent(e event) error {
 	return l.step(protocol.Input{Kind: protocol.InputRequest, Request: e.submission.request})
 }
 
-// onSynced lets go what waited for the disk, and tells the machine.
+// onSynced releases what waited for the disk, and informs the machine.
 func (l *loop) onSynced(s synced) error {
 	if s.err != nil {
 		return s.err
@@ -219,7 +219,7 @@ func (l *loop) onSynced(s synced) error {
 	return l.step(protocol.Input{Kind: protocol.InputDurable, Durable: upTo})
 }
 
-// onSaved tells the machine that its snapshot is durable.
+// onSaved informs the machine that its snapshot is durable.
 func (l *loop) onSaved(s saved) error {
 	l.saving = false
 	if s.err != nil {
@@ -228,7 +228,7 @@ func (l *loop) onSaved(s saved) error {
 	return l.step(protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: s.slot})
 }
 
-// step tells the machine what happened, and does what it wants done.
+// step steps the machine and executes its effects.
 func (l *loop) step(in protocol.Input) error {
 	for {
 		now := l.clock()
@@ -245,7 +245,7 @@ func (l *loop) step(in protocol.Input) error {
 	}
 }
 
-// execute does the duties of a driver in the order of the contract: protocol.Effects.
+// execute carries out the effects in the order of the contract, as documented at protocol.Effects.
 func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 	if err := l.write(fx); err != nil {
 		return err
@@ -255,7 +255,7 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 		if s.After > l.appended {
 			return fmt.Errorf("%w: %v waits for write %d of %d", ErrHalted, s.Message.Kind, s.After, l.appended)
 		}
-		// Encoded now, because the machine may reuse the memory in its next step.
+		// Encode now, because the machine may reuse the memory in its next step.
 		out := outgoing{to: s.Message.To, payload: wire.AppendMessage(nil, &s.Message)}
 		if s.After <= l.durable {
 			l.sendNow(out)
@@ -288,14 +288,14 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 	return nil
 }
 
-// write hands over what is to become durable, and starts the sync.
+// write hands over what must become durable, and starts the sync.
 func (l *loop) write(fx *protocol.Effects) error {
 	if fx.Snapshot != nil {
 		if l.saving {
 			return fmt.Errorf("%w: snapshot of slot %d is wanted while another is written", ErrHalted, fx.Snapshot.Slot)
 		}
 		l.saving = true
-		l.saves <- fx.Snapshot // has room: the writer has taken the one before
+		l.saves <- fx.Snapshot // cannot block: the writer has taken the previous one
 	}
 	if fx.Compaction != nil {
 		if err := l.store.Compact(fx.Compaction); err != nil {
@@ -317,7 +317,7 @@ func (l *loop) write(fx *protocol.Effects) error {
 	if len(fx.Records) > 0 || fx.Compaction != nil {
 		select {
 		case l.wake <- struct{}{}:
-		default: // the syncer has not yet seen that it was woken before
+		default: // an earlier wake-up is still pending
 		}
 	}
 	return nil
@@ -336,7 +336,7 @@ func (l *loop) sendNow(out outgoing) {
 	l.local = append(l.local, msg)
 }
 
-// replyNow answers a request, once. Whoever asked may have stopped to wait, which the channel's room makes harmless.
+// replyNow answers a request, once. The client may be gone; the channel's capacity of 1 makes that harmless.
 func (l *loop) replyNow(r protocol.Reply) {
 	if reply, ok := l.waiting[r.ID]; ok {
 		delete(l.waiting, r.ID)
@@ -344,7 +344,7 @@ func (l *loop) replyNow(r protocol.Reply) {
 	}
 }
 
-// logObservation logs what operators want to know: who leads.
+// logObservation logs what operators want to know: changes of leadership.
 func (l *loop) logObservation(o *protocol.Observation) {
 	ballot := o.Ballot.String()
 	switch o.Kind {
@@ -403,14 +403,14 @@ func (l *loop) sync() {
 	}
 }
 
-// saveSnapshots is the goroutine that writes snapshots. The log goes on being synced meanwhile.
+// saveSnapshots is the goroutine that writes snapshots, concurrently with syncs of the log.
 func (l *loop) saveSnapshots() {
 	for {
 		select {
 		case <-l.done:
 			return
 		case snapshot := <-l.saves:
-			l.saved <- saved{snapshot.Slot, l.store.WriteSnapshot(snapshot)} // has room: one is asked for at a time
+			l.saved <- saved{snapshot.Slot, l.store.WriteSnapshot(snapshot)} // cannot block: one is requested at a time
 		}
 	}
 }

@@ -1,21 +1,32 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
 
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
 )
 
-// ObservationsName is the file of observations in the data directory.
+// ObservationsName is the name of the observations file in the data directory.
 const ObservationsName = "observations.jsonl"
 
-// observation is one line of the file. Every line has both clocks as they were in the step that it tells of.
+// Kinds of lines about the file itself.
+const (
+	kindSegment   = "segment"   // the first line of a segment; Count is its number, rising from 1
+	kindUnwritten = "unwritten" // Count lines are missing here; Reason says why
+)
+
+// observation is one line of the file. Every line has the readings of both clocks from the step it describes.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -26,61 +37,119 @@ type observation struct {
 	First  protocol.Slot `json:"first,omitempty"`
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
-	IDs    []string      `json:"ids,omitempty"` // of the batch: "client:seq"
-	Ops    []operation   `json:"ops,omitempty"` // the same commands
+	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
+	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
 	Reason string        `json:"reason,omitempty"`
+	Count  uint64        `json:"count,omitempty"` // number of the segment, or of missing lines
 
-	// Of leases: mono_ns is the clock of since_ns and until_ns when lease is "rate", wall_ns when it is "wall".
+	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
 	Since int64  `json:"since_ns,omitempty"`
 	Until int64  `json:"until_ns,omitempty"`
 }
 
-// operation is what a command does.
+// operation describes a command's effect.
 type operation struct {
 	Op     string  `json:"op"`
 	Key    string  `json:"key"`
 	Value  string  `json:"value,omitempty"`
-	Expect *string `json:"expect,omitempty"` // of a CAS; missing when it expects an absent register
+	Expect *string `json:"expect,omitempty"` // CAS only; omitted if it expects an absent register
 }
 
-// observer appends observations to their file.
+// observer appends observations to a file that is split into segments: a full segment gets a numbered name, and the
+// oldest is dropped. The node's promises do not depend on observations, so a disk that accepts none of them does not
+// stop the node. Missing observations are recorded in the file, for those who rely on it.
 type observer struct {
-	file   *os.File
+	dir    string
+	file   observationFile
+	logger hclog.Logger
 	node   string
 	boot   uint64
+	limit  int64 // bytes per segment; 0 means no limit
+
+	segment uint64 // number of the current file, from 1
+	size    int64  // bytes of whole lines in the file
+	broken  bool   // the file ends in a partial line, so nothing may be appended
+
 	buffer []byte
+	lines  uint64        // lines in buffer
+	now    clock.Reading // clock reading of the last of them
+	lost   uint64        // unwritten lines not yet recorded in the file
+	reason string        // why they could not be written
 }
 
-func newObserver(dir string, node protocol.NodeID, boot uint64) (*observer, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// observationFile is a file to which lines are appended.
+type observationFile interface {
+	io.WriteCloser
+	Truncate(size int64) error
+}
+
+func newObserver(o Options, boot uint64) (*observer, error) {
+	if err := os.MkdirAll(o.Data, 0o755); err != nil {
 		return nil, fmt.Errorf("open observations: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := openObservations(o.Data)
 	if err != nil {
 		return nil, fmt.Errorf("open observations: %w", err)
 	}
-	o := &observer{file: f, node: node.String(), boot: boot}
-	if err := o.endLine(); err != nil {
+	older, err := observationSegments(o.Data)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open observations: %w", err), f.Close())
 	}
-	return o, nil
+	obs := &observer{
+		dir: o.Data, file: f, logger: o.Logger, node: o.ID.String(), boot: boot,
+		limit: max(o.ObservationBytes, 0) / observationSegmentsMax, segment: 1,
+	}
+	if len(older) > 0 {
+		obs.segment = older[len(older)-1] + 1
+	}
+	if obs.size, err = endLine(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("open observations: %w", err), f.Close())
+	}
+	return obs, nil
 }
 
-// endLine ends a line that a crash has cut off.
-func (o *observer) endLine() error {
-	info, err := o.file.Stat()
+func openObservations(dir string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, ObservationsName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+// endLine terminates a line that a crash cut short, and returns the resulting file size. If the disk is full, it
+// removes the partial line instead.
+func endLine(f *os.File) (size int64, err error) {
+	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
-		return err
+		return 0, err
 	}
+	size = info.Size()
 	last := make([]byte, 1)
-	if _, err := o.file.ReadAt(last, info.Size()-1); err != nil {
-		return err
+	if _, err := f.ReadAt(last, size-1); err != nil {
+		return 0, err
 	}
-	if last[0] != '\n' {
-		_, err = o.file.WriteString("\n")
+	if last[0] == '\n' {
+		return size, nil
 	}
-	return err
+	if _, err = f.WriteString("\n"); errors.Is(err, syscall.ENOSPC) {
+		size, err = lastLine(f, size)
+		return size, errors.Join(err, f.Truncate(size))
+	}
+	return size + 1, err
+}
+
+// lastLine returns the offset at which the last whole line of a file of the given size ends.
+func lastLine(f *os.File, size int64) (int64, error) {
+	block := make([]byte, 4096)
+	for size > 0 {
+		from := max(size-int64(len(block)), 0)
+		n, err := f.ReadAt(block[:size-from], from)
+		if err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(block[:n], '\n'); i >= 0 {
+			return from + int64(i) + 1, nil
+		}
+		size = from
+	}
+	return 0, nil
 }
 
 // add buffers one observation of the step at now.
@@ -105,6 +174,7 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 		return fmt.Errorf("encode observation: %w", err)
 	}
 	o.buffer = append(append(o.buffer, encoded...), '\n')
+	o.lines, o.now = o.lines+1, now
 	return nil
 }
 
@@ -116,17 +186,83 @@ func describe(c *register.Command) operation {
 	return op
 }
 
-// flush writes what is buffered, in one write.
-func (o *observer) flush() error {
+// flush writes the buffer with a single write. Lines that cannot be written are dropped and counted.
+func (o *observer) flush() {
 	if len(o.buffer) == 0 {
-		return nil
+		return
 	}
-	_, err := o.file.Write(o.buffer)
-	o.buffer = o.buffer[:0]
+	if err := o.write(); err != nil {
+		if o.lost == 0 {
+			o.logger.Warn("observations cannot be written: the node goes on without", "error", err)
+		}
+		o.lost, o.reason = o.lost+o.lines, reasonOf(err)
+	}
+	o.buffer, o.lines = o.buffer[:0], 0
+}
+
+// errPiece means that a partial line could not be removed.
+var errPiece = errors.New("the file ends in a piece of a line")
+
+// write writes either all buffered lines or, with an error, none.
+func (o *observer) write() error {
+	if o.limit > 0 && o.size > 0 && o.size+int64(len(o.buffer)) > o.limit {
+		if err := o.rotate(); err != nil {
+			return err
+		}
+	}
+	if o.broken {
+		return errPiece
+	}
+	data, err := o.headed()
 	if err != nil {
+		return err
+	}
+	if _, err := o.file.Write(data); err != nil {
+		if cutErr := o.file.Truncate(o.size); cutErr != nil {
+			o.broken = true
+			err = errors.Join(err, cutErr)
+		}
 		return fmt.Errorf("write observations: %w", err)
 	}
+	o.size += int64(len(data))
+	if o.lost > 0 {
+		o.logger.Info("observations are written again", "lost", o.lost)
+		o.lost = 0
+	}
 	return nil
+}
+
+// headed returns the data to write: the buffer, preceded by any lines about the file itself.
+func (o *observer) headed() ([]byte, error) {
+	var head []byte
+	say := func(line observation) error {
+		line.MonoNS, line.WallNS, line.Boot, line.Node = int64(o.now.Mono), o.now.Wall, o.boot, o.node
+		encoded, err := json.Marshal(line)
+		head = append(append(head, encoded...), '\n')
+		return err
+	}
+	if o.size == 0 {
+		if err := say(observation{Kind: kindSegment, Count: o.segment}); err != nil {
+			return nil, fmt.Errorf("encode observation: %w", err)
+		}
+	}
+	if o.lost > 0 {
+		if err := say(observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason}); err != nil {
+			return nil, fmt.Errorf("encode observation: %w", err)
+		}
+	}
+	if head == nil {
+		return o.buffer, nil
+	}
+	return append(head, o.buffer...), nil
+}
+
+// reasonOf returns the system's text for an error, without details such as file names.
+func reasonOf(err error) string {
+	if number := syscall.Errno(0); errors.As(err, &number) {
+		return number.Error()
+	}
+	return err.Error()
 }
 
 func (o *observer) Close() error { return o.file.Close() }

@@ -14,10 +14,10 @@ import (
 	"elenchus/node/wal"
 )
 
-// Clock reads both clocks. The monotonic reading starts above zero and never falls.
+// Clock returns a reading of both clocks. The monotonic reading is always positive and never decreases.
 type Clock func() clock.Reading
 
-// SystemClock returns the operating system's clocks, the monotonic one counted from now.
+// SystemClock returns a Clock that reads the operating system's clocks, the monotonic one counted from now.
 func SystemClock() Clock {
 	start := time.Now()
 	return func() clock.Reading {
@@ -26,26 +26,30 @@ func SystemClock() Clock {
 	}
 }
 
-// Options configures a Server. ID, Cluster, Peers, Data and Machine are required.
+// Options configures a [Server]. ID, Cluster, Peers, Data and Machine are required.
 type Options struct {
 	ID      protocol.NodeID
-	Cluster string                     // its name, at most 64 bytes
+	Cluster string                     // the cluster's name, at most 64 bytes
 	Peers   map[protocol.NodeID]string // host:port of every node, this one included
-	Data    string                     // directory, made if it is missing
+	Data    string                     // data directory, created if missing
 
-	// Machine makes the protocol's machine from what the log held. The boot number, rising from 1, tells incarnations
-	// apart.
+	// Machine creates the protocol machine from the recovered state. The boot number, rising from 1, distinguishes
+	// incarnations.
 	Machine func(recovered protocol.Recovered, boot uint64) (protocol.Machine, error)
 
-	PeerAddress string // where to listen for peers; empty means this node's own entry in Peers
-	HTTPAddress string // where to listen for clients; empty means 127.0.0.1:8000
+	PeerAddress string // address to listen on for peers; empty means this node's own entry in Peers
+	HTTPAddress string // address to listen on for clients; empty means 127.0.0.1:8000
 
-	// PeerListener and HTTPListener are used instead of the addresses when they are not nil.
+	// PeerListener and HTTPListener, when not nil, are used instead of the addresses.
 	PeerListener, HTTPListener net.Listener
 
-	InFlightMax int // requests that are being worked on; zero means 1024
+	InFlightMax int // maximum number of requests in flight; zero means 1024
 
-	FS     wal.FS       // for everything that must survive; nil means wal.OS
+	// ObservationBytes is the maximum size of the observations on disk; beyond it the oldest eighth is dropped. Zero means
+	// ObservationBytesDefault, -1 no limit.
+	ObservationBytes int64
+
+	FS     wal.FS       // for all data that must survive a crash; nil means wal.OS
 	Clock  Clock        // nil means SystemClock
 	Logger hclog.Logger // nil discards
 
@@ -57,6 +61,7 @@ func (o Options) withDefaults() Options {
 	o.PeerAddress = cmp.Or(o.PeerAddress, o.Peers[o.ID])
 	o.HTTPAddress = cmp.Or(o.HTTPAddress, "127.0.0.1:8000")
 	o.InFlightMax = cmp.Or(o.InFlightMax, 1024)
+	o.ObservationBytes = cmp.Or(o.ObservationBytes, ObservationBytesDefault)
 	if o.FS == nil {
 		o.FS = wal.OS{}
 	}
@@ -69,7 +74,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate lists everything that is wrong.
+// Validate returns all problems with the options, joined, or nil.
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var problems []error
@@ -84,6 +89,8 @@ func (o Options) Validate() error {
 	check(o.Machine != nil, "machine must be given")
 	check(o.InFlightMax > 0 && o.InFlightMax <= sessionsMax, "in-flight requests must be 1 to %d: %d", sessionsMax,
 		o.InFlightMax)
+	check(o.ObservationBytes == -1 || o.ObservationBytes >= ObservationBytesMin,
+		"bytes of observations must be -1, 0 or at least %d: %d", ObservationBytesMin, o.ObservationBytes)
 	check(len(o.Peers) <= protocol.NodesMax, "cluster of %d nodes exceeds %d", len(o.Peers), protocol.NodesMax)
 	if _, ok := o.Peers[o.ID]; !ok && o.ID != 0 {
 		check(false, "%v is not among the peers", o.ID)

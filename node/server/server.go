@@ -34,22 +34,22 @@ type Server struct {
 	sessions  *sessions
 	inFlight  chan struct{}
 	lastID    atomic.Uint64
-	warned    atomic.Bool // about a message that could not be read
+	warned    atomic.Bool // set once an undecodable message has been logged
 
 	cancel context.CancelFunc // ends the loop
 	group  sync.WaitGroup
 	once   sync.Once
-	ended  chan struct{} // closed when everything has ended
-	err    error         // why the node stopped by itself; read after ended
+	ended  chan struct{} // closed when everything has stopped
+	err    error         // why the node stopped by itself; valid once ended is closed
 }
 
 // stopPatience is how long a stopping node waits for answers to be delivered.
 const stopPatience = 2 * time.Second
 
-// Start recovers the node from its data and sets it going. The listeners are closed when it fails.
+// Start recovers the node from its data and runs it. On error it closes the listeners.
 //
-// Errors are those of wal.Open (wal.ErrCorrupt, wal.ErrIdentity, wal.ErrLocked, wal.ErrMissing), of the network, or say
-// what is wrong with the options.
+// Errors are those of wal.Open (wal.ErrCorrupt, wal.ErrIdentity, wal.ErrLocked, wal.ErrMissing), network errors, or
+// list problems with the options.
 func Start(opts Options) (*Server, error) {
 	s := &Server{ended: make(chan struct{}), started: time.Now()}
 	listeners, err := s.configure(opts)
@@ -75,7 +75,7 @@ func closeAll(listeners []net.Listener) error {
 	return errors.Join(errs...)
 }
 
-// configure checks the options and returns the two listeners, or those of them there are.
+// configure validates the options and returns the two listeners, or on error those already open.
 func (s *Server) configure(opts Options) ([]net.Listener, error) {
 	var listeners []net.Listener
 	for _, l := range []net.Listener{opts.PeerListener, opts.HTTPListener} {
@@ -115,7 +115,7 @@ func (s *Server) configure(opts Options) ([]net.Listener, error) {
 	return []net.Listener{peers, clients}, nil
 }
 
-// recover opens the log, counts the boot and makes the machine.
+// recover opens the log, increments the boot number and creates the machine.
 func (s *Server) recover() (err error) {
 	before, err := readBoot(s.opts.FS, s.opts.Data)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *Server) recover() (err error) {
 	if err != nil {
 		return fmt.Errorf("start protocol: %w", err)
 	}
-	observer, err := newObserver(s.opts.Data, s.opts.ID, s.boot)
+	observer, err := newObserver(s.opts, s.boot)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (s *Server) launch(peers, clients net.Listener) error {
 	return nil
 }
 
-// deliver takes a message from a peer. It blocks while the loop is busy, and ends with it.
+// deliver passes a message from a peer to the loop. It blocks while the loop is busy, and returns when the loop ends.
 func (s *Server) deliver(from uint16, payload []byte) {
 	msg, err := wire.DecodeMessage(payload)
 	if err == nil && (uint16(msg.From) != from || msg.To != s.opts.ID) {
@@ -207,7 +207,7 @@ func (s *Server) deliver(from uint16, payload []byte) {
 	if err != nil {
 		level := hclog.Debug
 		if !s.warned.Swap(true) {
-			level = hclog.Warn // once: a peer of another build would fill the disk with it
+			level = hclog.Warn // warn once, or a peer of another build would fill the disk with logs
 		}
 		s.logger.Log(level, "message refused", "peer", protocol.NodeID(from).String(), "error", err)
 		return
@@ -218,26 +218,26 @@ func (s *Server) deliver(from uint16, payload []byte) {
 	}
 }
 
-// HTTPAddr is where clients are served.
+// HTTPAddr returns the address at which clients are served.
 func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
-// Done is closed when the node has stopped, whatever the reason.
+// Done returns a channel that is closed when the node has stopped for any reason.
 func (s *Server) Done() <-chan struct{} { return s.ended }
 
-// Wait waits until the node has stopped and returns why it did so by itself: nil after Stop or Kill.
+// Wait waits until the node has stopped and returns the reason if it stopped by itself, or nil after Stop or Kill.
 func (s *Server) Wait() error {
 	<-s.ended
 	return s.err
 }
 
-// Stop ends the node in good order: it gives up leading, requests in flight are answered, as unknown if need
-// be, and the log is synced.
+// Stop shuts the node down in good order: it gives up leadership, answers requests in flight, if need be as unknown,
+// and syncs the log.
 func (s *Server) Stop() error {
 	s.shutdown(true)
 	return s.Wait()
 }
 
-// Kill ends the node as abruptly as a process can end a part of itself: nobody is answered, nothing is synced.
+// Kill stops the node as abruptly as is possible within a process: no request is answered and nothing is synced.
 func (s *Server) Kill() {
 	s.shutdown(false)
 	<-s.ended
@@ -264,7 +264,7 @@ func (s *Server) shutdown(orderly bool) {
 		var errs []error
 		errs = append(errs, s.transport.Close())
 		if orderly {
-			if _, err := s.store.Sync(); !errors.Is(err, wal.ErrBroken) { // a broken log is why we are here
+			if _, err := s.store.Sync(); !errors.Is(err, wal.ErrBroken) { // a broken log is the reason for stopping
 				errs = append(errs, err)
 			}
 		}

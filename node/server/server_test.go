@@ -21,12 +21,12 @@ import (
 	"elenchus/node/wire"
 )
 
-// promise is a record.
+// promise returns a promise record.
 func promise(round uint64) protocol.Record {
 	return protocol.Record{Kind: protocol.RecordPromise, Ballot: protocol.Ballot{Round: round, Node: 1}}
 }
 
-// startPeer starts n2 as a peer of n1, which hands on what it receives.
+// startPeer starts n2 as a peer of n1 and passes the messages it receives to got.
 func startPeer(t *testing.T, listener net.Listener, address string, got chan<- protocol.Message) {
 	t.Helper()
 	peer, err := transport.New(listener, transport.Options{
@@ -45,14 +45,14 @@ func startPeer(t *testing.T, listener net.Listener, address string, got chan<- p
 	t.Cleanup(func() { _ = peer.Close() })
 }
 
-// TestNothingLeavesBeforeItIsDurable: every request makes a record, sends one message that depends on it and one that
-// does not, and is answered when it is durable. With the disk stuck only the free message may come out; requests that
-// arrive meanwhile share one sync.
+// TestNothingLeavesBeforeItIsDurable uses a machine in which every request creates a record, sends one message that
+// depends on it and one that does not, and is answered when it is durable. While the disk is stuck only the independent
+// message may be sent; requests that arrive meanwhile share one sync.
 func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 	got := make(chan protocol.Message, 100)
 	peerListener := listen(t, "127.0.0.1:0")
 	disk := &gateFS{FS: wal.OS{}}
-	var durable []protocol.WriteSeq // the loop's
+	var durable []protocol.WriteSeq // as seen by the loop
 	var written protocol.WriteSeq
 	var address string
 	s := startFake(t, func(o *Options) {
@@ -118,7 +118,8 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 	}
 }
 
-// TestDiskErrorStopsTheNode: after a failed sync nobody is told ok, and the node stops, saying why.
+// TestDiskErrorStopsTheNode checks that after a failed sync no client is told ok, and the node stops and returns the
+// reason.
 func TestDiskErrorStopsTheNode(t *testing.T) {
 	disk := &gateFS{FS: wal.OS{}}
 	s := startFake(t, func(o *Options) { o.FS = disk }, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
@@ -167,7 +168,7 @@ func TestHalt(t *testing.T) {
 	}
 }
 
-// TestTimers: a timer never fires early; setting it again moves it; zero stops it.
+// TestTimers checks that a timer never fires early, that setting it again moves it, and that zero stops it.
 func TestTimers(t *testing.T) {
 	const id, moved, stopped = 1, 2, 3
 	type shot struct {
@@ -214,7 +215,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestMessagesToSelfArrive: a machine may treat itself as a peer.
+// TestMessagesToSelfArrive checks that a machine may send messages to itself.
 func TestMessagesToSelfArrive(t *testing.T) {
 	s := startFake(t, nil, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
 		switch in.Kind {
@@ -232,7 +233,7 @@ func TestMessagesToSelfArrive(t *testing.T) {
 	}
 }
 
-// silent never answers.
+// silent is a machine that never answers.
 func silent(clock.Reading, protocol.Input) protocol.Effects { return protocol.Effects{} }
 
 func TestOverload(t *testing.T) {
@@ -255,8 +256,8 @@ func TestOverload(t *testing.T) {
 	group.Wait()
 }
 
-// TestSilentMachine: when the machine breaks its promise to answer, and when the node stops, a change is unknown and a
-// read, which has no effect, has failed.
+// TestSilentMachine checks that, when the machine fails to answer or the node stops, a mutation is unknown and a read,
+// which has no effect, has failed.
 func TestSilentMachine(t *testing.T) {
 	for _, stop := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stop=%v", stop), func(t *testing.T) {
@@ -287,7 +288,7 @@ func TestSilentMachine(t *testing.T) {
 	}
 }
 
-// TestObservations: every observation is one line, also behind a line that a crash cut off.
+// TestObservations checks that every observation is one line, even after a line that a crash cut short.
 func TestObservations(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, ObservationsName), []byte(`{"half":`), 0o600); err != nil {
@@ -333,8 +334,8 @@ func TestObservations(t *testing.T) {
 	}
 }
 
-// TestRecovery: what was written before a kill is recovered, the boot number rises, and data that does not belong here
-// or has lost its log is refused.
+// TestRecovery checks that what was written before a kill is recovered, that the boot number rises, and that data of
+// another node or without its log is refused.
 func TestRecovery(t *testing.T) {
 	dir := t.TempDir()
 	record := func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
@@ -399,8 +400,8 @@ func TestRecovery(t *testing.T) {
 	refused("log is gone", wal.ErrMissing, func(*Options) {})
 }
 
-// TestBootIsCountedOrRefused crashes the file system at every operation of a start: the next one either sees a virgin
-// directory or a log, and a boot number is never used twice.
+// TestBootIsCountedOrRefused crashes the file system at every operation of a start, and checks that the next start
+// either sees a new directory or a log, and never reuses a boot number.
 func TestBootIsCountedOrRefused(t *testing.T) {
 	dir := t.TempDir()
 	for op := 1; ; op++ {

@@ -11,25 +11,25 @@ import (
 	"elenchus/node/register"
 )
 
-// sessionsMax bounds the sessions of one incarnation of a node, and so how many changes without a session of their own
-// it works on at a time.
+// sessionsMax is the maximum number of sessions of one incarnation, and so of concurrent mutations without a session of
+// their own.
 const sessionsMax = 1 << 16
 
-// sessions are the node's own, for changes whose clients brought none.
+// sessions is the pool of the node's own sessions, for mutations whose clients gave none.
 //
-// A session has one change outstanding at a time. It is used again even if the outcome of its last change is unknown
-// and that change may still be under way: the store applies a change only if its number is above the session's last.
-// So the old change either was applied before the new one, or never will be; both are what "unknown" means. A number
-// that was used up by a change that failed leaves a gap, which the store does not mind.
+// A session has one mutation outstanding at a time. It is reused even if the outcome of its last mutation is unknown
+// and that mutation may still be in flight, because the store applies a mutation only if its number is above the
+// session's last. So the old mutation either was applied before the new one or never will be, and "unknown" covers
+// both. A number used up by a failed mutation leaves a gap, which the store permits.
 //
-// Ids have the top bit set, which no client may use, then 4 bits of the node and 43 random ones of the incarnation. A
-// boot number instead would start again at 1 when a disk is wiped, and the new incarnation's first changes would be
-// taken for repeats of the old one's.
+// Ids consist of the top bit, which no client may set, then 4 bits for the node and 43 random bits for the incarnation.
+// A boot number in place of the random bits would restart at 1 when a disk is wiped, and the new incarnation's first
+// mutations would be taken for repeats of the old one's.
 type sessions struct {
 	mu   sync.Mutex
 	base uint64
 	made uint64
-	free []*session // the most recently used last: it is taken first, which keeps the session tables small
+	free []*session // most recently used last, and taken first, which keeps the session tables small
 }
 
 type session struct {
@@ -63,7 +63,7 @@ func (s *sessions) take() *session {
 	return &session{id: register.ClientID(s.base | (s.made - 1)), seq: 1}
 }
 
-// give ends a session's use.
+// give returns a session to the pool.
 func (s *sessions) give(done *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"elenchus/node/wal"
 )
 
-// TestLaggardGetsASnapshot stops a node while the others drop from their logs what it lacks, and then restarts them all,
-// so that each starts from its own snapshot.
+// TestLaggardGetsASnapshot stops a node while the others compact away the entries it lacks, and then restarts all
+// nodes, so that each starts from its own snapshot.
 func TestLaggardGetsASnapshot(t *testing.T) {
 	c := newClusterWith(t, 3, func(o *multipaxos.Options) {
 		o.SnapshotEntries, o.SnapshotKeep, o.SnapshotChunk = 10, multipaxos.SnapshotOff, 100
@@ -46,7 +46,7 @@ func TestLaggardGetsASnapshot(t *testing.T) {
 	for _, id := range c.ids() {
 		c.start(id)
 	}
-	// A repeat is answered as it was before all that, by nodes that know its session from their snapshots.
+	// A repeat gets its original answer from nodes that know its session only from their snapshots.
 	if got := must(t, c.client(laggard), list(40)); len(got.Values) != 40 || got.Values[39] != "element 40" {
 		t.Errorf("repeat: %+v", got)
 	}
@@ -65,7 +65,7 @@ func TestLaggardGetsASnapshot(t *testing.T) {
 	}
 }
 
-// snapshotFS lets the test say what becomes of every snapshot that is about to be written.
+// snapshotFS lets the test decide the fate of every snapshot about to be written.
 type snapshotFS struct {
 	wal.FS
 	fate chan error
@@ -80,7 +80,7 @@ func (f snapshotFS) OpenFile(name string, flag int) (wal.File, error) {
 	return f.FS.OpenFile(name, flag)
 }
 
-// snapshotter asks for a snapshot of slot 1 at its start and one of slot 2 at every request.
+// snapshotter returns a machine that requests a snapshot of slot 1 at its start and one of slot 2 at every request.
 func snapshotter(reports chan<- protocol.Slot) func(clock.Reading, protocol.Input) protocol.Effects {
 	return func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
 		switch in.Kind {
@@ -131,7 +131,7 @@ func TestSnapshotErrorStopsTheNode(t *testing.T) {
 	}
 }
 
-// A machine that asks for a snapshot while another is being written has a defect.
+// A machine that requests a snapshot while another is being written is defective.
 func TestSnapshotsAreWrittenOneAtATime(t *testing.T) {
 	disk := snapshotFS{wal.OS{}, make(chan error)}
 	s := startFake(t, func(o *Options) { o.FS = disk }, snapshotter(make(chan protocol.Slot, 2)))

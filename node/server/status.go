@@ -11,7 +11,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// statusPatience is how long /status waits for the loop, which may be waiting for a processor.
+// statusPatience is how long /status waits for the loop, which may be waiting for a CPU.
 const statusPatience = 5 * time.Second
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +28,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// status is the machine's part of the answer.
+// status returns the machine's part of the answer.
 func (s *Server) status(now clock.Reading, m protocol.Status) client.Status {
 	status := client.Status{
 		Outcome: client.OK, Node: s.opts.ID.String(), Cluster: s.opts.Cluster,
@@ -54,7 +54,7 @@ func (s *Server) status(now clock.Reading, m protocol.Status) client.Status {
 	return status
 }
 
-// withLinks adds what is around the machine.
+// withLinks adds the state of the components around the machine.
 func (s *Server) withLinks(status client.Status) client.Status {
 	status.Peers = make(map[string]client.PeerStatus)
 	for id, p := range s.transport.Stats() {

@@ -9,10 +9,10 @@ import (
 	"elenchus/node/register"
 )
 
-// replyGrace is how much longer than the request's deadline to wait for the machine's own verdict.
+// replyGrace is how much longer than the request's deadline to wait for the machine's own answer.
 const replyGrace = 250 * time.Millisecond
 
-// do brings a command to the machine and waits for its reply. The error says what may be concluded when there is none.
+// do submits a command to the machine and waits for its reply. If there is none, the error gives the outcome.
 func (s *Server) do(ctx context.Context, c register.Command, timeout time.Duration) (protocol.Reply, error) {
 	deadline := s.opts.Clock().Mono + timeout
 	select {
@@ -55,7 +55,8 @@ func (s *Server) do(ctx context.Context, c register.Command, timeout time.Durati
 	}
 }
 
-// lastWord is the reply, if there is one after all, or what may be said without it: a read has no effect.
+// lastWord returns the reply if it has arrived after all, and otherwise an error: a read has failed, since it has no
+// effect; a mutation is unknown.
 func (s *Server) lastWord(reply <-chan protocol.Reply, op register.Op, reason string) (protocol.Reply, error) {
 	select {
 	case r := <-reply:

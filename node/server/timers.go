@@ -6,7 +6,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// timers are the machine's, on its monotonic clock.
+// timers holds the machine's timers, on its monotonic clock.
 type timers struct {
 	at map[protocol.TimerID]time.Duration
 }
@@ -22,7 +22,7 @@ func (t *timers) set(s protocol.TimerSet) {
 	t.at[s.ID] = s.At
 }
 
-// next returns the earliest timer, the lower id first among equals.
+// next returns the earliest timer; among equals, the one with the lowest id.
 func (t *timers) next() (id protocol.TimerID, at time.Duration, ok bool) {
 	for i, instant := range t.at {
 		if !ok || instant < at || instant == at && i < id {

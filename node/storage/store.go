@@ -11,8 +11,8 @@ import (
 	"elenchus/node/wire"
 )
 
-// Store is a node's open disk. One goroutine calls Append and Compact; Sync and WriteSnapshot may be called from others
-// at the same time, each of them by one.
+// Store is a node's open disk. Append and Compact must be called from one goroutine. Sync and WriteSnapshot may be
+// called concurrently from others, each from one goroutine at a time.
 type Store struct {
 	fsys    wal.FS
 	dir     string
@@ -21,9 +21,9 @@ type Store struct {
 	encoded []byte
 }
 
-// Open recovers what is in dir and returns the store ready for more. A virgin directory gets an empty log.
+// Open recovers the contents of dir and returns a store ready for appending. A new directory gets an empty log.
 //
-// Errors are those of wal.Open and wal.ReadSnapshot, and wal.ErrCorrupt or wal.ErrMissing when log and snapshot do not
+// Errors are those of wal.Open and wal.ReadSnapshot, and wal.ErrCorrupt or wal.ErrMissing if log and snapshot do not
 // fit together.
 func Open(fsys wal.FS, dir string, id wal.Identity, opts wal.Options) (
 	*Store, protocol.Recovered, wal.Info, error,
@@ -33,7 +33,7 @@ func Open(fsys wal.FS, dir string, id wal.Identity, opts wal.Options) (
 	if err != nil {
 		return nil, rec, wal.Info{}, err
 	}
-	opts.MustExist = opts.MustExist || some // a snapshot is never written before there is a log
+	opts.MustExist = opts.MustExist || some // a snapshot is never written before the log exists
 	log, info, err := wal.Open(fsys, dir, id, opts, func(_ wal.Position, payload []byte) error {
 		r, err := wire.DecodeRecord(payload)
 		if err == nil {
@@ -61,7 +61,7 @@ func exists(fsys wal.FS, name string) (bool, error) {
 	return true, f.Close()
 }
 
-// readSnapshot returns the snapshot that a log which rests on base needs, or nil if it needs none and there is none.
+// readSnapshot returns the snapshot needed by a log that depends on base, or nil if none is needed and none exists.
 func readSnapshot(fsys wal.FS, dir string, id wal.Identity, base uint64) (*protocol.Snapshot, error) {
 	name := filepath.Join(dir, wal.SnapshotName)
 	number, payload, err := wal.ReadSnapshot(fsys, dir, id)
@@ -88,15 +88,15 @@ func readSnapshot(fsys wal.FS, dir string, id wal.Identity, base uint64) (*proto
 	return s, nil
 }
 
-// Append hands a record to the log and returns its number, counted from 1 since Open, and its size in bytes. It is
-// durable when a Sync has returned that number or a higher one.
+// Append appends a record to the log and returns its number, counted from 1 since Open, and its size in bytes. The
+// record is durable once Sync has returned that number or a higher one.
 func (s *Store) Append(r *protocol.Record) (seq protocol.WriteSeq, size int, err error) {
 	s.encoded = wire.AppendRecord(s.encoded[:0], r)
 	n, err := s.log.Append(s.encoded)
 	return protocol.WriteSeq(n), len(s.encoded), err
 }
 
-// Compact lets the next Sync replace the log, between what was appended before and what will be. The snapshot of c.Slot
+// Compact makes the next Sync replace the log, at the current position between appended records. The snapshot of c.Slot
 // or a later one must be durable.
 func (s *Store) Compact(c *protocol.Compaction) error {
 	records := make([][]byte, 0, len(c.Records))
@@ -106,13 +106,13 @@ func (s *Store) Compact(c *protocol.Compaction) error {
 	return s.log.Rotate(uint64(c.Slot), records)
 }
 
-// Sync makes durable what was handed over before the call, and returns the number of the last such record.
+// Sync makes all records appended before the call durable, and returns the number of the last of them.
 func (s *Store) Sync() (protocol.WriteSeq, error) {
 	n, err := s.log.Sync()
 	return protocol.WriteSeq(n), err
 }
 
-// WriteSnapshot durably replaces the snapshot. It returns when it has, or with the reason why the node must stop.
+// WriteSnapshot durably replaces the snapshot. After an error the node must stop.
 func (s *Store) WriteSnapshot(snapshot *protocol.Snapshot) error {
 	head := wire.AppendSnapshotHead(nil, snapshot)
 	return wal.WriteSnapshot(s.fsys, s.dir, s.id, uint64(snapshot.Slot), head, snapshot.State)
@@ -121,11 +121,11 @@ func (s *Store) WriteSnapshot(snapshot *protocol.Snapshot) error {
 // Stats returns the log's counters.
 func (s *Store) Stats() wal.Stats { return s.log.Stats() }
 
-// Close releases the store. What was not synced is lost, as in a crash.
+// Close releases the store. Unsynced records are lost, as in a crash.
 func (s *Store) Close() error { return s.log.Close() }
 
-// Read shows what is in dir without a lock and without changing anything: first the snapshot, if there is one, then
-// every record. It works on the disk of a running node.
+// Read visits the contents of dir without locking or changing anything: first the snapshot, if there is one, then every
+// record. It works on the disk of a running node.
 func Read(
 	fsys wal.FS, dir string, snapshot func(*protocol.Snapshot) error, record func(wal.Position, *protocol.Record) error,
 ) (wal.Info, error) {

@@ -47,15 +47,15 @@ func state(slot protocol.Slot) *protocol.Snapshot {
 	return &protocol.Snapshot{Slot: slot, Ballot: ballot(1), State: fmt.Appendf(make([]byte, 3000), "state of %d", slot)}
 }
 
-// deed is one thing that a driver does, and what the disk must hold when it is done.
+// deed is one action of a driver, with the expected contents of the disk afterwards.
 type deed struct {
 	name string
 	do   func(*Store) error
 	then protocol.Recovered
 }
 
-// script is a life with two snapshots: one of the node itself, and one that came from a peer, of slots that the log has
-// never had.
+// script is the life of a node with two snapshots: one of its own, and one from a peer that covers slots its log never
+// had.
 func script() []deed {
 	var deeds []deed
 	var model protocol.Recovered
@@ -116,7 +116,7 @@ func script() []deed {
 	return deeds
 }
 
-// core is what a machine makes of a disk: the part of it that a compaction may not change.
+// core returns the part of a recovered state that a compaction must not change.
 func core(rec protocol.Recovered) protocol.Recovered {
 	base := protocol.Slot(0)
 	if rec.Snapshot != nil {
@@ -132,7 +132,7 @@ func core(rec protocol.Recovered) protocol.Recovered {
 	return rec
 }
 
-// run plays the script until something fails, and returns how far it came.
+// run executes the script until something fails, and returns the number of deeds done.
 func run(fsys wal.FS) (done int, err error) {
 	s, _, _, err := Open(fsys, dir, id, wal.Options{Nonce: func() uint32 { return 5 }})
 	if err != nil {
@@ -156,10 +156,10 @@ func same(t *testing.T, what string, got, want protocol.Recovered) bool {
 	return true
 }
 
-// TestCrashAtEveryOperation stops a life with two snapshots at each operation of the file system, with ten different
-// fates for what was not durable, by a power failure or by kill -9. What is recovered is what there was before or after
-// the deed that was interrupted, also if that recovery is interrupted at each of its own operations. A compaction changes
-// nothing, so before and after it differ in the record that follows only.
+// TestCrashAtEveryOperation interrupts the script at each file system operation, by a power failure or kill -9, with
+// ten random outcomes for unsynced data. The recovered state must be that before or after the interrupted deed, even if
+// recovery is itself interrupted at each of its operations. A compaction changes no state, so before and after it
+// differ only in the record that follows.
 func TestCrashAtEveryOperation(t *testing.T) {
 	deeds := script()
 	virgin := protocol.Recovered{}
@@ -196,7 +196,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	}
 }
 
-// recovers opens the disk, interrupted at each operation of that until it succeeds.
+// recovers opens the disk, interrupting the attempt at each operation in turn until it succeeds.
 func recovers(t *testing.T, what string, fsys *wal.MemFS, fate int, before, after protocol.Recovered) bool {
 	t.Helper()
 	for op := 1; ; op++ {
@@ -247,7 +247,7 @@ func TestScriptRunsToItsEnd(t *testing.T) {
 	}
 }
 
-// TestDamagedSnapshotStopsTheNode flips every bit of a snapshot, cuts it at every byte, and takes it away.
+// TestDamagedSnapshotStopsTheNode flips every bit of a snapshot, truncates it at every byte, and removes it.
 func TestDamagedSnapshotStopsTheNode(t *testing.T) {
 	fsys := wal.NewMemFS(1)
 	if _, err := run(fsys); err != nil {
@@ -271,7 +271,7 @@ func TestDamagedSnapshotStopsTheNode(t *testing.T) {
 	}
 	for bit := range len(good) * 8 {
 		if bit > 100*8 && bit < (len(good)-100)*8 && bit%97 != 0 {
-			continue // the middle of the state is all alike
+			continue // the middle of the state is uniform
 		}
 		bad := append([]byte(nil), good...)
 		bad[bit/8] ^= 1 << (bit % 8)
@@ -293,7 +293,8 @@ func TestDamagedSnapshotStopsTheNode(t *testing.T) {
 	}
 }
 
-// TestFilesThatDoNotFit: an old copy of one of the files, somebody else's snapshot, and a snapshot without its log.
+// TestFilesThatDoNotFit checks an old copy of one of the files, another node's snapshot, and a snapshot without its
+// log.
 func TestFilesThatDoNotFit(t *testing.T) {
 	write := func(fsys wal.FS, id wal.Identity, slot protocol.Slot) {
 		s := Store{fsys: fsys, dir: dir, id: id}
@@ -326,7 +327,7 @@ func TestFilesThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestReadShowsARunningNode reads while the log is open, and changes nothing.
+// TestReadShowsARunningNode reads while the log is open, and checks that nothing changes.
 func TestReadShowsARunningNode(t *testing.T) {
 	fsys, dir := wal.OS{}, t.TempDir()
 	s, _, _, err := Open(fsys, dir, id, wal.Options{})
@@ -356,7 +357,7 @@ func TestReadShowsARunningNode(t *testing.T) {
 	}
 }
 
-// A store that could not write once must not go on.
+// After a failed write, a store must refuse everything.
 func TestErrorsStick(t *testing.T) {
 	broken := errors.New("input/output error")
 	for op := 1; op <= 6; op++ {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// accept takes connections until the listener closes.
+// accept accepts connections until the listener closes.
 func (t *Transport) accept() {
 	for {
 		conn, err := t.listener.Accept()
@@ -18,7 +18,7 @@ func (t *Transport) accept() {
 				return
 			}
 			t.logger.Error("accept failed", "error", err)
-			select { // out of file descriptors, most likely: give others time to close some
+			select { // most likely out of file descriptors; wait for some to be closed
 			case <-t.ctx.Done():
 				return
 			case <-time.After(100 * time.Millisecond):
@@ -38,7 +38,7 @@ func (t *Transport) accept() {
 	}
 }
 
-// receive is the life of an accepted connection.
+// receive handles an accepted connection until it ends.
 func (t *Transport) receive(conn net.Conn) {
 	defer conn.Close()
 	stop := context.AfterFunc(t.ctx, func() { _ = conn.Close() })
@@ -72,7 +72,7 @@ func (t *Transport) receive(conn net.Conn) {
 	}
 }
 
-// readMessages delivers what a peer sends until its connection breaks or goes silent.
+// readMessages delivers a peer's messages until its connection breaks or goes silent.
 func (t *Transport) readMessages(conn net.Conn, p *peer, pings chan<- []byte) error {
 	r := bufio.NewReaderSize(aliveReader{conn, t.opts.DeadAfter, p.hear}, 64<<10)
 	for {
@@ -87,7 +87,7 @@ func (t *Transport) readMessages(conn net.Conn, p *peer, pings chan<- []byte) er
 		case kind == framePing && len(payload) == stampBytes:
 			select {
 			case pings <- payload:
-			default: // the answer to an earlier one is still to be written
+			default: // the answer to an earlier ping is still to be written
 			}
 		default:
 			return fmt.Errorf("peer sends frame kind %d with %d bytes where a message is expected", kind, len(payload))
@@ -95,7 +95,7 @@ func (t *Transport) readMessages(conn net.Conn, p *peer, pings chan<- []byte) er
 	}
 }
 
-// sendPongs answers pings, and beats by itself while none arrive because a long message is under way.
+// sendPongs answers pings, and sends unsolicited pongs while none arrive because a long message is being received.
 func (t *Transport) sendPongs(conn net.Conn, w *bufio.Writer, pings <-chan []byte, done <-chan struct{}) {
 	ticker := time.NewTicker(t.opts.Heartbeat)
 	defer ticker.Stop()
@@ -114,7 +114,7 @@ func (t *Transport) sendPongs(conn net.Conn, w *bufio.Writer, pings <-chan []byt
 	}
 }
 
-// logRefusal logs a refused connection, once per remote host and reason: diallers do not give up.
+// logRefusal logs a refused connection, once per remote host and reason, because diallers keep retrying.
 func (t *Transport) logRefusal(conn net.Conn, reason string) {
 	const hostsMax = 64
 	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())

@@ -2,26 +2,26 @@
 //
 // # Links
 //
-// Every node dials every other and sends on the connection it dialled; it receives on those it accepted. So there is
-// one connection per direction, and no agreement is needed about who dials whom.
+// Every node dials every other node and sends on the connections it dialled; it receives on those it accepted. So there
+// is one connection per direction, and nodes need not agree on who dials whom.
 //
-// A connection begins with a hello in both directions, in which each side says its cluster, who it is and whom it means
-// to talk to. What does not fit is refused with a reason that both sides log.
+// A connection begins with a hello in both directions, which names the sender, its cluster and the intended peer. A
+// mismatch is refused with a reason that both sides log.
 //
 // # Loss
 //
-// Delivery is at most once, in order within one connection. Messages to a peer that is not connected, that do not fit
-// into its queue, or that are under way when a connection breaks, are lost and counted. Protocols must tolerate that
-// anyway, and a queue that survived a partition would only deliver stale news after it.
+// Delivery is at most once, and in order within one connection. Messages to a peer that is not connected, that do not
+// fit into its queue, or that are in transit when a connection breaks, are lost and counted. Protocols must tolerate
+// loss anyway, and a queue that survived a partition would only deliver stale messages.
 //
-// # Death
+// # Dead connections
 //
-// TCP alone does not notice a partition: it retries with growing pauses and stays dark after the heal for about as long
-// as the partition was (48 s after one minute). So both sides of every connection send a heartbeat every
-// Options.Heartbeat, independently of what else is under way, and close a connection on which nothing has arrived for
-// Options.DeadAfter. Any byte counts as a sign of life, so that a large message on a slow link does not kill it.
+// TCP alone does not notice a partition: it retransmits with growing delays and stays silent after the partition heals
+// for about as long as the partition lasted (48 s after one minute). So both sides of every connection send a heartbeat
+// every Options.Heartbeat, independently of other traffic, and close a connection on which nothing has arrived for
+// Options.DeadAfter. Any byte counts as a sign of life, so a large message on a slow link does not cause a disconnect.
 //
-// After that, and until it succeeds, the dialler starts a new attempt every Options.DialEvery. Attempts overlap: each
-// lives for Options.DialPatience, the first to complete wins. A fresh SYN every 200 ms finds a healed network at once,
-// and still a link with a round trip of a second can be opened.
+// The dialler then starts a new attempt every Options.DialEvery until one succeeds. Attempts overlap: each may take up
+// to Options.DialPatience, and the first to complete wins. With a new SYN every 200 ms a healed network is noticed at
+// once, and a link with a round trip of a second can still be opened.
 package transport

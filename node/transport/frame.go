@@ -18,11 +18,11 @@ const frameHeaderBytes = 4 + 4 + 1
 type frameKind uint8
 
 const (
-	frameHello   frameKind = iota + 1 // the dialler says who it is
-	frameWelcome                      // the acceptor says who it is, and whether it accepts
+	frameHello   frameKind = iota + 1 // the dialler identifies itself
+	frameWelcome                      // the acceptor identifies itself and accepts or refuses
 	frameMessage                      // dialler to acceptor
 	framePing                         // dialler to acceptor: its clock
-	framePong                         // acceptor to dialler: the clock of the ping it answers, or nothing
+	framePong                         // acceptor to dialler: the clock of the answered ping, or empty
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -32,7 +32,7 @@ var (
 	errFrameDamaged = errors.New("frame is damaged")
 )
 
-// writeFrame writes one frame; w is buffered.
+// writeFrame writes one frame to w without flushing it.
 func writeFrame(w *bufio.Writer, kind frameKind, payload []byte) error {
 	var header [frameHeaderBytes]byte
 	header[8] = byte(kind)
@@ -46,7 +46,8 @@ func writeFrame(w *bufio.Writer, kind frameKind, payload []byte) error {
 	return err
 }
 
-// readFrame reads one frame of at most bytesMax. Memory grows with what arrives, not with what the length promises.
+// readFrame reads one frame of at most bytesMax. It allocates memory as data arrives, not according to the announced
+// length.
 func readFrame(r io.Reader, bytesMax int) (frameKind, []byte, error) {
 	var header [frameHeaderBytes]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
@@ -68,7 +69,7 @@ func readFrame(r io.Reader, bytesMax int) (frameKind, []byte, error) {
 	return frameKind(header[8]), payload.Bytes(), nil
 }
 
-// aliveReader reads from a connection that counts as dead when nothing at all arrives for deadAfter.
+// aliveReader reads from a connection and fails if nothing arrives for deadAfter.
 type aliveReader struct {
 	conn      net.Conn
 	deadAfter time.Duration

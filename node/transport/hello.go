@@ -8,7 +8,8 @@ import (
 	"io"
 )
 
-// hello is what both sides say first. In a welcome, refusal is the reason why the connection is not accepted.
+// hello is the first message in each direction. In a welcome, refusal is the reason why the connection is refused; it
+// is empty otherwise.
 type hello struct {
 	version  uint16
 	from, to uint16
@@ -23,7 +24,7 @@ const (
 	refusalMax    = 512
 )
 
-// ErrRefused means that the peer is not whom we want to talk to, or does not want to talk to us.
+// ErrRefused means that the peer is not the intended node, or refused the connection.
 var ErrRefused = errors.New("refused")
 
 func (h hello) encode() []byte {
@@ -38,7 +39,7 @@ func (h hello) encode() []byte {
 	return b
 }
 
-// decodeHello reads a hello. Behind its version it may only be trusted when the version is ours.
+// decodeHello decodes a hello. The fields after the version are valid only if the version is ours.
 func decodeHello(b []byte) (hello, error) {
 	if len(b) < len(helloMagic)+2 || string(b[:len(helloMagic)]) != helloMagic {
 		return hello{}, errors.New("this is no elenchus peer")
@@ -66,7 +67,7 @@ func decodeHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-// objection says why this node does not talk to whoever sent h, or "" if it does.
+// objection returns why this node refuses the sender of h, or "" if it does not.
 func (t *Transport) objection(h hello) string {
 	_, member := t.opts.Peers[h.from]
 	switch {
@@ -106,7 +107,7 @@ func (t *Transport) greet(r io.Reader, w *bufio.Writer, to uint16) error {
 	return nil
 }
 
-// welcome is the acceptor's side of the handshake. It returns who dialled.
+// welcome is the acceptor's side of the handshake. It returns the dialling node.
 func (t *Transport) welcome(r io.Reader, w *bufio.Writer) (uint16, error) {
 	theirs, err := readHello(r, frameHello)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of the tests: long, because a machine may be slow; reached only by failures.
+// patience bounds every wait of the tests. It is long, because a machine may be slow, and reached only by failures.
 const patience = 30 * time.Second
 
 func listen(t testing.TB) net.Listener {
@@ -25,7 +25,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// eventually waits until ok, and returns how long that took.
+// eventually waits until ok returns true, and returns how long that took.
 func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -38,7 +38,7 @@ func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	return time.Since(start)
 }
 
-// node is a transport and what was delivered to it.
+// node is a transport and the messages delivered to it.
 type node struct {
 	*Transport
 	got chan string
@@ -76,8 +76,8 @@ func (n *node) receive(t testing.TB) string {
 	}
 }
 
-// proxy forwards TCP connections, and on demand swallows what one or both directions carry, closing nothing: a
-// partition as a packet filter makes it. What was swallowed is gone, connection attempts included.
+// proxy forwards TCP connections and, on demand, swallows the traffic in one or both directions without closing
+// anything, like a partition made with a packet filter. Swallowed data is lost, including connection attempts.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -136,7 +136,7 @@ func (p *proxy) copy(to, from net.Conn, swallow *atomic.Bool) {
 	for {
 		n, err := from.Read(buffer)
 		if swallow.Load() {
-			lost = true // a stream with a hole cannot go on
+			lost = true // a stream with a gap cannot continue
 		}
 		if err != nil {
 			for swallow.Load() {

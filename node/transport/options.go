@@ -9,14 +9,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Options configures a Transport. Cluster, Self and Deliver are required; other zero values mean the defaults named.
+// Options configures a [Transport]. Cluster, Self and Deliver are required; other fields default to the value named in
+// their comment if zero.
 type Options struct {
 	Cluster string            // the cluster's name, at most 64 bytes
 	Self    uint16            // this node
 	Peers   map[uint16]string // host:port of the other nodes; an entry for Self is ignored
 
-	// Deliver is called with every message, from one goroutine per connection; payload then belongs to the callee. While
-	// it blocks, its sender is slowed down. It must return when Close is called.
+	// Deliver is called with every message, from one goroutine per connection; the callee owns payload. While it blocks,
+	// its sender is slowed down. It must return when Close is called.
 	Deliver func(from uint16, payload []byte)
 
 	Logger hclog.Logger // nil discards
@@ -26,9 +27,9 @@ type Options struct {
 	DialEvery    time.Duration // 200 ms
 	DialPatience time.Duration // 3 s
 
-	QueueMessagesMax int // messages that wait for one peer: 4096
-	QueueBytesMax    int // bytes that wait for one peer: 32 MiB
-	FrameBytesMax    int // the longest message: 8 MiB
+	QueueMessagesMax int // messages queued for one peer: 4096
+	QueueBytesMax    int // bytes queued for one peer: 32 MiB
+	FrameBytesMax    int // the maximum message size: 8 MiB
 }
 
 const clusterBytesMax = 64
@@ -47,7 +48,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate lists everything that is wrong.
+// Validate returns all problems with the options, joined, or nil.
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var problems []error

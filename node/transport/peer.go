@@ -14,7 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// peer is the way to one other node: the connection this node dials, and what waits for it.
+// peer is the link to one other node: the connection this node dials, and the queue of outgoing messages.
 type peer struct {
 	t       *Transport
 	id      uint16
@@ -22,10 +22,10 @@ type peer struct {
 	logger  hclog.Logger
 
 	queue      chan []byte
-	queueBytes atomic.Int64 // of what is queued, or not yet handed to the operating system
+	queueBytes atomic.Int64 // bytes queued or not yet handed to the operating system
 	connected  atomic.Bool
 
-	heard     atomic.Int64 // Transport.now of the last byte received, 0 for never
+	heard     atomic.Int64 // Transport.now at the last byte received, 0 if none
 	roundTrip atomic.Int64
 	inbound   atomic.Int64
 	connects  atomic.Uint64
@@ -60,7 +60,8 @@ func (p *peer) snapshot() Stats {
 	return s
 }
 
-// send queues the newest message or drops it: what is older is already on its way, and order is kept.
+// send queues a message, or drops it if the peer is not connected or the queue is full. Older messages are never
+// dropped for it, which keeps the order.
 func (p *peer) send(payload []byte) {
 	size := int64(len(payload))
 	if len(payload) > p.t.opts.FrameBytesMax {
@@ -90,7 +91,7 @@ func (p *peer) run() {
 		}
 		p.connects.Add(1)
 		p.failure.Store(nil)
-		p.discard() // a sender may have been between looking and queueing when the last connection broke
+		p.discard() // a concurrent send may have queued a message after the last connection broke
 		p.connected.Store(true)
 		p.logger.Info("peer connected", "address", p.address)
 		err = p.serve(conn)
@@ -104,14 +105,14 @@ func (p *peer) run() {
 	}
 }
 
-// note remembers why there is no connection.
+// note records why there is no connection, and reports whether the reason changed.
 func (p *peer) note(err error) (changed bool) {
 	reason := err.Error()
 	old := p.failure.Swap(&reason)
 	return old == nil || *old != reason
 }
 
-// discard drops what waited for a connection that is gone.
+// discard drops the messages queued for a connection that is gone.
 func (p *peer) discard() {
 	for {
 		select {
@@ -124,7 +125,7 @@ func (p *peer) discard() {
 	}
 }
 
-// dial returns a connection that has shaken hands; it fails only when the transport closes.
+// dial returns a connection after a successful handshake. It fails only when the transport closes.
 func (p *peer) dial() (net.Conn, error) {
 	ctx, cancel := context.WithCancel(p.t.ctx)
 	defer cancel()
@@ -163,7 +164,7 @@ func (p *peer) dial() (net.Conn, error) {
 	}
 }
 
-// attempt dials once and shakes hands.
+// attempt dials once and performs the handshake.
 func (p *peer) attempt(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.t.opts.DialPatience)
 	defer cancel()
@@ -187,8 +188,8 @@ func (p *peer) attempt(ctx context.Context) (net.Conn, error) {
 	return nil, err
 }
 
-// serve sends what is queued until the connection breaks, and says why it did. Death is detected by the reading side
-// alone: a write that blocks on a slow link is no evidence of it.
+// serve sends queued messages until the connection breaks, and returns the reason. Only the reading side detects a dead
+// connection: a write that blocks on a slow link is no evidence of one.
 func (p *peer) serve(conn net.Conn) error {
 	defer conn.Close()
 	stop := context.AfterFunc(p.t.ctx, func() { _ = conn.Close() })
@@ -203,17 +204,17 @@ func (p *peer) serve(conn net.Conn) error {
 	if err == nil {
 		return p.describe(<-ended)
 	}
-	// The reader knows better why the connection was closed, unless our closing it was what ended it.
+	// The reader's error is more specific, unless our own close caused it.
 	if readErr := <-ended; !errors.Is(readErr, net.ErrClosed) {
 		err = readErr
 	}
 	return p.describe(err)
 }
 
-// writeBufferBytes is how much is written at once, if so much is queued.
+// writeBufferBytes is the size of the write buffer.
 const writeBufferBytes = 64 << 10
 
-// write writes queued messages and heartbeats; nil means that the reader has ended, which leaves its error in ended.
+// write writes queued messages and heartbeats. It returns nil if the reader has ended, having put its error in ended.
 func (p *peer) write(conn net.Conn, ended chan error) error {
 	w := bufio.NewWriterSize(conn, writeBufferBytes)
 	ticker := time.NewTicker(p.t.opts.Heartbeat)
@@ -250,7 +251,7 @@ func (p *peer) write(conn net.Conn, ended chan error) error {
 	}
 }
 
-// readPongs listens for signs of life until there are none.
+// readPongs reads heartbeats until the connection fails or goes silent.
 func (p *peer) readPongs(conn net.Conn) error {
 	r := bufio.NewReader(aliveReader{conn, p.t.opts.DeadAfter, p.hear})
 	for {
@@ -267,7 +268,7 @@ func (p *peer) readPongs(conn net.Conn) error {
 	}
 }
 
-// describe says in plain words what a read deadline means here.
+// describe replaces a read deadline error by what it means here.
 func (p *peer) describe(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("no sign of life for %v", p.t.opts.DeadAfter)

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Transport is one node's end of all its links.
+// Transport is one node's end of the links to its peers.
 type Transport struct {
 	opts     Options
 	logger   hclog.Logger
@@ -25,13 +25,14 @@ type Transport struct {
 	inbound  chan struct{} // one token per accepted connection
 
 	mu       sync.Mutex
-	refusals map[string]string // by remote host: the last reason logged
+	refusals map[string]string // the last reason logged, by remote host
 }
 
-// inboundPerPeer bounds accepted connections: overlapping attempts, and old ones that are not yet known to be dead.
+// inboundPerPeer bounds accepted connections, allowing for overlapping attempts and for old ones not yet known to be
+// dead.
 const inboundPerPeer = 32
 
-// New starts to accept connections from listener, which it owns from now on, and to dial the peers.
+// New starts accepting connections from listener, which it owns from then on, and dialling the peers.
 func New(listener net.Listener, opts Options) (*Transport, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start transport: %w", err), listener.Close())
@@ -58,18 +59,18 @@ func New(listener net.Listener, opts Options) (*Transport, error) {
 	return t, nil
 }
 
-// Addr is the address peers dial.
+// Addr returns the address peers dial.
 func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
 
-// Send queues a message for a peer and returns at once. It may be lost (package comment); Stats counts those that are
-// lost here. The payload must not be modified afterwards.
+// Send queues a message for a peer and returns at once. The message may be lost (see the package comment); Stats counts
+// those lost on this side. The payload must not be modified afterwards.
 func (t *Transport) Send(to uint16, payload []byte) {
 	if p := t.peers[to]; p != nil {
 		p.send(payload)
 	}
 }
 
-// Drain waits until everything queued so far has been handed to the operating system or lost, or ctx ends.
+// Drain waits until every message queued so far has been handed to the operating system or lost, or ctx ends.
 func (t *Transport) Drain(ctx context.Context) error {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
@@ -85,7 +86,7 @@ func (t *Transport) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections and goroutines. Messages still queued are lost.
+// Close closes all connections and ends all goroutines. Queued messages are lost.
 func (t *Transport) Close() error {
 	t.cancel()
 	err := t.listener.Close()
@@ -96,20 +97,20 @@ func (t *Transport) Close() error {
 	return err
 }
 
-// Stats describes the links with one peer.
+// Stats describes the links to one peer.
 type Stats struct {
-	Connected bool          // the peer can be sent messages
-	Inbound   int           // connections that the peer has opened to this node
-	HeardAgo  time.Duration // since the last byte from the peer, on any connection; negative when there was none
-	RoundTrip time.Duration // of the last heartbeat; zero when unknown
-	Connects  uint64        // connections opened to the peer: all but the first are reconnects
+	Connected bool          // messages can be sent to the peer
+	Inbound   int           // connections opened by the peer
+	HeardAgo  time.Duration // time since the last byte from the peer, on any connection; negative if there was none
+	RoundTrip time.Duration // round-trip time of the last heartbeat; zero if unknown
+	Connects  uint64        // connections opened to the peer; all but the first are reconnects
 	Sent      uint64        // messages handed to the connection
 	Received  uint64
-	Dropped   uint64 // messages that were lost before they reached a connection
-	Error     string // why the peer is not connected, or was not before
+	Dropped   uint64 // messages lost before they reached a connection
+	Error     string // why the peer is not, or last was not, connected
 }
 
-// Stats returns the state of the links with each peer.
+// Stats returns the state of the links to each peer.
 func (t *Transport) Stats() map[uint16]Stats {
 	all := make(map[uint16]Stats, len(t.peers))
 	for id, p := range t.peers {
@@ -118,10 +119,10 @@ func (t *Transport) Stats() map[uint16]Stats {
 	return all
 }
 
-// now is the time since the transport started, as stored in atomics; never zero.
+// now returns the time since the transport started, as stored in atomics. It is never zero.
 func (t *Transport) now() int64 { return int64(time.Since(t.start)) + 1 }
 
 const stampBytes = 8
 
-// stamp is what a ping carries: now.
+// stamp returns the payload of a ping: the current time.
 func (t *Transport) stamp() []byte { return binary.LittleEndian.AppendUint64(nil, uint64(t.now())) }

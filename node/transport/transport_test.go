@@ -71,7 +71,7 @@ func TestEmptyMessageAndUnknownPeer(t *testing.T) {
 	}
 }
 
-// TestBlackHole swallows traffic without closing anything: both sides must notice, and find each other again after.
+// TestBlackHole swallows traffic without closing anything, and checks that both sides notice and reconnect afterwards.
 func TestBlackHole(t *testing.T) {
 	cuts := map[string]func(*proxy, bool){
 		"both ways":         (*proxy).cut,
@@ -92,11 +92,11 @@ func TestBlackHole(t *testing.T) {
 				if acceptor == 0 && n2.Stats()[1].Inbound == 0 {
 					acceptor = time.Since(begin)
 				}
-				// With the answers alone swallowed, new attempts keep arriving: only the dialler's view is settled.
+				// If only the answers are swallowed, new attempts keep arriving, so only the dialler's view is settled.
 				return dialler != 0 && (acceptor != 0 || !between.forth.Load())
 			})
 			n1.Send(2, []byte("lost"))
-			time.Sleep(1070 * time.Millisecond) // stay dark for a while, so that attempts pile up
+			time.Sleep(1070 * time.Millisecond) // stay cut for a while, so that attempts pile up
 			if n1.connected(2) {
 				t.Fatal("connected through a black hole")
 			}
@@ -110,7 +110,7 @@ func TestBlackHole(t *testing.T) {
 			if s := n1.Stats()[2]; s.Dropped != 1 || s.Connects != 2 {
 				t.Errorf("stats = %+v, want 1 dropped and 2 connects", s)
 			}
-			// Generous bounds: a loaded machine is late, TCP's own timers would be later still.
+			// Generous bounds: a loaded machine is late, but TCP's own timers would be later still.
 			for _, d := range []time.Duration{dialler, acceptor, back} {
 				if d > 5*time.Second {
 					t.Errorf("took %v", d)
@@ -120,7 +120,7 @@ func TestBlackHole(t *testing.T) {
 	}
 }
 
-// TestSlowLinkIsAlive: a message that takes many times DeadAfter to transfer arrives, on the first connection.
+// TestSlowLinkIsAlive checks that a message whose transfer takes many times DeadAfter arrives, on the first connection.
 func TestSlowLinkIsAlive(t *testing.T) {
 	n1, n2, between := pair(t, Options{})
 	between.slow.Store(true)
@@ -199,7 +199,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestWrongPeer: each misconfiguration is refused, and both sides say the same reason, once.
+// TestWrongPeer checks that each misconfiguration is refused, and that both sides log the same reason once.
 func TestWrongPeer(t *testing.T) {
 	tests := map[string]struct {
 		cluster  string
@@ -218,7 +218,7 @@ func TestWrongPeer(t *testing.T) {
 			l2 := listen(t)
 			start(t, l2, Options{Self: 2, Peers: map[uint16]string{1: "127.0.0.1:1", 2: l2.Addr().String()},
 				Logger: hclog.New(&hclog.LoggerOptions{Output: &log})})
-			// The dialler's own checks are in the way of one case: speak for it.
+			// The dialler's own checks would prevent one of the cases, so play its part.
 			conn, err := net.Dial("tcp", l2.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -237,8 +237,8 @@ func TestWrongPeer(t *testing.T) {
 	}
 }
 
-// TestDiallerRefusesWrongAnswer: the dialler does not talk to a node of another cluster that would accept it, and says
-// why in its stats.
+// TestDiallerRefusesWrongAnswer checks that the dialler refuses a node of another cluster that would accept it, and
+// gives the reason in its stats.
 func TestDiallerRefusesWrongAnswer(t *testing.T) {
 	l2 := listen(t)
 	start(t, l2, Options{Self: 2, Cluster: "other", Peers: map[uint16]string{1: "127.0.0.1:1"}})
@@ -260,7 +260,8 @@ func frameBytes(kind frameKind, payload []byte) []byte {
 	return b.Bytes()
 }
 
-// TestBadBytes: whatever comes in, the connection is closed, nothing wrong is delivered, and the node goes on.
+// TestBadBytes checks that on any bad input the connection is closed, nothing wrong is delivered, and the node keeps
+// working.
 func TestBadBytes(t *testing.T) {
 	good := frameBytes(frameMessage, []byte("good"))
 	damaged := bytes.Clone(frameBytes(frameMessage, []byte("bad")))
@@ -317,7 +318,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// TestConnectionsAreBounded opens more connections than are allowed; the rest is closed at once.
+// TestConnectionsAreBounded opens more connections than allowed, and checks that the excess is closed at once.
 func TestConnectionsAreBounded(t *testing.T) {
 	l2 := listen(t)
 	n2 := start(t, l2, Options{Self: 2, Peers: map[uint16]string{1: "127.0.0.1:1"}, DialPatience: patience})
@@ -393,7 +394,7 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
-// What was sent before Drain arrives although the transport is closed right after it.
+// Messages sent before Drain arrive even if the transport is closed right after it.
 func TestDrainLetsMessagesAway(t *testing.T) {
 	n1, n2, _ := pair(t, Options{})
 	const messages = 50

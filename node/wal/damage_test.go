@@ -12,7 +12,7 @@ import (
 
 var testGroups = [][]string{{"promise 3.n2", "accept 1"}, {"accept 2"}, {"accept 3", "", "commit 2"}, {"commit 3"}}
 
-// TestCutAtEveryByte: a log that ends anywhere replays exactly the groups that are wholly there.
+// TestCutAtEveryByte checks that a log truncated anywhere replays exactly the groups that are complete.
 func TestCutAtEveryByte(t *testing.T) {
 	log, ends := sample(t, testGroups...)
 	for cut := range len(log) + 1 {
@@ -41,7 +41,8 @@ func TestCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestFlipEveryBit: no single changed bit goes unnoticed or passes for a torn tail, not even in the last frame.
+// TestFlipEveryBit checks that any single flipped bit is detected and not mistaken for a torn tail, even in the last
+// frame.
 func TestFlipEveryBit(t *testing.T) {
 	log, ends := sample(t, testGroups...)
 	for bit := range len(log) * 8 {
@@ -50,7 +51,7 @@ func TestFlipEveryBit(t *testing.T) {
 		_, _, err := reopen(damaged)
 		var corrupt *CorruptError
 		if !errors.As(err, &corrupt) {
-			// A length that grew beyond the file cannot hide behind a torn tail either: the header has its own checksum.
+			// A length corrupted to point beyond the file cannot pass for a torn tail either: the header has its own checksum.
 			t.Fatalf("bit %d of byte %d (frames end at %v): %v, want ErrCorrupt", bit%8, bit/8, ends, err)
 		}
 		if corrupt.File != testName || corrupt.Offset > int64(bit/8) || corrupt.Reason == "" {
@@ -59,7 +60,7 @@ func TestFlipEveryBit(t *testing.T) {
 	}
 }
 
-// big is a group of n bytes without zeros.
+// big returns a group of one record of n bytes without zeros.
 func big(n int) []string { return []string{strings.Repeat("x", n)} }
 
 func TestDamage(t *testing.T) {
@@ -79,8 +80,8 @@ func TestDamage(t *testing.T) {
 
 	tests := map[string]struct {
 		log    []byte
-		frames int    // good ones, when the log is readable
-		reason string // of ErrCorrupt, else ""
+		frames int    // good frames, if the log is readable
+		reason string // the reason of ErrCorrupt, or "" if there is no error
 	}{
 		"whole":                             {log, 4, ""},
 		"frame repeated at the end":         {slices.Concat(log, frame(3)), 0, "frame 4 stands where frame 5"},
@@ -120,7 +121,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestVisitorsErrorIsCorruption: bytes whose checksum is right and whose meaning is not are damage too.
+// TestVisitorsErrorIsCorruption checks that a record with a valid checksum and invalid meaning counts as damage too.
 func TestVisitorsErrorIsCorruption(t *testing.T) {
 	log, ends := sample(t, testGroups...)
 	fsys := NewMemFS(1)
@@ -138,7 +139,8 @@ func TestVisitorsErrorIsCorruption(t *testing.T) {
 	}
 }
 
-// FuzzOpen: any bytes are either refused, or repaired into a log that opens again with the same records and goes on.
+// FuzzOpen checks that any file is either refused, or repaired into a log that opens again with the same records and
+// accepts new ones.
 func FuzzOpen(f *testing.F) {
 	header := header{id: testID, nonce: 7}.append(nil)
 	frames := bytes.Clone(header)
@@ -173,8 +175,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// crashRun is a node's life on fsys: it opens the log and writes groups until something fails. It returns what was
-// replayed, what was then made durable, and the group that may or may not be.
+// crashRun is the result of one life of a node: the records replayed, the records then made durable, and the group in
+// flight, which may or may not survive.
 type crashRun struct {
 	replayed, durable, limbo []string
 	opened                   bool
@@ -208,8 +210,8 @@ func live(fsys FS, life int) (run crashRun) {
 	return run
 }
 
-// TestCrashAnywhere lives, dies and recovers at every operation, by power loss or by a failing disk and kill -9, and
-// checks each recovery: everything synced is there, in order, then at most one whole group that was in flight.
+// TestCrashAnywhere crashes and recovers at every operation, by power loss or by a disk error and kill -9, and checks
+// each recovery: all synced records are there in order, followed by at most one whole group that was in flight.
 func TestCrashAnywhere(t *testing.T) {
 	disk := errors.New("input/output error")
 	ways := map[string]func(*MemFS, int){
@@ -230,10 +232,10 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 }
 
-// crashOnce reports whether the operation op was reached.
+// crashOnce crashes at operation op and reports whether that operation was reached.
 func crashOnce(t *testing.T, name string, arm func(*MemFS, int), seed uint64, op int) bool {
 	fsys := NewMemFS(seed)
-	first := live(fsys, 1) // something to lose
+	first := live(fsys, 1) // data that a later crash could lose
 	if first.err != nil {
 		t.Fatal(first.err)
 	}
@@ -260,7 +262,7 @@ func crashOnce(t *testing.T, name string, arm func(*MemFS, int), seed uint64, op
 		t.Fatalf("seed %d op %d: recovered %.20q\nsynced %.20q\nlimbo %.20q", seed, op, records, synced, second.limbo)
 	}
 	if name == "disk error, restart, power off" {
-		// What the restarted node has seen, it has acted on: it must survive although nothing was written since.
+		// The restarted node has acted on what it replayed, so that must survive even though nothing was written since.
 		fsys.Reboot()
 		_, _, again, err := load(fsys, testDir, Options{MustExist: true})
 		if err != nil || !slices.Equal(again, records) {

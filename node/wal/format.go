@@ -7,13 +7,13 @@ import (
 	"hash/crc32"
 )
 
-// Identity says whose log it is. A log opened by anybody else is refused.
+// Identity identifies the owner of a log. Opening a log with another identity fails.
 type Identity struct {
 	Cluster string
 	Node    uint16
 }
 
-// String shows the identity as "n2 of cluster lab".
+// String returns the identity in the form n2 of cluster "lab".
 func (id Identity) String() string { return fmt.Sprintf("n%d of cluster %q", id.Node, id.Cluster) }
 
 const (
@@ -26,7 +26,7 @@ const (
 	frameMagic       = 0x454d5246 // "FRME"
 	frameHeaderBytes = 4 + 4 + 8 + 4 + 4
 
-	// RecordBytesMax is the largest record.
+	// RecordBytesMax is the maximum size of a record.
 	RecordBytesMax = 32 << 20
 	frameBytesMax  = RecordBytesMax + binary.MaxVarintLen32
 	sectorBytes    = 512
@@ -39,13 +39,13 @@ var (
 	errVersion = errors.New("format version is not supported")
 )
 
-// header is the beginning of a file.
+// header is the file header.
 type header struct {
 	id      Identity
 	nonce   uint32
-	base    uint64 // the log rests on a snapshot with this number or a higher one; zero on none
-	dropped uint64 // the frames that were in the logs before this one: its first has the next sequence
-	born    uint32 // the frames that it was durable with before it had its name: none of them can be torn
+	base    uint64 // the log depends on a snapshot with this or a higher number; zero if on none
+	dropped uint64 // frames in earlier logs; the first frame here has the next sequence number
+	born    uint32 // frames that were durable before the log got its name; none of them can be torn
 }
 
 // append appends the encoded header.
@@ -69,7 +69,7 @@ func parseHeader(b []byte) (h header, length int, err error) {
 		return h, 0, errHeader
 	}
 	if v := binary.LittleEndian.Uint16(b[8:]); v != headerVersion {
-		// Either that or damage, which the checksum of an unknown format cannot tell.
+		// Possibly damage instead: the checksum of an unknown format cannot be verified.
 		return h, 0, fmt.Errorf("%w: %d", errVersion, v)
 	}
 	if len(b) < headerFixed {
@@ -91,14 +91,14 @@ func parseHeader(b []byte) (h header, length int, err error) {
 	}, length, nil
 }
 
-// frameHeader is what stands before a group of records.
+// frameHeader precedes the group of records in a frame.
 type frameHeader struct {
 	length   uint32
 	sequence uint64
 	checksum uint32
 }
 
-// sealFrame fills in the first frameHeaderBytes of frame, whose body is complete.
+// sealFrame fills in the header of frame, whose body is complete.
 func sealFrame(frame []byte, sequence uint64, nonce uint32) {
 	body := frame[frameHeaderBytes:]
 	binary.LittleEndian.PutUint32(frame[0:], frameMagic)
@@ -108,7 +108,7 @@ func sealFrame(frame []byte, sequence uint64, nonce uint32) {
 	binary.LittleEndian.PutUint32(frame[20:], crc32.Update(nonce, castagnoli, frame[:20]))
 }
 
-// parseFrameHeader reads a frame header, and reports whether it is one of this log.
+// parseFrameHeader reads a frame header and reports whether it is valid for this log.
 func parseFrameHeader(b []byte, nonce uint32) (frameHeader, bool) {
 	if binary.LittleEndian.Uint32(b) != frameMagic ||
 		crc32.Update(nonce, castagnoli, b[:20]) != binary.LittleEndian.Uint32(b[20:]) {

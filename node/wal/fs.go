@@ -11,19 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FS is the part of a file system that a log needs. [OS] is the real one, [MemFS] one that can crash.
+// FS is the subset of file system operations that a log needs. [OS] is the real one; [MemFS] can simulate crashes.
 type FS interface {
-	// MkdirAll makes dir and what is missing above it.
+	// MkdirAll creates dir and any missing parents.
 	MkdirAll(dir string) error
-	// OpenFile opens name with the flags of package os. It fails with an error that is os.ErrNotExist if there is none.
+	// OpenFile opens name with the flags of package os. The error wraps os.ErrNotExist if the file does not exist.
 	OpenFile(name string, flag int) (File, error)
-	// Rename replaces to by from.
+	// Rename renames from to to, replacing to if it exists.
 	Rename(from, to string) error
-	// Remove deletes a file. It fails with an error that is os.ErrNotExist if there is none.
+	// Remove deletes a file. The error wraps os.ErrNotExist if the file does not exist.
 	Remove(name string) error
-	// SyncDir makes the entries of dir durable.
+	// SyncDir makes the directory entries of dir durable.
 	SyncDir(dir string) error
-	// Lock takes an exclusive lock that ends with Close or with the process, or fails with ErrLocked.
+	// Lock takes an exclusive lock, released by Close or the end of the process. It fails with ErrLocked if the lock is
+	// held.
 	Lock(name string) (io.Closer, error)
 }
 
@@ -80,7 +81,7 @@ func (OS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Lock implements FS with flock(2) on the file name, which holds the owner's process id for people.
+// Lock implements FS with flock(2) on the file name. It writes the process id into the file for operators.
 func (OS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -12,35 +12,34 @@ import (
 	"time"
 )
 
-// The files of a log's directory.
+// File names in a log's directory.
 const (
 	FileName     = "wal"
 	LockName     = "wal.lock"
 	SnapshotName = "snapshot"
-	tempSuffix   = ".new" // of a file that is not complete
+	tempSuffix   = ".new" // suffix of incomplete files
 )
 
-// spareBytesMax is the largest buffer that is kept for the next group.
+// spareBytesMax is the size of the largest buffer kept for reuse.
 const spareBytesMax = 4 << 20
 
-// ErrMissing means that the log does not exist, although the caller knows that it should.
+// ErrMissing means that the log does not exist although the caller required it to.
 var ErrMissing = errors.New("log is missing")
 
 // ErrBroken means that an earlier write or sync of this Log failed: nothing can be made durable any more.
 var ErrBroken = errors.New("log is broken by an earlier error")
 
-// Options configures Open.
+// Options configures [Open].
 type Options struct {
-	// MustExist refuses to create a log (ErrMissing). A node that has run before and finds no log has lost its
-	// promises: it must not start as if it had made none.
+	// MustExist makes Open fail with ErrMissing instead of creating a log. A node that has run before and finds no log has
+	// lost its promises and must not start as if it had made none.
 	MustExist bool
 
-	// FramesMin is how many frames the log is known to have had (Info.Frames of an earlier Open). With fewer, its end is
-	// missing, or it is an old copy: ErrCorrupt.
+	// FramesMin is the number of frames that the log is known to have had (Info.Frames of an earlier Open). If there are
+	// fewer, the log is truncated or an old copy, and Open fails with ErrCorrupt.
 	FramesMin uint64
 
-	// Nonce draws the number that a new file's checksums start from; nil means crypto/rand. A simulation draws it from
-	// its seed.
+	// Nonce returns the checksum seed of a new file; nil means crypto/rand. A simulation derives it from its own seed.
 	Nonce func() uint32
 }
 
@@ -51,43 +50,44 @@ type Log struct {
 	id     Identity
 	draw   func() uint32
 	lock   io.Closer
-	syncMu sync.Mutex // held through a Sync, so that groups reach the disk in order
+	syncMu sync.Mutex // held during a Sync, so that groups reach the disk in order
 
 	mu       sync.Mutex
 	pending  []group
-	spare    []byte // a written frame's memory, for reuse
+	spare    []byte // buffer of a written frame, for reuse
 	appended uint64
 	stats    Stats
 	err      error
 
-	// Owned by whoever holds syncMu.
+	// Guarded by syncMu.
 	file     File
 	nonce    uint32
 	offset   int64
 	sequence uint64
 }
 
-// group is what one write brings to the disk: a frame with room for its header, or a new log.
+// group is what one write puts on disk: a frame with room for its header, or a new log.
 type group struct {
 	frame    []byte
 	rotation *rotation
 }
 
-// Stats counts what a log has done since Open; Bytes and Records are those of the file as it is now.
+// Stats counts a log's operations since Open. Bytes and Records describe the current file.
 type Stats struct {
 	Base        uint64
 	Bytes       int64
-	Records     uint64 // durable ones
+	Records     uint64 // durable records
 	Syncs       uint64
 	Rotations   uint64
 	SyncLatency time.Duration // of the last write and fsync
 }
 
-// Open replays the log in dir, calling visit for each record in order, and returns it ready for appending. A virgin
-// directory gets a new log. The payload is valid during the visit, whose error makes Open fail with ErrCorrupt.
+// Open replays the log in dir, calling visit for each record in order, and returns it ready for appending. A new
+// directory gets a new log. The payload is valid only during the call of visit, whose error makes Open fail with
+// ErrCorrupt.
 //
-// Info.Torn, when not nil, says what was cut off. Errors are ErrCorrupt, ErrIdentity, ErrLocked, ErrMissing, or come
-// from the file system.
+// Info.Torn, when not nil, describes a truncated tail. Errors are ErrCorrupt, ErrIdentity, ErrLocked, ErrMissing, or
+// come from the file system.
 func Open(fsys FS, dir string, id Identity, opts Options, visit func(Position, []byte) error) (*Log, Info, error) {
 	if id.Node == 0 || id.Cluster == "" || len(id.Cluster) > clusterBytesMax {
 		return nil, Info{}, fmt.Errorf("open log: identity %v needs a node and a cluster of at most %d bytes",
@@ -149,12 +149,12 @@ func (o Options) nonce() uint32 {
 		return o.Nonce()
 	}
 	var b [4]byte
-	_, _ = rand.Read(b[:]) // which never fails
+	_, _ = rand.Read(b[:]) // never fails
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// create makes a log that holds the given sealed frames under a temporary name, and renames it when it is complete, so
-// that neither a log with half a header nor half of a rotation can exist. The rename is not durable yet.
+// create writes a log with the given sealed frames under a temporary name, and renames it once complete, so that
+// neither a partial header nor a partial rotation can exist. The rename is not yet durable.
 func create(fsys FS, dir string, h header, frames [][]byte) (File, error) {
 	name := filepath.Join(dir, FileName)
 	f, err := fsys.OpenFile(name+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -177,7 +177,7 @@ func create(fsys FS, dir string, h header, frames [][]byte) (File, error) {
 	return f, nil
 }
 
-// recoverLog replays f, repairs its tail, and makes durable what it has read.
+// recoverLog replays f, repairs its tail, and makes what it read durable.
 func recoverLog(
 	fsys FS, dir string, id Identity, f File, opts Options, visit func(Position, []byte) error,
 ) (*Log, Info, error) {
@@ -209,7 +209,7 @@ func recoverLog(
 	return l, s.info, nil
 }
 
-// repair cuts a torn tail off, or else writes the last frame once more, because nobody knows whether it was synced.
+// repair truncates a torn tail or, if there is none, rewrites the last frame, which may never have been synced.
 func (s *scanner) repair() error {
 	switch {
 	case s.info.Torn != nil:
@@ -225,8 +225,8 @@ func (s *scanner) repair() error {
 	return s.file.Sync()
 }
 
-// Append buffers one record and returns its number, counted from 1 since Open. It is durable when a Sync has returned
-// that number or a higher one. The payload is copied.
+// Append buffers one record and returns its number, counted from 1 since Open. The record is durable once Sync has
+// returned that number or a higher one. The payload is copied.
 func (l *Log) Append(payload []byte) (uint64, error) {
 	if len(payload) > RecordBytesMax {
 		return 0, fmt.Errorf("append to log: record of %d bytes is longer than %d", len(payload), RecordBytesMax)
@@ -247,7 +247,7 @@ func (l *Log) Append(payload []byte) (uint64, error) {
 	return l.appended, nil
 }
 
-// fits reports whether there is room in the frame for another record.
+// fits reports whether the frame has room for another record.
 func fits(frame, payload []byte) bool {
 	return len(frame)+binary.MaxVarintLen32+len(payload) <= frameHeaderBytes+frameBytesMax
 }
@@ -256,8 +256,8 @@ func appendRecord(frame, payload []byte) []byte {
 	return append(binary.AppendUvarint(frame, uint64(len(payload))), payload...)
 }
 
-// Sync makes durable everything that was appended before the call, and returns the number of the last such record. It
-// carries out rotations where they stand among the records. With nothing new to write it does nothing.
+// Sync makes everything appended before the call durable, and returns the number of the last such record. It performs
+// rotations at their position among the records. If there is nothing new to write, it does nothing.
 func (l *Log) Sync() (uint64, error) {
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
@@ -284,7 +284,8 @@ func (l *Log) Sync() (uint64, error) {
 	return appended, l.err
 }
 
-// writeFrame writes and syncs one frame. The next is written only when this one is durable (package comment).
+// writeFrame writes and syncs one frame. The next frame may be written only once this one is durable (see the package
+// comment).
 func (l *Log) writeFrame(frame []byte) error {
 	start := time.Now()
 	sealFrame(frame, l.sequence+1, l.nonce)
@@ -312,7 +313,7 @@ func (l *Log) writeFrame(frame []byte) error {
 	return nil
 }
 
-// fail makes err the answer to everything from now on.
+// fail makes every later operation fail with ErrBroken and err.
 func (l *Log) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -329,7 +330,7 @@ func (l *Log) Stats() Stats {
 	return l.stats
 }
 
-// Close releases the log. What was appended and not synced is lost, as in a crash: an orderly end calls Sync first.
+// Close releases the log. Unsynced records are lost, as in a crash; an orderly shutdown calls Sync first.
 func (l *Log) Close() error {
 	l.fail(os.ErrClosed)
 	l.syncMu.Lock()

@@ -47,7 +47,7 @@ func write(t *testing.T, l *Log, groups ...[]string) {
 	}
 }
 
-// sample makes a log with the given groups and returns its bytes and where its frames end, the header first.
+// sample makes a log with the given groups and returns its bytes and the end offsets of its header and frames.
 func sample(t *testing.T, groups ...[]string) (log []byte, ends []int) {
 	t.Helper()
 	fsys := NewMemFS(1)
@@ -63,7 +63,7 @@ func sample(t *testing.T, groups ...[]string) (log []byte, ends []int) {
 	return fsys.Bytes(testName), ends
 }
 
-// reopen opens a log that has the given bytes.
+// reopen opens a log with the given bytes.
 func reopen(log []byte) (Info, []string, error) {
 	fsys := NewMemFS(1)
 	fsys.SetBytes(testName, log)
@@ -159,7 +159,8 @@ func TestRefusesAnotherOwner(t *testing.T) {
 	}
 }
 
-// TestEndIsMissing: what a file cannot tell from a crash, the caller can who knows how long it was.
+// TestEndIsMissing checks that a missing end, which the file alone cannot tell from a crash, is detected by a caller
+// who knows how many frames there were.
 func TestEndIsMissing(t *testing.T) {
 	log, ends := sample(t, []string{"1"}, []string{"2"}, []string{"3"})
 	for _, cut := range []int{ends[0], ends[2], ends[3] - 1, ends[3]} {
@@ -178,7 +179,7 @@ func TestMissingLog(t *testing.T) {
 	}
 }
 
-// TestErrorsStick fails every write and every sync once: afterwards nothing may be accepted.
+// TestErrorsStick fails every write and every sync once, and checks that nothing is accepted afterwards.
 func TestErrorsStick(t *testing.T) {
 	broken := errors.New("input/output error")
 	for op, name := range []string{1: "write", 2: "sync"} {
@@ -212,7 +213,7 @@ func TestErrorsStick(t *testing.T) {
 	}
 }
 
-// TestConcurrentAppendAndSync checks that a Sync covers what was appended before it, whatever else goes on.
+// TestConcurrentAppendAndSync checks that a Sync covers everything appended before it, under concurrent appends.
 func TestConcurrentAppendAndSync(t *testing.T) {
 	dir := t.TempDir()
 	l, _, _, err := load(OS{}, dir, Options{})

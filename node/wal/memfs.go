@@ -8,19 +8,20 @@ import (
 	"sync"
 )
 
-// ErrCrashed is what every operation on a MemFS returns from its crash to its Reboot.
+// ErrCrashed is returned by every operation on a MemFS between a crash and Reboot.
 var ErrCrashed = errors.New("file system has crashed")
 
-// MemFS is a file system in memory that crashes and fails on command, for tests. It is as mean as the rules of POSIX
-// allow: unsynced sectors survive or not, each by itself; unsynced directory entries survive in order up to some point;
-// and after a failed Sync the unwritten sectors count as clean, so that a second Sync succeeds without writing them.
+// MemFS is an in-memory file system that crashes and fails on demand, for tests. It behaves as badly as POSIX allows:
+// unsynced sectors survive or not, independently of each other; unsynced directory changes survive in order up to some
+// point; and after a failed Sync the unwritten sectors count as clean, so that a second Sync succeeds without writing
+// them.
 //
-// Paths are plain strings and directories exist by being named.
+// Paths are plain strings, and directories exist implicitly.
 type MemFS struct {
 	mu      sync.Mutex
 	entries map[string]*memInode // as processes see it
 	durable map[string]*memInode // as a reboot would find it
-	journal []memRename          // directory changes that are not durable yet
+	journal []memRename          // directory changes that are not yet durable
 	locks   map[string]bool
 	ops     int
 	crashAt int
@@ -36,13 +37,13 @@ type memInode struct {
 	dirty   map[int64]bool // sectors that the next Sync will write
 }
 
-// memRename moves an entry; from is empty when to is new, and to when from is removed.
+// memRename is a change of a directory entry: from is empty for a creation, to is empty for a removal.
 type memRename struct {
 	from, to string
 	inode    *memInode
 }
 
-// NewMemFS returns an empty file system whose arbitrary choices come from seed.
+// NewMemFS returns an empty file system whose random choices come from seed.
 func NewMemFS(seed uint64) *MemFS {
 	return &MemFS{
 		entries: make(map[string]*memInode),
@@ -59,21 +60,22 @@ func (m *MemFS) Ops() int {
 	return m.ops
 }
 
-// CrashAt makes the nth operation from now on, and all later ones, fail with ErrCrashed. A write may leave a part.
+// CrashAt makes the nth operation from now and all later ones fail with ErrCrashed. A failing write may be partial.
 func (m *MemFS) CrashAt(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.crashAt = m.ops + n
 }
 
-// FailAt makes the nth operation from now on fail with err. A write may leave a part; a sync drops what was dirty.
+// FailAt makes the nth operation from now fail with err. A failing write may be partial; a failing sync drops the dirty
+// sectors.
 func (m *MemFS) FailAt(n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failAt, m.failErr = m.ops+n, err
 }
 
-// Kill ends the processes that use the file system and leaves the page cache alone: kill -9.
+// Kill simulates kill -9: it ends the processes using the file system but keeps the page cache.
 func (m *MemFS) Kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,7 +83,8 @@ func (m *MemFS) Kill() {
 	m.crashed, m.crashAt, m.failAt = false, 0, 0
 }
 
-// Reboot ends the processes and the page cache: what is not durable survives by luck.
+// Reboot simulates a power loss: it ends the processes and drops the page cache. Data that was not durable survives at
+// random.
 func (m *MemFS) Reboot() {
 	m.Kill()
 	m.mu.Lock()
@@ -124,7 +127,7 @@ func (m *MemFS) replay(n int) {
 	m.journal = m.journal[n:]
 }
 
-// reboot keeps of the unsynced sectors and of the unsynced length what rng says.
+// reboot keeps a random part of the unsynced sectors and of the unsynced length.
 func (f *memInode) reboot(rng *rand.Rand) {
 	size := len(f.durable)
 	if grown := len(f.data) - size; grown > 0 {
@@ -142,7 +145,7 @@ func (f *memInode) reboot(rng *rand.Rand) {
 	f.data, f.durable, f.dirty = data, append([]byte{}, data...), map[int64]bool{}
 }
 
-// begin counts an operation and says whether it fails.
+// begin counts an operation and returns its error, if it is to fail.
 func (m *MemFS) begin() error {
 	m.ops++
 	if m.crashAt > 0 && m.ops >= m.crashAt {

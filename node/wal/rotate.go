@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// rotation is a new log that takes the place of the old one.
+// rotation is a new log that replaces the old one.
 type rotation struct {
 	base    uint64
 	frames  [][]byte // with room for their headers
 	records uint64
 }
 
-// Rotate lets the next Sync replace the log by a new one. It rests on the snapshot numbered base, which must be durable
-// ([WriteSnapshot]), and begins with the given records. Everything appended before is dropped with the old log;
-// everything appended later goes to the new one.
+// Rotate makes the next Sync replace the log by a new one. The new log depends on the snapshot numbered base, which
+// must be durable ([WriteSnapshot]), and begins with the given records. Everything appended before is dropped with the
+// old log; everything appended later goes to the new one.
 //
-// The new log is complete and durable before it takes the old one's name, and has durably taken it before a frame is
-// added. So after a crash there is the old log with all that Sync has made durable, or the new one. The records have no
-// numbers: Append goes on counting as if there were none. They are copied.
+// The new log is complete and durable before it is renamed, and the rename is durable before a frame is appended. So a
+// crash leaves either the old log, with everything that Sync made durable, or the new one. The records are copied and
+// are not counted by Append.
 func (l *Log) Rotate(base uint64, records [][]byte) error {
 	r := &rotation{base: base, records: uint64(len(records))}
 	for _, payload := range records {
@@ -41,7 +41,7 @@ func (l *Log) Rotate(base uint64, records [][]byte) error {
 	return nil
 }
 
-// rotate carries a rotation out.
+// rotate performs a rotation.
 func (l *Log) rotate(r *rotation) error {
 	h := header{id: l.id, nonce: l.draw(), base: r.base, dropped: l.sequence, born: uint32(len(r.frames))}
 	bytes := int64(len(h.append(nil)))

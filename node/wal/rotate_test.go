@@ -9,7 +9,7 @@ import (
 )
 
 // rotated makes a log that begins with the given records and has one more frame for each group. It returns its bytes
-// and where its frames end, the header first.
+// and the end offsets of its header and frames.
 func rotated(t *testing.T, begin []string, groups ...[]string) (log []byte, ends []int) {
 	t.Helper()
 	fsys := NewMemFS(1)
@@ -39,8 +39,9 @@ func rotated(t *testing.T, begin []string, groups ...[]string) (log []byte, ends
 	return log, append([]int{first - frameHeaderBytes, size}, ends...)
 }
 
-// TestRotatedLogIsNotTorn: what a log was born with was durable before the log had its name, so no crash can explain
-// that it is damaged. It holds every promise that the node has made, whatever FramesMin says of the frames before it.
+// TestRotatedLogIsNotTorn checks that damage to the records a log was created with is corruption, not a torn tail: they
+// were durable before the log got its name, and they hold every promise of the node, whatever FramesMin says about
+// earlier frames.
 func TestRotatedLogIsNotTorn(t *testing.T) {
 	log, ends := rotated(t, []string{"promise 3.n2", strings.Repeat("x", 3000)}, []string{"accept 9"})
 	t.Run("cut", func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestRotatedLogIsNotTorn(t *testing.T) {
 		}
 	})
 	t.Run("sectors never written", func(t *testing.T) {
-		whole := log[:ends[1]] // so that what it was born with is its end
+		whole := log[:ends[1]] // the log ends with the records it was created with
 		for from := sectorBytes; from+sectorBytes <= len(whole); from += sectorBytes {
 			bad := bytes.Clone(whole)
 			clear(bad[from : from+sectorBytes])

@@ -17,48 +17,49 @@ var ErrCorrupt = errors.New("data is corrupt")
 // ErrIdentity means that a log or a snapshot belongs to another node or another cluster.
 var ErrIdentity = errors.New("data belongs to somebody else")
 
-// CorruptError says where a file is damaged. It is ErrCorrupt.
+// CorruptError describes where a file is damaged. It matches ErrCorrupt.
 type CorruptError struct {
 	File   string
-	Offset int64 // of the frame (or header) that is damaged
+	Offset int64 // offset of the damaged frame or header
 	Reason string
 }
 
-// Error shows file, offset and reason.
+// Error returns file, offset and reason.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%v: %s at offset %d: %s", ErrCorrupt, e.File, e.Offset, e.Reason)
 }
 
-// Is makes a CorruptError an ErrCorrupt.
+// Is reports whether target is ErrCorrupt.
 func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 
-// Torn describes a write that a crash interrupted.
+// Torn describes a write interrupted by a crash.
 type Torn struct {
-	Offset int64  // where the incomplete frame begins
-	Bytes  int64  // how much of it is there
-	Reason string // how it can be told that it is incomplete
+	Offset int64  // start of the incomplete frame
+	Bytes  int64  // number of its bytes present
+	Reason string // why it is known to be incomplete
 }
 
-// Position is where a record stands.
+// Position is the location of a record.
 type Position struct {
-	Offset int64  // of its frame in the file
-	Frame  uint64 // its sequence
-	Record int    // 0 … n-1 within its frame
+	Offset int64  // offset of its frame in the file
+	Frame  uint64 // sequence number of its frame
+	Record int    // index within its frame
 }
 
-// Info is what reading a log found.
+// Info describes a log that was read.
 type Info struct {
 	Identity Identity
-	Base     uint64 // of the snapshot that the log rests on (Log.Rotate); zero when it rests on none
-	Frames   uint64 // the sequence of the last one: those that were dropped with earlier logs count
+	Base     uint64 // number of the snapshot that the log depends on (Log.Rotate); zero if none
+	Frames   uint64 // sequence number of the last frame, which counts those dropped with earlier logs
 	Records  uint64
-	Bytes    int64 // up to the end of the last good frame
-	Torn     *Torn // nil when the log ends with a good frame
+	Bytes    int64 // size up to the end of the last valid frame
+	Torn     *Torn // nil if the log ends with a valid frame
 }
 
-// Read visits every record of the log in dir, in order, and changes nothing: not even a torn tail. It takes no lock, so
-// the log of a running node may end in a frame that is just being written. Begin is told before, when the log is open:
-// a snapshot that is read then is not older than what the log rests on. The payload is valid during the visit.
+// Read visits every record of the log in dir, in order, without changing anything, not even a torn tail. It takes no
+// lock, so the log of a running node may end in a frame that is still being written. Read calls begin once the log is
+// open: a snapshot read then is at least as new as the one the log depends on. The payload is valid only during the
+// call of visit.
 func Read(fsys FS, dir string, begin func(Info) error, visit func(Position, []byte) error) (Info, error) {
 	f, err := fsys.OpenFile(filepath.Join(dir, FileName), os.O_RDONLY)
 	if err != nil {
@@ -75,7 +76,7 @@ func Read(fsys FS, dir string, begin func(Info) error, visit func(Position, []by
 	return s.info, errors.Join(err, f.Close())
 }
 
-// scanner reads a log from its beginning to the end of its last good frame.
+// scanner reads a log from its beginning to the end of its last valid frame.
 type scanner struct {
 	file  File
 	name  string
@@ -83,9 +84,9 @@ type scanner struct {
 
 	size  int64
 	nonce uint32
-	whole uint64 // up to the frame with this sequence nothing can be torn
+	whole uint64 // frames up to this sequence number cannot be torn
 	info  Info
-	last  []byte // the last good frame, header included
+	last  []byte // the last valid frame, including its header
 }
 
 func (s *scanner) corrupt(offset int64, format string, args ...any) error {
@@ -134,7 +135,7 @@ func (s *scanner) read(offset, length int64) ([]byte, error) {
 	return b, nil
 }
 
-// readFrame reads the frame at the end of what is known to be good, or says that it is torn.
+// readFrame reads the next frame, or records that it is torn.
 func (s *scanner) readFrame() error {
 	offset := s.info.Bytes
 	if s.size-offset < frameHeaderBytes {
@@ -195,7 +196,8 @@ func (s *scanner) torn(reason string) {
 	s.info.Torn = &Torn{Offset: s.info.Bytes, Bytes: s.size - s.info.Bytes, Reason: reason}
 }
 
-// badHeader judges an unreadable frame header: torn if its sector was never written and no later frame exists.
+// badHeader classifies an unreadable frame header: it is torn if its sector was never written and no later frame
+// exists.
 func (s *scanner) badHeader(offset int64) error {
 	rest := s.size - offset
 	if rest > frameHeaderBytes+frameBytesMax {
@@ -205,7 +207,7 @@ func (s *scanner) badHeader(offset int64) error {
 	if err != nil {
 		return err
 	}
-	// The parts of the one or two sectors that the header lies in, from where the frame begins.
+	// The header's one or two sectors, from the start of the frame on.
 	sectors := (offset%sectorBytes + frameHeaderBytes + sectorBytes - 1) / sectorBytes * sectorBytes
 	if !hasZeroSector(b[:min(rest, sectors-offset%sectorBytes)], offset) {
 		return s.corrupt(offset, "frame header is damaged")
@@ -217,8 +219,8 @@ func (s *scanner) badHeader(offset int64) error {
 	return nil
 }
 
-// laterFrame looks for the header of a frame behind the one that should begin at b[0]. Its sequence must fit, which
-// leaves a checksum that matches by chance no room.
+// laterFrame searches for a frame header after the one that should begin at b[0]. Its sequence number must fit, which
+// makes a checksum that matches by chance practically impossible.
 func (s *scanner) laterFrame(b []byte) (int, bool) {
 	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
 	for at := 0; ; at++ {
@@ -234,8 +236,8 @@ func (s *scanner) laterFrame(b []byte) (int, bool) {
 	}
 }
 
-// hasZeroSector reports whether b, which stands at offset in the file, contains a sector's worth of zeros: one of the
-// pieces that the sector boundaries cut it into.
+// hasZeroSector reports whether b, located at offset in the file, contains a sector of zeros. Partial sectors at either
+// end of b count as sectors.
 func hasZeroSector(b []byte, offset int64) bool {
 	for len(b) > 0 {
 		n := min(int64(len(b)), sectorBytes-offset%sectorBytes)

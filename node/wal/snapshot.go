@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// The format of a snapshot. All integers are little endian, all checksums CRC-32C, that of the payload starting from
-// that of the header.
+// The snapshot format. All integers are little endian, all checksums CRC-32C. The checksum of the payload is seeded
+// with that of the header.
 //
 //	magic | version u16 | node u16 | number u64 | payload length u64 | length u16 and name of the cluster | checksum u32
 //	payload | checksum u32
@@ -20,14 +20,13 @@ const (
 	snapshotVersion = 1
 	snapshotFixed   = 8 + 2 + 2 + 8 + 8 + 2
 
-	// SnapshotBytesMax is the size of the largest payload that is read.
+	// SnapshotBytesMax is the size of the largest payload that can be read.
 	SnapshotBytesMax = 1<<30 + 1<<10
 )
 
-// WriteSnapshot durably replaces the snapshot in dir, the one that logs refer to by the number. The payload is the
-// parts together. It is written beside the old one and takes its name when it is complete and durable, so a crash finds
-// one or the other. It may be called while a log in dir is open, also during its Sync, but not concurrently with
-// itself.
+// WriteSnapshot durably replaces the snapshot in dir, which logs refer to by number. The payload is the concatenation
+// of parts. The new file is complete and durable before it replaces the old one, so a crash leaves one or the other.
+// WriteSnapshot may be called while a log in dir is open, even during its Sync, but not concurrently with itself.
 func WriteSnapshot(fsys FS, dir string, id Identity, number uint64, parts ...[]byte) error {
 	name := filepath.Join(dir, SnapshotName)
 	f, err := fsys.OpenFile(name+tempSuffix, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
@@ -81,9 +80,9 @@ func writeSnapshot(f File, id Identity, number uint64, parts [][]byte) error {
 	return err
 }
 
-// ReadSnapshot returns the number and the payload of the snapshot in dir. It fails with an error that is os.ErrNotExist
-// if there is none, with ErrIdentity if it is somebody else's, and with ErrCorrupt if it is not, byte for byte, what
-// was written: no crash explains that.
+// ReadSnapshot returns the number and payload of the snapshot in dir. It fails with an error wrapping os.ErrNotExist if
+// there is none, with ErrIdentity if it belongs to another node, and with ErrCorrupt if it is not byte for byte what
+// was written, which no crash can cause.
 func ReadSnapshot(fsys FS, dir string, id Identity) (number uint64, payload []byte, err error) {
 	name := filepath.Join(dir, SnapshotName)
 	f, err := fsys.OpenFile(name, os.O_RDONLY)

@@ -7,7 +7,7 @@ import (
 	"elenchus/node/register"
 )
 
-// The fields of a command that follow its operation, in this order when present.
+// Fields of a command that follow its operation, in this order if present.
 const (
 	commandClient = 1 << iota
 	commandSeq
@@ -18,7 +18,7 @@ const (
 	commandFieldsAll = 1<<iota - 1
 )
 
-// commandBytesMin is the shortest encoding of a command: its operation and the set of its fields.
+// commandBytesMin is the size of the shortest command: its operation and field set.
 const commandBytesMin = 2
 
 func appendCommand(dst []byte, c *register.Command) []byte {
@@ -77,7 +77,7 @@ func (r *reader) command() (c register.Command) {
 	return c
 }
 
-// present reads an integer that was announced as being there, and so is not zero.
+// present reads an integer whose field is present, which therefore must not be zero.
 func (r *reader) present(limit uint64) uint64 {
 	v := r.uvarint(limit)
 	if v == 0 {
@@ -127,7 +127,7 @@ func (r *reader) ballot() protocol.Ballot {
 	return protocol.Ballot{Round: r.uvarint(^uint64(0)), Node: protocol.NodeID(r.uvarint(1<<16 - 1))}
 }
 
-// entryBytesMin is the shortest encoding of an entry: slot, round, node and the number of its commands.
+// entryBytesMin is the size of the shortest entry: slot, round, node and number of commands.
 const entryBytesMin = 4
 
 func appendEntry(dst []byte, e *protocol.Entry) []byte {

@@ -1,10 +1,10 @@
-// Package wire turns messages and log records into bytes and back.
+// Package wire encodes and decodes messages and log records.
 //
-// An encoding is a version, a kind, a set saying which fields follow, and those fields. Integers are unsigned varints.
-// Every value has exactly one encoding: fields that are zero are left out, varints are as short as they can be, and
-// nothing may follow. A decoder that refuses all else cannot be made to read a damaged input as something its sender
-// never wrote, and lets a fuzzer check it by encoding again what it decoded.
+// An encoding consists of a version, a kind, a set telling which fields follow, and those fields. Integers are unsigned
+// varints. Every value has exactly one encoding: zero fields are omitted, varints are minimal, and trailing bytes are
+// not allowed. Because the decoder rejects everything else, damaged input cannot pass for a message its sender never
+// wrote, and a fuzzer can check decoding by encoding the result again.
 //
-// The package is pure. Frames, lengths and checksums belong to those who move or store the bytes (packages transport
-// and wal).
+// The package is pure. Framing, lengths and checksums are the job of the packages that move or store the bytes
+// (transport and wal).
 package wire

@@ -7,7 +7,7 @@ import (
 	"elenchus/node/register"
 )
 
-// The fields of a message that follow From and To, in this order when present.
+// Fields of a message that follow From and To, in this order if present.
 const (
 	fieldBallot = 1 << iota
 	fieldPromised
@@ -29,8 +29,8 @@ const (
 	fieldsAll = 1<<iota - 1
 )
 
-// AppendMessage appends the encoding of m to dst. The message must keep the limits of package protocol; a longer Reason
-// is cut, a negative Timeout, Term or Expiry counts as none.
+// AppendMessage appends the encoding of m to dst. The message must be within the limits of package protocol, except
+// that a longer Reason is truncated and a negative Timeout, Term or Expiry is encoded as zero.
 func AppendMessage(dst []byte, m *protocol.Message) []byte {
 	fields := messageFields(m)
 	dst = append(dst, version, byte(m.Kind))
@@ -120,7 +120,7 @@ func messageFields(m *protocol.Message) (fields uint64) {
 	return fields
 }
 
-// DecodeMessage reads a message that takes up all of data. The message shares no memory with data. Errors wrap
+// DecodeMessage decodes a message, which must take up all of data. The message shares no memory with data. Errors wrap
 // [ErrInvalid].
 func DecodeMessage(data []byte) (protocol.Message, error) {
 	r := open(data)
@@ -229,7 +229,7 @@ func (r *reader) presentBallot() protocol.Ballot {
 	return b
 }
 
-// open checks the size and the version of an encoding and returns a reader for what follows.
+// open checks the size and version of an encoding and returns a reader for the rest.
 func open(data []byte) reader {
 	r := reader{rest: data}
 	if len(data) > protocol.EncodedBytesMax {

@@ -13,7 +13,7 @@ var ErrInvalid = errors.New("invalid encoding")
 // version is the first byte of every encoding.
 const version = 1
 
-// reader takes values off the front of its input. After the first error it returns zero values.
+// reader consumes values from the front of its input. After the first error it returns zero values.
 type reader struct {
 	rest []byte
 	err  error
@@ -26,7 +26,7 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
-// finish returns the first error, counting what is left over as one.
+// finish returns the first error. Leftover input is an error.
 func (r *reader) finish() error {
 	if len(r.rest) > 0 {
 		r.fail("%d trailing bytes", len(r.rest))
@@ -44,7 +44,7 @@ func (r *reader) byte() byte {
 	return b
 }
 
-// uvarint reads an integer of at most limit. A varint with needless bytes is an error.
+// uvarint reads an integer of at most limit. A non-minimal varint is an error.
 func (r *reader) uvarint(limit uint64) uint64 {
 	v, n := binary.Uvarint(r.rest)
 	switch {
@@ -62,8 +62,8 @@ func (r *reader) uvarint(limit uint64) uint64 {
 	return v
 }
 
-// count reads the number of items that follow, each of which takes at least size bytes. A count that the rest of the
-// input cannot hold is refused before anything is allocated for it.
+// count reads the number of items that follow, each of which takes at least size bytes. It rejects a count that the
+// rest of the input cannot hold, before anything is allocated for it.
 func (r *reader) count(limit, size int) int {
 	n := int(r.uvarint(uint64(limit)))
 	if n*size > len(r.rest) {

@@ -6,7 +6,7 @@ import (
 	"elenchus/node/protocol"
 )
 
-// AppendRecord appends the encoding of rec to dst. Only the field that its kind means is kept.
+// AppendRecord appends the encoding of rec to dst. Only the field used by its kind is encoded.
 func AppendRecord(dst []byte, rec *protocol.Record) []byte {
 	dst = append(dst, version, byte(rec.Kind))
 	switch rec.Kind {
@@ -17,10 +17,10 @@ func AppendRecord(dst []byte, rec *protocol.Record) []byte {
 	case protocol.RecordCommit:
 		return binary.AppendUvarint(dst, uint64(rec.Slot))
 	}
-	return dst // the decoder will refuse the unknown kind
+	return dst // the decoder rejects the unknown kind
 }
 
-// DecodeRecord reads a record that takes up all of data. The record shares no memory with data. Errors wrap
+// DecodeRecord decodes a record, which must take up all of data. The record shares no memory with data. Errors wrap
 // [ErrInvalid].
 func DecodeRecord(data []byte) (protocol.Record, error) {
 	r := open(data)

@@ -37,16 +37,16 @@ func (r *reader) chunk() (c protocol.Chunk) {
 	return c
 }
 
-// AppendSnapshotHead appends to dst what stands before the state in the encoding of a snapshot. The state is left to
-// the caller, since it may be too large to be copied for nothing.
+// AppendSnapshotHead appends to dst the part of a snapshot's encoding that precedes the state. The caller writes the
+// state itself, which may be too large to copy.
 func AppendSnapshotHead(dst []byte, s *protocol.Snapshot) []byte {
 	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, uint64(s.Slot))
 	return appendBallot(dst, s.Ballot)
 }
 
-// DecodeSnapshot reads a snapshot: a head, and a state that takes up the rest of data. The snapshot's state shares the
-// memory of data. Errors wrap [ErrInvalid].
+// DecodeSnapshot decodes a snapshot: a head, and a state that takes up the rest of data. The state shares memory with
+// data. Errors wrap [ErrInvalid].
 func DecodeSnapshot(data []byte) (*protocol.Snapshot, error) {
 	r := &reader{rest: data}
 	if v := r.byte(); v != version {

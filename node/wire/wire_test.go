@@ -76,7 +76,7 @@ func chunk(t *rapid.T) protocol.Chunk {
 	return c
 }
 
-// Unset slices come back as nil; nobody may tell nil from empty.
+// Empty slices are decoded as nil; callers must not distinguish the two.
 var sameContent = cmpopts.EquateEmpty()
 
 func TestMessageRoundTrip(t *testing.T) {
@@ -124,7 +124,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	})
 }
 
-// Nothing shorter, longer or with an unknown kind or version is a message.
+// Input that is shorter, longer or has an unknown kind or version is rejected.
 func TestDecodeIsStrict(t *testing.T) {
 	m := protocol.Message{
 		Kind: protocol.MsgAccept, From: 1, To: 2, Ballot: protocol.Ballot{Round: 3, Node: 1},
@@ -170,7 +170,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	}
 }
 
-// A count is only believed as far as the input can hold what it counts.
+// A count is trusted only as far as the input can hold that many items.
 func TestClaimedLengthsAllocateNothing(t *testing.T) {
 	liar := []byte{version, byte(protocol.MsgAccept), 1, 2, fieldEntries, 0xff, 0x1f, 1, 1, 1}
 	bytesPer := testing.Benchmark(func(b *testing.B) {
@@ -194,7 +194,7 @@ func TestReasonIsCut(t *testing.T) {
 	}
 }
 
-// The largest answer and the largest batch that a machine may produce fit.
+// The largest answer and the largest batch that a machine may produce fit into the limits.
 func TestLargestFit(t *testing.T) {
 	value := strings.Repeat("v", register.ValueBytesMax)
 	reply := protocol.Message{Kind: protocol.MsgForwardReply}
@@ -218,7 +218,7 @@ func TestLargestFit(t *testing.T) {
 	}
 }
 
-// Size is an upper bound of the encoding, so that a machine which counts it stays within the limits.
+// Size is an upper bound of the encoded size, so a machine that adds up sizes stays within the limits.
 func TestEntrySizeIsAnUpperBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := entry(t)
@@ -263,7 +263,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// A snapshot's state is what follows its head, whatever it is.
+// A snapshot's state is everything after its head, whatever it contains.
 func FuzzDecodeSnapshot(f *testing.F) {
 	for _, s := range []protocol.Snapshot{
 		{Slot: 1, State: []byte("state")}, {Slot: 300, Ballot: protocol.Ballot{Round: 7, Node: 2}},

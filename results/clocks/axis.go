@@ -63,6 +63,9 @@ func steady(t Track) []Point {
 
 // At returns when the node wrote o.
 func (a *Axis) At(o history.Observation) time.Duration {
+	if o.True != 0 {
+		return o.True
+	}
 	if origin, ok := a.origins[o.Boot]; ok {
 		return a.monoAt(int64(o.Mono) + origin)
 	}
@@ -163,7 +166,12 @@ const (
 // clocks, and yields as candidates the origins with which its wall clock reading would be correct. If the wall
 // clock was set, it showed some times twice and others never; but the true origin is a candidate of nearly all
 // observations, and a wrong one only of a few.
+//
+// If the true time of an observation is known, there is nothing to estimate.
 func (a *Axis) origin(obs []history.Observation) (int64, bool) {
+	if o := obs[len(obs)-1]; o.True != 0 {
+		return a.monoThen(o.True) - int64(o.Mono), true
+	}
 	var candidates []int64
 	step := max(1, len(obs)/witnessesMax)
 	for i := 0; i < len(obs); i += step {

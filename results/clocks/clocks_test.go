@@ -54,8 +54,8 @@ func crooked() host {
 	}}
 }
 
-// ask measures the host as a prober would, over a network whose ways are unequally long. At returns when the host really
-// read its clocks, for each sample.
+// ask measures the host as a prober would, over a network whose ways are unequally long. At returns when the host
+// really read its clocks, for each sample.
 func ask(h host, rng *rand.Rand, from, to, every time.Duration) (lines []history.ClockLine, at []time.Duration) {
 	lines = append(lines, history.ClockLine{Node: "n1", Event: history.ClockOpened, Detail: "made up"})
 	way := func() time.Duration { return 30*time.Microsecond + time.Duration(rng.ExpFloat64()*2e5) }
@@ -257,5 +257,23 @@ func TestAxisWithoutSamples(t *testing.T) {
 	o.Lease = "wall"
 	if at := axis.Moment(o, until); at != 9*time.Second {
 		t.Errorf("ends at %v, should count on the wall clock", at)
+	}
+}
+
+// Where somebody knows when an observation was made, nothing that clocks show counts against it.
+func TestTrueTimes(t *testing.T) {
+	start := time.Unix(1000, 0)
+	track := Track{Points: []Point{
+		{At: 0, Mono: int64(5 * time.Second), Wall: start.UnixNano()},
+		{At: 2 * time.Second, Mono: int64(6 * time.Second), Wall: start.UnixNano()}, // half as fast
+	}}
+	o := history.Observation{Mono: time.Second, Wall: start.Add(time.Hour), Boot: "1", Lease: "rate", True: time.Second}
+	o.Until = history.Moment{Mono: 1250 * time.Millisecond}
+	axis := NewAxis(start, track, []history.Observation{o})
+	if got := axis.At(o); got != time.Second {
+		t.Errorf("at %v", got)
+	}
+	if got := axis.Moment(o, o.Until); got != 1500*time.Millisecond {
+		t.Errorf("until %v", got)
 	}
 }

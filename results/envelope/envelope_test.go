@@ -211,6 +211,12 @@ func TestObservationAndArithmetic(t *testing.T) {
 		}, false, []string{"does not confirm the arithmetic: in 1 cell far outside"}},
 		{"nothing", func(_, _ int64) (int, int, int) { return 0, 0, 1 }, false,
 			[]string{"Too little was probed", "12 cells not probed"}},
+		{"interrupted", func(b, d int64) (int, int, int) {
+			if b == 20*percent {
+				return 0, 0, 0
+			}
+			return asPredicted(b, d)
+		}, false, []string{"Only part was attacked, in ", "there, observation and arithmetic agree", "cells not probed"}},
 		{"only inside", func(b, d int64) (int, int, int) {
 			if d > b {
 				return 0, 0, 0

@@ -84,13 +84,14 @@ const Decisive = 400 * time.Millisecond
 type Agreement struct {
 	Cells  map[Finding]int `json:"cells"`
 	Probes int             `json:"probes"` // that are not void
+	Wanted int             `json:"wanted"` // by the plan: void attacks are repeated
 	Void   int             `json:"void"`
 
 	// Missed lists the cells in which nothing was observed although their windows are decisive.
 	Missed int `json:"missed"`
 
-	Agree bool     `json:"agree"`
-	Text  []string `json:"text"` // sentences
+	Agree bool     `json:"agree"` // in all that was to be attacked
+	Text  []string `json:"text"`  // sentences
 }
 
 // Judge combines trials into the result of a sweep.
@@ -153,10 +154,19 @@ func (s Sweep) agree() Agreement {
 			a.Missed++
 		}
 	}
-	a.Agree = a.Cells[BrokeInside] == 0 && a.Missed == 0 && inside > 0 && broke > 0
+	a.Wanted = len(s.Cells) * s.Plan.Probes
+	a.Agree = a.agrees(inside, broke) && !a.partial()
 	a.Text = s.sentences(a, inside, outside, broke, tried)
 	return a
 }
+
+// agrees reports whether what was attacked came out as the arithmetic says, and could have come out otherwise.
+func (a Agreement) agrees(inside, broke int) bool {
+	return a.Cells[BrokeInside] == 0 && a.Missed == 0 && inside > 0 && broke > 0
+}
+
+// partial reports whether the sweep was ended before it had attacked all that it was to attack.
+func (a Agreement) partial() bool { return a.Probes+a.Void < a.Wanted || a.Cells[NotProbed] > 0 }
 
 func (s Sweep) sentences(a Agreement, inside, outside, broke, tried int) []string {
 	var out []string
@@ -167,6 +177,8 @@ func (s Sweep) sentences(a Agreement, inside, outside, broke, tried int) []strin
 			plural(a.Cells[BrokeInside], "cell"))
 	case a.Agree:
 		say("Observation and arithmetic agree.")
+	case a.agrees(inside, broke):
+		say("Only part was attacked, in %d of %d attacks: there, observation and arithmetic agree.", a.Probes, a.Wanted)
 	case a.Missed > 0:
 		say("Observation does not confirm the arithmetic: in %s far outside the envelope nothing was seen to break.",
 			plural(a.Missed, "cell"))

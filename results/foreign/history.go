@@ -77,8 +77,9 @@ type builder struct {
 }
 
 func newBuilder(file string, emit func(*history.Event) error) *builder {
-	return &builder{file: file, emit: emit, ids: map[string]int64{}, open: map[int]*history.Event{}, retired: map[int]bool{},
-		fresh: map[int]int{}}
+	return &builder{file: file, emit: emit, ids: map[string]int64{}, open: map[int]*history.Event{},
+		retired: map[int]bool{},
+		fresh:   map[int]int{}}
 }
 
 // name returns the number assigned to a value that is none.

@@ -109,6 +109,23 @@ func (r Result) String() string {
 	return "[" + strings.Join(parts, " ") + "]"
 }
 
+// Limits of [Result.Brief]: the longest list shown completely, and the ends shown of a longer one.
+const (
+	briefMax   = 8
+	briefFirst = 2
+	briefLast  = 4
+)
+
+// Brief is like String, but shortens a long list to its ends and its length: "[1 2 … 14 15 16 17] (17 elements)".
+func (r Result) Brief() string {
+	n := len(r.Values)
+	if n <= briefMax {
+		return r.String()
+	}
+	first, last := Result{Values: r.Values[:briefFirst]}.String(), Result{Values: r.Values[n-briefLast:]}.String()
+	return fmt.Sprintf("%s … %s (%d elements)", strings.TrimSuffix(first, "]"), strings.TrimPrefix(last, "["), n)
+}
+
 // Witness is what the system reported about how it served an operation: evidence for explanations, never for the
 // verdict.
 type Witness struct {

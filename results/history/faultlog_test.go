@@ -1,6 +1,7 @@
 package history
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -191,6 +192,23 @@ func TestReadObservations(t *testing.T) {
 			if got.Mono != want[i].Mono || !got.Wall.Equal(want[i].Wall) || got.IsZero() != want[i].Wall.IsZero() {
 				t.Errorf("%s: moment %d is %+v, want %+v", text, i, got, want[i])
 			}
+		}
+	}
+	segment := func(n int) string { return fmt.Sprintf(`{"boot":3,"node":"n1","kind":"segment","count":%d}`, n) + "\n" }
+	const unwritten = `{"boot":3,"node":"n1","kind":"unwritten","count":6,"reason":"full"}` + "\n"
+	for text, want := range map[string][]Loss{
+		segment(1) + applied + "\n" + segment(2) + applied + "\n": nil,
+		applied + "\n" + segment(2) + applied + "\n":              {{Before: 1, Boot: "3", Segments: 1}},
+		segment(4) + applied + "\n" + segment(5) + applied + "\n": {{Boot: "3", Segments: 3}},
+		segment(1) + applied + "\n" + segment(3) + applied + "\n": {{Before: 1, Boot: "3", Segments: 1}},
+		applied + "\n" + unwritten + applied + "\n":               {{Before: 1, Boot: "3", Lines: 6, Reason: "full"}},
+	} {
+		log, err := read(text)
+		if err != nil || len(log.Observations) != strings.Count(text, applied) {
+			t.Errorf("%s: %d observations, %v", text, len(log.Observations), err)
+		}
+		if d := cmp.Diff(want, log.Lost); d != "" {
+			t.Errorf("%s: %s", text, d)
 		}
 	}
 	for text, want := range map[string]string{

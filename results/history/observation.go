@@ -18,6 +18,7 @@ const (
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedRecovered = "recovered" // the node started
+	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or given up;
 	// the end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until
@@ -59,6 +60,9 @@ type Observation struct {
 	// "wall" the wall clock, and empty means that the line is not about a lease. A missing moment is zero.
 	Lease        string
 	Since, Until Moment
+
+	// True is when it was, since the run began, where somebody knows: in a simulator. Else it is zero.
+	True time.Duration
 }
 
 // Update is a command as a node applied it.
@@ -103,9 +107,11 @@ type observationLine struct {
 	IDs    []string `json:"ids"`
 	Ops    []Update `json:"ops"`
 	Reason string   `json:"reason"`
+	Count  uint64   `json:"count"`
 	Lease  string   `json:"lease"`
 	Since  int64    `json:"since_ns"`
 	Until  int64    `json:"until_ns"`
+	True   int64    `json:"true_ns"`
 }
 
 // label is a name that a node may also write as a number.
@@ -131,6 +137,44 @@ func (l *label) UnmarshalJSON(b []byte) error {
 type ObservationLog struct {
 	Observations []Observation
 	Cuts         int // number of lines truncated by a kill, which were dropped
+
+	// Lost lists the missing observations, in order.
+	Lost []Loss
+}
+
+// Loss is a gap in a node's observations.
+type Loss struct {
+	Before   int    // index of the first observation after the gap
+	Boot     string // of the incarnation that reports it
+	Segments uint64 // number of segments dropped because the file exceeded a limit; 0 for lines
+	Lines    uint64 // number of lines that could not be written
+	Reason   string // why not
+}
+
+// Kinds of lines that a node writes about the file itself. They are not observations; some become losses.
+const (
+	lineSegment   = "segment"   // first line of a segment: Count is its number, consecutive from 1
+	lineUnwritten = "unwritten" // Count lines are missing before it; Reason says why
+)
+
+// about processes a line about the file itself, and reports whether it was one. Segments is the number of the latest
+// segment.
+func (l *ObservationLog) about(o Observation, count uint64, segments *uint64) bool {
+	loss := Loss{Before: len(l.Observations), Boot: o.Boot}
+	switch o.Kind {
+	case lineSegment:
+		if count > *segments+1 {
+			loss.Segments = count - *segments - 1
+			l.Lost = append(l.Lost, loss)
+		}
+		*segments = count
+	case lineUnwritten:
+		loss.Lines, loss.Reason = count, o.Reason
+		l.Lost = append(l.Lost, loss)
+	default:
+		return false
+	}
+	return true
 }
 
 // ReadObservations reads a node's observation file: JSON lines without checksums, because the system under test
@@ -146,9 +190,9 @@ func ReadObservations(path string) (ObservationLog, error) {
 	base := filepath.Base(path)
 	var log ObservationLog
 	var piece error // why the previous line did not decode
-	boot := ""
+	boot, segments := "", uint64(0)
 	torn, err := ScanLines(f, base, func(line []byte, number int) error {
-		o, err := parseObservation(line)
+		o, count, err := parseObservation(line)
 		switch {
 		case err != nil && piece == nil:
 			piece = fmt.Errorf("%s:%d: %w", base, number, err)
@@ -161,7 +205,9 @@ func ReadObservations(path string) (ObservationLog, error) {
 			log.Cuts++
 		}
 		piece, boot = nil, o.Boot
-		log.Observations = append(log.Observations, o)
+		if !log.about(o, count, &segments) {
+			log.Observations = append(log.Observations, o)
+		}
 		return nil
 	})
 	if err != nil {
@@ -173,18 +219,19 @@ func ReadObservations(path string) (ObservationLog, error) {
 	return log, nil
 }
 
-func parseObservation(line []byte) (Observation, error) {
+func parseObservation(line []byte) (o Observation, count uint64, err error) {
 	var l observationLine
-	err := json.Unmarshal(line, &l)
+	err = json.Unmarshal(line, &l)
 	switch {
 	case err != nil:
-		return Observation{}, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
+		return Observation{}, 0, fmt.Errorf("decode observation: %w in %s", err, quoteStart(line))
 	case l.Kind == "":
-		return Observation{}, fmt.Errorf("observation has no kind: %s", quoteStart(line))
+		return Observation{}, 0, fmt.Errorf("observation has no kind: %s", quoteStart(line))
 	}
 	return Observation{
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
-	}, nil
+		True: time.Duration(l.True),
+	}, l.Count, nil
 }

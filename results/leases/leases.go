@@ -76,6 +76,10 @@ func incarnations(obs []history.Observation, axis *clocks.Axis, deaths []time.Du
 			next = lives[i+1].at[0]
 			life.ends = last
 		}
+		if life.obs[len(life.obs)-1].Kind == history.ObservedEnded {
+			life.ends = last
+			continue
+		}
 		for _, d := range deaths {
 			if d >= last-deathSlack && d <= next {
 				life.ends = max(d, last)

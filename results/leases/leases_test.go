@@ -154,3 +154,16 @@ func TestLeaderships(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// Whose end is on record held nothing any longer, and led nobody.
+func TestEndOfAProcess(t *testing.T) {
+	s := &script{start: time.Unix(1000, 0)}
+	s.see(1, history.ObservedElected, "1.n1", 0).see(2, history.ObservedLeaseHeld, "1.n1", 9).see(5, history.ObservedEnded, "", 0)
+	story := s.story()
+	if got := show(story.Holds); got != "1.n1 2-5" {
+		t.Errorf("held %s", got)
+	}
+	if got := show(story.Leads); got != "1.n1 1-5" {
+		t.Errorf("led %s", got)
+	}
+}

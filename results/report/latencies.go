@@ -76,7 +76,8 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return 0
 }
 
-// interval is the number of the interval that d lies in. The first are exact; behind them each power of two has as many.
+// interval returns the number of the interval that d lies in. The first are exact; after them, each power of two has
+// equally many.
 func interval(d time.Duration) int {
 	v := uint64(min(max(d, 0), longest)) //nolint:gosec // it is not negative
 	shift := max(0, bits.Len64(v)-1-intervalsLog2)

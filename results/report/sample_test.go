@@ -345,8 +345,8 @@ func (s sample) clock(node int, at time.Duration) (mono, wall int64) {
 	return sampleBoot + int64(10*time.Second+at), sampleStart.Add(at).UnixNano() + int64(node)*30_000
 }
 
-// leases writes who held a lease and who honoured it: a second, three times in each. The isolated leader renews it until
-// it is cut off.
+// leases writes who held a lease and who honoured it: a second, three times in each. The isolated leader renews it
+// until it is cut off.
 func (s sample) leases(w *world, node int, put func(time.Duration, string, string, ...any)) {
 	const term, renew = time.Second, 300 * time.Millisecond
 	for _, r := range w.reigns {

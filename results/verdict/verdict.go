@@ -125,6 +125,17 @@ type Finding struct {
 	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
 
+// Broken is a rule that somebody saw broken who sees the state of every node in true time: the finding, and what it is
+// about in a form that other evidence can be looked up by. The last of its Operations is the one whose answer broke the
+// rule, if an answer did, and before it comes what that answer should have taken into account.
+type Broken struct {
+	Finding
+	Demand string `json:"demand,omitempty"` // what should have been, and why: sentences
+	Node   string `json:"node,omitempty"`
+	Slot   uint64 `json:"slot,omitempty"`
+	Ballot string `json:"ballot,omitempty"`
+}
+
 // Cause is an assumption that did not hold.
 type Cause struct {
 	Name     string   `json:"name"`     // in a few words: "clocks drifted apart"

@@ -44,7 +44,8 @@ func (in *insider) refused(ctx context.Context, node, by string) error {
 	return nil
 }
 
-// lockAndBreak: a lock is renewed for longer than its lease, can be broken, and then is not its first holder's to release.
+// lockAndBreak: a lock is renewed for longer than its lease, can be broken, and then is not its first holder's to
+// release.
 func lockAndBreak(ctx context.Context, in *insider) error {
 	first, err := in.acquire(ctx, "first", false)
 	if err != nil {

@@ -127,6 +127,7 @@ func (t *teller) cause() {
 			t.past[i] = t.d.End
 		}
 	}
+	t.rivals(v)
 	order := make([]int, 0, len(t.trips))
 	for i := range t.trips {
 		if !t.trips[i].lost && !t.trips[i].open {
@@ -141,6 +142,16 @@ func (t *teller) cause() {
 		}
 	}
 	t.shared(v)
+}
+
+// rivals counts in who was elected against the lease of the node that a failure is about.
+func (t *teller) rivals(v *sim.Violation) {
+	for i := range t.moments {
+		m := &t.moments[i]
+		if v != nil && v.Rival(&m.Seen) && m.Kind == sim.MomentObserved && m.At <= t.d.End {
+			t.past[m.Node] = t.d.End
+		}
+	}
 }
 
 // shared counts in who else a failure is about: the rivals of a node that others have heard of, and whoever was told

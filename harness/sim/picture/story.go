@@ -2,12 +2,12 @@ package picture
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"elenchus/harness/sim"
+	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
 	"elenchus/results/spacetime"
@@ -45,12 +45,10 @@ func (t *teller) story() {
 	if v == nil {
 		return
 	}
-	n := spacetime.Note{At: v.At, Violation: true, Text: rounded(firstLine(v.Message))}
+	n := spacetime.Note{At: v.At, Violation: true, Text: v.Account(t.plan.Schedule.Nodes) + t.unwritten(v)}
 	if v.Node > 0 {
-		n.Text = strings.Replace(n.Text, "the node", t.name(v.Node), 1)
 		n.Lanes = []int{t.node[v.Node]}
 	}
-	n.Text = t.sentence(n.Text) + t.unwritten(v)
 	t.d.Notes = append(t.d.Notes, n)
 }
 
@@ -106,8 +104,15 @@ func (t *teller) who(nodes []int) string {
 	return "Each of " + strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// faultNotes tells of faults that do not show in what nodes do.
+// faultNotes tells of clocks that are not right, where leases are on them, and of faults that do not show in what nodes
+// do.
 func (t *teller) faultNotes() {
+	for i, c := range t.plan.Clocks {
+		if c.Rate != 0 && t.plan.Node.Lease == multipaxos.LeaseRate {
+			t.d.Notes = append(t.d.Notes, spacetime.Note{At: t.from, Lanes: []int{t.node[i+1]}, Text: fmt.Sprintf(
+				"The clock of %s runs at %.3f of the true rate all the time.", t.name(i+1), 1+float64(c.Rate)/1e9)})
+		}
+	}
 	for _, f := range t.d.Faults {
 		kind, rest, _ := strings.Cut(f.Label, " ")
 		switch kind {
@@ -140,20 +145,6 @@ func (t *teller) unwritten(v *sim.Violation) string {
 		return " What " + t.name(nodes[0]) + " has written is not yet on its disk."
 	}
 	return " What " + strings.TrimPrefix(t.who(nodes), "Each of ") + " have written is not yet on their disks."
-}
-
-// longDuration is one with more digits than anybody wants to read.
-var longDuration = regexp.MustCompile(`\b(?:\d+m)?\d+\.\d{2,}(?:s|ms|µs)`)
-
-// rounded shortens the durations in a text.
-func rounded(text string) string {
-	return longDuration.ReplaceAllStringFunc(text, func(s string) string {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return s
-		}
-		return fmt.Sprintf("%.1f ms", float64(d)/1e6)
-	})
 }
 
 func crashText(why string) string {
@@ -226,8 +217,12 @@ func (t *teller) observedLease(m *sim.Moment, granted map[string]bool) string {
 		return fmt.Sprintf("takes no part in ballot %v: %s", o.Ballot, o.Reason)
 	case protocol.ObservedLeaseSilence:
 		return fmt.Sprintf("keeps silent until %s, because it may have granted a lease that it has forgotten", until)
-	case protocol.ObservedSnapshotTaken, protocol.ObservedSnapshotInstalled, protocol.ObservedSnapshotRestored:
-		return fmt.Sprintf("%s, of the slots up to %d", o.Kind, o.Slot)
+	case protocol.ObservedSnapshotTaken:
+		return fmt.Sprintf("has a snapshot of the slots up to %d on its disk", o.Slot)
+	case protocol.ObservedSnapshotInstalled:
+		return fmt.Sprintf("takes over a snapshot of %v, of the slots up to %d", o.Peer, o.Slot)
+	case protocol.ObservedSnapshotRestored:
+		return fmt.Sprintf("takes its state from its snapshot of the slots up to %d", o.Slot)
 	}
 	return ""
 }
@@ -347,19 +342,4 @@ func whole(m *protocol.Message) string {
 		text += "; " + m.Reason
 	}
 	return text
-}
-
-// sentence makes one of a message: names of nodes stay as they are.
-func (t *teller) sentence(message string) string {
-	first, rest, _ := strings.Cut(message, " ")
-	if slices.Contains(t.plan.Schedule.Nodes, first) || first == "" {
-		return message + "."
-	}
-	r := []rune(first)
-	return strings.TrimSpace(strings.ToUpper(string(r[0]))+string(r[1:])+" "+rest) + "."
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }

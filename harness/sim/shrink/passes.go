@@ -22,6 +22,7 @@ func (s *shrinker) search() {
 	}{
 		{"faults", (*shrinker).lessFaults},
 		{"accidents", (*shrinker).lessAccidents},
+		{"sketches", (*shrinker).sketches},
 		{"clients", (*shrinker).lessClients},
 		{"keys", (*shrinker).lessKeys},
 		{"operations", (*shrinker).lessCalls},

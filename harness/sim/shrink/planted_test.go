@@ -99,8 +99,8 @@ func shrinkAll(t *testing.T, file string, env ...string) (all []shrunk) {
 	return all
 }
 
-// Each of the bugs that package sim can find is shrunk until a person can follow it: one at least of the first three runs
-// that fail, because some failures take luck that no smaller run has.
+// Each of the bugs that package sim can find is shrunk until a person can follow it: one at least of the first three
+// runs that fail, because some failures take luck that no smaller run has.
 func TestPlantedBugsBecomeSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the package once for every bug")

@@ -125,8 +125,9 @@ type shrinker struct {
 	told   time.Time
 	result Result
 
-	kind   string // of the failure
-	inside bool   // the safe envelope
+	origin *sim.Plan // as it was given, with its roles and triggers
+	kind   string    // of the failure
+	inside bool      // the safe envelope
 
 	best      *sim.Plan
 	size      Size
@@ -138,7 +139,7 @@ type shrinker struct {
 
 // begin freezes the plan and finds out how it fails.
 func begin(plan *sim.Plan, o Options) (*shrinker, error) {
-	s := &shrinker{opts: o, begun: time.Now(), inside: len(plan.Outside()) == 0}
+	s := &shrinker{opts: o, origin: plan, begun: time.Now(), inside: len(plan.Outside()) == 0}
 	for range o.Workers {
 		s.worlds = append(s.worlds, sim.New(o.World))
 		brief := o.World
@@ -187,6 +188,9 @@ func (s *shrinker) play(w *sim.World, p *sim.Plan) outcome {
 	r, err := w.Run(p)
 	if err != nil || r.Violation == nil || r.Violation.Invariant != s.kind {
 		return outcome{}
+	}
+	if live(p) {
+		p = p.Freeze(&r)
 	}
 	if s.inside && len(p.Outside()) > 0 {
 		return outcome{}

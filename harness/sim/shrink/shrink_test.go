@@ -50,7 +50,7 @@ func TestEveryStepKeepsTheFailure(t *testing.T) {
 	kept := 0
 	plan := failing(t)
 	before := encoded(t, plan)
-	result, err := Run(context.Background(), plan, Options{Workers: 2, Candidates: 1500, kept: func(p *sim.Plan) {
+	result, err := Run(context.Background(), plan, Options{Workers: 2, Candidates: 4000, kept: func(p *sim.Plan) {
 		kept++
 		r, err := other.Run(p)
 		if err != nil || r.Violation == nil || r.Violation.Invariant != "linearizability" {

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elenchus/harness/control"
+	"elenchus/harness/lab"
+	"elenchus/nemesis"
+)
+
+// Left is what a harness that was killed left behind on a lab.
+type Left struct {
+	// Outstanding are the faults that it had not yet seen to be over, by its ledger: "f3 pause n2".
+	Outstanding []string `json:"outstanding"`
+	// Found is what the hosts show.
+	Found []nemesis.Leftover `json:"found"`
+}
+
+// Faults reports whether there is something for a heal to undo. What else there is, nodes that run, the next test ends.
+func (l Left) Faults() bool {
+	for _, f := range l.Found {
+		if f.Fault {
+			return true
+		}
+	}
+	return len(l.Outstanding) > 0
+}
+
+// Clean says that nothing was left behind.
+func (l Left) Clean() bool { return len(l.Outstanding)+len(l.Found) == 0 }
+
+// lookTimeout bounds looking at all hosts.
+const lookTimeout = time.Minute
+
+// Look says what a harness left behind on a lab, and changes nothing. The error is a [*lab.InUseError] when a test is
+// going on there: then what is there is not left behind.
+func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	clients, err := DialAll(ctx, inv.Hosts, nil)
+	if err != nil {
+		return left, err
+	}
+	defer func() {
+		for _, c := range clients {
+			_ = c.Close() // everything has been asked
+		}
+	}()
+	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "look"})
+	if err != nil {
+		return left, err
+	}
+	left, err = look(ctx, inv, clients, resultsDir)
+	free, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	return left, errors.Join(err, lock.Release(free))
+}
+
+// look is Look for whoever has the lab.
+func look(ctx context.Context, inv lab.Inventory, clients []*control.Client, resultsDir string) (Left, error) {
+	left := Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
+	path, err := LedgerPath(inv, resultsDir)
+	if err != nil {
+		return left, err
+	}
+	ledger, err := nemesis.OpenLedger(path)
+	if err != nil {
+		return left, err
+	}
+	left.Outstanding = outstanding(ledger)
+	found, err := nemesis.Look(ctx, newCluster(clients, bareHosts{pidFile: nodePIDFile}))
+	left.Found = append(left.Found, found...)
+	return left, errors.Join(err, ledger.Close())
+}
+
+// outstanding are the faults of a ledger in words.
+func outstanding(ledger *nemesis.Ledger) []string {
+	words := []string{}
+	for _, e := range ledger.Outstanding() {
+		words = append(words, fmt.Sprintf("%s %s %s", e.ID, e.Kind, e.Played))
+	}
+	return words
+}

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// rule is what an invariant means to somebody who does not know the code.
+type rule struct {
+	name   string // of its violation, in a few words
+	broken string // a sentence with %N for the node, %S for the slot, %B for the ballot and %K for the key
+	demand string // what must hold, and why
+}
+
+// rules are those that a run is held to, by the names that violations have.
+var rules = map[string]rule{
+	invariantAgreement: {"two values in one slot",
+		"Two values are chosen in slot %S",
+		"A slot of the log has one value for ever: it is what all nodes agree on."},
+	invariantOneValue: {"two values in one ballot",
+		"Ballot %B proposes two values for slot %S",
+		"A ballot stands for one value in a slot; otherwise two majorities could accept different ones."},
+	invariantOwner: {"a ballot used twice",
+		"Ballot %B is used twice",
+		"A ballot belongs to one incarnation of one node; otherwise it may stand for two values."},
+	invariantMonotone: {"a promise taken back",
+		"%N promises less than it had promised",
+		"Promises only rise: a lower ballot that is accepted after all may overwrite what was chosen."},
+	invariantDurable: {"told before it was on disk",
+		"%N says what its disk does not have",
+		"What a node says it has promised or accepted must survive a crash, so it must be on its disk first."},
+	invariantAcceptFalls: {"a vote taken back",
+		"%N accepts slot %S in a lower ballot than before",
+		"What a node has accepted is only replaced by what comes in a higher ballot."},
+	invariantComplete: {"a promise that leaves something out",
+		"%N promises ballot %B and does not report all that it has accepted",
+		"A new leader must hear of every value that may have been chosen."},
+	invariantElection: {"led without a majority",
+		"%N leads ballot %B without the promises of a majority",
+		"Only a majority of promises shuts out earlier leaders."},
+	invariantSafeValue: {"a value that may replace a chosen one",
+		"%N proposes for slot %S in ballot %B what may differ from a value that was chosen",
+		"A new leader must propose the value of the highest ballot that it was told of."},
+	invariantJustified: {"taken for chosen too early",
+		"%N takes slot %S for chosen, and it is not",
+		"A value is chosen when a majority of disks have it in one ballot. Before that a crash can still undo it."},
+	invariantPrefix: {"applied out of turn",
+		"%N applies slot %S out of turn",
+		"Nodes apply what is chosen, slot by slot, and never take it back."},
+	invariantStateHash: {"states that differ",
+		"%N has come to another state than others after the same slots",
+		"Equal commands in equal order make equal states."},
+	invariantRecovery: {"a forgotten promise",
+		"%N does not remember after its restart what it has promised",
+		"A node must find its promises on its disk when it starts, or it breaks them."},
+	invariantLease: {"two leaders under one lease",
+		"Somebody else leads while %N holds a lease",
+		"While a lease is valid its holder alone may lead: it answers reads without asking anybody."},
+	invariantGrant: {"a lease granted and not honoured",
+		"%N takes part in ballot %B, although it owes a lease to somebody else",
+		"Whoever grants a lease takes part in no other ballot until it is over, also after a restart."},
+	invariantBasis: {"a lease without a majority",
+		"%N takes a lease for its own that no majority has granted",
+		"A lease rests on the grants of a majority, counted from before they were asked for."},
+	invariantAck: {"acknowledged before it was safe",
+		"%N acknowledges an update that is not on a majority of disks",
+		"What a client is told has happened must survive any minority of disks."},
+	invariantRealTime: {"acknowledged out of order",
+		"%N acknowledges an update in a slot before one that was known when it was asked for",
+		"What is asked for later comes later."},
+	invariantResult: {"wrong answer",
+		"%N gives an answer that the log does not justify",
+		"Answers follow from the chosen commands in their order, each executed at most once."},
+	invariantFresh: {"stale read",
+		"%N answers a read of %K from an old state",
+		"A read must see every update that any client had been told of before the read began."},
+	invariantCompaction: {"a log that lost something",
+		"%N drops from its log what nothing else holds",
+		"A new log and the snapshot below it hold all that the old log held."},
+	invariantHonest: {"failed update took effect",
+		"%N says that an update has failed which is executed",
+		"\"Failed\" means never. Where nobody can know, the answer is \"unknown\"."},
+	invariantAnswer: {"a request that is not answered",
+		"%N does not answer a request as it must",
+		"Every request is answered by its deadline, once."},
+	invariantHalt: {"a node that gave up",
+		"%N stops, because it sees what cannot be",
+		"No input makes a correct node stop."},
+	invariantStart: {"a node that does not start",
+		"%N does not start from its own log",
+		"What a node has written it can read again."},
+	invariantPanic: {"a crash on an input",
+		"%N crashes on an input",
+		"No input makes a machine panic."},
+	invariantContract: {"a broken contract",
+		"%N breaks the contract with its driver",
+		"Effects refer to what there is."},
+	invariantCodec: {"an unreadable message",
+		"%N sends what cannot be read",
+		"What is encoded can be decoded."},
+	checkLinearizable: {"not a register",
+		"What the clients saw of %K is not what a register can have done",
+		"There must be one order of all operations that agrees with real time and with every answer."},
+	checkStuck: {"no answers, though all is healed",
+		"The cluster does not answer, although nothing is broken any more",
+		"Once everything is healed, every client must be answered in time."},
+}
+
+// Explain says what a violation means: what went wrong, in a sentence, and what should have been.
+func (v *Violation) Explain(nodes []string) (broken, demand string) {
+	r, ok := rules[v.Invariant]
+	if !ok {
+		return v.String(), ""
+	}
+	return sentence(v.fill(r.broken, nodes), nodes), r.demand
+}
+
+// fill puts into a text what the violation is about.
+func (v *Violation) fill(text string, nodes []string) string {
+	node := "a node"
+	if v.Node > 0 && v.Node <= len(nodes) {
+		node = nodes[v.Node-1]
+	}
+	return strings.NewReplacer("%N", node, "%S", fmt.Sprint(v.Slot), "%B", v.Ballot.String(), "%K", v.Key).Replace(text)
+}
+
+// Account is what was seen, in a sentence of its own: the message, with the name of the node in it.
+func (v *Violation) Account(nodes []string) string { return sentence(v.account(nodes), nodes) }
+
+func (v *Violation) account(nodes []string) string {
+	line, _, _ := strings.Cut(v.Message, "\n")
+	line = rounded(line)
+	if v.Node > 0 && v.Node <= len(nodes) {
+		line = strings.Replace(line, "the node", nodes[v.Node-1], 1)
+	}
+	return line
+}
+
+// sentence begins with a capital, unless that is the name of a node, and ends with a full stop.
+func sentence(text string, nodes []string) string {
+	first, _, _ := strings.Cut(strings.ReplaceAll(text, "'", " "), " ")
+	if text == "" || slices.Contains(nodes, first) {
+		return text + "."
+	}
+	r := []rune(text)
+	return strings.ToUpper(string(r[0])) + string(r[1:]) + "."
+}
+
+// longDuration is one with more digits than anybody wants to read.
+var longDuration = regexp.MustCompile(`\b(?:\d+m)?\d+\.\d{2,}(?:s|ms|µs)`)
+
+// rounded shortens the durations in a text.
+func rounded(text string) string {
+	return longDuration.ReplaceAllStringFunc(text, func(s string) string {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return s
+		}
+		return fmt.Sprintf("%.1f ms", float64(d)/1e6)
+	})
+}
