@@ -96,7 +96,7 @@ func playedFault(s *Schedule, f Fault, apply, revert *history.FaultEvent) (Fault
 	return played, nil
 }
 
-// evidence formats an event's status and evidence.
+// evidence formats an event's status, times and evidence.
 func evidence(e *history.FaultEvent) []string {
 	if e == nil {
 		return nil

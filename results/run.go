@@ -119,10 +119,10 @@ func Open(root, ref string) (Run, error) {
 	return run, nil
 }
 
-// Name is the run's name: its directory's.
+// Name returns the run's name, the base name of its directory.
 func (r Run) Name() string { return filepath.Base(r.Dir) }
 
-// Path is the path of a file in the run's directory.
+// Path returns the path of a file in the run's directory.
 func (r Run) Path(elem ...string) string { return filepath.Join(append([]string{r.Dir}, elem...)...) }
 
 // Names of files in a run's directory. See the package documentation.
@@ -143,31 +143,31 @@ const (
 	ReportFile          = "index.html"
 )
 
-// History is the path of the history.
+// History returns the path of the history.
 func (r Run) History() string { return r.Path(HistoryFile) }
 
-// Faults is the path of the fault log.
+// Faults returns the path of the fault log.
 func (r Run) Faults() string { return r.Path(FaultsFile) }
 
-// Clocks is the path of the measurements of the hosts' clocks.
+// Clocks returns the path of the measurements of the hosts' clocks.
 func (r Run) Clocks() string { return r.Path(ClocksFile) }
 
-// HarnessLog is the path of the harness's own log.
+// HarnessLog returns the path of the harness's own log.
 func (r Run) HarnessLog() string { return r.Path(HarnessLogFile) }
 
-// SchedulePlanned is the path of the schedule as planned.
+// SchedulePlanned returns the path of the schedule as planned.
 func (r Run) SchedulePlanned() string { return r.Path(SchedulePlannedFile) }
 
-// SchedulePlayed is the path of the schedule as played.
+// SchedulePlayed returns the path of the schedule as played.
 func (r Run) SchedulePlayed() string { return r.Path(SchedulePlayedFile) }
 
-// Report is the path of the report.
+// Report returns the path of the report.
 func (r Run) Report() string { return r.Path(ReportFile) }
 
 // NodeDir returns the directory of the files collected from a host.
 func (r Run) NodeDir(host string) string { return r.Path(NodesDir, host) }
 
-// Observations is the path of a node's observations.
+// Observations returns the path of a node's observations.
 func (r Run) Observations(host string) string { return r.Path(NodesDir, host, ObservationsFile) }
 
 // SaveVerdict writes the verdict.

@@ -21,5 +21,5 @@ func (p *Paxos) State(ctx context.Context, host string) (control.State, error) {
 // DataDir returns the data directory of the host's node.
 func (p *Paxos) DataDir(host string) string { return p.byName[host].dataDir() }
 
-// LogFile is the log of the host's node.
+// LogFile returns the path of the log of the host's node.
 func (p *Paxos) LogFile(host string) string { return p.byName[host].logFile() }

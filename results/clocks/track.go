@@ -16,7 +16,7 @@ const (
 	Wall              // CLOCK_REALTIME
 )
 
-// String is the clock's name in reports.
+// String returns the clock's name in reports.
 func (c Clock) String() string {
 	if c == Wall {
 		return "wall clock"

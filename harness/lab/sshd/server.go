@@ -211,7 +211,7 @@ func (s *Server) logf(format string, args ...any) {
 	}
 }
 
-// orDefault is v, or fallback when v is zero.
+// orDefault returns v, or fallback if v is zero.
 func orDefault[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {

@@ -39,7 +39,7 @@ type Endpoint struct {
 	Server *sshd.Server
 }
 
-// Addr is the server's host:port.
+// Addr returns the server's host:port.
 func (e *Endpoint) Addr() string { return net.JoinHostPort(e.Address, fmt.Sprint(e.Port)) }
 
 // Dial logs in with a plain client, which is closed when the test ends.
