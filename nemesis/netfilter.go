@@ -11,7 +11,7 @@ import (
 // baseChain is the first chain that INPUT jumps to. It jumps to the chains of the faults, which are named after it.
 const baseChain = "ELENCHUS"
 
-// chainName returns the name of the chain of a fault. Fault names are short enough for the 28 characters of a chain's name.
+// chainName returns the name of the chain of a fault. Fault names keep it within iptables' 28 characters.
 func chainName(id string) string { return baseChain + "-" + id }
 
 // rule is a rule of one of our chains. It drops packets from a source, or merely counts them and passes them on.

@@ -459,7 +459,7 @@ func (s *Schedule) formatHead(w io.Writer) {
 		strings.Join(s.Nodes, " "), s.Length)
 }
 
-// labels returns a function for the label in front of a fault: empty if all faults are named by position, else its name.
+// labels returns a function for the label of a fault: empty if all faults are named by position, else its ID.
 func (s *Schedule) labels() func(Fault) string {
 	for i, f := range s.Faults {
 		if f.ID != fmt.Sprintf("f%d", i+1) {

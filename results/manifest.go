@@ -118,7 +118,7 @@ type Config struct {
 	Lease *Lease `json:"lease,omitempty"` // nil if the system has no leases, or its own defaults
 
 	UniqueValues bool `json:"unique_values"` // the workload writes no value twice to a key
-	Observations bool `json:"observations"`  // the system writes observations: if a node's are missing, collecting has failed
+	Observations bool `json:"observations"`  // the system writes them: if a node's are missing, collecting has failed
 	SharedClock  bool `json:"shared_clock"`  // all hosts share the wall clock of the harness's host
 
 	// DeposedReads is the minimal number of reads attempted at deposed leaders for the run to count as a test, as

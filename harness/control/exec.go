@@ -52,7 +52,7 @@ func (c *Client) execScript(ctx context.Context, script string, stdin io.Reader,
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ended := make(chan error, 1)
-	go func() { ended <- x.relay(stdin, stdout, stop) }() // not counted in c.work: the caller's reader and writer may block
+	go func() { ended <- x.relay(stdin, stdout, stop) }() // not counted in c.work: its reader and writer may block
 	select {
 	case err = <-ended:
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() == context.Canceled {

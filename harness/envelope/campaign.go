@@ -26,7 +26,7 @@ const (
 	writeEvery  = 20 * time.Millisecond  // at the new leader
 	opTimeout   = 500 * time.Millisecond // of everything else
 	askEvery    = 3 * time.Millisecond   // polls for the leader
-	aftermath   = 60 * time.Millisecond  // how long reads continue after the lease is over and another leader has taken over
+	aftermath   = 60 * time.Millisecond  // reads continue this long after the lease is over and another leads
 
 	// takeOverTimeout limits the election of a new leader once nothing prevents it any more.
 	takeOverTimeout = 4 * time.Second

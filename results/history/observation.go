@@ -23,7 +23,7 @@ const (
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or given up;
 	// the end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until
 	// its last Until, or until it is freed; a leader honours the lease that it holds, without a line of its own.
-	ObservedLeaseAsked    = "lease-asked"    // the leader of Ballot requested a lease from Since until Until from all nodes
+	ObservedLeaseAsked    = "lease-asked"    // the leader of Ballot asked all nodes for a lease from Since until Until
 	ObservedLeaseHeld     = "lease-held"     // the leader of Ballot holds it until Until, and held none just before
 	ObservedLeaseRenewed  = "lease-renewed"  // the leader of Ballot holds it until Until, longer than before
 	ObservedLeaseLost     = "lease-lost"     // the lease of Ballot expired at Until, which was noticed now

@@ -71,7 +71,7 @@ func disableIPv6() {
 func makeBridge() (*netlink.Bridge, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = bridgeName
-	attrs.HardwareAddr = hardwareAddress(0) // otherwise it would change as ports join, and hosts would have cached the old one
+	attrs.HardwareAddr = hardwareAddress(0) // else it would change as ports join, and hosts have cached the old one
 	snooping := false
 	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
 	if err := netlink.LinkAdd(bridge); err != nil {
