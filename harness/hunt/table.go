@@ -1,6 +1,7 @@
 package hunt
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -9,8 +10,8 @@ import (
 	"time"
 )
 
-// Table writes the rows as a page in Markdown, beside them what is known of the same mutants from a local lab. The
-// command is how it was made.
+// Table writes the rows as a page in Markdown, together with what a local lab found of the same mutants. The command is
+// how the page was made.
 func Table(w io.Writer, rows, labs []*Row, command string) error {
 	t := &table{labs: labs}
 	t.say("# Seeded bugs, and how fast each is found\n")
@@ -23,6 +24,7 @@ func Table(w io.Writer, rows, labs []*Row, command string) error {
 	t.lab(rows)
 	t.found(rows)
 	t.missed(rows)
+	t.missedInLab(rows)
 	t.outside(rows)
 	_, err := io.WriteString(w, t.String())
 	return err
@@ -44,21 +46,18 @@ func (t *table) explain(rows []*Row) {
 	if starts > 0 {
 		_, covers = intervalSkip(starts)
 	}
-	t.say("Each mutant is hunted by the simulator from up to %d seeds, each for at most %v of processor time, with the\n"+
-		"plans that a campaign draws for anybody. *Found* is in how many of these; *median*, *worst* and the interval\n"+
-		"around the median (%.0f %% for %d seeds, by order statistics) are in seconds of processor time, from the\n"+
-		"start of the process to the verdict, and `>` means that the budget was used up. *Check* is what\n"+
-		"found it, most often first.\n"+
-		"*Clients* is the same hunt judged by nothing but what clients can see, up to the first find: the\n"+
-		"seconds it took,\n"+
-		"`-` when nothing was seen, `?` when it was not tried, `yes` where a check that clients have too\n"+
-		"came first anyway. *Smallest* is what shrinking left of the first run that failed: faults, operations of\n"+
-		"clients, and messages between nodes. *Lab* is after how many seconds of the clock tests of five hosts in\n"+
-		"network namespaces had found it, where clients and nodes are all that can be seen.\n"+
-		"The clock that processor time is read from has ticks of 10 ms on many machines. A third of the mutants,\n"+
-		"chosen by a digest of their names and marked °, were not looked at while the simulator was\n"+
-		"made to find the others.\n",
-		starts, budget, 100*covers, starts)
+	t.say("The simulator hunts each mutant from up to %d starting seeds, with at most %v of processor time for each, and the\n"+
+		"same plans that any campaign draws. A third of the mutants, chosen by a digest of their names and marked °, were\n"+
+		"not looked at while the simulator was improved on the others.\n", starts, budget)
+	t.say("- *Found* is from how many of the seeds it was found, and *check* what found it, the most frequent first.\n"+
+		"- *Median*, *worst* and *interval* (around the median, %.0f %% for %d seeds, by order statistics) are in seconds of\n"+
+		"  processor time from the start of the process to the verdict; the clock behind them ticks every 10 ms on many\n"+
+		"  machines. `>` means that the budget was used up.\n"+
+		"- *Clients* is the time until the same hunt finds it by nothing but what clients can see. `-` means that nothing was\n"+
+		"  seen, `?` that it was not tried, `yes` that a check that needs only clients had found it anyway.\n"+
+		"- *Smallest* is what shrinking left of the first failing run: faults, operations of clients, messages between nodes.\n"+
+		"- *Lab* is the elapsed time, in seconds, until tests of real nodes on hosts in network namespaces found it.\n",
+		100*covers, starts)
 }
 
 func (t *table) scores(rows []*Row) {
@@ -118,8 +117,35 @@ func (t *table) lab(rows []*Row) {
 		}
 	}
 	if tried > 0 {
-		t.say("Tests in a local lab, for %v of each mutant, have found %d of %d, and of those %d that clients can see %d.\n",
-			budget, found, tried, seen, foundSeen)
+		t.say("In a local lab, with at most %v of elapsed time for each, tests found %d of %d mutants that were tried, and %d of\n"+
+			"the %d among them that clients can see.\n", budget, found, tried, foundSeen, seen)
+	}
+}
+
+// missedInLab lists the mutants that tests in a lab did not find, and why as far as their pages say.
+func (t *table) missedInLab(rows []*Row) {
+	said := false
+	for _, r := range rows {
+		l := t.labRow(r.Name)
+		if l == nil || l.Outside || l.Found() {
+			continue
+		}
+		if !said {
+			said = true
+			t.say("## Not found in a local lab\n")
+			t.say("| mutant | tests | seconds | seen by clients in the simulator | why not |")
+			t.say("|---|---:|---:|---:|---|")
+		}
+		runs, _ := l.All.Runs()
+		var spent time.Duration
+		for i := range l.All.Starts {
+			spent += l.All.Starts[i].CPU // elapsed time, in a lab
+		}
+		why := cmp.Or(l.WhyNot, "not known: too rare for so few tests, or for this lab")
+		t.say("| %s | %d | %.0f | %s | %s |", r.link(), runs, spent.Seconds(), r.clients(), why)
+	}
+	if said {
+		t.say("")
 	}
 }
 

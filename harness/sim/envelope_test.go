@@ -129,6 +129,28 @@ func TestDrawnPlansAreValid(t *testing.T) {
 	}
 }
 
+// TestLongValuesFitTheirLinks checks that no plan asks for values that a link needs longer for than an election takes:
+// such a cluster would be stuck, and no bug found.
+func TestLongValuesFitTheirLinks(t *testing.T) {
+	long := 0
+	for seed := uint64(1); seed <= 20000; seed++ {
+		p, err := Draw(seed, DrawOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Load.Digits == 0 || p.Network.Bandwidth == 0 {
+			continue
+		}
+		long++
+		if p.Network.Bandwidth < bandwidthOfLongValues {
+			t.Errorf("seed %d: values of %d digits, and %d bytes a second", seed, p.Load.Digits, p.Network.Bandwidth)
+		}
+	}
+	if long == 0 {
+		t.Error("no plan has both long values and a limited bandwidth")
+	}
+}
+
 func TestPlansAreValidated(t *testing.T) {
 	tests := map[string]func(p *Plan){
 		"nodes":              func(p *Plan) { p.Clocks = nil },

@@ -11,7 +11,7 @@ func (h *hazard) laggard() {
 		h.onBytes(50)
 	} else { // what was missed comes entry by entry, and many at once
 		h.p.Node.SnapshotEntries, h.p.Node.CatchupChunk, h.p.Disk.Bytes = 0, 256, true
-		h.p.Load.Digits = pick(h.d, 100, 300)
+		h.longValues(pick(h.d, 100, 300))
 		cue = CueCaughtUp
 	}
 	node := h.p.Schedule.Nodes[h.d.below(h.p.Nodes())]
@@ -45,6 +45,21 @@ func (h *hazard) onBytes(percent uint32) {
 		o.SnapshotEntries = pick(h.d, 5, 20)
 	}
 	if h.d.chance(percent) {
-		h.p.Disk.Bytes, h.p.Load.Digits = true, pick(h.d, 0, 100, 300)
+		h.p.Disk.Bytes = true
+		h.longValues(pick(h.d, 0, 100, 300))
 	}
 }
+
+// longValues has values written with so many digits, over links that can carry them. Election timeouts are drawn for
+// short messages: a link so slow that the values of a single promise take longer than that elects nobody, however
+// correct the nodes are.
+func (h *hazard) longValues(digits int) {
+	h.p.Load.Digits = digits
+	if net := &h.p.Network; digits > 0 && net.Bandwidth > 0 {
+		net.Bandwidth = max(net.Bandwidth, bandwidthOfLongValues)
+	}
+}
+
+// bandwidthOfLongValues is the least bandwidth of a link for long values, in bytes a second: a window full of them
+// takes some milliseconds.
+const bandwidthOfLongValues = 2_000_000
