@@ -12,43 +12,44 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// actuator is the single things that can be done to a host and seen on it. Faults are put together from these. All of
-// them may be repeated without harm.
+// actuator is the set of primitive actions and observations on a host from which faults are built. All of them are
+// idempotent.
 type actuator interface {
 	install(ctx context.Context, host Host, chain string, rules []rule) error
 	remove(ctx context.Context, host Host, chain string) error
 	counters(ctx context.Context, host Host) (counters, error)
 
-	// knock sends datagrams; reach tries to connect, and says why not for those that could not be reached.
+	// knock sends datagrams. reach tries to connect, and returns the reason for each address it could not reach.
 	knock(ctx context.Context, host Host, to []netip.Addr) error
 	reach(ctx context.Context, host Host, to []netip.Addr) (map[netip.Addr]string, error)
 
-	// find looks for the process recorded on a host, watch for one that is known. signal reports whether the process
-	// was there to get it.
+	// find looks up the process recorded on a host; watch inspects a known process. signal reports whether the
+	// process was there to receive the signal.
 	find(ctx context.Context, host Host) (sighting, error)
 	watch(ctx context.Context, host Host, p Process) (sighting, error)
 	signal(ctx context.Context, host Host, p Process, signal string) (bool, error)
 	start(ctx context.Context, host Host) error
 
-	// moveClock and restoreClock do and undo what one fault does to a host's clocks, lookClock looks at them, resetClock
-	// undoes what any fault did. The process whose clocks they should be may be 0 for none.
+	// moveClock and restoreClock apply and revert one fault's change to a host's clocks. lookClock only reads them,
+	// and resetClock reverts the changes of all faults. The pid is the process expected to see those clocks, or 0
+	// for none.
 	moveClock(ctx context.Context, host Host, fault string, m hostclock.Move, pid int) (hostclock.Report, error)
 	restoreClock(ctx context.Context, host Host, fault string) (hostclock.Report, error)
 	lookClock(ctx context.Context, host Host, pid int) (hostclock.Report, error)
 	resetClock(ctx context.Context, host Host) (hostclock.Report, error)
 
-	// sweep removes all that is ours from the tables of a host and names it; leftovers names what is there.
+	// sweep removes and names all our chains on a host; leftovers names those that are present.
 	sweep(ctx context.Context, host Host) ([]string, error)
 	leftovers(ctx context.Context, host Host) ([]string, error)
 }
 
-// shell is the actuator for real hosts: it runs scripts on them.
+// shell is the actuator for real hosts. It runs scripts on them.
 type shell struct {
 	cluster  Cluster
-	families []netip.Addr // one address of each family that the hosts use
+	families []netip.Addr // one address of each address family in use
 
-	// tables are held while the rules of a host are read and changed: two scripts at a time would both find the base
-	// chain missing, and the second would empty the one that the first had made.
+	// tables serializes changes to a host's rules. Two concurrent scripts would both find the base chain missing,
+	// and the second would flush the one just created by the first.
 	tables map[string]*sync.Mutex
 }
 
@@ -64,7 +65,7 @@ func newShell(cluster Cluster) *shell {
 	return s
 }
 
-// run runs a script and says what it was for if it fails.
+// run runs a script. A failure is reported as the failure of what.
 func (s *shell) run(ctx context.Context, host Host, script, what string) (string, error) {
 	out, err := s.cluster.Run(ctx, host.Name, script)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *shell) run(ctx context.Context, host Host, script, what string) (string
 	return out, nil
 }
 
-// lock keeps others from changing the rules of a host until the result is called.
+// lock gives the caller exclusive use of a host's rules until it calls unlock.
 func (s *shell) lock(host Host) (unlock func()) {
 	s.tables[host.Name].Lock()
 	return s.tables[host.Name].Unlock
@@ -190,7 +191,7 @@ func (s *shell) resetClock(ctx context.Context, host Host) (hostclock.Report, er
 	return s.clock(ctx, host, "reset", "put clocks right")
 }
 
-// clock has the helper on a host do something.
+// clock runs a command of the clock helper on a host.
 func (s *shell) clock(ctx context.Context, host Host, command, what string) (hostclock.Report, error) {
 	if host.Clock.Way() == "" {
 		return hostclock.Report{}, fmt.Errorf("%s on %s: %w", what, host.Name, errNoClock)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// problem is something wrong with a fault, and where: a field of its line, or one of its targets.
+// problem is a defect of a fault and its place: a field of its line, or one of its targets.
 type problem struct {
 	field        string // "at", "for", "kind", "shape" or "target"
 	group, index int    // of the target
@@ -34,7 +34,7 @@ func (f Fault) timeProblems(length time.Duration) []problem {
 	return problems
 }
 
-// targetProblems says what is wrong with kind, shape and targets on a cluster of these nodes.
+// targetProblems lists the problems of kind, shape and targets on a cluster with these nodes.
 func (f Fault) targetProblems(nodes []string) []problem {
 	if problems := f.formProblems(); problems != nil {
 		return problems
@@ -54,7 +54,7 @@ func (f Fault) targetProblems(nodes []string) []problem {
 	return c.problems
 }
 
-// formProblems looks at the kind, the shape and the number of groups only.
+// formProblems checks only the kind, the shape and the number of groups.
 func (f Fault) formProblems() []problem {
 	one := func(field, format string, args ...any) []problem {
 		return []problem{{field: field, msg: fmt.Sprintf(format, args...)}}
@@ -104,7 +104,7 @@ func (f Fault) formProblems() []problem {
 	return nil
 }
 
-// targetCheck goes through the targets of one fault.
+// targetCheck checks the targets of one fault.
 type targetCheck struct {
 	fault    Fault
 	nodes    []string
@@ -115,7 +115,7 @@ func (c *targetCheck) add(group, index int, format string, args ...any) {
 	c.problems = append(c.problems, problem{"target", group, index, fmt.Sprintf(format, args...)})
 }
 
-// target looks at one target by itself, and at whether it has been named before.
+// target checks one target by itself, and that it was not named before.
 func (c *targetCheck) target(g, i int, target string) {
 	repeatable := target == RoleAny || target == RoleFollower
 	switch {
@@ -133,7 +133,7 @@ func (c *targetCheck) target(g, i int, target string) {
 	}
 }
 
-// before reports whether a target was named in an earlier place.
+// before reports whether a target was already named.
 func (c *targetCheck) before(g, i int, target string) bool {
 	for _, group := range c.fault.Groups[:g] {
 		if slices.Contains(group, target) {
@@ -143,7 +143,7 @@ func (c *targetCheck) before(g, i int, target string) bool {
 	return slices.Contains(c.fault.Groups[g][:i], target)
 }
 
-// size is how many of n nodes a target stands for; rest is whatever the others leave, and counts as none.
+// size returns how many of n nodes a target takes. RoleRest takes whatever is left and counts as none.
 func size(target string, n int) int {
 	switch target {
 	case RoleAll:
@@ -161,7 +161,7 @@ func size(target string, n int) int {
 	}
 }
 
-// sizes looks at whether the targets can all be had from the nodes there are.
+// sizes checks that there are enough nodes for all targets.
 func (c *targetCheck) sizes() {
 	n, total := len(c.nodes), 0
 	restGroup, restIndex := -1, 0
@@ -189,7 +189,7 @@ func (c *targetCheck) sizes() {
 	}
 }
 
-// effect looks at whether a partition would cut anything at all.
+// effect checks that a partition would cut anything at all.
 func (c *targetCheck) effect() {
 	f, n := c.fault, len(c.nodes)
 	if f.Kind != Partition {

@@ -11,7 +11,7 @@ import (
 	"elenchus/results/history"
 )
 
-// clock moves the clocks of hosts, and puts them right.
+// clock moves the clocks of hosts and restores them.
 type clock struct{ deedBase }
 
 func (c *clock) apply(ctx context.Context) outcome {
@@ -26,7 +26,7 @@ func (c *clock) apply(ctx context.Context) outcome {
 	return results
 }
 
-// move moves one host's clocks, and judges by what was seen of them whether they moved.
+// move moves one host's clocks and verifies from the readings that they moved.
 func (c *clock) move(ctx context.Context, host Host) result {
 	s, err := c.find(ctx, host)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *clock) move(ctx context.Context, host Host) result {
 	return done(history.FaultInstalled, "%s%s; %s (%s)", text, also(report), whose, report.Way.Label())
 }
 
-// pid is that of a process that lives, else 0.
+// pid returns the PID of the process, or 0 if it is not alive.
 func (s sighting) pid() int {
 	if s.alive {
 		return s.PID
@@ -58,9 +58,9 @@ func (s sighting) pid() int {
 	return 0
 }
 
-// whose says which process has the clocks that the report is about. One that is just being started may not have them
-// yet. A host where none runs has its clocks moved all the same: they are the host's, and what is started will have
-// them.
+// whose describes the process whose clocks the report covers. A process that is just being started may not have
+// mapped them yet. On a host without a process the clocks are moved nevertheless: they belong to the host, and
+// apply to whatever is started on it.
 func (c *clock) whose(ctx context.Context, host Host, report *hostclock.Report, s sighting) (string, error) {
 	if report.Attached == nil || *report.Attached {
 		return c.owner(*report, s), nil
@@ -94,7 +94,7 @@ func (c *clock) owner(report hostclock.Report, s sighting) string {
 	}
 }
 
-// also is what else the helper did.
+// also formats the further things that the helper did.
 func also(report hostclock.Report) string {
 	if len(report.Done) == 0 {
 		return ""
@@ -102,8 +102,8 @@ func also(report hostclock.Report) string {
 	return "; " + strings.Join(report.Done, ", ")
 }
 
-// remains implements [deed]: the clocks have gone on from where they were left, as fast as they were told to, and the
-// process of the host still has them.
+// remains implements [deed]: the clocks have kept running at the rate that was set, from where they were left, and
+// the host's process still sees them.
 func (c *clock) remains(ctx context.Context) outcome {
 	return c.each(c.targets, func(host Host) result { return c.movedStill(ctx, host) })
 }
@@ -152,10 +152,10 @@ func (c *clock) restore(ctx context.Context, host Host) result {
 	return done(history.FaultReverted, "%s%s", text, also(report))
 }
 
-// errNoClock says that a host's clocks cannot be moved.
+// errNoClock reports that a host's clocks cannot be moved.
 var errNoClock = errors.New("there is no helper for clocks")
 
-// args are the words by which the helper knows whose clocks are meant.
+// args returns the helper's arguments that select the clocks.
 func (c HostClock) args() string {
 	if c.Boot != "" {
 		return "-kernel '" + c.Boot + "'"
@@ -163,7 +163,7 @@ func (c HostClock) args() string {
 	return "-f '" + c.Control + "'"
 }
 
-// Way is how the clocks are moved; empty if they cannot be.
+// Way returns how the clocks are moved, or "" if they cannot be.
 func (c HostClock) Way() hostclock.Way {
 	switch {
 	case c.Helper == "":
@@ -176,7 +176,7 @@ func (c HostClock) Way() hostclock.Way {
 	return ""
 }
 
-// clocks puts the clocks of a host right, whoever moved them.
+// clocks restores the clocks of a host, whoever moved them.
 func (h *healer) clocks(ctx context.Context) error {
 	if h.host.Clock.Way() == "" {
 		for _, entry := range h.entries {

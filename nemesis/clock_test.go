@@ -16,10 +16,10 @@ import (
 	"elenchus/results/history"
 )
 
-// rates are measured ones with their bars, of which the world's are of no interest.
+// rates matches measured rates with their error bounds, which vary from run to run.
 var rates = regexp.MustCompile(` ± 0\.0000\d\d| of raw( over 100ms)?| \(shim: .*\)`)
 
-// plain shortens a transcript.
+// plain is a transcript without measured rates.
 func plain(events []history.FaultEvent) string { return rates.ReplaceAllString(transcript(events), "") }
 
 func TestClocks(t *testing.T) {
@@ -84,7 +84,7 @@ func TestClocks(t *testing.T) {
 	})
 }
 
-// A clock that did not move is a fault that failed, whoever says that all is well.
+// A clock that did not move makes the fault fail, even if the helper reports success.
 func TestClockFailures(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -149,7 +149,7 @@ func TestClockFailures(t *testing.T) {
 	}
 }
 
-// A process that is just being started has its clocks a moment later.
+// A process that is just being started maps its clocks a moment later.
 func TestClockOfAProcessBeingStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2")
@@ -168,8 +168,8 @@ func TestClockOfAProcessBeingStarted(t *testing.T) {
 	})
 }
 
-// What a harness that died has left crooked is put right by the next one, which knows of it from its ledger, or finds
-// it all by itself.
+// Clocks left moved by a crashed harness are restored by the next one, which finds them through its ledger or by
+// looking.
 func TestHealClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, known := range []bool{true, false} {

@@ -8,46 +8,46 @@ import (
 	"strings"
 )
 
-// Host is one machine of a cluster, as faults see it.
+// Host describes one machine of a cluster to the nemesis.
 type Host struct {
 	Name string     // of the node on it, as in the schedule
-	Peer netip.Addr // where the other nodes reach it, and what their packets are seen to come from
+	Peer netip.Addr // address at which the other nodes reach it, and source address of its packets
 
-	// PIDFile is where the node's process is recorded: "PID STARTTIME\n", the start time being field 22 of
-	// /proc/PID/stat. A process of that PID with another start time is not the node.
+	// PIDFile records the node's process as "PID STARTTIME\n", where the start time is field 22 of /proc/PID/stat.
+	// A process with that PID and another start time is not the node.
 	PIDFile string
 
 	// Clock is how the host's clocks are moved; the zero value means that they cannot be.
 	Clock HostClock
 }
 
-// HostClock says how the clocks of a host are moved: by a helper on it (package main in elenchus-clock), which has
-// either a control file that the node was started under, or a kernel of the host's own.
+// HostClock says how the clocks of a host are moved. A helper program on the host (package main in elenchus-clock)
+// moves either a control file that the node was started under, or the clocks of the host's own kernel.
 type HostClock struct {
 	Helper  string // the helper's path on the host
 	Control string // the control file; empty if there is none
-	Boot    string // the id of the boot of the host's own kernel, which no other host runs under; empty if it shares it
+	Boot    string // boot id of the host's own kernel, which no other host shares; empty if the kernel is shared
 }
 
-// Cluster is what faults are done to. The harness implements it; its methods may be called concurrently.
+// Cluster is the target of faults. The harness implements it; its methods may be called concurrently.
 type Cluster interface {
-	// Hosts lists the hosts. It always gives the same answer.
+	// Hosts lists the hosts. The result never changes.
 	Hosts() []Host
 
-	// Run runs a script of the POSIX shell as root on a host and returns what it wrote to standard output. The error
-	// says that it could not be run or did not exit with 0. The scripts leave the shell as they found it, so one
-	// shell can be kept for all of them; they take milliseconds, or up to two seconds where they try to connect.
+	// Run runs a POSIX shell script as root on a host and returns its standard output. The error says that it could
+	// not be run or that its exit status was not 0. Scripts leave the shell's state unchanged, so one shell can be
+	// reused for all of them; they take milliseconds, or up to two seconds where they try to connect.
 	Run(ctx context.Context, host, script string) (stdout string, err error)
 
-	// Start starts the node's process on a host again and records it; it does nothing if the process runs.
+	// Start restarts the node's process on a host and records it; it does nothing if the process is running.
 	Start(ctx context.Context, host string) error
 
-	// Leader says which host leads now. The error, or an empty name, means that nobody knows.
+	// Leader returns the current leader's host. An error or an empty name means that the leader is unknown.
 	Leader(ctx context.Context) (string, error)
 }
 
-// checkHosts lists what keeps the hosts from being told apart by their addresses. A partition between hosts that
-// cannot be told apart would silently cut nothing, or too much.
+// checkHosts lists reasons why the hosts' addresses do not identify them. Otherwise a partition would silently cut
+// nothing, or too much.
 func checkHosts(hosts []Host) error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

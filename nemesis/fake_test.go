@@ -14,23 +14,23 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// world is a cluster that exists in memory only, and the actuator for it. Everything takes a millisecond of virtual
-// time. The maps with "host op" keys make it fail, or lie.
+// world is an in-memory cluster together with its actuator. Every action takes one millisecond of virtual time. The
+// maps keyed by "host op" make actions fail, slow down, or lie.
 type world struct {
 	mu    sync.Mutex
 	hosts []Host
 	state map[string]*fakeHost
-	next  int // the next process
+	next  int // PID of the next process
 
 	leader     string
 	leaderErr  error
 	leaderTake time.Duration
 
-	broken map[string]error         // "n1 install": what it fails with
-	slow   map[string]time.Duration // "n1 install": how much longer it takes
-	lies   map[string]bool          // "n1 counters": it does as if, but nothing happens
+	broken map[string]error         // "n1 install": error to return
+	slow   map[string]time.Duration // "n1 install": extra delay
+	lies   map[string]bool          // "n1 counters": reports success without doing anything
 
-	later func()            // called by tests when a fault has been there for some time
+	later func()            // called by tests when a fault has been active for some time
 	touch func(host string) // called before anything is done to a host
 }
 
@@ -44,7 +44,7 @@ type fakeHost struct {
 	clocks  []fakeMove
 }
 
-// fakeMove is one fault's on the clocks of a host.
+// fakeMove is one fault's change to the clocks of a host.
 type fakeMove struct {
 	fault string
 	hostclock.Move
@@ -63,28 +63,28 @@ func newWorld(names ...string) *world {
 	return w
 }
 
-// setSlow makes something slow while the world goes on.
+// setSlow delays an action while the world is running.
 func (w *world) setSlow(key string, by time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.slow[key] = by
 }
 
-// lie makes something do nothing from now on.
+// lie makes an action a no-op that reports success from now on.
 func (w *world) lie(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lies[key] = true
 }
 
-// current is the process recorded on a host.
+// current returns the process recorded on a host.
 func (w *world) current(host string) Process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.state[host].process
 }
 
-// act is called at the beginning of everything: time passes, and it may fail.
+// act begins every action: it lets time pass and may fail.
 func (w *world) act(ctx context.Context, host, op string) error {
 	key := host + " " + op
 	w.mu.Lock()
@@ -147,7 +147,7 @@ func (w *world) counters(ctx context.Context, host Host) (counters, error) {
 	return found, nil
 }
 
-// arrives has a packet meet the rules of a host.
+// arrives applies a host's rules to a packet.
 func (w *world) arrives(from netip.Addr, to *fakeHost, name string) bool {
 	for _, chain := range to.order {
 		for _, r := range to.chains[chain] {
@@ -278,7 +278,7 @@ func (w *world) start(ctx context.Context, host Host) error {
 	return nil
 }
 
-// going is what clocks with these moves do in the tenth of a second before something is done, or after it.
+// going is how clocks with these moves run in the tenth of a second before or after an action.
 func going(moves []fakeMove, before bool) hostclock.Span {
 	const took = int64(100 * time.Millisecond)
 	rate, wall := clockshim.Nominal, int64(time.Hour)
@@ -303,7 +303,7 @@ func going(moves []fakeMove, before bool) hostclock.Span {
 	return s
 }
 
-// clockReport changes the moves of a host and tells of it; a host that lies leaves its clocks as they are.
+// clockReport changes the moves of a host and reports on it; a host that lies leaves its clocks unchanged.
 func (w *world) clockReport(host Host, pid int, change func([]fakeMove) []fakeMove) hostclock.Report {
 	h := w.state[host.Name]
 	r := hostclock.Report{Way: hostclock.Shim, Before: going(h.clocks, true)}
@@ -372,7 +372,8 @@ func (w *world) resetClock(ctx context.Context, host Host) (hostclock.Report, er
 	return r, nil
 }
 
-// settle is how long a start lasts after the process runs; one that dies meanwhile is no start, and leaves no record.
+// settle is the wait after a process was started. A process that dies meanwhile fails the start and leaves no
+// record.
 func (w *world) settle(ctx context.Context, h *fakeHost) error {
 	started := h.process
 	if lasts := w.slow[started.Host+" settle"]; lasts > 0 {
@@ -414,7 +415,7 @@ func (w *world) leftovers(ctx context.Context, host Host) ([]string, error) {
 	return slices.Clone(w.state[host.Name].order), nil
 }
 
-// ill says in which ways the hosts are not as they were at the beginning.
+// ill describes how the hosts differ from their initial state.
 func (w *world) ill() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -437,7 +438,7 @@ func (w *world) ill() string {
 	return strings.Join(texts, ", ")
 }
 
-// The rest makes it a Cluster. Nothing runs scripts here.
+// The remaining methods implement Cluster. Nothing runs scripts here.
 
 func (w *world) Hosts() []Host { return w.hosts }
 

@@ -9,31 +9,30 @@ import (
 	"time"
 )
 
-// HealOptions say how [Heal] works. The zero value works.
+// HealOptions configures [Heal]. The zero value is ready to use.
 type HealOptions struct {
-	// Ledger knows of faults that cannot be seen on the hosts. Its entries are settled when all their hosts are well.
+	// Ledger lists faults that cannot be detected on the hosts. An entry is settled once all its hosts are healthy.
 	Ledger *Ledger
 
-	// Restart has processes started that the ledger says were killed. It is for the end of a run; before one, when
-	// the system is about to be deployed anew, there may be nothing to start.
+	// Restart makes Heal restart the processes that the ledger lists as killed. It is meant for the end of a run;
+	// before a run, when the system is about to be deployed anew, there may be nothing to start.
 	Restart bool
 
-	// Timeout is for each thing on each host. Zero means 15 s.
+	// Timeout limits each action on each host. Zero means 15 s.
 	Timeout time.Duration
 }
 
-// HealReport says what Heal found, and put right.
+// HealReport lists what Heal found and repaired.
 type HealReport struct {
 	Found []string // "n1: removed iptables ELENCHUS-f3", in the order of the hosts; empty if all was well
 }
 
-// Heal undoes every fault that it finds on the hosts, and those that the ledger knows of: it removes all chains called
-// ELENCHUS or ELENCHUS-something and the jumps to them, and nothing else of the hosts' rules; it has stopped
-// processes go on, if they are the ones recorded on the hosts or in the ledger; it starts what was killed, if asked to;
-// it has clocks run as they should, if they are known to have been moved.
-// It goes by what is there and not by what should be there, so it can be called at any time, by anybody, and again.
+// Heal undoes every fault that it finds on the hosts or in the ledger. It removes all chains called ELENCHUS or
+// ELENCHUS-something and the jumps to them, but no other rules. It resumes stopped processes that are recorded on
+// the hosts or in the ledger, restarts killed ones if o.Restart is set, and restores clocks known to have been
+// moved. It looks at the actual state of the hosts, so it can be called repeatedly, at any time, and by anybody.
 //
-// All hosts are healed at the same time. The error lists what could not be put right; the report is valid either way.
+// All hosts are healed concurrently. The error lists what could not be repaired; the report is valid either way.
 func Heal(ctx context.Context, cluster Cluster, o HealOptions) (HealReport, error) {
 	hosts := cluster.Hosts()
 	if err := checkHosts(hosts); err != nil {
@@ -103,12 +102,12 @@ func (h *healer) note(format string, args ...any) {
 	*h.found = append(*h.found, h.host.Name+": "+fmt.Sprintf(format, args...))
 }
 
-// heal does what it can: what fails does not keep it from the rest.
+// heal runs every repair; a failing one does not prevent the others.
 func (h *healer) heal(ctx context.Context) error {
 	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx), h.clocks(ctx))
 }
 
-// tables removes our rules.
+// tables removes our chains and rules.
 func (h *healer) tables(ctx context.Context) error {
 	return poll(ctx, h.proof, func(ctx context.Context) error {
 		removed, err := h.sweep(ctx, h.host)
@@ -126,7 +125,7 @@ func (h *healer) tables(ctx context.Context) error {
 	})
 }
 
-// stopped has processes go on: the one recorded on the host, and those that the ledger says were stopped.
+// stopped resumes processes: the one recorded on the host, and those that the ledger lists as stopped.
 func (h *healer) stopped(ctx context.Context) error {
 	var current sighting
 	err := poll(ctx, h.proof, func(ctx context.Context) (err error) {
@@ -169,7 +168,7 @@ func (h *healer) resume(ctx context.Context, p Process) error {
 	})
 }
 
-// killed starts what the ledger says was killed, if nothing runs in its place.
+// killed restarts what the ledger lists as killed, unless something runs in its place.
 func (h *healer) killed(ctx context.Context) error {
 	wanted := slices.ContainsFunc(h.entries, func(e Entry) bool {
 		return e.Kind == Kill && slices.Contains(e.Hosts, h.host.Name)

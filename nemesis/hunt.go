@@ -10,28 +10,28 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// huntDefault is the part of the time under faults that goes to hunts where there are leases.
+// huntDefault is the fraction of the time under faults spent on hunts where there are leases.
 const huntDefault = 1.0 / 3
 
-// Hunt is a recipe for an attack: several faults whose places and times make sense together. Those on leases are aimed
-// at the moment in which a lease has ended for one side and not for the other, those on elections at what a leader
-// leaves behind, and who comes after it.
+// Hunt is a recipe for an attack: several faults whose targets and times are coordinated. Hunts on leases aim at
+// the moment at which a lease has expired for one side but not for the other; hunts on elections aim at what a
+// leader leaves behind, and at its successor.
 type Hunt struct {
 	Name    string
 	Summary string
-	Kinds   []string // that it is made of
-	Weight  int      // how often it is drawn, relative to the others
+	Kinds   []string // of the faults it consists of
+	Weight  int      // relative frequency
 
-	wall      bool // of leases on wall clocks; the others that move clocks are of leases on monotonic ones
-	elections bool // planned only where elections are to be hunted
-	leaseless bool // makes sense without leases
+	wall      bool // attacks leases on wall clocks; other hunts that move clocks attack leases on monotonic ones
+	elections bool // planned only if PlanOptions.Elections is set
+	leaseless bool // works without leases
 	plan      func(h *chase)
 }
 
 // Hunts lists the recipes.
 //
-// Terms are those of leases; a cut lasts until the leases of both sides have ended by the slowest clock, so that the
-// others elect a leader and write while the one that is cut off still reads, if it may.
+// Terms are lease terms. A cut lasts until the leases of both sides have expired by the slowest clock, so that the
+// others elect a leader and write while the node that is cut off still reads, if it can.
 func Hunts() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
@@ -81,10 +81,10 @@ func Hunts() []Hunt {
 	}
 }
 
-// everyHunt is [Hunts], for those who only look.
+// everyHunt is [Hunts], shared by readers that do not modify it.
 var everyHunt = Hunts()
 
-// hunts are the recipes that the kinds of fault, the nodes and the bounds of the clocks allow.
+// hunts returns the recipes that fault kinds, nodes and clock bounds allow.
 func (o PlanOptions) hunts() []Hunt {
 	if o.Hunt <= 0 || len(o.Nodes) < 3 {
 		return nil
@@ -105,7 +105,7 @@ func (o PlanOptions) hunts() []Hunt {
 	return possible
 }
 
-// divide gives the end of every act to hunts, if there are any.
+// divide reserves the end of every act for hunts, if there are any.
 func (o PlanOptions) divide(acts []span) (rest, hunted []span) {
 	if len(o.hunts()) == 0 {
 		return acts, nil
@@ -120,7 +120,7 @@ func (o PlanOptions) divide(acts []span) (rest, hunted []span) {
 	return rest, hunted
 }
 
-// hunter plans hunts one after the other.
+// hunter plans hunts one after another.
 type hunter struct {
 	options PlanOptions
 	acts    []span
@@ -139,7 +139,7 @@ func (h *hunter) plan() []Fault {
 			}
 			// Before the next one the cluster must have a leader with a lease again.
 			at = end + h.options.LeaseTerm/2 + h.options.Term/2
-			if h.options.Elections { // and the last faults be over, which takes time, too
+			if h.options.Elections { // the previous faults must be over as well, which takes time
 				at += settle
 			}
 		}
@@ -147,7 +147,7 @@ func (h *hunter) plan() []Fault {
 	return h.faults
 }
 
-// one plans one hunt that ends in time, and says when that is; the second result is false if none fits.
+// one plans one hunt that ends in time and returns its end; the second result is false if none fits.
 func (h *hunter) one(possible []Hunt, at, end time.Duration) (time.Duration, bool) {
 	possible = slices.Clone(possible)
 	for len(possible) > 0 && len(h.faults) < MaxFaults/2 {
@@ -164,7 +164,7 @@ func (h *hunter) one(possible []Hunt, at, end time.Duration) (time.Duration, boo
 	return 0, false
 }
 
-// draw picks one of the hunts, by their weights.
+// draw picks a hunt at random by weight.
 func (h *hunter) draw(possible []Hunt) int {
 	total := 0
 	for _, hunt := range possible {
@@ -179,7 +179,7 @@ func (h *hunter) draw(possible []Hunt) int {
 	panic("nemesis: the weights do not add up")
 }
 
-// chase is one hunt being planned.
+// chase is a hunt being planned.
 type chase struct {
 	options PlanOptions
 	random  *rand.Rand
@@ -195,21 +195,21 @@ func (c *chase) end() (end time.Duration) {
 	return end
 }
 
-// settle is how long a moved clock is given until it has been proven to have moved and leases have been renewed on it.
+// settle is the time allowed for proving that a clock has moved and for leases to be renewed on it.
 const settle = 300 * time.Millisecond
 
-// lead is that, and a random part of a term more, since nobody knows when leases are renewed.
+// lead is settle plus a random part of a term, because the times of lease renewals are unknown.
 func (c *chase) lead() time.Duration {
 	return settle + between(c.random, 0, c.options.LeaseTerm*2/5)
 }
 
-// expiry is how long it takes for a lease that was just renewed to be over for everybody, whose clock ever it is on,
-// and for a new leader to have written something.
+// expiry is the time until a lease that was just renewed has expired on every clock and a new leader has written
+// something.
 func (c *chase) expiry() time.Duration {
 	return c.over() + c.options.Term/2 + settle
 }
 
-// over is how long a lease that was just renewed lasts by the slowest clock; zero where there are none.
+// over is how long a lease that was just renewed lasts on the slowest clock; zero without leases.
 func (c *chase) over() time.Duration {
 	if c.options.Clocks.Wall {
 		return c.options.LeaseTerm + 2*min(max(c.options.Clocks.MaxStep, 0), 10*c.options.LeaseTerm)
@@ -218,7 +218,7 @@ func (c *chase) over() time.Duration {
 	return time.Duration(float64(c.options.LeaseTerm) * (1 + 1.5*drift))
 }
 
-// add plans a fault that begins so long after the hunt did.
+// add plans a fault that begins the given time after the hunt.
 func (c *chase) add(name string, after, lasts time.Duration, f Fault) {
 	f.ID = c.name + "-" + name
 	f.At, f.For = (c.at + after).Round(grain), max(lasts.Round(grain), minFault)
@@ -229,7 +229,7 @@ func (c *chase) cut(after time.Duration) {
 	c.add("cut", after, c.expiry(), Fault{Kind: Partition, Shape: Isolate, Groups: [][]string{{RoleLeader}}})
 }
 
-// rate has clocks run at the edge of the bounds from the beginning until after the cut.
+// rate runs clocks at the edge of the bounds from the beginning until after the cut.
 func (c *chase) rate(who string, rate clockshim.Rate, lead time.Duration) {
 	c.add("clock", 0, lead+c.expiry(), Fault{Kind: Clock, Shape: ClockRate, Groups: [][]string{{who}},
 		Move: hostclock.Move{Rate: rate}})
@@ -251,7 +251,7 @@ func (c *chase) back() { c.stepped(RoleLeader, -c.options.Clocks.MaxStep) }
 
 func (c *chase) ahead() { c.stepped(RoleFollowers, c.options.Clocks.MaxStep) }
 
-// stepped has wall clocks step a moment before the cut: at a leader's next renewal all would agree again.
+// stepped steps wall clocks just before the cut: at a leader's next renewal all clocks would agree again.
 func (c *chase) stepped(who string, step time.Duration) {
 	lead := c.lead()
 	c.add("clock", lead, c.expiry(), Fault{Kind: Clock, Shape: ClockStep, Groups: [][]string{{who}},

@@ -2,17 +2,16 @@ package nemesis
 
 import "time"
 
-// elected is how long it takes until somebody else leads, and has written something, after a leader is gone. With
-// leases it must have ended by the slowest clock before anybody is.
+// elected is the time from the loss of a leader until its successor has written something. With leases, the old
+// lease must first expire on the slowest clock.
 func (c *chase) elected() time.Duration {
 	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
 }
 
-// moment is a short while: faults that are meant to meet are planned so far apart, as the first takes some
-// milliseconds to take effect.
+// moment separates faults that are meant to coincide: the first one takes some milliseconds to take effect.
 const moment = 20 * time.Millisecond
 
-// restarted is how long a process is dead that is only to be restarted.
+// restarted is how long a process stays dead when the point is to restart it.
 const restarted = minFault
 
 func (c *chase) isolate(name string, who string, after, lasts time.Duration) {
@@ -23,14 +22,14 @@ func (c *chase) kill(name string, who string, after, lasts time.Duration) {
 	c.add(name, after, lasts, Fault{Kind: Kill, Groups: [][]string{{who}}})
 }
 
-// comeback gives a leader that has accepted what nobody else has the chance to lead again, after another.
+// comeback lets a leader that has accepted values nobody else has lead again, after another leader.
 func (c *chase) comeback() {
 	first := c.elected()
 	c.isolate("cut", RoleLeader, 0, first)
 	c.kill("kill", RoleLeader, first-moment, c.elected())
 }
 
-// laggard gives a node that has missed much the chance to lead.
+// laggard lets a node that has missed much lead.
 func (c *chase) laggard() {
 	first := c.elected()
 	c.isolate("first", RoleFollower, 0, first)
@@ -54,7 +53,7 @@ func (c *chase) blackout() {
 	c.isolate("cut", RoleLeader, restarted+c.elected(), c.elected())
 }
 
-// voters restarts nodes at any time between the cut and the election after it.
+// voters restarts nodes at random times between the cut and the following election.
 func (c *chase) voters() {
 	lasts := c.elected()
 	c.isolate("cut", RoleLeader, 0, lasts)
@@ -73,7 +72,7 @@ func (c *chase) late() {
 	c.kill("kill", RoleLeader, 5*moment, lasts)
 }
 
-// backlog leaves the leader with a full window that the followers have in their buffers, or not.
+// backlog leaves the leader with a full window that the followers may or may not have in their buffers.
 func (c *chase) backlog() {
 	stopped := max(c.options.Term/3, minFault)
 	c.add("pause", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
@@ -86,7 +85,8 @@ func (c *chase) orphans() {
 	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), c.elected())
 }
 
-// replay has everybody read a log in which slots were accepted in more than one ballot, and somebody lead with that.
+// replay makes all nodes recover from logs in which slots were accepted in several ballots, and one of them lead
+// with it.
 func (c *chase) replay() {
 	first := c.elected()
 	c.isolate("cut", RoleLeader, 0, first)
@@ -95,13 +95,15 @@ func (c *chase) replay() {
 	c.isolate("later", RoleLeader, again+restarted+c.elected(), c.elected())
 }
 
-// hiccup has a leader find its cluster as it left it, and whoever leads after a moment once more.
+// hiccup restarts a leader so quickly that it finds its cluster unchanged, and a moment later restarts whoever leads
+// then.
 func (c *chase) hiccup() {
 	c.kill("one", RoleLeader, 0, restarted)
 	c.kill("two", RoleLeader, settle+between(c.random, 0, c.options.Term), restarted)
 }
 
-// amnesia has granters forget all that is not on disk, and the leader renew its lease with them when they are back.
+// amnesia makes granters forget all that is not on disk, and the leader renew its lease with them when they are
+// back.
 func (c *chase) amnesia() {
 	c.kill("kill", RoleFollowers, 0, restarted)
 	c.cut(restarted + between(c.random, settle, settle+c.options.LeaseTerm*3/5))

@@ -13,7 +13,7 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// drawBounded draws what a plan with clocks and leases may be asked for.
+// drawBounded draws options for a plan with clock faults and leases.
 func drawBounded(t *rapid.T) PlanOptions {
 	return PlanOptions{
 		Seed: rapid.Uint64().Draw(t, "seed"), Nodes: five[:rapid.IntRange(1, 5).Draw(t, "nodes")],
@@ -30,7 +30,7 @@ func drawBounded(t *rapid.T) PlanOptions {
 	}
 }
 
-// Planned clock faults keep inside their bounds: pairwise, since never two faults move clocks at the same time.
+// Planned clock faults keep within their bounds. Checking pairs is enough, since no two faults move clocks at once.
 func TestPlannedClocksKeepTheirBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawBounded(t)
@@ -73,7 +73,7 @@ func TestPlannedClocksKeepTheirBounds(t *testing.T) {
 	})
 }
 
-// Hunts come where there are leases only, whole, and one after the other; what else is planned keeps out of their way.
+// Hunts are planned only where there are leases, completely, one after another, and apart from all other faults.
 func TestHunts(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(60) {
@@ -123,7 +123,8 @@ func TestHunts(t *testing.T) {
 	}
 }
 
-// A slow leader is cut off only when its clock has been seen to be slow, and until the others have had time to elect.
+// A slow leader is cut off only once its clock has been seen to be slow, and for long enough that the others can
+// elect.
 func TestHuntsLastLongEnough(t *testing.T) {
 	for _, term := range []time.Duration{200 * time.Millisecond, time.Second, 4 * time.Second} {
 		o := PlanOptions{Nodes: five, Length: time.Minute, LeaseTerm: term, Hunt: 1, Kinds: []string{Partition, Clock},
@@ -194,8 +195,8 @@ func TestPlanRefusesAbsurdClocks(t *testing.T) {
 	}
 }
 
-// Elections are hunted with leases or without, when they are to be, and all that is planned for one hunt is over before
-// the next.
+// Elections are hunted if requested, with or without leases, and all faults of one hunt are over before the next
+// hunt.
 func TestHuntsForElections(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(60) {
@@ -243,8 +244,8 @@ func TestHuntsForElections(t *testing.T) {
 	}
 }
 
-// A successor that is to be killed as the first leader's cut ends is killed before that, and a follower that is joined
-// again is joined after the leader was cut off.
+// A successor that is to be killed when the first leader's cut ends is killed before that end, and a follower is
+// reconnected only after the leader was cut off.
 func TestHuntsForElectionsMeet(t *testing.T) {
 	meetings := 0
 	for seed := range uint64(40) {

@@ -8,10 +8,10 @@ import (
 	"elenchus/results/history"
 )
 
-// kill kills processes, and starts them again.
+// kill kills processes and restarts them.
 type kill struct {
 	deedBase
-	victims map[string]Process // by node; those that this kill killed, no other
+	victims map[string]Process // by node; only those that this kill killed
 }
 
 func (k *kill) apply(ctx context.Context) outcome {
@@ -63,8 +63,8 @@ func (k *kill) remains(ctx context.Context) outcome {
 	return k.each(names, func(host Host) result { return k.goneStill(ctx, host, k.victims[host.Name]) })
 }
 
-// goneStill looks at what is recorded now, and at the victim if that is not it. Only the revert of this very kill
-// starts something in the victim's place, so that any other process there is somebody else's doing.
+// goneStill inspects the recorded process, and the victim if that is another one. Only the revert of this kill
+// restarts the victim, so any process found in its place was started by somebody else.
 func (k *kill) goneStill(ctx context.Context, host Host, victim Process) result {
 	var there, s sighting
 	err := poll(ctx, k.proof, func(ctx context.Context) (err error) {
@@ -91,9 +91,9 @@ func (k *kill) revert(ctx context.Context) outcome {
 	return k.settle(k.each(names, func(host Host) result { return k.startOne(ctx, host, k.victims[host.Name]) }))
 }
 
-// startOne starts a process until another one than the victim runs. A victim that is still there is killed first: it is
-// not known whether a signal is on its way to it, from an apply step that failed, and that would end the run of
-// whatever is thought to be well.
+// startOne starts processes until one other than the victim runs. A victim that is still alive is killed first: a
+// signal from an apply step that failed may still be on its way, and would kill a process that the run takes to be
+// healthy.
 func (k *kill) startOne(ctx context.Context, host Host, victim Process) result {
 	var seen string
 	err := poll(ctx, k.proof, func(ctx context.Context) error {
@@ -110,8 +110,8 @@ func (k *kill) startOne(ctx context.Context, host Host, victim Process) result {
 		}
 		if err := k.start(ctx, host); err != nil {
 			if fault := k.board.killedSince(victim); fault != "" {
-				// It was started, or somebody else's start came first, and then another fault killed it: to start one more
-				// would be to end that fault.
+				// It was started, by us or by a concurrent start, and then killed by another fault. Starting one
+				// more would end that fault.
 				seen = "what was started was killed by " + fault
 				return nil
 			}
@@ -127,7 +127,7 @@ func (k *kill) startOne(ctx context.Context, host Host, victim Process) result {
 			seen = fmt.Sprintf("%v runs", s.Process)
 			return nil
 		case k.board.killedBy(s.Process) != "":
-			// Another fault was quicker: the new process has been there, and its end is the other's to prove.
+			// The new process did run, but another fault has killed it; proving its end is up to that fault.
 			seen = fmt.Sprintf("%v ran until %s killed it", s.Process, k.board.killedBy(s.Process))
 			return nil
 		}

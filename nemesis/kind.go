@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The kinds of fault, as they are called in schedules, on the command line and in reports.
+// The kinds of fault, as named in schedules, on the command line and in reports.
 const (
 	Partition = "partition"
 	Kill      = "kill"
@@ -18,12 +18,12 @@ const (
 // Kind describes one kind of fault.
 type Kind struct {
 	Name    string
-	Summary string   // one line for people
-	Forms   []string // what may follow the name in a schedule, one form a line
-	Needs   []string // the capabilities without which a host cannot have it done to it: "ptrace or own-clock"
+	Summary string   // one line, for humans
+	Forms   []string // what may follow the name in a schedule, one form per line
+	Needs   []string // capabilities that a host must have: "ptrace or own-clock"
 }
 
-// Kinds lists every kind there is, in the order in which they are shown and planned.
+// Kinds lists all kinds of fault in the order in which they are shown and planned.
 func Kinds() []Kind {
 	return []Kind{
 		{
@@ -64,10 +64,10 @@ func Kinds() []Kind {
 	}
 }
 
-// everyKind is [Kinds], for those who only look.
+// everyKind is [Kinds], shared by readers that do not modify it.
 var everyKind = Kinds()
 
-// kindNames are the names of [Kinds], in their order.
+// kindNames lists the names of [Kinds] in order.
 func kindNames() []string {
 	names := make([]string, 0, len(everyKind))
 	for _, k := range everyKind {
@@ -85,9 +85,8 @@ func lookupKind(name string) (Kind, bool) {
 	return Kind{}, false
 }
 
-// ParseKinds reads a list of kinds as the command line has it: "partition,kill", "all" or "none". The answer is in
-// the order of [Kinds] and names none twice; it is empty, not nil, for "none". The error names every word that is
-// no kind.
+// ParseKinds parses a list of kinds from the command line: "partition,kill", "all" or "none". The result is in the
+// order of [Kinds] without duplicates; for "none" it is empty, not nil. The error names every unknown word.
 func ParseKinds(list string) ([]string, error) {
 	var words []string
 	for _, word := range strings.Split(list, ",") {
@@ -121,8 +120,8 @@ func ParseKinds(list string) ([]string, error) {
 	return slices.DeleteFunc(kindNames(), func(name string) bool { return !slices.Contains(words, name) }), nil
 }
 
-// Refuse says which of the kinds a host cannot have done to it, for want of which capability; nil means that it has
-// them all. It is for turning a run down by name before it begins, instead of failing in the middle.
+// Refuse returns an error that lists the kinds of fault a host does not support, with the capabilities it lacks,
+// and nil if it supports them all. It lets a run be refused before it begins instead of failing in the middle.
 func Refuse(kinds []string, host string, has func(capability string) bool) error {
 	var problems []error
 	for _, name := range kinds {
@@ -139,7 +138,7 @@ func Refuse(kinds []string, host string, has func(capability string) bool) error
 	return errors.Join(problems...)
 }
 
-// unknownWord says that a word is none of those known, and which of them may have been meant.
+// unknownWord returns an error for a word that is not among the known ones, with a suggestion if one is close.
 func unknownWord(what, word string, known []string) error {
 	if near := Nearest(word, known); near != "" {
 		return fmt.Errorf("unknown %s %q (did you mean %q?)", what, word, near)
@@ -147,7 +146,7 @@ func unknownWord(what, word string, known []string) error {
 	return fmt.Errorf("unknown %s %q (there are %s)", what, word, strings.Join(known, ", "))
 }
 
-// Nearest is the known word closest to the given one, or nothing if none is close: at most a third of its letters,
+// Nearest returns the known word closest to the given one, or "" if none is close. Up to a third of its letters,
 // and always two, may differ.
 func Nearest(word string, known []string) string {
 	best, bestDistance := "", max(2, len(word)/3)+1
@@ -160,7 +159,7 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// editDistance counts the letters to insert, delete or replace to make b of a (Levenshtein 1966).
+// editDistance counts the insertions, deletions and substitutions of letters that turn a into b (Levenshtein 1966).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

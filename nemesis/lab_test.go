@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain is also the node that the real tests kill and pause: a process with several threads that does nothing.
+// TestMain doubles as the node that the real tests kill and pause: an idle process with several threads.
 func TestMain(m *testing.M) {
 	if os.Getenv("NEMESIS_TEST_NODE") != "" {
 		for range 3 {
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// inNamespace runs the rest of the test in a process of its own, in a network and a mount namespace of their own: what
-// it does to interfaces and rules cannot reach the machine. It returns true in that process.
+// inNamespace runs the rest of the test in a process with its own network and mount namespaces, so that its changes
+// to interfaces and rules cannot reach the machine. It returns true in that process.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv("NEMESIS_TEST_NAMESPACE") != "" {
@@ -74,7 +74,7 @@ func inNamespace(t *testing.T) bool {
 	return false
 }
 
-// clockHelper builds the helper for clocks, once; the name is empty if there is no clock shim here.
+// clockHelper builds the clock helper once; the name is empty if there is no clock shim for this platform.
 var clockHelper = sync.OnceValue(func() string {
 	if runtime.GOARCH != "amd64" {
 		return ""
@@ -93,24 +93,24 @@ var clockHelper = sync.OnceValue(func() string {
 type lab struct {
 	t       *testing.T
 	hosts   []Host
-	pids    map[string]int // of the process that keeps the namespaces
+	pids    map[string]int // of the process that holds the namespaces
 	shells  map[string]*keptShell
 	sockets map[string]*net.UDPConn
 	leader  string
 	round   int
 }
 
-// keptShell runs scripts one after another, as a harness does over one connection.
+// keptShell runs scripts one after another, as the harness does over one connection.
 type keptShell struct {
 	mu    sync.Mutex
 	stdin io.WriteCloser
 	out   *bufio.Reader
 }
 
-// control is the name that the harness's own address has in matrices.
+// control is the name of the harness's own address in matrices.
 const control = "control"
 
-// newLab makes hosts n1, n2 ... on a bridge. The addresses are the prefix with the number of the host behind it.
+// newLab creates hosts n1, n2 ... on a bridge. An address is the prefix followed by the number of the host.
 func newLab(t *testing.T, count int, prefix string) *lab {
 	t.Helper()
 	l := &lab{t: t, pids: map[string]int{}, shells: map[string]*keptShell{}, sockets: map[string]*net.UDPConn{}}
@@ -150,7 +150,7 @@ func nodad(bits int) string {
 	return ""
 }
 
-// do runs a command line of the shell in the namespace of the test.
+// do runs a shell command line in the namespace of the test.
 func (l *lab) do(line string) {
 	l.t.Helper()
 	if out, err := exec.Command("sh", "-ec", line).CombinedOutput(); err != nil {
@@ -201,8 +201,8 @@ func (l *lab) openShell(pid int) *keptShell {
 	return &keptShell{stdin: stdin, out: bufio.NewReader(stdout)}
 }
 
-// listen opens a socket in the namespace of a process. The thread goes back to its own namespace: were it to end, the
-// processes that it has started would end with it.
+// listen opens a socket in the network namespace of a process. The thread then returns to its own namespace: if it
+// exited instead, the processes that it has started would exit with it.
 func (l *lab) listen(pid int, addr netip.Addr) *net.UDPConn {
 	var conn *net.UDPConn
 	err := func() error {
@@ -259,7 +259,7 @@ func (l *lab) Run(_ context.Context, host, script string) (string, error) {
 	}
 }
 
-// must runs a script on a host that cannot fail.
+// must runs a script on a host and fails the test on an error.
 func (l *lab) must(host, script string) string {
 	l.t.Helper()
 	out, err := l.Run(context.Background(), host, "("+script+")")
@@ -290,7 +290,7 @@ echo "$pid $(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20)" >'%[1]s'
 	return fmt.Errorf("no host %s", host)
 }
 
-// startAll starts a node on every host, and sees to it that none is left at the end.
+// startAll starts a node on every host, and stops all of them at the end of the test.
 func (l *lab) startAll() {
 	for _, host := range l.hosts {
 		if err := l.Start(context.Background(), host.Name); err != nil {
@@ -307,8 +307,8 @@ func (l *lab) startAll() {
 	})
 }
 
-// hears has everybody send to everybody, and says who heard whom, as matrix does. The address of the harness is not in
-// it: those who did not hear it are deaf.
+// hears has every host send to every other, and returns who heard whom, as matrix formats it. The harness's address
+// is not part of the matrix: hosts that did not hear it are deaf.
 func (l *lab) hears() (heardWhom string, deaf []string) {
 	l.t.Helper()
 	l.round++
@@ -342,7 +342,7 @@ func (l *lab) hears() (heardWhom string, deaf []string) {
 	return b.String(), deaf
 }
 
-// receive collects what a host hears in this round, until nothing more comes.
+// receive collects the senders a host hears in this round, until nothing more arrives.
 func (l *lab) receive(name string) map[string]bool {
 	heard := map[string]bool{}
 	buffer := make([]byte, 100)
@@ -360,7 +360,7 @@ func (l *lab) receive(name string) map[string]bool {
 	}
 }
 
-// wantHears waits until everybody hears exactly whom they should, and the harness.
+// wantHears waits until every host hears exactly the hosts it should, and the harness.
 func (l *lab) wantHears(when, want string) {
 	l.t.Helper()
 	var got string
@@ -373,12 +373,12 @@ func (l *lab) wantHears(when, want string) {
 	l.t.Errorf("%s, who hears whom:\n%swant:\n%sdo not hear the harness: %v", when, got, want, deaf)
 }
 
-// whole is the matrix in which everybody hears everybody.
+// whole is the matrix of a cluster without partitions.
 func (l *lab) whole() string {
 	return strings.Repeat(strings.Repeat("x", len(l.hosts))+"\n", len(l.hosts))
 }
 
-// foreign puts rules of somebody else on the hosts, some of which let pass what partitions must drop.
+// foreign installs rules on the hosts that are not ours, some of which accept what partitions must drop.
 func (l *lab) foreign() {
 	for _, host := range l.hosts {
 		for _, tool := range []string{"iptables", "ip6tables"} {
@@ -392,7 +392,7 @@ func (l *lab) foreign() {
 
 var counts = regexp.MustCompile(`(?m)^#.*\n|\[\d+:\d+\]`)
 
-// rules are all rules of all hosts, without their counters.
+// rules returns all rules of all hosts, without counters.
 func (l *lab) rules() string {
 	var b strings.Builder
 	for _, host := range l.hosts {

@@ -11,8 +11,8 @@ import (
 	"elenchus/results/history"
 )
 
-// TestFaultsThatDoNotLast: a fault that somebody ends early has failed, whatever was seen when it was applied, and its
-// revert puts right what is left.
+// TestFaultsThatDoNotLast checks that a fault ended early by somebody else fails, whatever was seen when it was
+// applied, and that its revert cleans up the rest.
 func TestFaultsThatDoNotLast(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -67,7 +67,7 @@ func TestFaultsThatDoNotLast(t *testing.T) {
 	}
 }
 
-// TestPausesTakeTurns: the end of one must not let a process go on that another has just stopped.
+// TestPausesTakeTurns checks that the end of one pause does not resume a process that another one has just stopped.
 func TestPausesTakeTurns(t *testing.T) {
 	for _, late := range []time.Duration{0, 1, 2, 3, 20, 50, 51} {
 		synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestPausesTakeTurns(t *testing.T) {
 	}
 }
 
-// TestHostThatCannotBeAsked whether a fault has lasted is no witness that it has not.
+// TestHostThatCannotBeAsked checks that an unreachable host is not taken as proof that a fault did not last.
 func TestHostThatCannotBeAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2", "n3")

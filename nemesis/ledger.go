@@ -12,21 +12,21 @@ import (
 	"sync"
 )
 
-// maxLedgerSize is the largest ledger that is read: far more than all faults of the longest schedule need.
+// maxLedgerSize is the largest ledger that is read, in bytes: far more than the longest schedule needs.
 const maxLedgerSize = 256 << 20
 
-// Ledger is a file that knows which faults are outstanding, whatever happens to the harness. An entry is on disk before
-// its fault touches a host, and is closed after the fault was seen to be gone. What is open when a ledger is opened was
-// left behind by a harness that crashed: see [Heal].
+// Ledger is a file that records the outstanding faults, so that they survive a crash of the harness. An entry is on
+// disk before its fault touches a host, and is closed once the fault was seen to be gone. Entries found open when a
+// ledger is opened were left by a harness that crashed: see [Heal].
 //
-// The file holds lines of JSON, {"open": 3, "entry": {...}} and {"close": 3}. The last line may be torn; anything else
-// that cannot be read is an error, because a ledger with a hole in it is no ledger.
+// The file consists of JSON lines, {"open": 3, "entry": {...}} and {"close": 3}. The last line may be torn;
+// anything else that cannot be read is an error, because a missing entry would hide a fault.
 //
-// The methods may be called concurrently, and on a nil ledger, which keeps nothing.
+// The methods may be called concurrently, and on a nil ledger, which records nothing.
 type Ledger struct {
 	mu   sync.Mutex
 	file *os.File
-	size int64 // of the file: where the next line begins
+	size int64 // of the file, in bytes: where the next line begins
 	next int
 	open map[int]Entry
 }
@@ -35,21 +35,21 @@ type Ledger struct {
 type Entry struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
-	Played    string    `json:"played"`              // the fault in the words of the schedule, resolved
-	Hosts     []string  `json:"hosts"`               // all that it touches
+	Played    string    `json:"played"`              // the resolved fault in the syntax of the schedule
+	Hosts     []string  `json:"hosts"`               // all hosts it touches
 	Processes []Process `json:"processes,omitempty"` // those killed or stopped
 }
 
-// ledgerLine is a line of the file: Open with Entry, or Close.
+// ledgerLine is a line of the file: either Open with Entry, or Close.
 type ledgerLine struct {
 	Open  int    `json:"open,omitempty"`
 	Entry *Entry `json:"entry,omitempty"`
 	Close int    `json:"close,omitempty"`
 }
 
-// OpenLedger opens a ledger, or begins a new one. If nothing is outstanding the file starts afresh, so that it does not
-// grow from run to run. One process at a time may have a ledger open; it should be kept beside the lab and not
-// in the directory of a run, so that the next run finds it.
+// OpenLedger opens a ledger or creates a new one. If nothing is outstanding the file is truncated, so that it does
+// not grow from run to run. Only one process at a time may have a ledger open. Keep it with the lab and not in the
+// directory of a run, so that the next run finds it.
 func OpenLedger(path string) (*Ledger, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -74,7 +74,7 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// load reads the file, and cuts off what was torn.
+// load reads the file and truncates a torn last line.
 func (l *Ledger) load() error {
 	text, err := io.ReadAll(io.LimitReader(l.file, maxLedgerSize+1))
 	if err != nil {
@@ -121,7 +121,7 @@ func (l *Ledger) replay(text []byte) error {
 	return nil
 }
 
-// write makes a line durable. After an error the next line is written over what became of this one.
+// write writes a line durably. After an error the next line overwrites whatever was written of this one.
 func (l *Ledger) write(one ledgerLine) error {
 	text, err := json.Marshal(one)
 	if err != nil {
@@ -138,7 +138,7 @@ func (l *Ledger) write(one ledgerLine) error {
 	return nil
 }
 
-// Enter writes down that a fault is about to be applied and returns what to close it by. On an error the fault must
+// Enter records that a fault is about to be applied and returns the number of its entry. On an error the fault must
 // not be applied.
 func (l *Ledger) Enter(e Entry) (int, error) {
 	if l == nil {
@@ -154,7 +154,7 @@ func (l *Ledger) Enter(e Entry) (int, error) {
 	return number, nil
 }
 
-// Settle writes down that a fault is gone. It does nothing if that has been written already.
+// Settle records that a fault is gone. It does nothing if that was recorded before.
 func (l *Ledger) Settle(number int) error {
 	if l == nil {
 		return nil
@@ -171,7 +171,7 @@ func (l *Ledger) Settle(number int) error {
 	return nil
 }
 
-// outstanding are the numbers of the open entries, oldest first, with the entries.
+// outstanding returns the open entries with their numbers, oldest first.
 func (l *Ledger) outstanding() ([]int, []Entry) {
 	if l == nil {
 		return nil, nil
@@ -190,13 +190,13 @@ func (l *Ledger) outstanding() ([]int, []Entry) {
 	return numbers, entries
 }
 
-// Outstanding lists the faults that have been applied, or were about to be, and are not known to be gone; oldest first.
+// Outstanding lists the faults that were, or were about to be, applied and are not known to be gone, oldest first.
 func (l *Ledger) Outstanding() []Entry {
 	_, entries := l.outstanding()
 	return entries
 }
 
-// Close closes the file. Entries stay as they are.
+// Close closes the file and leaves its entries as they are.
 func (l *Ledger) Close() error {
 	if l == nil {
 		return nil

@@ -24,8 +24,8 @@ func entry(id string) Entry {
 	return Entry{ID: id, Kind: Pause, Played: "n1", Hosts: []string{"n1"}, Processes: []Process{{"n1", 12, 3456}}}
 }
 
-// TestLedgerTornAtEveryByte cuts the file of a long life at each byte: what is outstanding is what whole lines say, the
-// ledger can be written on, and what is written is there when it is opened again.
+// TestLedgerTornAtEveryByte truncates the file of a long-lived ledger at each byte. What is outstanding must follow
+// from the complete lines, and lines written afterwards must be there when the ledger is opened again.
 func TestLedgerTornAtEveryByte(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ledger")

@@ -13,7 +13,7 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// parseRate reads how fast a clock runs: a factor, 0.9, or what it gains or loses, -10% or +500ppm.
+// parseRate parses a clock rate: a factor such as 0.9, or a relative change such as -10% or +500ppm.
 func parseRate(word string) (clockshim.Rate, error) {
 	digits, unit, base := word, 1.0, 0.0
 	for suffix, size := range map[string]float64{"%": 1e-2, "ppm": 1e-6} {
@@ -37,12 +37,12 @@ func parseRate(word string) (clockshim.Rate, error) {
 	return clockshim.Rate(ppb), nil
 }
 
-// formatRate is a rate as parseRate reads it: a factor without zeros at its end.
+// formatRate formats a rate for parseRate: a factor without trailing zeros.
 func formatRate(r clockshim.Rate) string {
 	return strings.TrimSuffix(strings.TrimRight(r.String(), "0"), ".")
 }
 
-// moveWords are what follows the targets of a clock fault.
+// moveWords returns what follows the targets of a clock fault in a schedule.
 func moveWords(m hostclock.Move) string {
 	switch {
 	case m.Rate != 0:
@@ -62,7 +62,7 @@ func signed(d time.Duration) string {
 	return d.String()
 }
 
-// moveProblems says what is wrong with the move of a clock fault, wherever it is played.
+// moveProblems lists the problems of a clock fault's move, independent of where it is played.
 func (f Fault) moveProblems() []problem {
 	one := func(format string, args ...any) []problem {
 		return []problem{{field: "move", msg: fmt.Sprintf(format, args...)}}
@@ -75,7 +75,7 @@ func (f Fault) moveProblems() []problem {
 	}
 	given := map[string]bool{ClockRate: f.Move.Rate != 0, ClockStep: f.Move.Step != 0, ClockStrobe: f.Move.Strobe != 0}
 	if !slices.Contains(moveNames, f.Shape) {
-		return nil // said elsewhere
+		return nil // reported elsewhere
 	}
 	if !given[f.Shape] {
 		return one("%s takes what it says: %s", f.Shape, map[string]string{ClockRate: "a rate, like 0.9",
@@ -87,8 +87,9 @@ func (f Fault) moveProblems() []problem {
 	return nil
 }
 
-// CheckClocks says which clock faults of the schedule cannot be played on which hosts, and why. Way is how a node's
-// clocks are moved, empty if they cannot be. A fault that is aimed at a role may meet any node.
+// CheckClocks returns an error that lists the clock faults of the schedule that cannot be played, with host and
+// reason. Way returns how a node's clocks are moved, or "" if they cannot be. A fault aimed at a role may hit any
+// node.
 func (s *Schedule) CheckClocks(way func(node string) hostclock.Way) error {
 	var problems []error
 	for _, f := range s.Faults {
@@ -112,7 +113,7 @@ func (s *Schedule) CheckClocks(way func(node string) hostclock.Way) error {
 	return errors.Join(problems...)
 }
 
-// mayHit says whether a node may be among the targets of a fault with one group of them.
+// mayHit reports whether a node may be among the targets of a fault with one group.
 func (f Fault) mayHit(node string) bool {
 	return len(f.Groups) > 0 && (slices.Contains(f.Groups[0], node) || slices.ContainsFunc(f.Groups[0], isRole))
 }

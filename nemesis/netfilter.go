@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// baseChain is what INPUT jumps to first; it jumps to the chains of the faults, which are called after it.
+// baseChain is the first chain that INPUT jumps to. It jumps to the chains of the faults, which are named after it.
 const baseChain = "ELENCHUS"
 
-// chainName is the chain of a fault. Names of faults are short enough for the 28 characters that a chain may have.
+// chainName returns the name of the chain of a fault. Fault names keep it within iptables' 28 characters.
 func chainName(id string) string { return baseChain + "-" + id }
 
-// rule is a rule of one of our chains: packets from a source are dropped, or just counted and passed on.
+// rule is a rule of one of our chains. It drops packets from a source, or merely counts them and passes them on.
 type rule struct {
 	source netip.Addr
 	drop   bool
@@ -27,16 +27,16 @@ func (r rule) target() string {
 	return "RETURN"
 }
 
-// counter names a rule on a host.
+// counter identifies a rule on a host.
 type counter struct {
 	chain string
 	rule
 }
 
-// counters say how many packets each of our rules on a host has met.
+// counters holds the packet counts of our rules on a host.
 type counters map[counter]uint64
 
-// hasChain says whether the chain has rules. All our chains have, but for the base chain.
+// hasChain reports whether the chain has rules. All our chains have some, except for the base chain.
 func (c counters) hasChain(name string) bool {
 	for k := range c {
 		if k.chain == name {
@@ -46,7 +46,7 @@ func (c counters) hasChain(name string) bool {
 	return false
 }
 
-// tool is the program for addresses of a family.
+// tool returns the iptables program for an address family.
 func tool(addr netip.Addr) string {
 	if addr.Is4() {
 		return "iptables"
@@ -54,16 +54,16 @@ func tool(addr netip.Addr) string {
 	return "ip6tables"
 }
 
-// prelude defines has, which looks for a whole line in the rules as they are. Everything is done in a subshell, so that
-// nothing of it stays behind in a shell that is kept.
+// prelude defines has, which looks for a complete line in the current rules. Everything runs in a subshell, so that
+// a reused shell is left unchanged.
 const prelude = `rules=$(%[1]s -w -S) || exit 1
 nl='
 '
 has() { case "$nl$rules$nl" in *"$nl$1$nl"*) return 0;; esac; return 1; }
 `
 
-// installScript puts a chain with these rules in place, in one transaction; it does nothing twice. INPUT must reach it
-// before any rule of others, or an earlier ACCEPT would let pass what is to be dropped.
+// installScript installs a chain with these rules in one transaction, idempotently. INPUT must reach it before any
+// rule of others: an earlier ACCEPT would let pass what is to be dropped.
 func installScript(tool, chain string, rules []rule) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "(\n"+prelude, tool)
@@ -82,11 +82,11 @@ has '-A %[1]s -j %[2]s' || echo '-A %[1]s -j %[2]s'
 	return b.String()
 }
 
-// removeScript takes a chain away again, and the base chain with it if no other fault uses that, so that the host is
-// left as it was found; it does nothing if there is no such chain.
+// removeScript removes a chain, and the base chain with it if no other fault uses that, which leaves the host as it
+// was found. It does nothing if there is no such chain.
 //
-// The rules of the base chain are deleted one by one: iptables 1.8.9 on nftables forgets in the same transaction that
-// a rule was deleted from a chain when it is then told to flush the chain.
+// The rules of the base chain are deleted one by one: within a transaction, iptables 1.8.9 on nftables forgets the
+// deletion of a rule if the chain is flushed afterwards.
 func removeScript(tool, chain string) string {
 	return fmt.Sprintf("(\n"+prelude+`has '-N %[3]s' || exit 0
 last=
@@ -103,8 +103,8 @@ echo COMMIT
 )`, tool, baseChain, chain)
 }
 
-// sweepScript takes away every chain of ours, and every jump to one, from wherever; it names them. A host without the
-// program, or without the table, has no rules of ours.
+// sweepScript removes and names every chain of ours, and removes every jump to one. A host without iptables, or
+// without the table, has no rules of ours.
 func sweepScript() string {
 	return fmt.Sprintf(`(
 for tool in iptables ip6tables; do
@@ -126,7 +126,7 @@ done
 )`, baseChain)
 }
 
-// chainsScript names the chains of ours that there are, by the program that shows them.
+// chainsScript lists our chains, with the iptables program that shows them.
 func chainsScript() string {
 	return fmt.Sprintf(`(
 for tool in iptables ip6tables; do
@@ -140,8 +140,8 @@ func listScript(tool string) string { return tool + " -w -nvxL" }
 
 var chainHead = regexp.MustCompile(`^Chain (\S+) \(`)
 
-// parseCounters reads what listScript prints. Our rules have a fixed form, so anything else in our chains is an error:
-// somebody has changed them, and what they do is not known.
+// parseCounters parses the output of listScript. Our rules have a fixed form, so anything else in our chains is an
+// error: somebody has changed them, and their effect is unknown.
 func parseCounters(listing string) (counters, error) {
 	found := counters{}
 	chain, listed := "", false
@@ -175,7 +175,7 @@ func parseCounters(listing string) (counters, error) {
 	return found, nil
 }
 
-// parseSource reads an address, with or without the length of a prefix that is a whole address.
+// parseSource parses an address, with or without the prefix length of a single address.
 func parseSource(text string) (netip.Addr, error) {
 	if !strings.Contains(text, "/") {
 		return netip.ParseAddr(text)
@@ -187,14 +187,14 @@ func parseSource(text string) (netip.Addr, error) {
 	return prefix.Addr(), err
 }
 
-// knockScript sends a datagram to each address. Whether they arrive is for the receiver to say.
+// knockScript sends a datagram to each address. Only the receiver can tell whether it arrived.
 func knockScript(to []netip.Addr) string {
 	return fmt.Sprintf(`bash -c 'for a in %s; do (printf elenchus >"/dev/udp/$a/%d") 2>/dev/null; done; exit 0'`,
 		join(to), probePort)
 }
 
-// reachScript tries to connect to each address and prints what came of it: "open", "refused", or the reason why not.
-// That a connection is refused means that packets went there and came back.
+// reachScript tries to connect to each address and prints the outcome: "open", "refused", or the reason for the
+// failure. A refused connection proves that packets got there and back.
 func reachScript(to []netip.Addr) string {
 	return fmt.Sprintf(`LC_ALL=C bash -c 'for a in %s; do (
 said=$(timeout 1 bash -c "exec 3<>/dev/tcp/$a/%d" 2>&1); code=$?
@@ -214,7 +214,7 @@ func join(addrs []netip.Addr) string {
 	return strings.Join(texts, " ")
 }
 
-// parseReach reads what reachScript prints: nothing for addresses that were reached, else why not.
+// parseReach parses the output of reachScript. The result has the reason for each address that was not reached.
 func parseReach(to []netip.Addr, output string) map[netip.Addr]string {
 	failed := map[netip.Addr]string{}
 	for _, addr := range to {

@@ -15,8 +15,8 @@ import (
 
 const magic = "elenchus-schedule"
 
-// Parse reads a schedule file; name is what errors call it. The schedule it returns is valid and in order, every
-// fault with a name. Otherwise the error is of type [SyntaxErrors] and lists everything that is wrong.
+// Parse parses a schedule file; errors refer to it by name. The schedule returned is valid and sorted, and all its
+// faults have names. An error is of type [SyntaxErrors] and lists everything that is wrong.
 func Parse(name string, text []byte) (*Schedule, error) {
 	p := parser{file: name, places: map[*Fault]*places{}}
 	switch {
@@ -45,19 +45,19 @@ func Parse(name string, text []byte) (*Schedule, error) {
 	return p.finish()
 }
 
-// parser collects what a file says, and what is wrong with it.
+// parser accumulates the contents of a file and its errors.
 type parser struct {
 	file   string
 	errors SyntaxErrors
 
 	first               *line
-	seed, nodes, length *line // the lines that said so
+	seed, nodes, length *line // the lines that set them
 	schedule            Schedule
 	faults              []*Fault
 	places              map[*Fault]*places
 }
 
-// places remembers where the parts of a fault stand.
+// places records the positions of the parts of a fault.
 type places struct {
 	line    *line
 	fields  map[string]int
@@ -68,12 +68,13 @@ func (p *parser) report(number, column int, text, format string, args ...any) {
 	p.errors = append(p.errors, &SyntaxError{p.file, number, column, fmt.Sprintf(format, args...), text})
 }
 
-// here reports something at the next token of the line.
+// here reports an error at the next token of the line.
 func (p *parser) here(l *line, format string, args ...any) {
 	p.report(l.number, l.place(), l.text, format, args...)
 }
 
-// version reads the first line. Nothing else is read of a file of another version: it may mean something else.
+// version parses the first line. A file of another version is not parsed any further, because its meaning may
+// differ.
 func (p *parser) version(l *line) bool {
 	if !l.take(magic) {
 		p.here(l, "not a schedule: the first line must be \"%s %d\"", magic, Version)
@@ -93,7 +94,7 @@ func (p *parser) version(l *line) bool {
 	return false
 }
 
-// ended reports what stands on a line after all that belongs there; false if there is something.
+// ended reports an error if the line has further tokens, and returns false then.
 func (p *parser) ended(l *line) bool {
 	if l.next < len(l.tokens) {
 		p.here(l, "expected the end of the line, but %s", l.found())
@@ -102,7 +103,7 @@ func (p *parser) ended(l *line) bool {
 	return true
 }
 
-// line reads any line but the first.
+// line parses any line but the first.
 func (p *parser) line(l *line) {
 	head := func(already **line) bool {
 		if *already != nil {
@@ -176,7 +177,7 @@ func (p *parser) lengthLine(l *line) {
 	p.ended(l)
 }
 
-// duration takes a duration in Go's notation.
+// duration parses a duration in Go's notation.
 func (p *parser) duration(l *line) (time.Duration, bool) {
 	d, err := time.ParseDuration(l.peek())
 	if err != nil {
@@ -187,10 +188,10 @@ func (p *parser) duration(l *line) (time.Duration, bool) {
 	return d, true
 }
 
-// labelled says whether the line begins with the name of a fault.
+// labelled reports whether the line begins with the name of a fault.
 func labelled(l *line) bool { return len(l.tokens) > 1 && l.tokens[1].text == ":" }
 
-// faultLine reads [NAME:] at TIME [for DURATION] KIND ...
+// faultLine parses [NAME:] at TIME [for DURATION] KIND ...
 func (p *parser) faultLine(l *line) {
 	f := &Fault{}
 	where := &places{line: l, fields: map[string]int{}}
@@ -235,7 +236,7 @@ func (p *parser) faultLine(l *line) {
 	}
 }
 
-// detail reads what follows the kind.
+// detail parses what follows the kind.
 func (p *parser) detail(l *line, f *Fault, where *places) bool {
 	switch f.Kind {
 	case Partition:
@@ -247,7 +248,7 @@ func (p *parser) detail(l *line, f *Fault, where *places) bool {
 	}
 }
 
-// shape takes a word that says more about the kind.
+// shape parses a word that specifies the kind further.
 func (p *parser) shape(l *line, f *Fault, where *places, what string, names []string) bool {
 	where.fields["shape"] = l.place()
 	f.Shape = l.peek()
@@ -263,7 +264,7 @@ func (p *parser) shape(l *line, f *Fault, where *places, what string, names []st
 	return true
 }
 
-// move takes what is done to a clock.
+// move parses the move of a clock fault.
 func (p *parser) move(l *line, f *Fault, where *places) bool {
 	var ok bool
 	column := l.place()
@@ -293,7 +294,7 @@ func (p *parser) move(l *line, f *Fault, where *places) bool {
 	return true
 }
 
-// rate takes how fast a clock runs.
+// rate parses the rate of a clock.
 func (p *parser) rate(l *line) (clockshim.Rate, bool) {
 	if l.next >= len(l.tokens) {
 		p.here(l, "expected a rate, like 0.9, -10%% or +500ppm, but %s", l.found())
@@ -308,7 +309,7 @@ func (p *parser) rate(l *line) (clockshim.Rate, bool) {
 	return rate, true
 }
 
-// partition reads what follows the shape of one.
+// partition parses what follows the shape of a partition.
 func (p *parser) partition(l *line, f *Fault, where *places) bool {
 	switch f.Shape {
 	case Split:
@@ -330,7 +331,7 @@ func (p *parser) partition(l *line, f *Fault, where *places) bool {
 	}
 }
 
-// groups reads groups of targets with a sign between any two; without a sign there is one group.
+// groups parses groups of targets with the given separators between them; without one there is a single group.
 func (p *parser) groups(l *line, f *Fault, where *places, sign ...string) bool {
 	for {
 		if !p.group(l, f, where) {
@@ -342,7 +343,7 @@ func (p *parser) groups(l *line, f *Fault, where *places, sign ...string) bool {
 	}
 }
 
-// group reads TARGET [, TARGET ...].
+// group parses TARGET [, TARGET ...].
 func (p *parser) group(l *line, f *Fault, where *places) bool {
 	var group []string
 	var columns []int
@@ -361,7 +362,7 @@ func (p *parser) group(l *line, f *Fault, where *places) bool {
 	return true
 }
 
-// finish looks at what can only be judged when the whole file is known.
+// finish checks what can only be checked once the whole file is known.
 func (p *parser) finish() (*Schedule, error) {
 	if p.first == nil {
 		p.report(1, 1, "", "not a schedule: the first line must be \"%s %d\"", magic, Version)
@@ -418,7 +419,7 @@ func (p *parser) checkNames() {
 	}
 }
 
-// checkFault judges a fault by the head of the file, as far as the head could be read.
+// checkFault checks a fault against the head of the file, as far as the head could be parsed.
 func (p *parser) checkFault(f *Fault) {
 	where := p.places[f]
 	var problems []problem
@@ -437,7 +438,7 @@ func (p *parser) checkFault(f *Fault) {
 	}
 }
 
-// Format writes the schedule as a file. Reading it gives the same schedule again, if it is valid.
+// Format returns the schedule as a file. Parsing it yields the same schedule, provided that it is valid.
 func (s *Schedule) Format() []byte {
 	var b bytes.Buffer
 	s.formatHead(&b)
@@ -458,7 +459,7 @@ func (s *Schedule) formatHead(w io.Writer) {
 		strings.Join(s.Nodes, " "), s.Length)
 }
 
-// labels is what to write before the faults: nothing if all are called after their places, else their names.
+// labels returns a function for the label of a fault: empty if all faults are named by position, else its ID.
 func (s *Schedule) labels() func(Fault) string {
 	for i, f := range s.Faults {
 		if f.ID != fmt.Sprintf("f%d", i+1) {
@@ -475,7 +476,7 @@ func forColumn(f Fault) string {
 	return "for " + f.For.String()
 }
 
-// table lines up columns.
+// table aligns columns.
 type table struct {
 	rows  [][]string
 	width []int
@@ -508,7 +509,7 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
-// parseFault reads a fault as a line of a schedule has it. It judges the grammar only: not the targets nor the times.
+// parseFault parses a fault from a line of a schedule. It checks only the grammar, neither targets nor times.
 func parseFault(text string) (Fault, error) {
 	p := parser{file: "fault", places: map[*Fault]*places{}}
 	p.faultLine(&line{number: 1, text: text, tokens: tokenize(text)})

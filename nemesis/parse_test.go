@@ -100,7 +100,7 @@ func TestNamesOfFaults(t *testing.T) {
 	}
 }
 
-// TestSyntaxErrors gives each error once: the line, and the place and the message expected for it.
+// TestSyntaxErrors provokes each error once, and checks line, place and message.
 func TestSyntaxErrors(t *testing.T) {
 	head := "elenchus-schedule 1\nnodes n1 n2 n3 n4 n5\nlength 30s\n"
 	for _, test := range []struct{ line, want string }{
@@ -191,7 +191,7 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 }
 
-// TestHeadErrors is about the head: whole files.
+// TestHeadErrors tests errors in the head, with complete files.
 func TestHeadErrors(t *testing.T) {
 	for _, test := range []struct{ file, want string }{
 		{"", `s:1:1: not a schedule: the first line must be "elenchus-schedule 1"`},
@@ -227,7 +227,7 @@ func TestHeadErrors(t *testing.T) {
 	}
 }
 
-// checkSyntaxError wants exactly one error, whose first line is as given and whose caret is under its column.
+// checkSyntaxError wants exactly one error with the given first line and a caret under its column.
 func checkSyntaxError(t *testing.T, input string, err error, want string) {
 	t.Helper()
 	var all SyntaxErrors
@@ -309,7 +309,7 @@ fault 8 (k): kill moves no clocks`
 	}
 }
 
-// drawSchedule makes any valid schedule.
+// drawSchedule draws any valid schedule.
 func drawSchedule(t *rapid.T) *Schedule {
 	n := rapid.IntRange(1, 7).Draw(t, "nodes")
 	s := &Schedule{Seed: rapid.Uint64().Draw(t, "seed")}
@@ -345,7 +345,7 @@ func drawSchedule(t *rapid.T) *Schedule {
 	return s
 }
 
-// drawMove makes any valid move.
+// drawMove draws any valid move.
 func drawMove(t *rapid.T, way string) hostclock.Move {
 	far := rapid.Int64Range(-int64(clockshim.MaxStep), int64(clockshim.MaxStep)).Filter(func(d int64) bool {
 		return time.Duration(d).Abs() >= hostclock.MinStep

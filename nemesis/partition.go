@@ -18,14 +18,14 @@ type partition struct {
 	cuts []Cut
 }
 
-// expectation is something that a partition is to do to packets from one node to another: drop them, or count them
-// and let them pass. The latter is how a one-way cut is seen to be one-way.
+// expectation is an intended effect on packets from one node to another: drop them, or count them and let them
+// pass. The latter proves that a one-way cut is one-way.
 type expectation struct {
 	Cut
 	drop bool
 }
 
-// expectations are the cuts, and the other direction of those that have only one; by the receiving node.
+// expectations returns the cuts, and the open direction of one-way cuts, by receiving node.
 func (p *partition) expectations() map[string][]expectation {
 	wanted := map[string][]expectation{}
 	for _, c := range p.cuts {
@@ -37,7 +37,7 @@ func (p *partition) expectations() map[string][]expectation {
 	return wanted
 }
 
-// receivers are the nodes that get rules, in the order of the hosts.
+// receivers lists the nodes that need rules, in the order of the hosts.
 func (p *partition) receivers() []string {
 	wanted := p.expectations()
 	var names []string
@@ -73,7 +73,7 @@ func (p *partition) apply(ctx context.Context) outcome {
 	return p.remains(ctx)
 }
 
-// remains implements [deed]: every rule is there, and a new probe meets it.
+// remains implements [deed]: every rule is still there, and matches a new probe.
 func (p *partition) remains(ctx context.Context) outcome {
 	receivers, wanted := p.receivers(), p.expectations()
 	before := map[string]counters{}
@@ -100,7 +100,7 @@ func (p *partition) remains(ctx context.Context) outcome {
 	return p.prove(ctx, receivers, before)
 }
 
-// prove sends probes until every expectation was seen to be met.
+// prove sends probes until every expectation has been seen to hold.
 func (p *partition) prove(ctx context.Context, receivers []string, before map[string]counters) outcome {
 	wanted, sent := p.expectations(), 0
 	seen := map[string]map[expectation]string{}
@@ -151,7 +151,7 @@ func (p *partition) prove(ctx context.Context, receivers []string, before map[st
 	return results
 }
 
-// knockAll has nodes send probes to all that are to get them. Who cannot send is found out by those who do not receive.
+// knockAll sends probes to all receivers. A sender that fails shows up in the receivers' counters.
 func (p *partition) knockAll(ctx context.Context, open func(expectation) bool) {
 	to := map[string][]netip.Addr{}
 	var senders []string
@@ -175,8 +175,8 @@ func (p *partition) knockAll(ctx context.Context, open func(expectation) bool) {
 	})
 }
 
-// met describes how an expectation was met, judging by how counters moved; it is empty if that cannot be said yet.
-// Partitions that overlap catch each other's packets: a packet that another one of ours dropped is dropped, too.
+// met describes how an expectation was met according to the counters; it returns "" if that cannot be said yet. A
+// packet dropped by the rule of another, overlapping partition of ours counts as dropped.
 func (p *partition) met(e expectation, before, now counters) string {
 	source := p.host(e.From).Peer
 	own := counter{p.chain(), rule{source, e.drop}}
@@ -234,9 +234,9 @@ func (p *partition) revert(ctx context.Context) outcome {
 	return p.settle(append(removed, p.reconnected(ctx)...))
 }
 
-// reconnected proves that those who were cut from each other reach each other, unless another fault is in between.
+// reconnected proves that the nodes that were cut off reach each other again, except where another fault cuts them.
 func (p *partition) reconnected(ctx context.Context) outcome {
-	pairs := map[string][]string{} // each pair once, under the node that comes first
+	pairs := map[string][]string{} // each pair once, keyed by its first node
 	var callers []string
 	for i, host := range p.hosts {
 		for _, other := range p.hosts[i+1:] {
@@ -266,7 +266,7 @@ func (p *partition) reconnected(ctx context.Context) outcome {
 	})
 }
 
-// call has a node connect to others. It returns whom it reached, and for the others which fault is in between.
+// call connects a node to others. It returns those it reached, and for the others the fault that cuts them off.
 func (p *partition) call(ctx context.Context, host Host, to []string) (reached, others []string, err error) {
 	var addrs []netip.Addr
 	for _, name := range to {

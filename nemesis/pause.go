@@ -8,13 +8,13 @@ import (
 	"elenchus/results/history"
 )
 
-// pause stops processes, and has them go on.
+// pause stops processes and resumes them.
 type pause struct {
 	deedBase
-	held map[string]Process // by node; those that this pause holds
+	held map[string]Process // by node; those held by this pause
 }
 
-// errDied ends waiting for a process to change its state.
+// errDied ends the wait for a process to change its state.
 var errDied = errors.New("the process has died")
 
 func (p *pause) apply(ctx context.Context) outcome {
@@ -30,14 +30,14 @@ func (p *pause) apply(ctx context.Context) outcome {
 	if err := p.enter(names, list); err != nil {
 		return append(results, failed(err))
 	}
-	// Held before stopped: another pause that ends now must leave the process as this one wants it.
+	// Hold before stopping, so that another pause that ends now leaves the process stopped.
 	for _, process := range list {
 		p.board.hold(process, p.fault.ID)
 	}
 	stopped := p.each(names, func(host Host) result { return p.stopOne(ctx, host, p.held[host.Name]) })
 	results = append(results, stopped...)
 	if status, _, _ := results.sum(history.FaultInstalled); status == history.FaultSkipped {
-		// All of them died at the same moment: nothing is held, so nothing is left to revert.
+		// All of them died in the meantime: nothing is held, so nothing is left to revert.
 		p.letGo()
 		p.written = false
 		return p.settle(results)
@@ -51,8 +51,8 @@ func (p *pause) letGo() {
 	}
 }
 
-// stopOne stops a process and waits until all its threads have stopped: the kernel stops them one by one, each when it
-// next leaves the kernel.
+// stopOne stops a process and waits until all its threads have stopped: a thread stops only when it next leaves the
+// kernel.
 func (p *pause) stopOne(ctx context.Context, host Host, process Process) result {
 	over, err := p.board.turn(ctx, process)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *pause) stopOne(ctx context.Context, host Host, process Process) result 
 	return done(history.FaultInstalled, "%v is stopped, all %d threads", process, last.threads)
 }
 
-// by says which fault killed a process, if one did.
+// by names the fault that killed a process, if one did.
 func (p *pause) by(process Process) string {
 	if fault := p.board.killedBy(process); fault != "" {
 		return ", killed by " + fault + ","
@@ -86,7 +86,7 @@ func (p *pause) by(process Process) string {
 	return ""
 }
 
-// await watches a process until it is as wanted. The error is errDied if it dies before.
+// await polls a process until it is in the wanted state. The error is errDied if it dies first.
 func (p *pause) await(ctx context.Context, host Host, process Process, wanted func(sighting) error) error {
 	died := false
 	err := poll(ctx, p.proof, func(ctx context.Context) error {
@@ -105,7 +105,7 @@ func (p *pause) await(ctx context.Context, host Host, process Process, wanted fu
 	return err
 }
 
-// remains implements [deed]: every process is stopped as a whole, or another fault has killed it.
+// remains implements [deed]: every process has all threads stopped, or was killed by another fault.
 func (p *pause) remains(ctx context.Context) outcome {
 	names, _ := p.among(p.held)
 	return p.each(names, func(host Host) result { return p.stoppedStill(ctx, host, p.held[host.Name]) })
@@ -127,7 +127,7 @@ func (p *pause) stoppedStill(ctx context.Context, host Host, process Process) re
 	case p.by(process) == "":
 		return gone("%s: %v died while it was stopped, and no fault killed it", host.Name, process)
 	}
-	return result{} // the revert tells of it
+	return result{} // the revert reports it
 }
 
 func (p *pause) revert(ctx context.Context) outcome {
@@ -136,8 +136,8 @@ func (p *pause) revert(ctx context.Context) outcome {
 	return p.settle(p.each(names, func(host Host) result { return p.resumeOne(ctx, host, p.held[host.Name]) }))
 }
 
-// resumeOne has a process go on unless another pause holds it, now or by the time it is looked at. If it has died in
-// the meantime, whatever runs in its place is looked after instead: nothing must be left stopped that nobody holds.
+// resumeOne resumes a process unless another pause holds it, now or when it is inspected. If it has died in the
+// meantime, the process that runs in its place is treated instead: nothing may stay stopped that no pause holds.
 func (p *pause) resumeOne(ctx context.Context, host Host, process Process) result {
 	seen, err := p.resume(ctx, host, process)
 	if err == nil {
@@ -164,7 +164,7 @@ func (p *pause) resumeOne(ctx context.Context, host Host, process Process) resul
 	return done(history.FaultReverted, "%s; %v %s", why, next.Process, seen)
 }
 
-// resume has one process go on, and says what was seen.
+// resume resumes one process and returns what was seen.
 func (p *pause) resume(ctx context.Context, host Host, process Process) (seen string, err error) {
 	over, err := p.board.turn(ctx, process)
 	if err != nil {

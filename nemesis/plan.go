@@ -12,7 +12,7 @@ import (
 // minPlanLength is the shortest run that can be planned.
 const minPlanLength = time.Second
 
-// PlanOptions say what [Plan] is to plan. Only Nodes are needed.
+// PlanOptions configures [Plan]. Only Nodes is required.
 type PlanOptions struct {
 	Seed  uint64
 	Nodes []string
@@ -23,38 +23,39 @@ type PlanOptions struct {
 	// Length of the run. Zero means 30 s; less than 1 s is too short to plan.
 	Length time.Duration
 
-	// Quiet is the time at the start without faults, for the cluster to get going. Zero means a tenth of the run, but
-	// at most 3 s; negative means none.
+	// Quiet is the time without faults at the start, in which the cluster gets going. Zero means a tenth of the
+	// run, but at most 3 s; negative means none.
 	Quiet time.Duration
 
-	// Calm is the time at the end without faults, for the cluster to be seen to recover under load. Zero means the
-	// same as for Quiet; negative means none.
+	// Calm is the time without faults at the end, in which the cluster must recover under load. Zero means the same
+	// default as for Quiet; negative means none.
 	Calm time.Duration
 
-	// Term is the time in which the system notices that a node is gone: its election timeout, or the length of its
-	// lease. Faults are drawn shorter, about as long and several times longer. Zero means 1 s.
+	// Term is the time in which the system notices the loss of a node: its election timeout, or its lease term.
+	// Some faults are planned shorter than that, some about as long, and some several times longer. Zero means 1 s.
 	Term time.Duration
 
-	// Clocks says how far clock faults go.
+	// Clocks bounds the clock faults.
 	Clocks ClockBounds
 
-	// LeaseTerm is how long the leases last that the system's reads rest on. Then pauses last half a term, just under and
-	// just over one, two and five, and leases are hunted. Zero means that there are none.
+	// LeaseTerm is the term of the leases that reads rely on. If set, pauses last half a term, or just under or
+	// over one, two or five terms, and leases are hunted. Zero means that there are no leases.
 	LeaseTerm time.Duration
 
-	// Hunt is which part of the time under faults goes to hunts, see [Hunts]; the rest is for the kinds by themselves.
-	// Zero means a third if there is a LeaseTerm or Elections are hunted, negative means none. More than 1 is too much.
+	// Hunt is the fraction of the time under faults that is spent on hunts, see [Hunts]; the rest goes to the
+	// individual kinds. Zero means a third if LeaseTerm or Elections is set; negative means none. It must not
+	// exceed 1.
 	Hunt float64
 
-	// Elections adds hunts that are aimed at changes of the leader, and need no leases.
+	// Elections adds hunts aimed at changes of the leader, which need no leases.
 	Elections bool
 
-	// Weights change how often a form of fault is drawn, relative to the others of its kind. The key is the kind and
-	// the detail, as [Forms] lists them: "partition isolate leader". Zero excludes a form.
+	// Weights overrides how often a form of fault is drawn, relative to the other forms of its kind. Keys are
+	// [Form] names as listed by [Forms]: "partition isolate leader". Zero excludes a form.
 	Weights map[string]int
 }
 
-// Form is one thing that the planner may do.
+// Form is a form of fault that the planner can draw.
 type Form struct {
 	Kind   string
 	Shape  string
@@ -62,15 +63,15 @@ type Form struct {
 	Weight int
 }
 
-// Name is the form in the words of the schedule file: "partition isolate leader".
+// Name returns the form in the syntax of the schedule file: "partition isolate leader".
 func (f Form) Name() string {
 	return Fault{Kind: f.Kind, Shape: f.Shape, Groups: f.Groups}.name()
 }
 
 func (f Fault) name() string { return strings.TrimRight(f.Kind+" "+f.Detail(), " ") }
 
-// Forms lists the forms the planner draws from, with their usual weights. More than half of the weight is on the
-// leader: what goes wrong in a replicated system mostly goes wrong around it.
+// Forms lists the forms the planner draws from, with their default weights. More than half of the weight is on the
+// leader, because most failures of replicated systems involve it.
 func Forms() []Form {
 	one := func(targets ...string) [][]string { return [][]string{targets} }
 	return []Form{
@@ -107,27 +108,27 @@ func Forms() []Form {
 	}
 }
 
-// everyForm is [Forms], for those who only look.
+// everyForm is [Forms], shared by readers that do not modify it.
 var everyForm = Forms()
 
-// Plan writes a whole schedule from a seed.
+// Plan generates a complete schedule from a seed.
 //
-// Every kind has a track of its own: faults of one kind never overlap, those of different kinds do. Every track draws
-// from its own stream of random numbers, so asking for one more kind leaves what the others do, and when, as it was
-// (only the numbers of the faults, and so the nodes drawn for them, move). Every kind asked for occurs at least once,
-// however short the run, and every fault ends within it.
+// Every kind has its own track: faults of one kind never overlap, those of different kinds may. Every track draws
+// from its own stream of random numbers, so adding a kind does not change what the others do, and when (except for
+// the numbers of the faults, and thus the nodes drawn for them). Every kind requested occurs at least once, however
+// short the run, and every fault ends within it.
 //
-// Faults may take down a majority, together or alone, but not for most of the run, which would then test nothing:
+// Faults may take down a majority, singly or together, but not for most of the run, which would then test nothing:
 //   - at least a fifth of the run has no fault at all: the quiet start, the calm end, and lulls between acts;
 //   - a kind is active for at most 34 % of the acts;
-//   - forms that take down a majority by themselves are active for at most 6 % of the acts per kind (but a kind of
-//     which no other form is left, as with two nodes, must take what there is).
+//   - forms that take down a majority by themselves are active for at most 6 % of the acts per kind (unless no
+//     other form of the kind is left, as with two nodes).
 //
 // It follows for three kinds that a majority of nodes is up and connected for at least half of the run: an outage
 // takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %. Clock faults
-// take nobody down.
+// take no node down.
 //
-// Where there are leases, the end of every act belongs to hunts instead, one after the other with time between them for
+// Where there are leases, the end of every act is reserved for hunts, one after another, with time between them for
 // the cluster to have a leader again.
 func Plan(o PlanOptions) (*Schedule, error) {
 	o, err := o.withDefaults()
@@ -150,7 +151,7 @@ func Plan(o PlanOptions) (*Schedule, error) {
 	return s, nil
 }
 
-// withDefaults fills in what is zero, and lists all that is wrong.
+// withDefaults fills in defaults and lists everything that is wrong.
 func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	if o.Length == 0 {
 		o.Length = 30 * time.Second
@@ -234,7 +235,7 @@ func sortedKeys(m map[string]int) []string {
 	return keys
 }
 
-// forms are the forms of a kind that these nodes allow, with the weights asked for.
+// forms returns the forms of a kind that are possible with these nodes, with the requested weights.
 func (o PlanOptions) forms(kind string) []Form {
 	var forms []Form
 	for _, form := range everyForm {
@@ -257,14 +258,14 @@ func (o PlanOptions) forms(kind string) []Form {
 	return forms
 }
 
-// span is a piece of a run.
+// span is an interval of a run.
 type span struct{ from, to time.Duration }
 
 func (s span) length() time.Duration { return s.to - s.from }
 
-// acts divides the run into acts, in which faults may be active, and lulls between them, in which none is, so that
-// with the quiet start and the calm end at least a fifth of the run is free of faults. It has a stream of its own: all
-// tracks keep to the same acts, whichever tracks there are.
+// acts divides the run into acts, in which faults may be active, and lulls without faults, so that together with
+// the quiet start and the calm end at least a fifth of the run is free of faults. It has its own random stream: the
+// acts do not depend on which tracks there are.
 func (o PlanOptions) acts() []span {
 	const mostActs = 1000
 	active := o.Length - o.Quiet - o.Calm

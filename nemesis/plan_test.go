@@ -19,7 +19,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew instead of comparing with them")
 
-// golden compares with a file in testdata.
+// golden compares output with a file in testdata.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -38,7 +38,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// TestPlans pins plans down: an old seed must go on meaning the same run. The files are schedules with their picture.
+// TestPlans pins plans down: a seed must mean the same run forever. The files are schedules with their timeline.
 func TestPlans(t *testing.T) {
 	nodes := func(n int) []string { return []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7"}[:n] }
 	for name, options := range map[string]PlanOptions{
@@ -129,7 +129,7 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// worst is how many nodes a fault can take out of the largest group that works, at most.
+// worst is the largest number of nodes that a fault can remove from the largest working group.
 func worst(f Fault, n int) int {
 	switch f.Shape {
 	case Halves:
@@ -148,7 +148,7 @@ func worst(f Fault, n int) int {
 	return total
 }
 
-// coverage is for how long the faults that are active weigh so much together.
+// coverage is the total time for which the weights of the active faults add up to the threshold or more.
 func coverage(s *Schedule, threshold int, weight func(Fault) int) time.Duration {
 	var moments []time.Duration
 	for _, f := range s.Faults {
@@ -171,7 +171,7 @@ func coverage(s *Schedule, threshold int, weight func(Fault) int) time.Duration 
 	return total
 }
 
-// TestPlanTracksAreIndependent: what one kind does, and when, does not depend on which others there are.
+// TestPlanTracksAreIndependent checks that what one kind does, and when, does not depend on the other kinds.
 func TestPlanTracksAreIndependent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		options := drawPlan(t)
@@ -204,7 +204,8 @@ func TestPlanTracksAreIndependent(t *testing.T) {
 	})
 }
 
-// TestPlanVaries counts over many seeds: every form occurs, the leader often, durations on both sides of the term.
+// TestPlanVaries checks over many seeds that every form occurs, the leader is hit often, and durations fall on both
+// sides of the term.
 func TestPlanVaries(t *testing.T) {
 	forms := map[string]int{}
 	var total, leader, short, long int

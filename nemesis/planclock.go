@@ -16,21 +16,23 @@ const (
 	maxStepDefault = time.Hour
 )
 
-// ClockBounds say how far planned clock faults may go. What rests on clocks is right as long as these keep their
-// promise: faults inside must do no harm, those outside should be seen to.
+// ClockBounds limits planned clock faults. A system that relies on clocks is correct as long as clocks keep within
+// some bounds: faults inside them must do no harm, and faults outside should be detected.
 type ClockBounds struct {
-	// Drift is by how much one clock may run faster than another, in parts per billion: with 10 % the slowest runs at
-	// 1/1.1 while all others are right, or the fastest at 1.1. Zero means 1 %; negative means that no rates are planned.
+	// Drift is how much faster one clock may run than another, in parts per billion. With 10 % the slowest runs at
+	// 1/1.1 while all others are right, or the fastest at 1.1. Zero means 1 %; negative means that no rates are
+	// planned.
 	Drift clockshim.Rate
 
-	// MaxStep is how far a wall clock may be stepped away from the others. Zero means an hour, for who trusts no wall
-	// clock; negative means that no steps are planned, nor strobes.
+	// MaxStep is how far a wall clock may be stepped away from the others. Zero means an hour, for systems that
+	// trust no wall clock; negative means that neither steps nor strobes are planned.
 	MaxStep time.Duration
 
-	// Wall says that wall clocks are what the system trusts: then rates, too, move no wall clock further than MaxStep.
+	// Wall says that the system trusts wall clocks: then rates must not move a wall clock further than MaxStep
+	// either.
 	Wall bool
 
-	// Way is how the lab's clocks are moved, which has limits of its own. Empty means by shim.
+	// Way is how the lab moves clocks, which implies limits of its own. Empty means Shim.
 	Way hostclock.Way
 }
 
@@ -66,8 +68,8 @@ func percent(drift clockshim.Rate) string {
 	return fmt.Sprintf("%g%%", float64(drift)*100/float64(clockshim.Nominal))
 }
 
-// slowest is the least rate within the bound, rounded up, and fastest the greatest, so that their distance from the
-// nominal one is never more than the bound.
+// slowest returns the lowest rate within the bound, rounded up. Its distance from the nominal rate never exceeds
+// the bound, and neither does that of fastest.
 func (b ClockBounds) slowest() clockshim.Rate {
 	const n = clockshim.Nominal
 	return (n*n + n + b.Drift - 1) / (n + b.Drift)
@@ -75,8 +77,8 @@ func (b ClockBounds) slowest() clockshim.Rate {
 
 func (b ClockBounds) fastest() clockshim.Rate { return clockshim.Nominal + b.Drift }
 
-// allows says whether a way of moving clocks may be planned where faults last a few terms at most: whether what it may
-// do is enough to be seen.
+// allows reports whether a shape of clock fault may be planned where faults last a few terms at most: whether the
+// bounds leave room for an effect large enough to be observed.
 func (b ClockBounds) allows(shape string, term time.Duration) bool {
 	if shape != ClockRate {
 		return b.MaxStep >= hostclock.MinStep
@@ -85,20 +87,20 @@ func (b ClockBounds) allows(shape string, term time.Duration) bool {
 }
 
 const (
-	// leastDrift is the least that planned clocks are off: enough to be seen within a tenth of a second.
+	// leastDrift is the smallest planned deviation of a rate: enough to be observed within a tenth of a second.
 	leastDrift = 2 * hostclock.MinDrift
 
-	// longestFault is how many terms a fault lasts at most.
+	// longestFault is the maximal length of a fault in terms.
 	longestFault = 6
 )
 
-// most is how far off a rate may be if no wall clock is to be moved further than MaxStep. A fault may last a little
-// longer than planned.
+// most returns the largest deviation of a rate that moves no wall clock further than MaxStep, with a margin for a
+// fault that lasts a little longer than planned.
 func (b ClockBounds) most(lasts time.Duration) clockshim.Rate {
 	return clockshim.Rate(float64(b.MaxStep) / float64(lasts+time.Second) * float64(clockshim.Nominal))
 }
 
-// rate draws a rate, slow or fast: half of the time as far off as the bounds allow, else less.
+// rate draws a rate, slow or fast: as far off as the bounds allow in half of the cases, else less.
 func (b ClockBounds) rate(random *rand.Rand, slow bool, lasts time.Duration) clockshim.Rate {
 	edge := b.fastest()
 	if slow {
@@ -117,7 +119,7 @@ func (b ClockBounds) rate(random *rand.Rand, slow bool, lasts time.Duration) clo
 	return clockshim.Nominal + max(off, leastDrift)
 }
 
-// step draws a distance, forward or back, of all sizes up to the bound: each power of two is as likely.
+// step draws a step, forward or back, log-uniformly: each power of two up to the bound is equally likely.
 func (b ClockBounds) step(random *rand.Rand) time.Duration {
 	const least = hostclock.MinStep
 	most := max(b.MaxStep, least)
@@ -133,11 +135,11 @@ func (b ClockBounds) step(random *rand.Rand) time.Duration {
 	return d
 }
 
-// move draws what a clock fault does.
+// move draws the move of a clock fault.
 func (b ClockBounds) move(random *rand.Rand, form Form, lasts time.Duration) hostclock.Move {
 	switch form.Shape {
 	case ClockRate:
-		// What is dangerous to a lease is a leader that is slower than those who granted it.
+		// A leader slower than its granters is what endangers a lease.
 		likely := form.Groups[0][0] == RoleLeader
 		return hostclock.Move{Rate: b.rate(random, likely == (random.IntN(4) > 0), lasts)}
 	case ClockStep:

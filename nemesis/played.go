@@ -11,14 +11,14 @@ import (
 	"elenchus/results/history"
 )
 
-// playedGrain is what actual times are rounded to: finer than they can be hit again.
+// playedGrain is the rounding of actual times, finer than a replay can hit them.
 const playedGrain = 100 * time.Microsecond
 
-// Played writes what became of a schedule as a schedule: with the nodes that roles were resolved to, the times at
-// which the faults were really begun and reverted, and the evidence in comments. It is a valid file that does the same
-// to the same nodes again. Faults that did not take effect, or have not fired, stand as comments only.
+// Played returns the outcome of a schedule as a schedule: with the nodes that roles were resolved to, the actual
+// times at which faults were applied and reverted, and the evidence in comments. It is a valid file that does the
+// same to the same nodes again. Faults that did not take effect or did not fire appear only as comments.
 //
-// The schedule must be valid, and the events those of playing it.
+// The schedule must be valid, and the events must stem from playing it.
 func Played(s *Schedule, events []history.FaultEvent) []byte {
 	out := &Schedule{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length}
 	comments := map[string][]string{}
@@ -49,7 +49,7 @@ func Played(s *Schedule, events []history.FaultEvent) []byte {
 	return b.Bytes()
 }
 
-// writeComments writes texts, some of which come from hosts, so that they are comments whatever is in them.
+// writeComments writes texts as comments, whatever they contain: some of them come from hosts.
 func writeComments(b *bytes.Buffer, texts []string) {
 	for _, text := range texts {
 		for _, one := range strings.Split(strings.ToValidUTF8(text, "?"), "\n") {
@@ -58,7 +58,7 @@ func writeComments(b *bytes.Buffer, texts []string) {
 	}
 }
 
-// steps finds the events of a fault; the last of each step counts.
+// steps finds the events of a fault; the last event of each step counts.
 func steps(id string, events []history.FaultEvent) (apply, revert *history.FaultEvent) {
 	for i := range events {
 		switch e := &events[i]; {
@@ -72,7 +72,7 @@ func steps(id string, events []history.FaultEvent) (apply, revert *history.Fault
 	return apply, revert
 }
 
-// playedFault is the fault with the targets and the times that its events tell of. The error says why there is none.
+// playedFault returns the fault with the targets and times from its events. The error says why there is none.
 func playedFault(s *Schedule, f Fault, apply, revert *history.FaultEvent) (Fault, error) {
 	switch {
 	case apply == nil:
@@ -96,7 +96,7 @@ func playedFault(s *Schedule, f Fault, apply, revert *history.FaultEvent) (Fault
 	return played, nil
 }
 
-// evidence is what an event says of its step.
+// evidence formats an event's status, times and evidence.
 func evidence(e *history.FaultEvent) []string {
 	if e == nil {
 		return nil

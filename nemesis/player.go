@@ -12,70 +12,72 @@ import (
 	"elenchus/results/history"
 )
 
-// probePort is where probes are sent, that of the discard protocol (RFC 863): hardly anything listens there, and if it
-// does, no harm. Datagrams to it are dropped at the head of INPUT; connections to it must be refused or taken, but not
-// dropped, by the hosts' own rules.
+// probePort is the destination of probes: the discard port (RFC 863), on which hardly anything listens, and where a
+// listener does no harm. Datagrams to it are dropped at the head of INPUT. The hosts' own rules must let
+// connections to it be accepted or refused, but must not drop them.
 const probePort = 9
 
-// leaderTimeout is how long to wait for an answer to who leads; without one a node drawn at random stands in.
+// leaderTimeout limits the query for the leader; without an answer a random node stands in.
 const leaderTimeout = time.Second
 
-// stepTimeouts is how many times as long as the proof of it a whole step may take.
+// stepTimeouts limits a whole step, in multiples of ProofTimeout.
 const stepTimeouts = 4
 
-// lookTimeouts is how many times as long it may take to see whether a fault has lasted.
+// lookTimeouts limits the check that a fault has lasted, in multiples of ProofTimeout.
 const lookTimeouts = 2
 
-// PlayerOptions say what a [Player] plays, on what. Schedule and Cluster are needed.
+// PlayerOptions configures a [Player]. Schedule and Cluster are required.
 type PlayerOptions struct {
 	Schedule *Schedule
 	Cluster  Cluster
 
-	// Ledger knows what is outstanding even if this process dies. Nil means that nobody does.
+	// Ledger records what is outstanding in case this process dies. Nil means that nothing is recorded.
 	Ledger *Ledger
 
-	// Record gets every step of every fault, one at a time, in the order in which they end. Nil means nobody.
+	// Record is called with every step of every fault, one at a time, in the order in which they end. It may be
+	// nil.
 	Record func(history.FaultEvent)
 
-	// Now is the time since the run began, on the clock that the history has. Nil means since Play was called.
+	// Now returns the time since the run began, on the clock of the history. Nil means the time since Play was
+	// called.
 	Now func() time.Duration
 
-	// Log gets lines for people. Nil means nobody.
+	// Log receives messages for humans. It may be nil.
 	Log func(format string, args ...any)
 
-	// ProofTimeout is how long an effect, or its end, may take to be seen. Zero means 15 s.
+	// ProofTimeout limits how long an effect, or its end, may take to be observed. Zero means 15 s.
 	ProofTimeout time.Duration
 }
 
-// Player plays a schedule against a cluster. Make one with [NewPlayer] for each run.
+// Player plays a schedule against a cluster. Create one with [NewPlayer] for each run.
 type Player struct {
 	options PlayerOptions
 	stage   *stage
 	emitter sync.Mutex // held while a step is recorded
 
 	mu      sync.Mutex
-	stop    context.CancelCauseFunc // of Play, once it has been called
+	stop    context.CancelCauseFunc // cancels Play, once it has been called
 	played  chan struct{}           // closed when Play is over
 	healing bool
-	active  []*activity // in the order in which they were applied
+	active  []*activity // in the order of application
 
-	lost  func() bool          // whether Play was ended by ErrLost; nil before it was called
-	until func() time.Duration // when Play found its context done: the same to everybody who asks
-	cut   bool                 // it did, before everything was over
+	lost  func() bool          // reports whether Play was ended by ErrLost; nil before Play
+	until func() time.Duration // when Play found its context done; the same for every caller
+	cut   bool                 // the context was done before everything was over
 }
 
-// activity is a fault that has been applied, or may have been.
+// activity is a fault that has been applied, possibly only in part.
 type activity struct {
 	fault Fault
 	event history.FaultEvent // of the apply step
 	deed  deed
 
 	mu       sync.Mutex // held while it is being reverted
-	checked  bool       // whether it lasted: once, as a revert that fails leaves nobody knows what
+	checked  bool       // whether it lasted; checked only once, because after a failed revert the state is unknown
 	reverted bool
 }
 
-// ErrLost is the cause by which a context tells [Player.Play] that the hosts belong to somebody else by now.
+// ErrLost is the cancellation cause that tells [Player.Play] that somebody else has taken over the hosts.
 var ErrLost = errors.New("the hosts are somebody else's")
 
 var (
@@ -83,7 +85,7 @@ var (
 	errPlayedTwice = errors.New("play faults: a player plays once, and not after HealAll")
 )
 
-// NewPlayer checks everything that can be checked before the run.
+// NewPlayer returns a player after checking everything that can be checked before the run.
 func NewPlayer(o PlayerOptions) (*Player, error) {
 	var problems []error
 	if o.Cluster == nil {
@@ -137,14 +139,15 @@ func newPlayer(o PlayerOptions, a actuator) *Player {
 	}
 }
 
-// Play fires the faults at their times and reverts those that have an end at theirs. It returns when that is done;
-// faults without an end stay until [Player.HealAll]. Every fault has its own goroutine, so a slow one delays no other.
+// Play applies the faults at their times and reverts those that end during the run. It returns when that is done;
+// faults without an end stay until [Player.HealAll]. Every fault has its own goroutine, so a slow one delays no
+// other.
 //
-// A fault that fails to be applied is reverted at once. The error joins all failures; the faults that follow are
-// played nevertheless, so whoever wants the run to end at the first failure watches Record and cancels the context.
-// When the context is cancelled no more faults fire, all that are active are reverted, and the error is the
-// context's cause. If that is [ErrLost] nothing is reverted: whoever has the hosts has healed them, and the same
-// process or chain of rules may be theirs.
+// A fault that fails to be applied is reverted at once. The error joins all failures. Later faults are played
+// nevertheless; to end the run at the first failure, watch Record and cancel the context. When the context is
+// cancelled no more faults fire, all active ones are reverted, and the error is the context's cause. If the cause
+// is [ErrLost] nothing is reverted: the new owner of the hosts has healed them, and the same process or chain may
+// now be theirs.
 func (p *Player) Play(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -176,7 +179,7 @@ func (p *Player) Play(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// playOne plays one fault from its beginning to its end.
+// playOne plays one fault from start to end.
 func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if p.sleepUntil(ctx, fault.At) != nil {
 		return p.miss(fault)
@@ -195,12 +198,12 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if p.sleepUntil(ctx, end) != nil {
 		end = p.options.Now()
 	}
-	// It is reverted even if the run is over: a fault in place does not end by itself.
+	// Revert even if the run is over: an installed fault does not end by itself.
 	return p.revert(context.WithoutCancel(ctx), a, end)
 }
 
-// miss records a fault that was due when its turn came, but found the run over. Of those that lie further ahead nothing
-// is said: see [Player.Until].
+// miss records a fault that was due but found the run over. Faults further ahead are not recorded: see
+// [Player.Until].
 func (p *Player) miss(fault Fault) error {
 	at := p.until()
 	if fault.At > at {
@@ -212,9 +215,9 @@ func (p *Player) miss(fault Fault) error {
 	}, nil)
 }
 
-// Until is up to when the schedule was played, once Play has returned: every fault with a time no later than that has
-// been reported, as installed, skipped or failed. It is the schedule's length if all of it was played, and 0 if Play
-// was not called.
+// Until returns the time up to which the schedule was played, once Play has returned: every fault planned no later
+// than that has been reported as installed, skipped or failed. It is the schedule's length if all of it was played,
+// and 0 if Play was not called.
 func (p *Player) Until() time.Duration {
 	p.mu.Lock()
 	stopped := p.until
@@ -242,7 +245,7 @@ func (p *Player) sleepUntil(ctx context.Context, at time.Duration) error {
 	}
 }
 
-// fire resolves a fault and applies it. The activity is nil if there is nothing to revert.
+// fire resolves and applies a fault. The activity is nil if there is nothing to revert.
 func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	event := history.FaultEvent{
 		ID: fault.ID, Kind: fault.Kind, Detail: fault.Detail(),
@@ -250,7 +253,7 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	}
 	var roles Roles
 	roles, event.Evidence = p.roles(ctx, fault)
-	event.Begin = p.options.Now() // nothing was done to anybody before
+	event.Begin = p.options.Now() // nothing was touched before this time
 	resolved, err := fault.Resolve(p.options.Schedule.Nodes, p.options.Schedule.Seed, roles)
 	switch {
 	case errors.Is(err, ErrNobody):
@@ -283,21 +286,21 @@ func (p *Player) fire(ctx context.Context, fault Fault) (*activity, error) {
 	return a, err
 }
 
-// seeThrough is for how long a fault that is being applied when the run ends may still go on. It is known then what it
-// was: installed, or not to be had. Cut off at once it would count as failed, for no fault of anybody.
+// seeThrough is how long a fault that is being applied when the run ends may continue, so that its outcome is
+// known: installed or impossible. Cancelled at once, it would count as failed without being anybody's fault.
 const seeThrough = 3 * time.Second
 
-// lingering is a context that ends a little later than its parent.
+// lingering returns a context that ends a little later than its parent.
 func lingering(parent context.Context, later time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {
-		_ = sleep(ctx, later) // ends early when nobody needs it any more
+		_ = sleep(ctx, later) // returns early once the context is no longer needed
 		cancel(context.Cause(parent))
 	})
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// roles asks who leads, if the fault needs to know.
+// roles asks for the leader if the fault depends on it.
 func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	needed := false
 	for _, group := range fault.Groups {
@@ -320,7 +323,7 @@ func (p *Player) roles(ctx context.Context, fault Fault) (Roles, []string) {
 	return Roles{Leader: leader}, nil
 }
 
-// revert reverts a fault and records it, unless that has been done or is for others to do.
+// revert reverts a fault and records that, unless it has been done already or the hosts were lost.
 func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -341,14 +344,14 @@ func (p *Player) revert(ctx context.Context, a *activity, planned time.Duration)
 	return p.emit(event, errors.Join(lapse, err))
 }
 
-// lasted says whether a fault that was seen to take effect is still seen to be there, now that it is to be reverted. It
-// is looked at after the moment at which the revert begins, so that what was in effect then was so until that moment.
+// lasted checks, just before the revert, that a fault that took effect is still in place. The check comes after the
+// time recorded as the beginning of the revert, so an effect seen now lasted until that time.
 func (p *Player) lasted(ctx context.Context, a *activity) (seen []string, err error) {
 	if a.event.Status != history.FaultInstalled || a.checked {
 		return nil, nil
 	}
 	a.checked = true
-	ctx, cancel := context.WithTimeout(ctx, lookTimeouts*p.options.ProofTimeout) // the revert needs time, too
+	ctx, cancel := context.WithTimeout(ctx, lookTimeouts*p.options.ProofTimeout) // leave time for the revert
 	defer cancel()
 	_, evidence, err := a.deed.remains(ctx).sum(history.FaultInstalled)
 	for _, text := range evidence {
@@ -360,10 +363,10 @@ func (p *Player) lasted(ctx context.Context, a *activity) (seen []string, err er
 	case errors.As(err, &gone):
 		return seen, fmt.Errorf("did not last: %w", err)
 	}
-	return seen, fmt.Errorf("is not known to have lasted: %w", err) // a host could not be asked
+	return seen, fmt.Errorf("is not known to have lasted: %w", err) // a host could not be reached
 }
 
-// emit records a step that has just ended, with what went wrong.
+// emit records a step that has just ended, with its error.
 func (p *Player) emit(event history.FaultEvent, err error) error {
 	p.emitter.Lock()
 	defer p.emitter.Unlock()
@@ -377,7 +380,7 @@ func (p *Player) emit(event history.FaultEvent, err error) error {
 	return err
 }
 
-// revertAll reverts what is active, all at the same time.
+// revertAll reverts all active faults concurrently.
 func (p *Player) revertAll(ctx context.Context) error {
 	p.mu.Lock()
 	active := slices.Clone(p.active)
@@ -391,9 +394,9 @@ func (p *Player) revertAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// HealAll stops Play if it is still going on, reverts all faults that are active, and then heals whatever is still to
-// be found on the hosts, killed processes included. It may be called at any time, from another goroutine, and again;
-// the harness calls it at the end of every run, however that came about.
+// HealAll stops Play if it is still running, reverts all active faults, and then heals whatever is still found on
+// the hosts, including killed processes. It may be called at any time, from another goroutine, and repeatedly; the
+// harness calls it at the end of every run, however the run ended.
 func (p *Player) HealAll(ctx context.Context) (HealReport, error) {
 	p.mu.Lock()
 	p.healing = true
@@ -419,7 +422,7 @@ func (p *Player) HealAll(ctx context.Context) (HealReport, error) {
 		p.options.Log("heal: %s", found)
 	}
 	if healErr == nil && err != nil {
-		// What could not be reverted one by one has been healed all the same.
+		// What could not be reverted individually has now been healed.
 		p.options.Log("heal: put right after: %v", err)
 	}
 	return report, healErr

@@ -19,7 +19,7 @@ import (
 
 var rounds = regexp.MustCompile(`with \d+ rounds`)
 
-// play is a run against a world, in virtual time.
+// play is a run against a world in virtual time.
 type play struct {
 	t      *testing.T
 	world  *world
@@ -28,7 +28,7 @@ type play struct {
 	events []history.FaultEvent
 }
 
-// newPlay makes a player for these lines of a schedule. It must be called in the bubble.
+// newPlay makes a player for these lines of a schedule. It must be called in the synctest bubble.
 func newPlay(t *testing.T, w *world, lines ...string) *play {
 	t.Helper()
 	var names []string
@@ -54,7 +54,7 @@ func newPlay(t *testing.T, w *world, lines ...string) *play {
 	return p
 }
 
-// transcript writes events as text: what happened, when it ended, and what was seen.
+// transcript formats events as text: what happened, when it ended, and what was seen.
 func transcript(events []history.FaultEvent) string {
 	var b strings.Builder
 	for _, e := range events {
@@ -73,7 +73,7 @@ func transcript(events []history.FaultEvent) string {
 	return b.String()
 }
 
-// want compares the transcript, and checks that no trace is left in the world and the ledger.
+// want compares the transcript, and checks that no trace is left in the world or the ledger.
 func (p *play) want(want string) {
 	p.t.Helper()
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), transcript(p.events)); diff != "" {
@@ -157,7 +157,7 @@ func TestPlay(t *testing.T) {
 	})
 }
 
-// TestPlayOverlaps is about faults that get into each other's way: see the package's documentation for the rules.
+// TestPlayOverlaps tests faults that interfere with each other: see the package documentation for the rules.
 func TestPlayOverlaps(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -279,7 +279,7 @@ func TestPlayOverlaps(t *testing.T) {
 					t.Error(err)
 				}
 				if test.name == "kill what is dead" {
-					// Two processes are started at the same moment: which gets which number is open.
+					// Two processes are started at the same moment, so their numbers may be swapped.
 					for i, text := range p.events[len(p.events)-1].Evidence {
 						text = strings.NewReplacer("process 5 (start 500)", "process N (start M)",
 							"process 6 (start 600)", "process N (start M)").Replace(text)
@@ -293,7 +293,7 @@ func TestPlayOverlaps(t *testing.T) {
 	}
 }
 
-// TestPlayFailures: what cannot be proven has failed, whatever the hosts say; and is undone.
+// TestPlayFailures checks that a fault that cannot be proven fails, whatever the hosts report, and is undone.
 func TestPlayFailures(t *testing.T) {
 	down := errors.New("connection lost")
 	for _, test := range []struct {
@@ -391,7 +391,7 @@ apply f1 failed
 				if diff := cmp.Diff(want, b.String()); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				// When the world is itself again, so are the hosts.
+				// Once the world works again, the hosts must be healthy as well.
 				clear(w.lies)
 				clear(w.broken)
 				if _, err := p.player.HealAll(background); err != nil {
@@ -403,8 +403,8 @@ apply f1 failed
 	}
 }
 
-// TestKillOfWhatIsBeingStarted: what another fault kills stays dead until that one is reverted, even if it was just
-// being started and its start therefore failed.
+// TestKillOfWhatIsBeingStarted checks that a process killed by another fault stays dead until that fault is
+// reverted, even if it was just being started and its start therefore failed.
 func TestKillOfWhatIsBeingStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2", "n3")
@@ -428,7 +428,7 @@ func TestKillOfWhatIsBeingStarted(t *testing.T) {
 	})
 }
 
-// TestSlowFaultDelaysNoOther: each fault has its own pace.
+// TestSlowFaultDelaysNoOther checks that faults do not wait for each other.
 func TestSlowFaultDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2", "n3")
@@ -450,7 +450,7 @@ func TestSlowFaultDelaysNoOther(t *testing.T) {
 	})
 }
 
-// TestSlowFaultIsRevertedAtOnce when its time is over before it was proven.
+// TestSlowFaultIsRevertedAtOnce covers a fault whose time is over before it was proven.
 func TestSlowFaultIsRevertedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2")
@@ -488,7 +488,7 @@ func TestCancelReverts(t *testing.T) {
 				if e.Step == history.FaultApply && e.Planned > p.player.Until() {
 					t.Errorf("cancelled at %v: %s is reported, though Until is %v", at, e.ID, p.player.Until())
 				}
-				if e.Status == history.FaultFailed { // one that was begun is seen through
+				if e.Status == history.FaultFailed { // a fault in progress is seen through
 					t.Errorf("cancelled at %v: %s of %s failed: %s", at, e.Step, e.ID, e.Error)
 				}
 			}
@@ -502,7 +502,7 @@ func TestCancelReverts(t *testing.T) {
 	}
 }
 
-// TestCancelDoesNotWaitForSlowFaults longer than it takes to see through one that is only a little slow.
+// TestCancelDoesNotWaitForSlowFaults checks that cancelling waits only as long as slightly slow faults need.
 func TestCancelDoesNotWaitForSlowFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2")
@@ -550,7 +550,7 @@ func TestHealAllStopsPlay(t *testing.T) {
 	})
 }
 
-// TestNothingIsDoneThatCannotBeWrittenDown: without its ledger a player touches no host.
+// TestNothingIsDoneThatCannotBeWrittenDown checks that a player whose ledger fails touches no host.
 func TestNothingIsDoneThatCannotBeWrittenDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2", "n3")
@@ -605,7 +605,8 @@ func TestLeaderUnknown(t *testing.T) {
 	}
 }
 
-// TestHealLeavesInTheLedgerWhatItCannotHeal, and heals it when it can.
+// TestHealLeavesInTheLedgerWhatItCannotHeal checks that such entries stay, and are healed as soon as that is
+// possible.
 func TestHealLeavesInTheLedgerWhatItCannotHeal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("n1", "n2", "n3")
@@ -613,7 +614,7 @@ func TestHealLeavesInTheLedgerWhatItCannotHeal(t *testing.T) {
 		if err := p.player.Play(background); err != nil {
 			t.Fatal(err)
 		}
-		// Another harness, which knows what the ledger and the hosts say.
+		// Another harness, which knows only the ledger and the hosts.
 		w.broken["n2 watch"] = errors.New("connection lost")
 		options := HealOptions{Ledger: p.ledger, Timeout: time.Second}
 		report, err := heal(background, w, w.hosts, options)
@@ -663,7 +664,7 @@ the schedule has a node n5, the cluster does not`
 	}
 }
 
-// TestPlayAfterTheHostsWereLost: what is in effect when somebody else takes the hosts is theirs to heal. The very
+// TestPlayAfterTheHostsWereLost checks that active faults are left to whoever has taken over the hosts: the very
 // process or chain that a revert would touch may belong to them.
 func TestPlayAfterTheHostsWereLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Process names one process of a host for ever: PIDs are used again, a PID with its start time is not.
+// Process identifies one process of a host uniquely: PIDs are reused, but not together with the start time.
 type Process struct {
 	Host  string `json:"host"`
 	PID   int    `json:"pid"`
-	Start uint64 `json:"start"` // field 22 of /proc/PID/stat: in clock ticks since the host was booted
+	Start uint64 `json:"start"` // field 22 of /proc/PID/stat: clock ticks since the host was booted
 }
 
 func (p Process) String() string { return fmt.Sprintf("process %d (start %d)", p.PID, p.Start) }
@@ -18,13 +18,13 @@ func (p Process) String() string { return fmt.Sprintf("process %d (start %d)", p
 // sighting is what was seen of a process.
 type sighting struct {
 	Process
-	recorded         bool   // there is a PID file that can be read; else nothing else holds
+	recorded         bool   // there is a readable PID file; otherwise the other fields are meaningless
 	alive            bool   // it exists, has the start time recorded, and is no zombie
 	state            string // of its main thread, as in /proc/PID/stat
-	threads, stopped int    // how many it has, and how many of them are in state T
+	threads, stopped int    // number of threads, and number of them in state T
 }
 
-// dead says why there is nothing to send a signal to.
+// dead returns the reason why there is no process to signal, or "".
 func (s sighting) dead() string {
 	switch {
 	case !s.recorded:
@@ -36,23 +36,23 @@ func (s sighting) dead() string {
 	}
 }
 
-// stoppedWhole says whether all threads are stopped. The kernel stops them one by one.
+// stoppedWhole reports whether all threads are stopped. The kernel stops them one by one.
 func (s sighting) stoppedWhole() bool { return s.alive && s.threads > 0 && s.stopped == s.threads }
 
-// findScript looks for the process recorded in a file.
+// findScript inspects the process recorded in a file.
 func findScript(pidFile string) string {
 	return fmt.Sprintf("(\npid= start=\nread -r pid start 2>/dev/null <'%s' || { [ -n \"$start\" ] || exit 0; }\n%s)",
 		pidFile, lookScript)
 }
 
-// watchScript looks for a process that is known.
+// watchScript inspects a known process.
 func watchScript(p Process) string {
 	return fmt.Sprintf("(\npid=%d start=%d\n%s)", p.PID, p.Start, lookScript)
 }
 
-// lookScript prints what there is of process $pid: pid, start as recorded, and if it exists its state, start time,
-// number of stopped threads and of threads. The name of a program may have blanks and parentheses in it, so fields
-// are counted from the last parenthesis: the first behind it is number 3.
+// lookScript prints the state of process $pid: pid and recorded start, and if it exists its state, start time,
+// number of stopped threads and number of threads. A program's name may contain blanks and parentheses, so fields
+// are counted from the last parenthesis: the first one after it is number 3.
 const lookScript = `case $pid$start in ''|*[!0-9]*) echo bad; exit 0;; esac
 read -r line 2>/dev/null </proc/$pid/stat || { echo "$pid $start"; exit 0; }
 set -f; set -- ${line##*) }; set +f
@@ -65,7 +65,7 @@ done
 echo "$pid $start $state $now $stopped $all"
 `
 
-// parseSighting reads what findScript and watchScript print.
+// parseSighting parses the output of findScript and watchScript.
 func parseSighting(host, output string) (sighting, error) {
 	fields := strings.Fields(output)
 	if len(fields) == 0 {
@@ -97,7 +97,7 @@ func parseSighting(host, output string) (sighting, error) {
 	return s, nil
 }
 
-// signalScript sends a signal to a process if it is still the same one, and says whether it did.
+// signalScript signals a process if it is still the same one, and prints whether it did.
 func signalScript(p Process, signal string) string {
 	return fmt.Sprintf(`(
 read -r line 2>/dev/null </proc/%[1]d/stat || { echo gone; exit 0; }

@@ -16,31 +16,32 @@ import (
 	"elenchus/results/history"
 )
 
-// Proof says whether a kind of fault works on a host: it was applied there, seen to take effect, reverted, and seen to
-// be gone.
+// Proof records whether a kind of fault works on a host: whether it was applied there, observed, reverted, and seen
+// to be gone.
 type Proof struct {
 	Host, Kind string
 	OK         bool
 	Evidence   []string      // what was seen on the host
-	Error      string        // why not OK
-	Took       time.Duration // for all hosts, which are tried at the same time
+	Error      string        // reason if not OK
+	Took       time.Duration // for all hosts, which are tried concurrently
 }
 
-// proveTimeout is how long an effect may take to be seen when nothing else goes on.
+// proveTimeout limits how long an effect may take to be observed on otherwise idle hosts.
 const proveTimeout = 5 * time.Second
 
-// Prove tries kinds of fault on all hosts, before a run counts on them. The nodes need not run, and are left alone if
-// they do, but for their connections:
+// Prove tries kinds of fault on all hosts before a run relies on them. The nodes need not be running, and are left
+// alone if they are, except for their connections:
 //
-//   - partition: for a moment nobody hears anybody; every direction of every pair is proven cut, and then whole again.
-//   - kill and pause: on each host a sleep is started, recorded in a PID file of its own, paused, resumed, killed,
-//     started again, and removed.
-//   - clock: the clocks of each host run slow for a moment, and then jump for another. Under a clock shim those are the
-//     clocks of that sleep alone; where the host has a kernel of its own, all its processes see it, and its time
-//     daemons are stopped meanwhile.
+//   - partition: all nodes are cut off from each other for a moment; every direction of every pair is proven cut,
+//     and then connected again.
+//   - kill and pause: on each host a sleep process is started, recorded in a PID file of its own, paused, resumed,
+//     killed, restarted, and removed.
+//   - clock: the clocks of each host run slow for a moment, and are then stepped. Under a clock shim these are the
+//     clocks of that sleep process alone; on a host with its own kernel all processes see it, and time daemons are
+//     stopped meanwhile.
 //
-// The answer has a proof for every host and kind, in the order of hosts and then of kinds. The error joins what went
-// wrong; it is nil if everything wanted is proven to work.
+// The result has a proof for every host and kind, in the order of hosts and then of kinds. The error joins all
+// failures; it is nil if everything requested is proven to work.
 func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error) {
 	hosts := cluster.Hosts()
 	if err := checkHosts(hosts); err != nil {
@@ -78,14 +79,14 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 	return trial.proofs(kinds)
 }
 
-// trial collects what is seen of faults being tried.
+// trial accumulates the observations of the faults being tried.
 type trial struct {
 	names []string
 	mu    sync.Mutex
 	seen  map[[2]string]*Proof // by host and kind
 }
 
-// add notes what came of a step. What is about no host in particular is about all of them.
+// add records the outcome of a step. A result that names no host applies to all of them.
 func (t *trial) add(kind string, o outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,7 +114,7 @@ func textOr(err error, text string) string {
 	return text
 }
 
-// try applies a fault and reverts it, and says whether both went well.
+// try applies and reverts a fault, and reports whether both succeeded.
 func (t *trial) try(ctx context.Context, s *stage, f Fault) bool {
 	f.ID = "doctor"
 	if problems := f.targetProblems(t.names); problems != nil {
@@ -130,7 +131,7 @@ func (t *trial) try(ctx context.Context, s *stage, f Fault) bool {
 	t.add(f.Kind, applied)
 	var reverted outcome
 	if d.entered() {
-		// In any case: what was left in place is worse than what could not be put there.
+		// Revert even if applying failed: part of the fault may be in place.
 		reverted = d.revert(context.WithoutCancel(ctx))
 		t.add(f.Kind, reverted)
 	}
@@ -145,7 +146,7 @@ func (t *trial) took(kind string, since time.Time) {
 	}
 }
 
-// partitions tries the cut that has every other in it.
+// partitions tries the partition that contains every possible cut.
 func (t *trial) partitions(ctx context.Context, s *stage) {
 	defer t.took(Partition, time.Now())
 	if t.try(ctx, s, Fault{Kind: Partition, Shape: Isolate, Groups: [][]string{{RoleAll}}}) {
@@ -159,7 +160,7 @@ func (t *trial) partitions(ctx context.Context, s *stage) {
 	}))
 }
 
-// processes tries signals on processes made for it.
+// processes tries signals on processes started for this purpose.
 func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kinds []string) {
 	var tried []string
 	for _, kind := range []string{Clock, Pause, Kill} {
@@ -195,7 +196,7 @@ func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kin
 	}))
 }
 
-// trials are the faults by which a kind is tried.
+// trials returns the faults with which a kind is tried.
 func trials(kind string) []Fault {
 	all := [][]string{{RoleAll}}
 	if kind != Clock {
@@ -207,7 +208,7 @@ func trials(kind string) []Fault {
 	}
 }
 
-// proofs are the results in order.
+// proofs returns the results in order.
 func (t *trial) proofs(kinds []string) ([]Proof, error) {
 	var proofs []Proof
 	var errs []error
@@ -223,21 +224,21 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 	return proofs, errors.Join(errs...)
 }
 
-// sleepers is a cluster whose nodes are sleeps on the hosts of another cluster. They end by themselves, should nobody
-// get round to ending them.
+// sleepers is a cluster whose nodes are sleep processes on the hosts of another cluster. They exit by themselves,
+// in case nothing stops them.
 type sleepers struct {
 	cluster Cluster
-	nonce   string // so that nobody else's file is taken for ours
-	shimmed bool   // they run under a clock shim, where nodes would; else there may be no place for its file
+	nonce   string // keeps files of others from being taken for ours
+	shimmed bool   // run them under a clock shim, as nodes would be; otherwise there may be no place for its file
 }
 
-// pidFile names the host, too: hosts of a lab on one machine may share a file system.
+// pidFile includes the host's name: hosts of a lab on one machine may share a file system.
 func (s *sleepers) pidFile(host string) string {
 	return fmt.Sprintf("/tmp/elenchus-doctor-%s-%s.pid", s.nonce, host)
 }
 
-// clockFile is the control file of the sleep's clocks: the node's own are left alone. It lies beside the node's, where
-// the file system is in memory.
+// clockFile is the control file of the sleep process's clocks, so that the node's own are left alone. It lies
+// beside the node's, where the file system is in memory.
 func (s *sleepers) clockFile(host string) string {
 	if !s.shimmed {
 		return ""
@@ -250,7 +251,7 @@ func (s *sleepers) clockFile(host string) string {
 	return ""
 }
 
-// Hosts are the hosts of the cluster, with the sleeps for processes.
+// Hosts returns the hosts of the cluster, with the sleep processes as nodes.
 func (s *sleepers) Hosts() []Host {
 	hosts := slices.Clone(s.cluster.Hosts())
 	for i := range hosts {
@@ -267,10 +268,10 @@ func (s *sleepers) Run(ctx context.Context, host, script string) (string, error)
 	return s.cluster.Run(ctx, host, script)
 }
 
-// Leader is unknown: sleepers have none.
+// Leader returns "", since sleepers have no leader.
 func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
 
-// Start starts a sleep on a host and records it.
+// Start starts and records a sleep process on a host.
 func (s *sleepers) Start(ctx context.Context, host string) error {
 	create, shim := "", ""
 	if file := s.clockFile(host); file != "" {
@@ -290,13 +291,13 @@ echo "$pid $1" >'%s'
 	return err
 }
 
-// helper is the one for clocks of a host.
+// helper returns the path of a host's clock helper.
 func (s *sleepers) helper(host string) string {
 	i := slices.IndexFunc(s.cluster.Hosts(), func(h Host) bool { return h.Name == host })
 	return s.cluster.Hosts()[i].Clock.Helper
 }
 
-// remove ends the sleep on a host and removes its record.
+// remove ends the sleep process on a host and removes its record.
 func (s *sleepers) remove(ctx context.Context, host string) error {
 	h := Host{Name: host, PIDFile: s.pidFile(host)}
 	shell := &shell{cluster: s.cluster}

@@ -22,7 +22,7 @@ var oneWayEvidence = regexp.MustCompile(`^n1: let pass \d+ packets? from n2\nn2:
 
 var background = context.Background()
 
-// resolved is a fault of a test, resolved for the lab's hosts.
+// resolved parses a fault and resolves it for the lab's hosts.
 func (l *lab) resolved(id, text string) Resolved {
 	l.t.Helper()
 	f := mustFault(l.t, text)
@@ -42,7 +42,7 @@ func (l *lab) stage(ledger *Ledger) *stage {
 	return newStage(newShell(l), l.hosts, ledger, 30*time.Second)
 }
 
-// wantStatus checks what came of a step, and shows what was seen.
+// wantStatus checks the outcome of a step and logs the evidence.
 func wantStatus(t *testing.T, what string, o outcome, success, want history.FaultStatus) []string {
 	t.Helper()
 	status, evidence, err := o.sum(success)
@@ -75,7 +75,7 @@ func TestRealPartitions(t *testing.T) {
 		took := time.Since(began)
 		l.wantHears(shape, matrix(five, r.Cuts))
 		if shape == "one-way n1 -> n2" {
-			// Besides the probe, the answer to the one that was let pass may be dropped: port unreachable.
+			// Besides the probe, the reply (port unreachable) to the probe that was let through may be dropped.
 			if len(evidence) != 2 || !oneWayEvidence.MatchString(strings.Join(evidence, "\n")) {
 				t.Errorf("%s: evidence %q", shape, evidence)
 			}
@@ -90,8 +90,8 @@ func TestRealPartitions(t *testing.T) {
 	}
 }
 
-// TestRealPartitionsOverlap applies four partitions at the same time, some of which cut the same pairs, and takes them
-// away one by one.
+// TestRealPartitionsOverlap applies four partitions at the same time, some of which cut the same pairs, and removes
+// them one by one.
 func TestRealPartitionsOverlap(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -145,7 +145,7 @@ func TestRealPartitionIPv6(t *testing.T) {
 	l.wantHears("after", l.whole())
 }
 
-// TestRealPartitionLegacy does it with the other back end of iptables.
+// TestRealPartitionLegacy uses the other back end of iptables.
 func TestRealPartitionLegacy(t *testing.T) {
 	if _, err := exec.LookPath("iptables-legacy"); err != nil {
 		t.Skip("needs iptables-legacy")
@@ -183,7 +183,7 @@ func TestRealPartitionLegacy(t *testing.T) {
 	}
 }
 
-// TestRealRulesInFront: whoever puts an ACCEPT in front of our chain later does not undo the next partition.
+// TestRealRulesInFront checks that an ACCEPT put in front of our chain later does not defeat the next partition.
 func TestRealRulesInFront(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -316,8 +316,8 @@ at 3s               kill n3
 	if err != nil || len(report.Found) > 0 {
 		t.Errorf("heal: %v, %v", report.Found, err)
 	}
-	// Where two faults want the same process at the same time, who comes first depends on the machine, and the other has
-	// nothing left to do.
+	// Where two faults target the same process at the same time, either may come first, and the other has nothing
+	// left to do.
 	raced := map[string]bool{"f5": true, "f7": true}
 	installed := 0
 	for _, f := range schedule.Faults {
@@ -371,7 +371,7 @@ func TestRealProve(t *testing.T) {
 	}
 }
 
-// TestRealProveNamesTheHost that has no iptables.
+// TestRealProveNamesTheHost checks that the error names the host without iptables.
 func TestRealProveNamesTheHost(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -396,7 +396,7 @@ func TestRealProveNamesTheHost(t *testing.T) {
 	}
 }
 
-// needClocks skips a test where there is no clock shim.
+// needClocks skips a test on platforms without a clock shim.
 func (l *lab) needClocks() {
 	l.t.Helper()
 	if l.hosts[0].Clock.Way() == "" {
@@ -404,7 +404,7 @@ func (l *lab) needClocks() {
 	}
 }
 
-// offsets asks the node's clocks on a host, by the probe that everybody asks: how far they are ahead of the raw one.
+// offsets reads the node's clocks on a host, and returns how far they are ahead of the raw clock.
 func (l *lab) offsets(host string) (mono, wall time.Duration) {
 	l.t.Helper()
 	var m, w, raw int64
@@ -419,8 +419,8 @@ func (l *lab) offsets(host string) (mono, wall time.Duration) {
 	return time.Duration(m - raw), time.Duration(w - raw)
 }
 
-// TestRealClocks moves clocks of processes that are killed, paused and cut off meanwhile, and wants every other clock
-// and process left alone.
+// TestRealClocks moves clocks of processes that are killed, paused and partitioned meanwhile, and checks that every
+// other clock and process is left alone.
 func TestRealClocks(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -483,7 +483,7 @@ at 1700ms clock rate n3 0.01
 	}
 }
 
-// TestRealClocksHealed has a harness die, and the next one find what it left.
+// TestRealClocksHealed crashes a harness and checks that the next one restores the clocks.
 func TestRealClocksHealed(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -514,8 +514,8 @@ func TestRealClocksHealed(t *testing.T) {
 	}
 }
 
-// TestRealClockOfAnUnshimmedNode is a planted fault: the node was started without the shim, so that nobody maps the
-// control file. The fault must fail, whatever the clocks of the file say.
+// TestRealClockOfAnUnshimmedNode plants a mistake: the node was started without the shim, so no process has mapped
+// the control file. The fault must fail, whatever the file's clocks say.
 func TestRealClockOfAnUnshimmedNode(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -537,7 +537,7 @@ func TestRealClockOfAnUnshimmedNode(t *testing.T) {
 	wantStatus(t, "revert", d.revert(background), history.FaultReverted, history.FaultReverted)
 }
 
-// TestRealHelperThatMovesNothing is another: a helper that says that all is well.
+// TestRealHelperThatMovesNothing plants another one: a helper that always reports success.
 func TestRealHelperThatMovesNothing(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -8,38 +8,39 @@ import (
 	"slices"
 )
 
-// Roles says who is what at the moment in which a fault fires.
+// Roles holds the roles of nodes at the moment at which a fault fires.
 type Roles struct {
-	Leader string // empty if nobody knows
+	Leader string // empty if unknown
 }
 
-// Cut is one direction of one connection: packets from From are dropped by To.
+// Cut is one direction of a connection: To drops packets from From.
 type Cut struct{ From, To string }
 
-// Resolved is a fault with nodes in the place of roles.
+// Resolved is a fault whose roles have been replaced by nodes.
 type Resolved struct {
-	// Fault is the same fault in the names of nodes: Halves has become a Split, Ring and Bridge have their order and
+	// Fault is the fault with node names only: Halves has become a Split, Ring and Bridge have their order and
 	// their sides. It is a valid fault of the same schedule, and resolving it again changes nothing.
 	Fault Fault
 
-	// Targets are the nodes that it is aimed at, in the order of the schedule's nodes. Of a partition these are the
-	// nodes cut off: of Split all groups but the largest, of OneWay the smaller side, of Ring all nodes, of Bridge the
-	// bridge.
+	// Targets lists the nodes aimed at, in the order of the schedule's nodes. For a partition these are the nodes
+	// cut off: for Split all groups but the largest, for OneWay the smaller side, for Ring all nodes, for Bridge
+	// the bridge.
 	Targets []string
 
-	Cuts  []Cut    // what a partition cuts, ordered; nil for other kinds
-	Notes []string // what was decided on the way: "no leader is known: n3 stands in"
+	Cuts  []Cut    // cuts of a partition, ordered; nil for other kinds
+	Notes []string // decisions made on the way: "no leader is known: n3 stands in"
 }
 
-// ErrNobody means that the roles of a fault, resolved, leave nothing to do: "split leader | n2" while n2 leads.
+// ErrNobody means that a resolved fault has no effect: "split leader | n2" while n2 leads.
 var ErrNobody = errors.New("nobody is left to aim at")
 
-// Resolve puts nodes in the place of roles. Random choices come from a stream of their own, given by the seed and the
-// fault's ID: they do not depend on which faults were resolved before. In one fault no node is taken twice: first
-// come the nodes named, then the leader, then those drawn one by one, then minority and majority, followers, and at
-// last rest. If no leader is known, a node drawn at random stands in for it; the notes say so.
+// Resolve replaces roles by nodes. Random choices come from a stream determined by the seed and the fault's ID, and
+// do not depend on which faults were resolved before. A fault uses no node twice: named nodes come first, then the
+// leader, then nodes drawn one by one, then minority and majority, followers, and finally rest. If the leader is
+// unknown, a random node stands in for it; the notes say so.
 //
-// The fault must be valid for these nodes. The error is [ErrNobody] or says that the leader is not one of the nodes.
+// The fault must be valid for these nodes. The error is [ErrNobody], or says that the leader is not one of the
+// nodes.
 func (f Fault) Resolve(nodes []string, seed uint64, roles Roles) (Resolved, error) {
 	if roles.Leader != "" && !slices.Contains(nodes, roles.Leader) {
 		return Resolved{}, fmt.Errorf("resolve %s: the leader %q is not one of the nodes", f.ID, roles.Leader)
@@ -73,7 +74,7 @@ func (f Fault) Resolve(nodes []string, seed uint64, roles Roles) (Resolved, erro
 	return resolved, nil
 }
 
-// stream is a source of random numbers of its own for a purpose: two purposes never disturb each other.
+// stream returns a random number generator for one purpose, independent of those for other purposes.
 func stream(seed uint64, purpose string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(purpose))
@@ -102,7 +103,7 @@ func (r *resolver) groups(targets [][]string) [][]string {
 		}
 	}
 	for g := range out {
-		// Only the order of nodes that were all named one by one can mean something, as in a ring.
+		// Order carries meaning, as in a ring, only if all nodes were named individually.
 		if slices.ContainsFunc(targets[g], isRole) {
 			out[g] = r.ordered(out[g])
 		}
@@ -110,10 +111,10 @@ func (r *resolver) groups(targets [][]string) [][]string {
 	return out
 }
 
-// ranks is how many ranks of targets there are.
+// ranks is the number of ranks of targets.
 const ranks = 6
 
-// rankOf is when a target is resolved: those of rank 0 come first.
+// rankOf returns a target's place in the order of resolution, from 0.
 func rankOf(target string) int {
 	switch target {
 	case RoleLeader:
@@ -130,7 +131,7 @@ func rankOf(target string) int {
 	return 0 // a node
 }
 
-// resolve takes the nodes for one target.
+// resolve returns the nodes for one target, and marks them as taken.
 func (r *resolver) resolve(target string) []string {
 	n := len(r.nodes)
 	switch target {
@@ -151,7 +152,7 @@ func (r *resolver) resolve(target string) []string {
 	}
 }
 
-// leading is the leader, or a stand-in if none is known.
+// leading returns the leader, or a stand-in if it is unknown.
 func (r *resolver) leading() string {
 	if r.leader == "" {
 		r.leader = r.nodes[r.random.IntN(len(r.nodes))]
@@ -164,13 +165,13 @@ func (r *resolver) untaken() []string {
 	return slices.DeleteFunc(slices.Clone(r.nodes), func(node string) bool { return slices.Contains(r.taken, node) })
 }
 
-// following are the nodes not taken that do not lead.
+// following returns the nodes that are not taken and do not lead.
 func (r *resolver) following() []string {
 	leader := r.leading()
 	return slices.DeleteFunc(r.untaken(), func(node string) bool { return node == leader })
 }
 
-// take marks nodes as taken, and returns those that were not.
+// take marks nodes as taken and returns those that were not taken before.
 func (r *resolver) take(nodes ...string) []string {
 	var got []string
 	for _, node := range nodes {
@@ -182,7 +183,7 @@ func (r *resolver) take(nodes ...string) []string {
 	return got
 }
 
-// draw takes some nodes out of a set at random, or all if there are fewer.
+// draw draws count nodes from a set at random, or all if there are fewer.
 func (r *resolver) draw(count int, from []string) []string {
 	shuffled := r.shuffled(from)
 	return r.take(shuffled[:min(count, len(shuffled))]...)
@@ -194,12 +195,12 @@ func (r *resolver) shuffled(nodes []string) []string {
 	return out
 }
 
-// ordered puts nodes in the order of the schedule.
+// ordered sorts nodes into the order of the schedule.
 func (r *resolver) ordered(nodes []string) []string {
 	return slices.DeleteFunc(slices.Clone(r.nodes), func(node string) bool { return !slices.Contains(nodes, node) })
 }
 
-// halves draws the smaller half, beginning with the leader if it was asked for.
+// halves draws the smaller half, starting with the leader if requested.
 func (r *resolver) halves(groups [][]string) [][]string {
 	var small []string
 	if len(groups) == 1 {
@@ -209,7 +210,7 @@ func (r *resolver) halves(groups [][]string) [][]string {
 	return [][]string{r.ordered(small), r.take(r.untaken()...)}
 }
 
-// aim are the nodes that a resolved fault is aimed at, see Resolved.Targets.
+// aim returns the nodes that a resolved fault is aimed at, see Resolved.Targets.
 func (f Fault) aim() []string {
 	var nodes []string
 	switch f.Shape {
@@ -231,7 +232,7 @@ func (f Fault) aim() []string {
 	}
 }
 
-// cuts are the directions that a resolved partition cuts, in the order of nodes.
+// cuts returns the directions that a resolved partition cuts, in the order of nodes.
 func (f Fault) cuts(nodes []string) []Cut {
 	place := map[string]int{}
 	for g, group := range f.Groups {
@@ -253,8 +254,8 @@ func (f Fault) cuts(nodes []string) []Cut {
 	return cuts
 }
 
-// severs says whether a partition of this shape cuts packets from a node in one place to a node in another. Places
-// are the groups, from 1, or none, 0; of a ring the position.
+// severs reports whether a partition of this shape cuts packets from a node in one place to a node in another.
+// Places are group numbers from 1, or 0 for no group; for a ring they are positions.
 func (f Fault) severs(from, to, n int) bool {
 	switch f.Shape {
 	case Isolate:
@@ -270,12 +271,12 @@ func (f Fault) severs(from, to, n int) bool {
 	}
 }
 
-// ringNeighbours says whether the nodes at two positions of a majorities ring of n hear each other. Every node must
-// hear a majority, itself included, and no two the same one. Half of its neighbours sit on either side; if their
-// number is odd, it hears one more across the ring. With n odd one node hears one more than it must, for want of a
-// regular graph.
+// ringNeighbours reports whether the nodes at two positions of a majorities ring of n hear each other. Every node
+// must hear a majority, itself included, and no two nodes the same one. Half of a node's neighbours sit on either
+// side; if their number is odd, it hears one more across the ring. With n odd, one node hears one more than it
+// must, because no regular graph exists.
 func ringNeighbours(a, b, n int) bool {
-	neighbours := n / 2 // of a node that hears just a majority
+	neighbours := n / 2 // of a node that hears a bare majority
 	distance := min((a-b+n)%n, (b-a+n)%n)
 	switch {
 	case distance <= neighbours/2:

@@ -14,7 +14,7 @@ import (
 
 var five = []string{"n1", "n2", "n3", "n4", "n5"}
 
-// mustFault reads a fault for a test.
+// mustFault parses a fault for a test.
 func mustFault(tb testing.TB, text string) Fault {
 	tb.Helper()
 	f, err := parseFault("at 0s " + text)
@@ -25,7 +25,7 @@ func mustFault(tb testing.TB, text string) Fault {
 	return f
 }
 
-// matrix draws who hears whom: a row for each hearer, a column for each speaker.
+// matrix formats who hears whom: a row per receiver, a column per sender.
 func matrix(nodes []string, cuts []Cut) string {
 	var b strings.Builder
 	for _, to := range nodes {
@@ -73,7 +73,8 @@ func TestCuts(t *testing.T) {
 	}
 }
 
-// TestMajoritiesRing: everybody hears a majority, no two the same one, and hearing is mutual.
+// TestMajoritiesRing checks that every node hears a majority, no two nodes the same one, and that hearing is
+// mutual.
 func TestMajoritiesRing(t *testing.T) {
 	for n := 3; n <= 25; n++ {
 		seen := map[string]int{}
@@ -110,7 +111,7 @@ func TestResolveTakesNoNodeTwice(t *testing.T) {
 	for _, test := range []struct {
 		fault  string
 		sizes  []int // of the groups
-		leader int   // the group in which the leader must be; -1 for none
+		leader int   // the group that must contain the leader; -1 for none
 	}{
 		{"partition split leader,follower | rest", []int{2, 3}, 0},
 		{"partition split rest | leader,any", []int{3, 2}, 1},
@@ -151,7 +152,7 @@ func TestResolveTakesNoNodeTwice(t *testing.T) {
 	}
 }
 
-// TestResolvedResolvesToItself also checks that what was resolved is valid and aimed at nodes only.
+// TestResolvedResolvesToItself also checks that a resolved fault is valid and aimed at nodes only.
 func TestResolvedResolvesToItself(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSchedule(t)

@@ -102,8 +102,7 @@ func TestParseReach(t *testing.T) {
 	}
 }
 
-// TestProcessScripts runs the scripts about processes in the shells there are, on a process of the test's own with a
-// name made to mislead.
+// TestProcessScripts runs the process scripts in all available shells, against a process with a misleading name.
 func TestProcessScripts(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
@@ -195,10 +194,10 @@ func TestProcessScripts(t *testing.T) {
 	}
 }
 
-// record is the process as a PID file has it.
+// record returns the contents of the process's PID file.
 func (p Process) record() string { return fmt.Sprintf("%d %d", p.PID, p.Start) }
 
-// startTime reads when a process was started.
+// startTime returns the start time of a process.
 func startTime(t *testing.T, pid int) uint64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -213,7 +212,7 @@ func startTime(t *testing.T, pid int) uint64 {
 	return start
 }
 
-// waitFor waits until something is so.
+// waitFor waits until a condition holds.
 func waitFor(t *testing.T, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(time.Millisecond) {

@@ -12,13 +12,13 @@ import (
 	"elenchus/results/history"
 )
 
-// stage is what faults are played on, and with: the hosts, what can be done to them, and what other faults are doing.
+// stage is what faults share: the hosts, the actuator, and the state of other active faults.
 type stage struct {
 	actuator
 	hosts  []Host
 	board  *board
 	ledger *Ledger
-	proof  time.Duration // how long an effect may take to be seen
+	proof  time.Duration // limit for an effect to be observed
 }
 
 func newStage(a actuator, hosts []Host, ledger *Ledger, proof time.Duration) *stage {
@@ -38,7 +38,7 @@ func (s *stage) host(name string) Host {
 	panic(fmt.Sprintf("nemesis: no host %q, though the schedule was checked", name))
 }
 
-// each does something with some hosts at the same time; the results are in the order of the hosts.
+// each runs do on some hosts concurrently; the results are in the order of the hosts.
 func (s *stage) each(names []string, do func(host Host) result) outcome {
 	results := make(outcome, len(names))
 	var group sync.WaitGroup
@@ -52,17 +52,19 @@ func (s *stage) each(names []string, do func(host Host) result) outcome {
 	return results
 }
 
-// deed is a resolved fault, ready to be done and undone.
+// deed is a resolved fault that can be applied and reverted.
 type deed interface {
-	// apply does it and proves it. Unless entered is true afterwards, nothing was done that needs to be undone.
+	// apply applies the fault and proves its effect. Unless entered is true afterwards, there is nothing to revert.
 	apply(ctx context.Context) outcome
 	entered() bool
 
-	// remains looks again, right before the revert of a fault that was seen to take effect, and fails wherever its effect
-	// is gone although nobody of ours ended it: what happened meanwhile may not have happened under the fault.
+	// remains checks, right before the revert of a fault that took effect, that the effect is still there. It fails
+	// wherever the effect is gone although no fault of ours ended it: the run may not have been under that fault
+	// all the time.
 	remains(ctx context.Context) outcome
 
-	// revert undoes it and proves that; the ledger is settled if it succeeds. It may be called again if it fails.
+	// revert undoes the fault and proves that; on success the ledger entry is settled. After a failure it may be
+	// called again.
 	revert(ctx context.Context) outcome
 }
 
@@ -81,18 +83,18 @@ func (s *stage) deed(r Resolved) deed {
 	panic(fmt.Sprintf("nemesis: nobody knows how to do a %q, though the schedule was checked", r.Fault.Kind))
 }
 
-// deedBase is what all deeds have.
+// deedBase holds what all deeds have in common.
 type deedBase struct {
 	*stage
 	fault   Fault
 	targets []string
-	number  int // in the ledger
+	number  int // of the ledger entry
 	written bool
 }
 
 func (d *deedBase) entered() bool { return d.written }
 
-// enter writes the deed into the ledger.
+// enter records the deed in the ledger.
 func (d *deedBase) enter(hosts []string, processes []Process) error {
 	number, err := d.ledger.Enter(Entry{
 		ID: d.fault.ID, Kind: d.fault.Kind, Played: d.fault.Detail(), Hosts: hosts, Processes: processes,
@@ -104,7 +106,7 @@ func (d *deedBase) enter(hosts []string, processes []Process) error {
 	return nil
 }
 
-// running finds the processes of the targets, by node. The outcome is about the nodes where there is none.
+// running finds the processes of the targets, by node. The outcome covers the nodes that have none.
 func (d *deedBase) running(ctx context.Context) (map[string]Process, outcome) {
 	var mu sync.Mutex
 	processes := map[string]Process{}
@@ -124,7 +126,7 @@ func (d *deedBase) running(ctx context.Context) (map[string]Process, outcome) {
 	return processes, slices.DeleteFunc(results, func(r result) bool { return r.status == "" })
 }
 
-// among are the targets that are in the map, in order.
+// among returns the targets that are in the map, in order.
 func (d *deedBase) among(processes map[string]Process) (names []string, list []Process) {
 	for _, name := range d.targets {
 		if p, ok := processes[name]; ok {
@@ -134,7 +136,7 @@ func (d *deedBase) among(processes map[string]Process) (names []string, list []P
 	return names, list
 }
 
-// settle closes the deed's entry in the ledger if all went well, and reports it if that cannot be done.
+// settle closes the deed's ledger entry if the outcome is a success; failing to do so becomes part of the outcome.
 func (d *deedBase) settle(o outcome) outcome {
 	if o.err() != nil {
 		return o
@@ -145,10 +147,10 @@ func (d *deedBase) settle(o outcome) outcome {
 	return o
 }
 
-// result is what came of a step on one node.
+// result is the outcome of a step on one node.
 type result struct {
 	node   string
-	status history.FaultStatus // empty for evidence that decides nothing
+	status history.FaultStatus // empty for evidence that does not affect the status
 	seen   string
 	err    error
 }
@@ -161,17 +163,17 @@ func skipped(why string) result { return result{status: history.FaultSkipped, se
 
 func failed(err error) result { return result{status: history.FaultFailed, err: err} }
 
-// goneError says that an effect was looked for and is not there, as opposed to one that could not be looked for.
+// goneError says that an effect was looked for and is gone, as opposed to one that could not be checked.
 type goneError struct{ text string }
 
 func (e *goneError) Error() string { return e.text }
 
 func gone(format string, args ...any) result { return failed(&goneError{fmt.Sprintf(format, args...)}) }
 
-// outcome is what came of a step, node by node.
+// outcome holds the results of a step, node by node.
 type outcome []result
 
-// sum puts the results together: a step failed if it failed anywhere, and is skipped if it was skipped everywhere.
+// sum combines the results: a step failed if it failed anywhere, and is skipped if it was skipped everywhere.
 func (o outcome) sum(success history.FaultStatus) (history.FaultStatus, []string, error) {
 	status := history.FaultSkipped
 	var evidence []string
@@ -193,14 +195,14 @@ func (o outcome) sum(success history.FaultStatus) (history.FaultStatus, []string
 	return status, evidence, errors.Join(errs...)
 }
 
-// err is what went wrong anywhere.
+// err joins the errors of all nodes.
 func (o outcome) err() error {
 	_, _, err := o.sum("")
 	return err
 }
 
-// poll calls check until it returns nil, or the time is over or the context done; then it returns what check said last.
-// It waits a little longer after every call, up to a tenth of a second.
+// poll calls check until it returns nil, the limit has passed or the context is done; then it returns check's last
+// error. The wait between calls grows up to a tenth of a second.
 func poll(ctx context.Context, limit time.Duration, check func(ctx context.Context) error) error {
 	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -211,7 +213,7 @@ func poll(ctx context.Context, limit time.Duration, check func(ctx context.Conte
 		if err == nil {
 			return nil
 		}
-		// An error because the time is over says less than the one before it.
+		// An error caused by the timeout says less than the one before it.
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
@@ -223,7 +225,7 @@ func poll(ctx context.Context, limit time.Duration, check func(ctx context.Conte
 	}
 }
 
-// sleep waits for a time, or until the context is done, which is its error.
+// sleep waits for d, or until the context is done, and returns the context's error then.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -235,14 +237,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// board is where faults that overlap learn of each other.
+// board is the shared state of overlapping faults.
 type board struct {
 	mu    sync.Mutex
-	cuts  map[string][]Cut            // by the fault that cuts
-	holds map[Process]map[string]bool // the pauses that hold a process
-	kills map[Process]string          // the kill that killed a process
-	last  map[string]Process          // by host: the process that was killed last
-	turns map[Process]chan struct{}   // whose turn it is to stop a process, or to have it go on
+	cuts  map[string][]Cut            // by the ID of the partition
+	holds map[Process]map[string]bool // the pauses that hold each process
+	kills map[Process]string          // the kill that killed each process
+	last  map[string]Process          // by host: the process killed last
+	turns map[Process]chan struct{}   // locks for stopping and resuming each process
 }
 
 func newBoard() *board {
@@ -251,8 +253,8 @@ func newBoard() *board {
 		turns: map[Process]chan struct{}{}}
 }
 
-// turn waits for the right to stop a process or to have it go on, which one fault at a time has: else one that ends,
-// and has seen that nobody holds the process, could undo what another has just proven.
+// turn acquires the exclusive right to stop or resume a process. Without it, a pause that ends, having seen that
+// nobody holds the process, could undo what another pause has just proven.
 func (b *board) turn(ctx context.Context, p Process) (over func(), err error) {
 	b.mu.Lock()
 	turn := b.turns[p]
@@ -279,7 +281,7 @@ func (b *board) setCuts(fault string, cuts []Cut) {
 	b.cuts[fault] = cuts
 }
 
-// cutBy names a fault that keeps two nodes from talking, in one direction or the other, or none.
+// cutBy names a fault that cuts two nodes in either direction, or returns "".
 func (b *board) cutBy(one, other string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -295,7 +297,7 @@ func (b *board) cutBy(one, other string) string {
 	return slices.Min(names)
 }
 
-// hold notes that a pause holds a process.
+// hold records that a pause holds a process.
 func (b *board) hold(p Process, fault string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -305,7 +307,7 @@ func (b *board) hold(p Process, fault string) {
 	b.holds[p][fault] = true
 }
 
-// release notes that a pause holds a process no more.
+// release records that a pause no longer holds a process.
 func (b *board) release(p Process, fault string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -315,7 +317,7 @@ func (b *board) release(p Process, fault string) {
 	}
 }
 
-// heldBy names a pause that holds a process, or none.
+// heldBy names a pause that holds a process, or returns "".
 func (b *board) heldBy(p Process) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -329,7 +331,7 @@ func (b *board) heldBy(p Process) string {
 	return slices.Min(names)
 }
 
-// claim notes which kill kills a process, and says whether that is this one.
+// claim records that a kill kills a process unless another one does already, and reports whether this one has it.
 func (b *board) claim(p Process, fault string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -339,7 +341,7 @@ func (b *board) claim(p Process, fault string) bool {
 	return b.kills[p] == fault
 }
 
-// killedSince names the kill that killed another process of the same host after this one, or none.
+// killedSince names the kill that later killed another process of the same host, or returns "".
 func (b *board) killedSince(p Process) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -349,7 +351,7 @@ func (b *board) killedSince(p Process) string {
 	return ""
 }
 
-// killedBy names the kill that killed a process, or none.
+// killedBy names the kill that killed a process, or returns "".
 func (b *board) killedBy(p Process) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// SyntaxError is one thing wrong with a schedule file.
+// SyntaxError is one error in a schedule file.
 type SyntaxError struct {
 	File   string // as given to Parse
 	Line   int    // from 1
@@ -14,12 +14,13 @@ type SyntaxError struct {
 	Text   string // the line
 }
 
-// Error is the place and the message, and below them the line with a caret under the place.
+// Error returns the position and the message, followed by the line with a caret under the position.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s\n\t%s\n\t%s^", e.File, e.Line, e.Column, e.Msg, e.Text, indent(e.Text, e.Column))
 }
 
-// indent is white space as wide as the first column-1 characters of text: tabs stay tabs, whatever their width.
+// indent returns white space as wide as the first column-1 characters of text: tabs stay tabs, whatever their
+// width.
 func indent(text string, column int) string {
 	var b strings.Builder
 	at := 1
@@ -39,10 +40,10 @@ func indent(text string, column int) string {
 	return b.String()
 }
 
-// SyntaxErrors are all things wrong with a file, in the order of their places.
+// SyntaxErrors lists all errors in a file, in order of position.
 type SyntaxErrors []*SyntaxError
 
-// Error lists them all.
+// Error joins the messages of all errors.
 func (e SyntaxErrors) Error() string {
 	texts := make([]string, len(e))
 	for i, one := range e {
@@ -51,7 +52,7 @@ func (e SyntaxErrors) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// Unwrap makes errors.As find the first of them.
+// Unwrap lets errors.As find the individual errors.
 func (e SyntaxErrors) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, one := range e {
@@ -60,13 +61,13 @@ func (e SyntaxErrors) Unwrap() []error {
 	return errs
 }
 
-// token is a word or a sign of a line.
+// token is a word or a sign in a line.
 type token struct {
 	text   string
 	column int // in characters, from 1
 }
 
-// tokenize takes a line apart: words, and the signs , | : and -> which need no space around them. A number sign
+// tokenize splits a line into words and the signs , | : and ->, which need no space around them. A number sign
 // begins a comment. A colon is a sign only at the end of a word: "f3:".
 func tokenize(line string) []token {
 	var tokens []token
@@ -100,7 +101,7 @@ func tokenize(line string) []token {
 
 func isSign(text string) bool { return text == "," || text == "|" || text == ":" || text == "->" }
 
-// line is a line of a file being read: its tokens, and how far they have been taken.
+// line is a line being parsed: its tokens, and how many have been consumed.
 type line struct {
 	number int
 	text   string
@@ -108,7 +109,7 @@ type line struct {
 	next   int
 }
 
-// peek is the text of the next token, or nothing at the end of the line.
+// peek returns the text of the next token, or "" at the end of the line.
 func (l *line) peek() string {
 	if l.next < len(l.tokens) {
 		return l.tokens[l.next].text
@@ -116,7 +117,7 @@ func (l *line) peek() string {
 	return ""
 }
 
-// place is the column of the next token, or the one behind the last.
+// place returns the column of the next token, or the one after the last.
 func (l *line) place() int {
 	if l.next < len(l.tokens) {
 		return l.tokens[l.next].column
@@ -128,7 +129,7 @@ func (l *line) place() int {
 	return last.column + len([]rune(last.text))
 }
 
-// take passes over the next token if it is the one wanted.
+// take consumes the next token if it is the given one.
 func (l *line) take(text string) bool {
 	if l.peek() != text || l.next >= len(l.tokens) {
 		return false

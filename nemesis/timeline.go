@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// minTimelineWidth is the narrowest picture that Timeline draws, in columns.
+// minTimelineWidth is the narrowest width that Timeline draws, in columns.
 const minTimelineWidth = 40
 
-// Timeline draws the schedule as text of the given width in columns: a lane for each kind of fault, more where faults
-// of a kind overlap, over an axis of time. A bar carries the fault's name where there is room for it, and ends in
-// '>' if the fault lasts until the final heal. The schedule must be valid.
+// Timeline draws the schedule as text of the given width in columns, with a time axis and a lane for each kind of
+// fault, more where faults of a kind overlap. A bar carries the fault's name where there is room for it, and ends
+// in '>' if the fault lasts until the final heal. The schedule must be valid.
 func (s *Schedule) Timeline(w io.Writer, width int) error {
 	margin := 0
 	for _, kind := range s.Kinds() {
@@ -39,12 +39,12 @@ type timeline struct {
 	margin, columns int
 }
 
-// column is where a moment is drawn.
+// column returns the column of a point in time.
 func (t timeline) column(at time.Duration) int {
 	return min(int(float64(at)/float64(t.length)*float64(t.columns)), t.columns-1)
 }
 
-// lanes draws the faults of a kind, each into the first lane that is free at its place.
+// lanes draws the faults of a kind, each into the first lane that is free there.
 func (t timeline) lanes(faults []Fault, kind string) [][]byte {
 	var lanes [][]byte
 	var free []int // the first free column of each lane
@@ -69,7 +69,7 @@ func (t timeline) lanes(faults []Fault, kind string) [][]byte {
 	return lanes
 }
 
-// bar is a fault drawn in so many columns.
+// bar draws a fault of the given width.
 func bar(f Fault, columns int) string {
 	last := "]"
 	if f.For == 0 {
@@ -85,7 +85,7 @@ func bar(f Fault, columns int) string {
 	return "[" + label + strings.Repeat("=", columns-2-len(label)) + last
 }
 
-// axis is the line of time and the numbers below it.
+// axis returns the time axis and the numbers below it.
 func (t timeline) axis() string {
 	const room = 9 // columns between two numbers
 	step := t.length
@@ -104,7 +104,7 @@ func (t timeline) axis() string {
 	return strings.Repeat(" ", t.margin) + string(line) + "\n" + strings.TrimRight(string(numbers), " ") + "\n"
 }
 
-// shortDuration is a duration without the units that are zero: "2m", not "2m0s".
+// shortDuration formats a duration without units that are zero: "2m", not "2m0s".
 func shortDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

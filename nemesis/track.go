@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// How much of the acts faults may fill. See Plan for what follows from the two.
+// Shares of the acts that faults may fill. See Plan for what follows from them.
 const (
 	trackShare    = 0.34 // of one kind
-	majorityShare = 0.06 // of those faults of one kind that take down a majority by themselves
+	majorityShare = 0.06 // of faults of one kind that take down a majority by themselves
 )
 
-// grain is what planned times are rounded to, for the sake of readers.
+// grain is the rounding of planned times, for readability.
 const grain = time.Millisecond
 
-// minFault is the shortest fault that is planned: it takes some milliseconds to put one in place.
+// minFault is the shortest planned fault: applying one takes some milliseconds.
 const minFault = 50 * time.Millisecond
 
 // track plans the faults of one kind.
@@ -26,11 +26,11 @@ type track struct {
 
 	faults                 []Fault
 	total                  time.Duration // that faults may take
-	budget, majorityBudget time.Duration // what is left of it, and of the part for those that break the majority
+	budget, majorityBudget time.Duration // remaining time for all faults, and for those that break the majority
 	forms, harmless        []Form
 }
 
-// plan fills the acts: fault, gap, fault, gap.
+// plan fills the acts with alternating faults and gaps.
 func (t *track) plan() []Fault {
 	var total time.Duration
 	for _, act := range t.acts {
@@ -58,7 +58,7 @@ func (t *track) plan() []Fault {
 	return t.faults
 }
 
-// fault plans one fault and returns how long it is; zero means that there is no room for another.
+// fault plans one fault and returns its length; zero means that there is no room for another.
 func (t *track) fault(at, end time.Duration) time.Duration {
 	at = at.Round(grain)
 	room := min(end-at, t.budget)
@@ -86,9 +86,9 @@ func (t *track) fault(at, end time.Duration) time.Duration {
 	return length
 }
 
-// length draws how long a fault lasts: some shorter than the system can notice, some about as long as that takes,
-// just below and just above, and some several times longer. None takes so much of the budget that a short run would
-// be about one fault.
+// length draws how long a fault lasts: some faults are too short for the system to notice, some last just about the
+// term, and some several times longer. None uses so much of the budget that a short run would consist of a single
+// fault.
 func (t *track) length() time.Duration {
 	term, longest := t.options.Term, max(t.total/3, min(3*t.options.Term, t.total))
 	if t.kind == Pause && t.options.LeaseTerm > 0 {
@@ -104,14 +104,14 @@ func (t *track) length() time.Duration {
 	}
 }
 
-// pause draws how long a pause lasts where there are leases: what a leader may believe when it goes on depends on how
-// much of a term it has missed.
+// pause draws how long a pause lasts where there are leases: what a resumed leader may believe depends on how much
+// of a term it has missed.
 func (o PlanOptions) pause(random *rand.Rand) time.Duration {
 	terms := []float64{0.5, 0.95, 1.05, 2, 5}[random.IntN(5)]
 	return time.Duration(terms * float64(o.LeaseTerm))
 }
 
-// draw takes one of the forms, by their weights.
+// draw picks a form at random by weight.
 func draw(random *rand.Rand, forms []Form) Form {
 	total := 0
 	for _, form := range forms {
@@ -126,7 +126,8 @@ func draw(random *rand.Rand, forms []Form) Form {
 	panic("nemesis: the weights do not add up")
 }
 
-// breaksMajority says whether the form by itself can leave no majority of n nodes that are up and all hear each other.
+// breaksMajority reports whether the form by itself can leave no majority of n nodes that are up and hear each
+// other.
 func (f Form) breaksMajority(n int) bool {
 	working := n
 	if f.Kind == Clock {
@@ -139,10 +140,11 @@ func (f Form) breaksMajority(n int) bool {
 		// The bridge and the larger half hear each other.
 		working = 1 + n/2
 	case Ring:
-		// Everybody hears a majority, though hardly any majority hears itself: this is no outage for a leader.
+		// Every node hears a majority, though hardly any majority is fully connected: this is no outage for a
+		// leader.
 		return false
 	case OneWay:
-		working = n - 1 // all forms have one node on one side
+		working = n - 1 // all forms have a single node on one side
 	default:
 		for _, target := range f.Groups[0] {
 			working -= size(target, n)

@@ -12,9 +12,9 @@ import (
 	"slices"
 )
 
-// Evidence hashes everything that a verdict is made from and that is there: the history, the faults, the clocks, the
-// schedules and all that was collected from the nodes. The answer is for [Manifest].Files. Known are the hashes that
-// need not be made.
+// Evidence returns the SHA-256 of every existing file that a verdict is derived from, for [Manifest].Files: the
+// history, the faults, the clocks, the schedules and everything collected from the nodes. Known holds hashes that
+// need not be computed.
 func (r Run) Evidence(known map[string]string) (map[string]string, error) {
 	files := make(map[string]string)
 	for _, name := range []string{HistoryFile, FaultsFile, ClocksFile, SchedulePlannedFile, SchedulePlayedFile, PlanFile,
@@ -41,7 +41,7 @@ func (r Run) Evidence(known map[string]string) (map[string]string, error) {
 	return files, nil
 }
 
-// Tampered says which of the files are not what they were when they were collected, in order of their names.
+// Tampered lists the files that differ from what was collected, sorted by name.
 func (r Run) Tampered(m *Manifest) []string {
 	var changed []string
 	for name, want := range m.Files {
@@ -63,7 +63,7 @@ func hashFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// WriteFile writes data to path so that whoever reads path finds either what was there before or all of data, no matter
-// what ends the program or its host meanwhile.
+// WriteFile writes data to path atomically: a reader of path finds either the previous contents or all of data,
+// even if the program or its host dies meanwhile.
 func WriteFile(path string, data []byte) (err error) {
-	// Dir and not Split, whose empty directory would mean the system's temporary one to CreateTemp.
+	// Dir and not Split: an empty directory would make CreateTemp use the system's temporary one.
 	dir, base := filepath.Dir(path), filepath.Base(path)
 	tmp, err := os.CreateTemp(dir, "."+base+".*")
 	if err != nil {
@@ -22,7 +22,7 @@ func WriteFile(path string, data []byte) (err error) {
 		if err == nil {
 			return
 		}
-		if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // the name that was written to means nothing to anybody
+		if failed := (*fs.PathError)(nil); errors.As(err, &failed) { // the temporary file's name would only confuse
 			failed.Path = path
 		}
 		err = fmt.Errorf("write %s: %w", base, errors.Join(err, os.Remove(tmp.Name())))
@@ -38,7 +38,7 @@ func WriteFile(path string, data []byte) (err error) {
 	return syncDir(dir)
 }
 
-// syncDir makes the names in a directory durable.
+// syncDir makes the file names in a directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -47,12 +47,12 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// versioned is the beginning of every JSON file with a schema.
+// versioned is the part that all JSON files with a schema have in common.
 type versioned struct {
 	Schema int `json:"schema"`
 }
 
-// ErrNewer is wrapped when a file was written by a later version of this program.
+// ErrNewer reports a file written by a later version of this program.
 var ErrNewer = errors.New("written by a newer version of elenchus")
 
 // loadJSON decodes the file at path, whose schema must be one from 1 to newest, into v.

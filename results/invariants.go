@@ -8,10 +8,10 @@ import (
 	"elenchus/results/verdict"
 )
 
-// InvariantsFile is what an observer of all nodes found, in runs that had one: those of the simulator. SimulatedFile
-// is the simulated run as data.
+// InvariantsFile holds the findings of an observer of all nodes, for runs that had one: those of the simulator.
+// SimulatedFile is the simulated run as data.
 //
-// PictureFile is a simulated run as a space-time diagram, ShrinkFile how it became as small as it is.
+// PictureFile is a simulated run as a space-time diagram, ShrinkFile the record of how it was shrunk.
 const (
 	InvariantsFile = "invariants.json"
 	SimulatedFile  = "simulated.json"
@@ -19,29 +19,29 @@ const (
 	ShrinkFile     = "shrink.json"
 )
 
-// The schemas of these files rise whenever a field changes its meaning or goes away.
+// The schemas of these files are incremented whenever a field changes its meaning or is removed.
 const (
 	simulatedSchema = 1
 	shrinkSchema    = 1
 )
 
-// Invariants are the rules that a run was seen to break, or not, by somebody who sees the state of every node in true
-// time.
+// Invariants are the invariants that were checked, and violated or not, by an observer that sees the state of every
+// node in true time.
 type Invariants struct {
 	Schema   int              `json:"schema"`
 	Findings []verdict.Broken `json:"findings,omitempty"`
 }
 
-// invariantsSchema rises whenever a field of Invariants changes its meaning or goes away.
+// invariantsSchema is incremented whenever a field of Invariants changes its meaning or is removed.
 const invariantsSchema = 1
 
-// SaveInvariants writes them.
+// SaveInvariants writes the invariants.
 func (r Run) SaveInvariants(i Invariants) error {
 	i.Schema = invariantsSchema
 	return saveJSON(r.Path(InvariantsFile), i)
 }
 
-// LoadInvariants reads them. The answer is nil for a run that nobody watched so.
+// LoadInvariants reads the invariants. It returns nil for a run without such an observer.
 func (r Run) LoadInvariants() (*Invariants, error) {
 	var i Invariants
 	err := loadJSON(r.Path(InvariantsFile), invariantsSchema, &i)
@@ -57,12 +57,12 @@ func (r Run) LoadInvariants() (*Invariants, error) {
 // SaveSimulated writes the plan of a simulated run.
 func (r Run) SaveSimulated(plan any) error { return saveJSON(r.Path(SimulatedFile), plan) }
 
-// LoadSimulated reads it into plan. The error wraps fs.ErrNotExist when the run was not simulated.
+// LoadSimulated reads it into plan. The error wraps fs.ErrNotExist if the run was not simulated.
 func (r Run) LoadSimulated(plan any) error {
 	return loadJSON(r.Path(SimulatedFile), simulatedSchema, plan)
 }
 
-// SaveShrink writes how a run became small.
+// SaveShrink writes how a run was shrunk.
 func (r Run) SaveShrink(what any) error {
 	return saveJSON(r.Path(ShrinkFile), struct {
 		Schema int `json:"schema"`

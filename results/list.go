@@ -13,23 +13,23 @@ import (
 	"elenchus/results/verdict"
 )
 
-// Entry is a run as a list shows it.
+// Entry is a run in a list.
 type Entry struct {
 	Run      Run
 	Started  time.Time
 	Workload string
 	Protocol string
 	State    State
-	Word     string // the verdict in one word; empty when the run was not checked
+	Word     string // the verdict in one word; empty if the run was not checked
 
 	OK, Fail, Unknown int // operations of all phases, from the verdict
 
-	// Err says why the run could not be read, or not all of it. Fields that could be are set.
+	// Err says why the run could not be read completely. Fields that could be read are set.
 	Err error
 }
 
-// List lists the runs in root, newest first. A root that does not exist has none. Directories that are no runs, or
-// broken ones, are listed with their error rather than hidden.
+// List lists the runs in root, newest first. A root that does not exist has none. Broken runs, and directories that
+// are not runs, are listed with their error rather than hidden.
 func List(root string) ([]Entry, error) {
 	dirs, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,49 +8,50 @@ import (
 	"elenchus/results/history"
 )
 
-// ManifestSchema is the version of manifest.json. It rises whenever a field changes its meaning or goes away.
+// ManifestSchema is the version of manifest.json. It is incremented whenever a field changes its meaning or is
+// removed.
 const ManifestSchema = 1
 
-// State is how far a run has come. States are entered in order and never left backwards.
+// State is the progress of a run. States are entered in order and never left backwards.
 type State string
 
 // The states of a run.
 const (
-	StateCreated   State = "created"   // the directory is there; the lab is being brought up
+	StateCreated   State = "created"   // the directory exists; the lab is being brought up
 	StateRunning   State = "running"   // the workload runs: time zero of the history
 	StateHealed    State = "healed"    // the workload has ended and every fault is reverted
-	StateCollected State = "collected" // final reads are done, logs and data of all nodes are here
+	StateCollected State = "collected" // final reads are done, logs and data of all nodes have been collected
 	StateChecked   State = "checked"   // there is a verdict
 )
 
 var states = []State{StateCreated, StateRunning, StateHealed, StateCollected, StateChecked}
 
-// Instant is when a state was entered, since the run began. States before the run began have negative instants.
+// Instant is when a state was entered, since the run began; negative for states before that.
 type Instant struct {
 	State State         `json:"state"`
 	At    time.Duration `json:"at_ns"`
 }
 
-// Kind is what a run was for.
+// Kind is the purpose of a run.
 type Kind string
 
 // The kinds of runs.
 const (
-	KindTest  Kind = ""      // to test a system; also of runs that were made before there were others
+	KindTest  Kind = ""      // to test a system; also used by runs from before there were other kinds
 	KindBench Kind = "bench" // to measure: there is nothing to judge
 
-	// KindEnvelope: to find out where leases break. The verdict says whether that is where it should be.
+	// KindEnvelope: to find where leases break. The verdict says whether that is where they should.
 	KindEnvelope Kind = "envelope"
 )
 
-// Manifest says what was run, on what, and how far it came. It is saved again at every step.
+// Manifest describes what was run, on what, and how far the run came. It is saved at every step.
 type Manifest struct {
 	Schema int  `json:"schema"`
 	Kind   Kind `json:"kind,omitempty"`
 	Tool   Tool `json:"tool"`
 
 	Argv   []string `json:"argv"`
-	Repeat string   `json:"repeat"` // the command that does it again, as one types it
+	Repeat string   `json:"repeat"` // the command line that repeats it
 	Seed   uint64   `json:"seed,string"`
 
 	Lab    string     `json:"lab"` // "sim", "local", "vagrant", "inventory"
@@ -61,27 +62,27 @@ type Manifest struct {
 	State    State     `json:"state"`
 	Instants []Instant `json:"instants"`
 
-	// Started is the wall clock of the harness's host at time zero of the history. It orders nothing; it is for people,
-	// and for placing what nodes wrote by their own clocks.
+	// Started is the wall clock of the harness's host at time zero of the history. It is not used for ordering, but
+	// for display and for placing what nodes recorded by their own clocks.
 	Started time.Time `json:"started"`
 
-	// PlayedUntil is up to when the schedule of faults was played: each that was planned for a time up to that is on
-	// record.
+	// PlayedUntil is the time up to which the fault schedule was played: every fault planned no later than that is
+	// recorded.
 	PlayedUntil time.Duration `json:"played_until_ns,omitempty"`
 
-	Stopped *Stopped `json:"stopped,omitempty"` // the workload was ended early, at a violation
+	Stopped *Stopped `json:"stopped,omitempty"` // set if the workload was ended early, at a violation
 
 	Interrupted   bool     `json:"interrupted"`              // ended early by a signal
-	HarnessErrors []string `json:"harness_errors,omitempty"` // what went wrong that is not the system's doing
+	HarnessErrors []string `json:"harness_errors,omitempty"` // failures that are not the system's
 
 	Recovery Recovery `json:"recovery"`
 
-	// Imported is the format of the history if another tool has recorded it ("jepsen"): there were no lab and no nodes,
-	// and nothing is known of recovery.
+	// Imported is the format of the history if another tool recorded it ("jepsen"): there were no lab and no nodes,
+	// and nothing is known about recovery.
 	Imported string `json:"imported,omitempty"`
 
-	// Files are the SHA-256 of everything that the verdict is made from, by path in the run's directory, as it was when
-	// it had been collected.
+	// Files holds the SHA-256 of everything that the verdict is derived from, as collected, by path in the run's
+	// directory.
 	Files map[string]string `json:"files,omitempty"`
 }
 
@@ -97,47 +98,48 @@ type Host struct {
 type NodeBinary struct {
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"`
-	Mutant  string `json:"mutant,omitempty"` // the mistake that was built into it, a folder in MutantDir; empty for none
+	Mutant  string `json:"mutant,omitempty"` // the bug that was built into it, a folder in MutantDir; empty for none
 }
 
-// Config is what the user asked for, defaults filled in.
+// Config is what the user asked for, with defaults filled in.
 type Config struct {
 	System   string         `json:"system"`   // "paxos", or the name of an adapter
 	Protocol string         `json:"protocol"` // "multipaxos", or a rung of the ladder
 	Workload string         `json:"workload"`
 	Funcs    []history.Func `json:"funcs"`   // what the workload does
-	Nemesis  []string       `json:"nemesis"` // the kinds of faults that were wanted
+	Nemesis  []string       `json:"nemesis"` // the requested kinds of faults
 
-	Rate        float64       `json:"rate"` // operations per second, all clients together; 0: as fast as they can
+	Rate        float64       `json:"rate"` // operations per second, all clients together; 0 means as fast as they can
 	Concurrency int           `json:"concurrency"`
 	TimeLimit   time.Duration `json:"time_limit_ns"` // of the workload
 	OpTimeout   time.Duration `json:"op_timeout_ns"`
 	Reads       string        `json:"reads,omitempty"` // "lease", "quorum", "log", "local"
 
-	Lease *Lease `json:"lease,omitempty"` // nil when the system has none, or of its own
+	Lease *Lease `json:"lease,omitempty"` // nil if the system has no leases, or its own defaults
 
-	UniqueValues bool `json:"unique_values"` // the workload promises that no value is written twice to a key
-	Observations bool `json:"observations"`  // the system writes observations: a node without is a failure to collect
-	SharedClock  bool `json:"shared_clock"`  // all hosts have the wall clock of the harness's host
+	UniqueValues bool `json:"unique_values"` // the workload writes no value twice to a key
+	Observations bool `json:"observations"`  // the system writes them: if a node's are missing, collecting has failed
+	SharedClock  bool `json:"shared_clock"`  // all hosts share the wall clock of the harness's host
 
-	// DeposedReads is how many reads must be attempted at deposed leaders for the run to have tested something, as in
-	// checker.Thresholds: zero is the checker's default, a negative number demands none.
+	// DeposedReads is the minimal number of reads attempted at deposed leaders for the run to count as a test, as
+	// in checker.Thresholds: zero is the checker's default, a negative number requires none.
 	DeposedReads int `json:"deposed_reads,omitempty"`
 
-	// Options are further settings by name, such as node flags, as the user would type them.
+	// Options holds further settings by name, such as node flags, as the user would type them.
 	Options map[string]string `json:"options,omitempty"`
 }
 
-// Lease is what the system's leader leases are configured to.
+// Lease is the configuration of the system's leader leases.
 type Lease struct {
 	Mode       string        `json:"mode"` // "rate", "wall" or "none"
 	Term       time.Duration `json:"term_ns,omitempty"`
 	Renew      time.Duration `json:"renew_ns,omitempty"`
-	DriftBound string        `json:"drift_bound,omitempty"` // a share like "1%": by rate only
+	DriftBound string        `json:"drift_bound,omitempty"` // a share like "1%"; by rate only
 	MaxOffset  time.Duration `json:"max_offset_ns,omitempty"`
 }
 
-// String is for people: "rate, term 1s, renewed every 300ms, drift bound 1%". It is empty for nil.
+// String formats the configuration for humans: "rate, term 1s, renewed every 300ms, drift bound 1%". It is "" for
+// nil.
 func (l *Lease) String() string {
 	if l == nil {
 		return ""
@@ -155,25 +157,25 @@ func (l *Lease) String() string {
 	return text
 }
 
-// Stopped is the violation at which a run that was to fail fast ended its workload.
+// Stopped is the violation at which a fail-fast run ended its workload.
 type Stopped struct {
-	At     time.Duration `json:"at_ns"` // of the answer that has no linearization
-	Seq    int64         `json:"seq"`   // of its event
+	At     time.Duration `json:"at_ns"` // time of the answer that has no linearization
+	Seq    int64         `json:"seq"`   // sequence number of its event
 	Key    string        `json:"key"`
-	Reason string        `json:"reason"` // for people: whose answer it was, and why it is impossible in terms of values
+	Reason string        `json:"reason"` // for humans: whose answer it was, and why it is impossible in terms of values
 }
 
 // Recovery is what happened between the end of the last heal and the final reads.
 type Recovery struct {
 	Attempted bool          `json:"attempted"`
 	HealedAt  time.Duration `json:"healed_at_ns"`
-	Deadline  time.Duration `json:"deadline_ns"` // how long the system was given
+	Deadline  time.Duration `json:"deadline_ns"` // the time that the system was given
 	Recovered bool          `json:"recovered"`
-	Took      time.Duration `json:"took_ns"` // until every node answered; meaningless when it did not recover
+	Took      time.Duration `json:"took_ns"` // until every node answered; meaningless if the system did not recover
 	Nodes     []NodeReady   `json:"nodes,omitempty"`
 }
 
-// NodeReady is how one node came back.
+// NodeReady is the recovery of one node.
 type NodeReady struct {
 	Node   string        `json:"node"`
 	Ready  bool          `json:"ready"`
@@ -181,8 +183,8 @@ type NodeReady struct {
 	Detail string        `json:"detail,omitempty"` // what was missing
 }
 
-// Enter records that the run has come to state at the instant at. Entering the present state again, as a second check
-// does, moves its instant.
+// Enter records that the run has reached state at the given time. Entering the present state again, as a second
+// check does, updates its time.
 func (m *Manifest) Enter(state State, at time.Duration) error {
 	to, from := slices.Index(states, state), slices.Index(states, m.State)
 	switch {
@@ -198,12 +200,12 @@ func (m *Manifest) Enter(state State, at time.Duration) error {
 	return nil
 }
 
-// Reached reports whether the run has come to state, or further.
+// Reached reports whether the run has reached state or a later one.
 func (m *Manifest) Reached(state State) bool {
 	return slices.Index(states, m.State) >= slices.Index(states, state)
 }
 
-// At is when state was entered.
+// At returns when state was entered.
 func (m *Manifest) At(state State) (time.Duration, bool) {
 	for _, i := range m.Instants {
 		if i.State == state {
@@ -213,7 +215,7 @@ func (m *Manifest) At(state State) (time.Duration, bool) {
 	return 0, false
 }
 
-// SaveManifest writes the manifest with the schema of this program.
+// SaveManifest writes the manifest with this program's schema.
 func (r Run) SaveManifest(m *Manifest) error {
 	m.Schema = ManifestSchema
 	return saveJSON(r.Path(ManifestFile), m)

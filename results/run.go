@@ -13,7 +13,7 @@ import (
 	"elenchus/results/verdict"
 )
 
-// Root is where runs are kept unless the user says otherwise, relative to the working directory.
+// Root is the default directory for runs, relative to the working directory.
 const Root = "results/runs"
 
 // Latest names the newest run, as an argument and as a symbolic link in the root.
@@ -24,10 +24,10 @@ type Run struct {
 	Dir string
 }
 
-// stampLayout is a UTC time that sorts as a name and has no character that a shell or a file system minds.
+// stampLayout formats a UTC time so that names sort by time and need no quoting.
 const stampLayout = "20060102T150405.000Z"
 
-// createTries is how many stamps Create tries when runs of one name begin in the same millisecond.
+// createTries is how many stamps Create tries if runs of one name begin in the same millisecond.
 const createTries = 100
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
@@ -41,8 +41,8 @@ func Create(root, name string, now time.Time) (Run, error) {
 	return run, run.PointLatest()
 }
 
-// Make makes the directory of a new run that begins now, "<UTC stamp>-<name>" below root. The name is by custom
-// "<workload>-seed<seed>". Nobody is led to it before [Run.PointLatest].
+// Make creates the directory of a new run that begins now, "<UTC stamp>-<name>" below root. By convention, the name
+// is "<workload>-seed<seed>". "latest" points to it only after [Run.PointLatest].
 func Make(root, name string, now time.Time) (Run, error) {
 	if !namePattern.MatchString(name) {
 		return Run{}, fmt.Errorf("create run: name %q may only have letters, digits, dot, dash and underscore", name)
@@ -68,7 +68,7 @@ func Make(root, name string, now time.Time) (Run, error) {
 	return run, nil
 }
 
-// PointLatest points "latest" beside the run's directory at it.
+// PointLatest makes "latest", beside the run's directory, point to it.
 func (r Run) PointLatest() error {
 	if err := pointLatest(filepath.Dir(r.Dir), r.Name()); err != nil {
 		return fmt.Errorf("point %s at run %s: %w", Latest, r.Name(), err)
@@ -76,7 +76,7 @@ func (r Run) PointLatest() error {
 	return nil
 }
 
-// Discard removes the directory of a run that never came to begin.
+// Discard removes the directory of a run that never began.
 func (r Run) Discard() error {
 	if err := os.RemoveAll(r.Dir); err != nil {
 		return fmt.Errorf("discard run: %w", err)
@@ -84,7 +84,7 @@ func (r Run) Discard() error {
 	return nil
 }
 
-// pointLatest replaces the link in one step, so that two runs that begin at once leave a good link to one of them.
+// pointLatest replaces the link atomically, so that two runs that begin at once leave a valid link to one of them.
 func pointLatest(root, name string) error {
 	tmp := filepath.Join(root, "."+Latest+"."+strconv.Itoa(os.Getpid())+"."+name)
 	if err := os.Symlink(name, tmp); err != nil {
@@ -96,8 +96,8 @@ func pointLatest(root, name string) error {
 	return syncDir(root)
 }
 
-// Open finds an existing run: "latest", the name of a run in root, or the path of a run's directory. Its manifest must
-// be there, and not be of a newer version of this program.
+// Open opens an existing run: "latest", the name of a run in root, or the path of a run's directory. Its manifest
+// must exist and not be from a newer version of this program.
 func Open(root, ref string) (Run, error) {
 	if ref == "" {
 		ref = Latest
@@ -119,13 +119,13 @@ func Open(root, ref string) (Run, error) {
 	return run, nil
 }
 
-// Name is the run's name: its directory's.
+// Name returns the run's name, the base name of its directory.
 func (r Run) Name() string { return filepath.Base(r.Dir) }
 
-// Path is the path of a file in the run's directory.
+// Path returns the path of a file in the run's directory.
 func (r Run) Path(elem ...string) string { return filepath.Join(append([]string{r.Dir}, elem...)...) }
 
-// Names of files in a run's directory. See the package's overview.
+// Names of files in a run's directory. See the package documentation.
 const (
 	ManifestFile        = "manifest.json"
 	SchedulePlannedFile = "schedule.planned"
@@ -134,46 +134,46 @@ const (
 	FaultsFile          = "faults.jsonl"
 	ClocksFile          = "clocks.jsonl"
 	HarnessLogFile      = "harness.log"
-	PlanFile            = "plan.json"    // of a sweep: what it was to probe …
-	ProbesFile          = "probes.jsonl" // … and what it did
+	PlanFile            = "plan.json"    // of a sweep: what was to be probed …
+	ProbesFile          = "probes.jsonl" // … and the probes
 	NodesDir            = "nodes"
-	MutantDir           = "mutant"             // the mistake that was built into the nodes, in a folder of its name
+	MutantDir           = "mutant"             // the bug that was built into the nodes, in a folder of its name
 	ObservationsFile    = "observations.jsonl" // in a node's directory
 	VerdictFile         = "verdict.json"
 	ReportFile          = "index.html"
 )
 
-// History is the path of the history.
+// History returns the path of the history.
 func (r Run) History() string { return r.Path(HistoryFile) }
 
-// Faults is the path of the fault log.
+// Faults returns the path of the fault log.
 func (r Run) Faults() string { return r.Path(FaultsFile) }
 
-// Clocks is the path of the measurements of the hosts' clocks.
+// Clocks returns the path of the measurements of the hosts' clocks.
 func (r Run) Clocks() string { return r.Path(ClocksFile) }
 
-// HarnessLog is the path of the harness's own log.
+// HarnessLog returns the path of the harness's own log.
 func (r Run) HarnessLog() string { return r.Path(HarnessLogFile) }
 
-// SchedulePlanned is the path of the schedule as planned.
+// SchedulePlanned returns the path of the schedule as planned.
 func (r Run) SchedulePlanned() string { return r.Path(SchedulePlannedFile) }
 
-// SchedulePlayed is the path of the schedule as played.
+// SchedulePlayed returns the path of the schedule as played.
 func (r Run) SchedulePlayed() string { return r.Path(SchedulePlayedFile) }
 
-// Report is the path of the report.
+// Report returns the path of the report.
 func (r Run) Report() string { return r.Path(ReportFile) }
 
-// NodeDir is the directory of what was collected from a host.
+// NodeDir returns the directory of the files collected from a host.
 func (r Run) NodeDir(host string) string { return r.Path(NodesDir, host) }
 
-// Observations is the path of a node's observations.
+// Observations returns the path of a node's observations.
 func (r Run) Observations(host string) string { return r.Path(NodesDir, host, ObservationsFile) }
 
 // SaveVerdict writes the verdict.
 func (r Run) SaveVerdict(v verdict.Verdict) error { return saveJSON(r.Path(VerdictFile), v) }
 
-// LoadVerdict reads the verdict. The error wraps fs.ErrNotExist when the run was not checked yet.
+// LoadVerdict reads the verdict. The error wraps fs.ErrNotExist if the run has not been checked yet.
 func (r Run) LoadVerdict() (verdict.Verdict, error) {
 	var v verdict.Verdict
 	err := loadJSON(r.Path(VerdictFile), verdict.Schema, &v)

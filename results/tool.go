@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// Tool is the program that made a run.
+// Tool is the program that carried out a run.
 type Tool struct {
 	Version  string `json:"version"`            // of the module: "(devel)" for a build from a checkout
 	Revision string `json:"revision,omitempty"` // commit it was built from
@@ -13,7 +13,7 @@ type Tool struct {
 	Go       string `json:"go,omitempty"`       // Go release
 }
 
-// ThisTool describes the running program, from what the Go toolchain has put into it.
+// ThisTool describes the running program, from the build information embedded by the Go toolchain.
 func ThisTool() Tool {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -22,7 +22,7 @@ func ThisTool() Tool {
 	return toolOf(info)
 }
 
-// VersionOf is the version of the Go program in a file, in one line, as far as the toolchain has put it there.
+// VersionOf returns the version of the Go program in a file in one line, as far as the toolchain has recorded it.
 func VersionOf(path string) string {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
@@ -44,7 +44,7 @@ func toolOf(info *debug.BuildInfo) Tool {
 	return t
 }
 
-// String is the version in one line: "v1.2.0 (3f2a91c0b1d4, with changes)".
+// String returns the version in one line: "v1.2.0 (3f2a91c0b1d4, with changes)".
 func (t Tool) String() string {
 	s := t.Version
 	if t.Revision != "" {

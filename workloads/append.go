@@ -6,8 +6,8 @@ import (
 	"elenchus/results/history"
 )
 
-// appendKeyOps is the default of Options.KeyOps for the append workload: every answer carries the whole list, so that
-// the bytes of a key grow with the square of its operations.
+// appendKeyOps is the default of Options.KeyOps for the append workload. Every response carries the whole list, so
+// the bytes transferred for a key grow with the square of its operations.
 const appendKeyOps = 90
 
 // appends is the append workload.

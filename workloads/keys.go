@@ -45,8 +45,8 @@ func (p *keyPool) fresh() *keyState {
 	return k
 }
 
-// pick draws a key for worker w. Workers that write keep to the keys of their group, one worker of each node in a
-// group, so that a key has few writers and each of them at another node; readers look everywhere.
+// pick draws a key for worker w. Writing workers keep to the keys of their group, which has one worker of each
+// node, so that a key has few writers, each at a different node; readers use all keys.
 func (p *keyPool) pick(w int, rng *rand.Rand) *keyState {
 	n := len(p.active)
 	slot := rng.IntN(n)

@@ -10,12 +10,12 @@ import (
 	"elenchus/results/history"
 )
 
-// Model is the register of protocols.md §1 as a sequential object for Porcupine: a sequence of elements, empty at
-// first. Operations have a [history.Op] as Input and a [history.Operation] as Output, and are partitioned by key.
+// Model is the register of protocols.md §1 as a sequential object for Porcupine: a sequence of elements, initially
+// empty. Operations have a [history.Op] as Input and a [history.Operation] as Output, and are partitioned by key.
 //
-// An operation of unknown outcome may be placed anywhere after its call, with any result. Together with a return at
-// the end of time that is exact here, and needs no nondeterministic model: whoever is placed last changes nothing that
-// anybody saw, so "it never happened" is among the choices.
+// An operation of unknown outcome may take effect at any time after its call, with any result. With a return at the
+// end of time this is exact here, and needs no nondeterministic model: an operation linearized last changes nothing
+// that anybody observed, so "it never happened" is covered.
 func Model() porcupine.Model {
 	return porcupine.Model{
 		Partition: partitionByKey,

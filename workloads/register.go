@@ -9,8 +9,8 @@ import (
 // registerKeyOps is the default of Options.KeyOps for the register workload.
 const registerKeyOps = 240
 
-// Among the updates of a key that is not CAS only, casPercent are compare-and-set. After a worker's own update it reads
-// the same key with ownReadPercent.
+// casPercent is the share of compare-and-set among the updates of a key that is not CAS only. After its own update,
+// a worker reads the same key with probability ownReadPercent.
 const (
 	casPercent     = 60
 	ownReadPercent = 20
@@ -21,7 +21,7 @@ type register struct {
 	opts    Options
 	keys    *keyPool
 	workers []registerWorker
-	value   int64 // the last value handed out: values are unique in all of the run
+	value   int64 // the last value handed out: values are unique in the whole run
 }
 
 type registerWorker struct {
@@ -57,7 +57,7 @@ func (g *register) Next(w int) history.Op {
 		return history.Op{Func: history.Read, Key: key.name}
 	}
 	readPercent := g.opts.ReadPercent
-	if key.casOnly { // every update must build on the one before, so it pays to make many
+	if key.casOnly { // every update must build on the previous one, so make many of them
 		readPercent /= 2
 	}
 	if me.rng.IntN(100) < readPercent {
@@ -67,13 +67,13 @@ func (g *register) Next(w int) history.Op {
 	if seen, ok := me.seen[key.name]; ok && (key.casOnly || me.rng.IntN(100) < casPercent) {
 		return history.Op{Func: history.CAS, Key: key.name, Value: g.value, Expect: single(seen.Values)}
 	}
-	if key.casOnly { // the worker knows nothing of it yet: its guess is that nobody wrote it
+	if key.casOnly { // the worker has not seen the key yet, and guesses that nobody wrote it
 		return history.Op{Func: history.CAS, Key: key.name, Value: g.value}
 	}
 	return history.Op{Func: history.Write, Key: key.name, Value: g.value}
 }
 
-// single is a register's content as a CAS expects it.
+// single returns a register's contents as a CAS expects them.
 func single(values []int64) *int64 {
 	if len(values) == 0 {
 		return nil

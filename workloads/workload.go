@@ -11,11 +11,11 @@ import (
 	"elenchus/results/history"
 )
 
-// Client performs operations for one process at one node. It never retries and never follows anybody elsewhere: one
+// Client performs operations for one process at one node. It never retries and never follows redirects: one
 // operation is one request, so that the recorded interval is the interval in which it could take effect.
 type Client interface {
-	// Do performs op as the seq-th operation (from 1) of the client's session and says what came of it. Any error is
-	// an answer: a failure when the operation certainly has no effect, else unknown.
+	// Do performs op as the seq-th operation (from 1) of the client's session and returns its outcome. Errors are
+	// answers, too: a failure if the operation certainly has no effect, otherwise unknown.
 	Do(ctx context.Context, seq uint64, op history.Op) Answer
 
 	// Close drops the client's connection. An answer that arrives later is lost, never paired with another request.
@@ -32,13 +32,13 @@ type Answer struct {
 
 // Generator decides what the clients of one run do next. It is not safe for concurrent use.
 type Generator interface {
-	// Next is the next operation of worker w, 0 ≤ w < Options.Workers.
+	// Next returns the next operation of worker w, 0 ≤ w < Options.Workers.
 	Next(w int) history.Op
 
-	// Observe tells the generator what came of the operation it last gave to worker w.
+	// Observe reports the outcome of the operation last given to worker w.
 	Observe(w int, op history.Op, a Answer)
 
-	// Keys are the keys that were used, in order of first use: what the final reads read.
+	// Keys returns the keys used so far, in order of first use, for the final reads.
 	Keys() []string
 }
 
@@ -50,12 +50,12 @@ type Options struct {
 
 	// ReadPercent is the share of reads among the operations of clients that also write (default 70).
 	ReadPercent int
-	// ActiveKeys is how many keys are in use at a time (default: one for every worker, at least 2).
+	// ActiveKeys is how many keys are in use at a time (default: one per worker, at least 2).
 	ActiveKeys int
-	// KeyOps is the mean number of operations after which a key is left for a new one; the bound of each key is drawn
-	// from 0.7 to 1.3 times this (default 240; 90 for append, whose values grow).
+	// KeyOps is the mean number of operations after which a key is retired; the bound of each key is drawn from 0.7
+	// to 1.3 times this (default 240; 90 for append, whose values grow).
 	KeyOps int
-	// KeyUnknowns is the number of updates with unknown outcome after which a key is left (default 6).
+	// KeyUnknowns is the number of updates with unknown outcome after which a key is retired (default 6).
 	KeyUnknowns int
 }
 
@@ -97,7 +97,8 @@ func (o Options) withDefaults(keyOps int) Options {
 // readOnly reports whether worker w only reads: the last worker of each node, where a node has more than one.
 func (o Options) readOnly(w int) bool { return o.Workers >= 2*o.Nodes && w >= o.Workers-o.Nodes }
 
-// stream is a source of randomness of its own for every purpose, so that one worker's draws do not shift another's.
+// stream returns an independent random number generator per purpose, so that one worker's draws do not shift
+// another's.
 func stream(seed uint64, purpose string, index int) *rand.Rand {
 	h := uint64(14695981039346656037) // FNV-1a
 	for _, c := range []byte(purpose) {
@@ -106,11 +107,11 @@ func stream(seed uint64, purpose string, index int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h+uint64(index)*0x9e3779b97f4a7c15))
 }
 
-// Workload is a kind of generator by name.
+// Workload is a named kind of generator.
 type Workload struct {
 	Name    string
 	Summary string
-	Funcs   []history.Func // what it does: a run in which one of them never succeeded tested nothing
+	Funcs   []history.Func // its functions: a run in which one of them never succeeded tested nothing
 	New     func(Options) (Generator, error)
 }
 
@@ -132,7 +133,7 @@ func All() []Workload {
 	}
 }
 
-// Lookup finds a workload by name; its error lists the names there are.
+// Lookup finds a workload by name; its error lists the known names.
 func Lookup(name string) (Workload, error) {
 	all := All()
 	if i := slices.IndexFunc(all, func(w Workload) bool { return w.Name == name }); i >= 0 {

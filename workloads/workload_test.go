@@ -12,7 +12,7 @@ import (
 	"elenchus/results/history"
 )
 
-// atomicRegisters is a correct system: what a generator would see from one, one operation at a time.
+// atomicRegisters is a correct system that executes one operation at a time.
 type atomicRegisters map[string][]int64
 
 func (r atomicRegisters) do(op history.Op) Answer {
@@ -50,7 +50,7 @@ func newGenerator(t *testing.T, name string, opts Options) Generator {
 	return g
 }
 
-// drive lets the workers take turns against a correct system and returns what they did.
+// drive runs the workers round-robin against a correct system and returns their operations.
 func drive(g Generator, workers, ops int, answer func(i int, op history.Op) Answer) []history.Op {
 	done := make([]history.Op, ops)
 	for i := range ops {
@@ -94,7 +94,7 @@ func TestGeneratorsKeepTheirPromises(t *testing.T) {
 				}
 			}
 			for key, n := range perKey {
-				if most := 130 + workers; n > most { // own-write reads come on top of a key's bound
+				if most := 130 + workers; n > most { // reads of own writes come on top of a key's bound
 					t.Errorf("key %s has %d operations, more than %d", key, n, most)
 				}
 				if !slices.Contains(g.Keys(), key) {
@@ -231,7 +231,7 @@ func TestModel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for i := range tt.ops { // one after the other
+			for i := range tt.ops { // sequentially
 				tt.ops[i].Call, tt.ops[i].Return = time.Duration(2*i), time.Duration(2*i+1)
 			}
 			if got := porcupine.CheckOperations(Model(), ops(tt.ops...)); got != tt.legal {

@@ -65,7 +65,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// round is one in which lease reads are answered at a rate, and the others at shares of it, with latencies to match.
+// round returns a round in which lease reads have the given rate, the others shares of it, with latencies to match.
 func round(rate float64, quorum, log float64) map[string]Sample {
 	sample := func(share float64) Sample {
 		n := int(rate * share)
@@ -78,7 +78,7 @@ func round(rate float64, quorum, log float64) map[string]Sample {
 	return map[string]Sample{"lease": sample(1), "quorum": sample(quorum), "log": sample(log)}
 }
 
-// Ratios are those of the rounds: a machine that is twice as slow in one of them changes rates and no ratio.
+// Ratios are taken within rounds: a machine twice as slow in one round changes rates, but no ratio.
 func TestRatiosAreTakenWithinARound(t *testing.T) {
 	r := newReport(Options{Time: 3 * time.Second, Rounds: 3, Clients: 4, Keys: 2})
 	for _, rate := range []float64{1000, 500, 2000} {
@@ -113,7 +113,7 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 	}
 }
 
-// A round in which nobody was answered must not divide by zero, which JSON cannot say.
+// A round without answers must not divide by zero: JSON cannot encode the result.
 func TestARoundWithoutAnswersHasNoRatio(t *testing.T) {
 	r := newReport(Options{Time: time.Second, Rounds: 2, Clients: 1})
 	r.add(map[string]Sample{"lease": {Elapsed: time.Second}, "quorum": {Elapsed: time.Second}, "log": {}})
@@ -126,7 +126,7 @@ func TestARoundWithoutAnswersHasNoRatio(t *testing.T) {
 	}
 }
 
-// reader answers every read but each third one.
+// reader answers every read except each third one.
 type reader struct{ asked, wrong atomic.Int64 }
 
 func (r *reader) Do(_ context.Context, _ uint64, op history.Op) workloads.Answer {

@@ -11,19 +11,19 @@ import (
 	"elenchus/workloads"
 )
 
-// Sample is what one round of one way to read came to.
+// Sample is the result of one round for one kind of read.
 type Sample struct {
 	Place   int           `json:"place"` // in the order of its round, from 1
 	Elapsed time.Duration `json:"elapsed_ns"`
 	Reads   int           `json:"reads"`  // answered
 	Failed  int           `json:"failed"` // refused, or not answered
-	P50     time.Duration `json:"p50_ns"` // of those that were answered
+	P50     time.Duration `json:"p50_ns"` // of those answered
 	P99     time.Duration `json:"p99_ns"`
 
 	latencies []time.Duration // in ascending order
 }
 
-// Rate is the answered reads a second.
+// Rate returns the number of answered reads per second.
 func (s Sample) Rate() float64 {
 	if s.Elapsed <= 0 {
 		return 0
@@ -31,8 +31,8 @@ func (s Sample) Rate() float64 {
 	return float64(s.Reads) / s.Elapsed.Seconds()
 }
 
-// load has every client read, one read after the other, until the time is over or ctx ends. Reads that are under way
-// then are waited for, and count, as the time that they took does.
+// load makes every client read in a closed loop until the time is over or ctx ends. Reads outstanding then are
+// awaited, and both they and their time count.
 func load(ctx context.Context, clients []workloads.Client, keys []string, seeds []uint64, length time.Duration) Sample {
 	latencies := make([][]time.Duration, len(clients))
 	failed := make([]int, len(clients))
@@ -63,7 +63,8 @@ func load(ctx context.Context, clients []workloads.Client, keys []string, seeds 
 	return s
 }
 
-// quantile is the smallest of the sorted values that at least percent of them do not exceed; zero without any.
+// quantile returns the smallest of the sorted values such that at least percent of them do not exceed it; zero if
+// empty.
 func quantile(sorted []time.Duration, percent int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -15,27 +15,27 @@ import (
 	"elenchus/workloads/paxosclient"
 )
 
-// Ways are the ways to read that are compared. Reads of a replica's own state, unchecked, are no way to read.
+// Ways lists the kinds of read that are compared. Unchecked reads of a replica's own state do not qualify.
 var Ways = []string{"lease", "quorum", "log"}
 
-// Options say how much to measure. Validate fills in what is left zero.
+// Options configures a benchmark. Validate replaces zeros by defaults.
 type Options struct {
-	Time    time.Duration // measured of each way to read, all rounds together (default 10 s)
+	Time    time.Duration // measured per kind of read, all rounds together (default 10 s)
 	Rounds  int           // default 10
 	Clients int           // closed loops at the leader (default 16)
-	Keys    int           // registers that are read, one value in each (default 16)
-	Seed    uint64        // of the order in each round, and of which keys are read
+	Keys    int           // number of registers read, with one value each (default 16)
+	Seed    uint64        // of the order in each round, and of the keys read
 
-	Lease           system.Lease // of all clusters, so that they are equal but for how they read
+	Lease           system.Lease // of all clusters, so that they differ only in how they read
 	ElectionTimeout time.Duration
 	PromiseGrace    time.Duration
 	Window          int
 	NodeBinary      string
 }
 
-// Bounds of what makes sense.
+// Limits of the options.
 const (
-	roundMin   = 50 * time.Millisecond // shorter ones measure the beginning and the end of a round
+	roundMin   = 50 * time.Millisecond // shorter rounds measure their beginning and end
 	timeMax    = time.Hour
 	roundsMax  = 1000
 	clientsMax = 1000
@@ -75,7 +75,7 @@ func (o *Options) Validate() error {
 
 func (o *Options) round() time.Duration { return o.Time / time.Duration(o.Rounds) }
 
-// way is one cluster, read in its way.
+// way is one cluster with its kind of read.
 type way struct {
 	name    string
 	cluster *fleet.Cluster
@@ -89,17 +89,17 @@ type bench struct {
 	rng  *rand.Rand
 	keys []string
 	ways []*way
-	show func(format string, args ...any) // what happens now
+	show func(format string, args ...any) // shows progress
 }
 
-// opTimeout is a client's patience. Nothing is broken while this is measured, so nobody should ever need it.
+// opTimeout is a client's timeout. Without faults it should never expire.
 const opTimeout = 5 * time.Second
 
-// redoMax is how many rounds of one way may be done again, because its leader changed meanwhile.
+// redoMax limits how many rounds of a cluster may be repeated because its leader changed meanwhile.
 const redoMax = 5
 
-// Reads compares the ways to read on the hosts of a fleet. Options must be valid. When ctx ends, the report has the
-// rounds that were complete by then, besides the error. show is told what happens now.
+// Reads compares the kinds of read on the hosts of a fleet. Options must be valid. When ctx ends, the report covers
+// the rounds completed by then, and the error is returned as well. show displays progress.
 func Reads(ctx context.Context, f *fleet.Fleet, run string, o Options, show func(string, ...any)) (Report, error) {
 	b := &bench{opts: o, rng: rand.New(rand.NewPCG(o.Seed, 0)), show: show}
 	report := newReport(o)
@@ -151,8 +151,8 @@ func (b *bench) prepare(ctx context.Context, w *way) error {
 	return nil
 }
 
-// connect makes the clients ask the cluster's present leader, each over a connection of its own, which is there when
-// the first measured read needs it.
+// connect makes the clients use the cluster's present leader, each over its own connection, established before the
+// first measured read.
 func (b *bench) connect(ctx context.Context, w *way) error {
 	leader, err := w.cluster.Leader(ctx)
 	if err != nil || leader == w.leader {
@@ -196,7 +196,7 @@ func (b *bench) runRound(ctx context.Context, n int) (map[string]Sample, error) 
 	return samples, nil
 }
 
-// sample loads one cluster for the length of a round, all of it under one leader.
+// sample loads one cluster for the length of a round, entirely under one leader.
 func (b *bench) sample(ctx context.Context, w *way) (Sample, error) {
 	for range redoMax {
 		if err := b.connect(ctx, w); err != nil {
@@ -215,14 +215,14 @@ func (b *bench) sample(ctx context.Context, w *way) (Sample, error) {
 			return s, nil
 		}
 		b.show("the leader that reads by %s was replaced: doing that again", w.name)
-		w.leader = "" // connections that saw a leader fall are not used again
+		w.leader = "" // connections from before a leader change are not reused
 	}
 	return Sample{}, fmt.Errorf("read by %s: its leader was replaced %d times running", w.name, redoMax)
 }
 
 func (w *way) close() {
 	for _, c := range w.clients {
-		_ = c.Close() // nothing more is asked of it
+		_ = c.Close() // the connection is no longer needed
 	}
 	w.clients = nil
 }

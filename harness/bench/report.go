@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// Schema is the version of the report. It rises whenever a field changes its meaning or goes away.
+// Schema is the version of the report. It is incremented whenever a field changes its meaning or is removed.
 const Schema = 1
 
-// Report is what a comparison came to.
+// Report is the result of a comparison.
 type Report struct {
 	Schema    int           `json:"schema"`
 	Clients   int           `json:"clients"`
 	Keys      int           `json:"keys"`
 	RoundTime time.Duration `json:"round_ns"`
-	Rounds    int           `json:"rounds"` // that are complete
+	Rounds    int           `json:"rounds"` // number of complete ones
 	Ways      []Result      `json:"ways"`
 	Ratios    []Ratio       `json:"ratios"`
 }
 
-// Result is what one way to read came to, in all rounds together.
+// Result is the result of one kind of read over all rounds.
 type Result struct {
 	Way     string        `json:"way"`
 	Reads   int           `json:"reads"`
@@ -38,8 +38,8 @@ type Result struct {
 	latencies []time.Duration
 }
 
-// Ratio compares two ways to read, round by round: how many times as many reads a second the one answers, and how many
-// times as long the other takes.
+// Ratio compares two kinds of read, round by round: how many times as many reads per second Way answers, and how
+// many times as long To takes.
 type Ratio struct {
 	Way  string `json:"way"`
 	To   string `json:"to"`
@@ -48,7 +48,7 @@ type Ratio struct {
 	P99  Spread `json:"p99"`
 }
 
-// Spread is the median of some rounds, and the lowest and the highest of them.
+// Spread is the median, minimum and maximum over some rounds.
 type Spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
@@ -72,7 +72,7 @@ func newReport(o Options) Report {
 	return r
 }
 
-// add takes in a complete round.
+// add adds a complete round.
 func (r *Report) add(round map[string]Sample) {
 	r.Rounds++
 	for i := range r.Ways {
@@ -83,7 +83,7 @@ func (r *Report) add(round map[string]Sample) {
 	r.finish()
 }
 
-// finish computes what all rounds come to.
+// finish computes the totals over all rounds.
 func (r *Report) finish() {
 	for i := range r.Ways {
 		r.Ways[i].sum()
@@ -109,7 +109,7 @@ func (w *Result) sum() {
 	w.P50, w.P99 = quantile(w.latencies, 50), quantile(w.latencies, 99)
 }
 
-// ratio compares two ways within each round. A round in which one of them answered nothing has no ratio.
+// ratio compares two kinds of read within each round. A round in which one of them answered nothing has no ratio.
 func ratio(of, to Result) Ratio {
 	r := Ratio{Way: of.Way, To: to.Way}
 	var rates, p50s, p99s []float64
@@ -137,7 +137,7 @@ func (r Report) Table(w io.Writer) error {
 		fmt.Fprintf(tw, "%s\t%d\t%d\t%.0f\t%.0f … %.0f\t%s\t%s\t\n", x.Way, x.Reads, x.Failed, x.Rate, x.Rates.Low,
 			x.Rates.High, short(x.P50), short(x.P99))
 	}
-	_ = tw.Flush() // a strings.Builder takes everything
+	_ = tw.Flush() // writing to a strings.Builder never fails
 	fmt.Fprintln(&b)
 	tw = tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "within a round\tops/s\tlowest … highest\tp50\tlowest … highest\tp99\tlowest … highest\t")
@@ -154,7 +154,7 @@ func (r Report) Table(w io.Writer) error {
 	return err
 }
 
-// times is a ratio with three digits or so.
+// times formats a ratio with about three digits.
 func times(v float64) string {
 	if v >= 10 {
 		return strconv.FormatFloat(v, 'f', 1, 64)

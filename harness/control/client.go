@@ -9,14 +9,14 @@ import (
 
 // Client commands one host. It is safe for concurrent use.
 //
-// It holds one connection, which every session shares. When that breaks, whatever was running on it fails with
-// ErrUnreachable and is not repeated (nobody knows whether it took effect); the next call connects anew.
+// It holds one connection, shared by all sessions. When that breaks, whatever was running on it fails with
+// ErrUnreachable and is not retried, because it may have taken effect; the next call reconnects.
 type Client struct {
 	host    Host
 	options Options
 	login   *login
 
-	dialing chan struct{} // holds a token while somebody dials
+	dialing chan struct{} // holds a token while a dial is in progress
 	slots   chan struct{} // holds a token for every shell in use
 	work    sync.WaitGroup
 
@@ -45,11 +45,11 @@ func Dial(ctx context.Context, h Host, o Options) (*Client, error) {
 	return c, nil
 }
 
-// Host is the host that the client commands.
+// Host returns the host that the client commands.
 func (c *Client) Host() Host { return c.host }
 
-// Close ends the connection and returns when nothing of the client is left here, except an Exec whose own reader or
-// writer blocks. Commands that are running on the host are not killed.
+// Close ends the connection and waits for everything of the client on this side, except an Exec whose own reader or
+// writer blocks. Commands running on the host are not killed.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -63,7 +63,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// connection is the live connection, made if there is none.
+// connection returns the live connection, dialing if there is none.
 func (c *Client) connection(ctx context.Context) (*connection, error) {
 	if cn, err := c.current(); cn != nil || err != nil {
 		return cn, err
@@ -77,7 +77,7 @@ func (c *Client) connection(ctx context.Context) (*connection, error) {
 		return nil, connectError(c.host, ErrUnreachable, "wait for another to connect: %w", deadlineError(ctx))
 	}
 	if cn, err := c.current(); cn != nil || err != nil {
-		return cn, err // somebody else has just made it
+		return cn, err // another call has just dialed it
 	}
 	client, err := connect(ctx, c.host, c.login)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *Client) connection(ctx context.Context) (*connection, error) {
 	return c.conn, nil
 }
 
-// current is the live connection, or nil when there is none.
+// current returns the live connection, or nil if there is none.
 func (c *Client) current() (*connection, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,7 +106,7 @@ func (c *Client) current() (*connection, error) {
 	return c.conn, nil
 }
 
-// failure is the Error for a script that did not come to its own end.
+// failure returns the Error for a script that did not run to its end.
 func (c *Client) failure(script string, err error) *Error {
 	return &Error{Host: c.host.Name, Command: shorten(script), ExitStatus: -1, Err: err}
 }

@@ -13,17 +13,17 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// connection is one logged-in SSH connection. It is used until it breaks and never repaired.
+// connection is one logged-in SSH connection. It is used until it breaks, and never repaired.
 type connection struct {
 	ssh  *ssh.Client
 	done chan struct{} // closed when the connection is broken
 
 	once  sync.Once
-	cause error // why it broke; to be read after done is closed
+	cause error // why it broke; valid after done is closed
 }
 
-// connect dials and logs in. ctx bounds all of it, the handshake included: a server that accepts and then says nothing
-// is an error at the deadline.
+// connect dials and logs in. ctx limits all of it, including the handshake: a server that accepts and then stays
+// silent is an error at the deadline.
 func connect(ctx context.Context, h Host, l *login) (*ssh.Client, error) {
 	var dialer net.Dialer
 	nc, err := dialer.DialContext(ctx, "tcp", l.address)
@@ -40,16 +40,16 @@ func connect(ctx context.Context, h Host, l *login) (*ssh.Client, error) {
 		defer done()
 		config.Auth = []ssh.AuthMethod{auth}
 	}
-	// The library's error hides that it was the host key's check which failed.
+	// The library's error hides that the host key check failed.
 	hostKeyErr := make(chan error, 1)
 	config.HostKeyCallback = func(address string, remote net.Addr, key ssh.PublicKey) error {
 		err := l.config.HostKeyCallback(address, remote, key)
 		if err != nil {
-			hostKeyErr <- err // only once: the handshake ends here
+			hostKeyErr <- err // sent only once: the handshake ends here
 		}
 		return err
 	}
-	// Closing the socket is the only thing that interrupts the library.
+	// Only closing the socket interrupts the library.
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
 	conn, channels, requests, err := ssh.NewClientConn(nc, l.address, &config)
 	if !stop() && err == nil {
@@ -68,7 +68,7 @@ func connect(ctx context.Context, h Host, l *login) (*ssh.Client, error) {
 	return ssh.NewClient(conn, channels, requests), nil
 }
 
-// explainDial says what a failed TCP connection probably means.
+// explainDial adds the probable cause of a failed TCP connection.
 func explainDial(ctx context.Context, h Host, l *login, err error) error {
 	var dns *net.DNSError
 	switch {
@@ -88,7 +88,7 @@ func explainDial(ctx context.Context, h Host, l *login, err error) error {
 	}
 }
 
-// explainHandshake says what a failed handshake probably means.
+// explainHandshake adds the probable cause of a failed handshake.
 func explainHandshake(ctx context.Context, h Host, l *login, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -96,7 +96,7 @@ func explainHandshake(ctx context.Context, h Host, l *login, err error) error {
 	case ctx.Err() != nil:
 		return connectError(h, ErrUnreachable, "%w: %s accepted the connection, but its SSH handshake did not finish: %w",
 			ErrTimeout, l.address, err)
-	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
+	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no error type for it
 		return connectError(h, ErrAuth, "user %q may not log in at %s with %s: is its public half in the user's "+
 			"authorized_keys?: %w", h.User, l.address, l.key, err)
 	default:
@@ -105,8 +105,8 @@ func explainHandshake(ctx context.Context, h Host, l *login, err error) error {
 	}
 }
 
-// newConnection puts a connection under guard: keepalives go out, and done closes when it breaks. Its goroutines are
-// counted in work and end when the connection does.
+// newConnection starts monitoring a connection: keepalives are sent, and done is closed when it breaks. Its
+// goroutines are counted in work and end with the connection.
 func newConnection(client *ssh.Client, o Options, work *sync.WaitGroup) *connection {
 	cn := &connection{ssh: client, done: make(chan struct{})}
 	work.Go(func() {
@@ -118,7 +118,7 @@ func newConnection(client *ssh.Client, o Options, work *sync.WaitGroup) *connect
 	return cn
 }
 
-// fail breaks the connection; the first cause is the one that is reported.
+// fail breaks the connection; only the first cause is kept.
 func (cn *connection) fail(cause error) {
 	cn.once.Do(func() { cn.cause = cause })
 	_ = cn.ssh.Close()
@@ -134,7 +134,7 @@ func (cn *connection) broken() bool {
 	}
 }
 
-// keepAlive asks for a sign of life every interval and fails the connection when one takes longer than timeout.
+// keepAlive sends a keepalive every interval and fails the connection if a response takes longer than timeout.
 func (cn *connection) keepAlive(interval, timeout time.Duration, work *sync.WaitGroup) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -145,7 +145,7 @@ func (cn *connection) keepAlive(interval, timeout time.Duration, work *sync.Wait
 			return
 		case <-ticker.C:
 		}
-		// Any answer will do, also a refusal. An error means that the connection is ending, which done tells.
+		// Any response will do, even a refusal. An error means that the connection is ending, which done reports.
 		work.Go(func() {
 			_, _, _ = cn.ssh.SendRequest("keepalive@openssh.com", true, nil)
 			answered <- struct{}{}
@@ -164,9 +164,9 @@ func (cn *connection) keepAlive(interval, timeout time.Duration, work *sync.Wait
 	}
 }
 
-// session opens a session and lets setup start something in it. When ctx ends meanwhile it goes on for a moment: what
-// was started can be stopped only by those who know it. So ctx may be over when it returns without an error. A session
-// that comes later still is closed.
+// session opens a session and lets setup start something in it. If ctx ends meanwhile, it continues for a moment,
+// because only this client could stop what was started; so ctx may be done when session returns without an error. A
+// session that opens even later is closed.
 func (cn *connection) session(ctx context.Context, work *sync.WaitGroup, setup func(*ssh.Session) error) error {
 	done, abandoned := make(chan error), make(chan struct{})
 	work.Go(func() {
@@ -201,11 +201,11 @@ func (cn *connection) session(ctx context.Context, work *sync.WaitGroup, setup f
 	return nil
 }
 
-// lossDelay is how long the news that a session has ended may be ahead of the news that its connection has, which the
-// library spreads within microseconds.
+// lossDelay is how much earlier than the loss of its connection the end of a session may be noticed. The library
+// propagates the loss within microseconds.
 const lossDelay = 200 * time.Millisecond
 
-// explain makes an unreachable host of an error that came from the loss of the connection.
+// explain converts an error caused by the loss of the connection to ErrUnreachable.
 func (cn *connection) explain(err error) error {
 	select {
 	case <-cn.done:

@@ -18,8 +18,8 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-// helperVariable makes this program a process to be tested on instead of a test: it has several threads, and lives
-// until it is killed or terminated.
+// helperVariable turns this program into a process to run tests on: it has several threads, and lives until it is
+// killed or terminated.
 const helperVariable = "CONTROL_TEST_HELPER"
 
 func TestMain(m *testing.M) {

@@ -28,16 +28,16 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-// dialFailure is one way in which a connection cannot be made.
+// dialFailure is one way in which connecting can fail.
 type dialFailure struct {
 	name    string
-	change  func(*control.Host) // makes of a good host one that fails
+	change  func(*control.Host) // turns a good host into one that fails
 	options control.Options
-	kinds   []error  // what the error must match; the first is the only one of the main kinds that it may match
-	texts   []string // what it must say
+	kinds   []error  // what the error must match; of the main kinds it may match only the first
+	texts   []string // what its message must contain
 }
 
-// Each way to fail must be told apart, and say what to look at.
+// Each kind of failure must be distinguishable, and its message must say what to check.
 func TestDialDiagnosis(t *testing.T) {
 	e := sshdtest.Start(t)
 	t.Setenv("SSH_AUTH_SOCK", "")
@@ -62,7 +62,7 @@ func TestDialDiagnosis(t *testing.T) {
 	}
 }
 
-// transportFailures are those of hosts with which no SSH connection comes about.
+// transportFailures are those without an SSH connection.
 func transportFailures(t *testing.T) []dialFailure {
 	short := control.Options{DialTimeout: 100 * time.Millisecond}
 	return []dialFailure{
@@ -79,7 +79,7 @@ func transportFailures(t *testing.T) []dialFailure {
 	}
 }
 
-// identityFailures are those of hosts that are not who they should be.
+// identityFailures are those of hosts with the wrong identity.
 func identityFailures(t *testing.T, e *sshdtest.Endpoint) []dialFailure {
 	key, _ := sshdtest.NewKey(t, e.Dir, "other_host")
 	other := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
@@ -245,7 +245,7 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// A server that was replaced by another while the client lived must not be trusted at the redial.
+// A server replaced by another one during the client's life must not be trusted on redial.
 func TestRedialChecksTheHostKey(t *testing.T) {
 	e, other := sshdtest.Start(t), sshdtest.Start(t)
 	proxy := newProxy(t, e.Addr())
@@ -309,7 +309,7 @@ func speakHTTP(conn net.Conn) {
 	_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 }
 
-// closedPort is a port on which nobody listens.
+// closedPort returns a port on which nothing listens.
 func closedPort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Each calls f for every client at the same time and waits for all. It returns all errors, each naming its host, in the
-// order of the clients.
+// Each calls f for every client concurrently and waits for all of them. It returns all errors, each naming its
+// host, in the order of the clients.
 func Each(ctx context.Context, clients []*Client, f func(context.Context, *Client) error) error {
 	errs := make([]error, len(clients))
 	var wg sync.WaitGroup
@@ -19,7 +19,7 @@ func Each(ctx context.Context, clients []*Client, f func(context.Context, *Clien
 	return errors.Join(errs...)
 }
 
-// named puts the host's name before an error that does not have it already.
+// named prefixes an error with the host's name unless it has that already.
 func named(host string, err error) error {
 	var e *Error
 	if err == nil || errors.As(err, &e) && e.Host == host {

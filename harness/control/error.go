@@ -11,37 +11,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why a host could not be commanded. Every error of this package that has one of these causes matches it with
+// Reasons why a host could not be commanded. Errors of this package with one of these causes match it with
 // errors.Is.
 var (
-	// ErrUnreachable: no connection could be made, or the one there was is lost. After a loss, whether a command that
-	// was running took effect is unknown, and it may still be running.
+	// ErrUnreachable: no connection could be made, or it was lost. After a loss, it is unknown whether a running
+	// command took effect, and it may still be running.
 	ErrUnreachable = errors.New("host unreachable")
 
 	// ErrAuth: the host refused the user or the key, or the key cannot be used.
 	ErrAuth = errors.New("authentication failed")
 
-	// ErrHostKey: the host is not who it should be, or nothing says who it should be.
+	// ErrHostKey: the host's key does not match, or there is no key to compare it with.
 	ErrHostKey = errors.New("host key verification failed")
 
-	// ErrTimeout: the deadline passed. What was running on the host then has been killed if the host still answered.
+	// ErrTimeout: the deadline passed. What was running on the host was killed, if the host still answered.
 	ErrTimeout = errors.New("timed out")
 
 	// ErrClosed: the client has been closed.
 	ErrClosed = errors.New("client closed")
 )
 
-// Error says which command failed on which host, and how.
+// Error describes a command that failed on a host.
 type Error struct {
 	Host       string // the host's name
-	Command    string // what was run, shortened; empty when it was about the connection
-	ExitStatus int    // of a command that exited, else -1
+	Command    string // the script, shortened; empty for connection errors
+	ExitStatus int    // of a command that exited, otherwise -1
 	Signal     string // name of the signal that killed the command: "KILL"; empty for a command that exited
 	Stderr     string // the end of its standard error
-	Err        error  // the cause, when it is not just the command's exit
+	Err        error  // the cause, if it is not just the command's exit
 }
 
-// Error reads: host: command: what happened: the end of standard error.
+// Error formats the error as "host: command: what happened: the end of standard error".
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Host)
@@ -62,10 +62,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// statusHint explains the statuses by which a shell reports that a command was killed or could not be run.
+// statusHint explains the statuses with which a shell reports that a command was killed or could not be run.
 func statusHint(status int) string {
 	switch {
 	case status == 127:
@@ -78,13 +78,13 @@ func statusHint(status int) string {
 	return ""
 }
 
-// connectError is an Error about the host rather than about a command.
+// connectError returns an Error about the host rather than about a command.
 func connectError(h Host, kind error, format string, args ...any) *Error {
 	err := fmt.Errorf("%w: %w", kind, fmt.Errorf(format, args...))
 	return &Error{Host: h.Name, ExitStatus: -1, Err: err}
 }
 
-// deadlineError is the cause of a failure because of ctx, which is done: ErrTimeout, or the cancellation.
+// deadlineError returns the cause of a failure due to ctx being done: ErrTimeout, or the cancellation.
 func deadlineError(ctx context.Context) error {
 	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -94,7 +94,7 @@ func deadlineError(ctx context.Context) error {
 
 const commandShownMax = 160 // characters of a command in an error
 
-// shorten makes one line of a script: runs of space are one space, and the end is cut.
+// shorten puts a script on one line: runs of space become one space, and the end is cut off.
 func shorten(script string) string {
 	line := strings.Join(strings.FieldsFunc(script, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)

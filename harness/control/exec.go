@@ -12,13 +12,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Exec runs a script like Run, but in a session and a shell of its own, with stdin as its standard input (empty if nil)
-// and its standard output going to stdout (nowhere if nil). It is meant for bulk, and bounded by [Options.BulkTimeout].
+// Exec runs a script like Run, but in its own session and shell, with stdin as its standard input (empty if nil)
+// and its standard output going to stdout (discarded if nil). It is meant for bulk data, and limited by
+// [Options.BulkTimeout].
 //
-// It returns when the script has exited and all its output has arrived; with OpenSSH on the host that includes what
-// background children print, so those must have their outputs redirected. An error of stdin or stdout kills the script;
-// in particular a script never takes the failure of stdin for its end. Exec does not wait for a reader or writer that
-// blocks after the script has exited or the deadline has passed.
+// It returns once the script has exited and all its output has arrived; with OpenSSH on the host that includes the
+// output of background children, which must therefore be redirected. An error of stdin or stdout kills the script;
+// in particular, a script never takes a failure of stdin for its end. Exec does not wait for a reader or writer
+// that blocks after the script has exited or the deadline has passed.
 func (c *Client) Exec(ctx context.Context, script string, stdin io.Reader, stdout io.Writer) error {
 	start := time.Now()
 	err := c.execScript(ctx, script, stdin, stdout)
@@ -51,7 +52,7 @@ func (c *Client) execScript(ctx context.Context, script string, stdin io.Reader,
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ended := make(chan error, 1)
-	go func() { ended <- x.relay(stdin, stdout, stop) }() // not in c.work: the caller's reader and writer may block
+	go func() { ended <- x.relay(stdin, stdout, stop) }() // not counted in c.work: its reader and writer may block
 	select {
 	case err = <-ended:
 		if cause := context.Cause(ctx); cause != nil && ctx.Err() == context.Canceled {
@@ -63,7 +64,7 @@ func (c *Client) execScript(ctx context.Context, script string, stdin io.Reader,
 	return x.result(script, err)
 }
 
-// execution is one Exec under way.
+// execution is one Exec in progress.
 type execution struct {
 	client   *Client
 	conn     *connection
@@ -72,10 +73,10 @@ type execution struct {
 	stdout   io.Reader
 	stderr   stream
 	messages tail       // the end of standard error
-	known    chan group // gets what to kill, once the script has said so
+	known    chan group // receives the process group to kill, once the script has reported it
 }
 
-// groupMark comes before and after the line on standard error by which a script of Exec says who it is.
+// groupMark surrounds the line on standard error in which a script of Exec reports its process group.
 const groupMark = "elenchus-group:"
 
 func (x *execution) attach(session *ssh.Session, script string) (err error) {
@@ -93,7 +94,7 @@ func (x *execution) attach(session *ssh.Session, script string) (err error) {
 	return session.Start(x.client.shellCommand() + " -c " + Quote(prologue+who+"unset stat; "+script))
 }
 
-// relay moves all bytes and returns how the session ended. An error of the caller's reader or writer goes to fail.
+// relay copies all data and returns how the session ended. An error of the caller's reader or writer goes to fail.
 func (x *execution) relay(stdin io.Reader, stdout io.Writer, fail func(error)) error {
 	fed := make(chan struct{})
 	go func() {
@@ -112,12 +113,12 @@ func (x *execution) relay(stdin io.Reader, stdout io.Writer, fail func(error)) e
 	err := x.session.Wait()
 	select {
 	case <-fed:
-	case <-time.After(readersPatience): // stdin has nothing to say: the script did not wait for it, and neither do we
+	case <-time.After(readersPatience): // stdin is silent: the script did not wait for it, so neither do we
 	}
 	return err
 }
 
-// feed copies the input. Its end is passed on, its failure is not: the script would take it for the end.
+// feed copies the input. Its end is passed on, but a failure is not: the script would take it for the end.
 func (x *execution) feed(stdin io.Reader, fail func(error)) {
 	from := &faultReader{r: stdin}
 	_, _ = io.Copy(x.stdin, from) // a script need not read all of its input
@@ -128,7 +129,7 @@ func (x *execution) feed(stdin io.Reader, fail func(error)) {
 	_ = x.stdin.Close()
 }
 
-// readMessages reads standard error, and who the script is from its beginning.
+// readMessages reads standard error, which begins with the script's process group.
 func (x *execution) readMessages() {
 	if x.stderr.until(groupMark, &x.messages) != nil {
 		_ = x.stderr.rest(&x.messages)
@@ -143,7 +144,7 @@ func (x *execution) readMessages() {
 	_ = x.stderr.rest(&x.messages)
 }
 
-// abort kills the script and gives the readers a moment to see its end.
+// abort kills the script and gives the readers a moment to notice its end.
 func (x *execution) abort(script string, cause error, ended <-chan error) error {
 	select {
 	case g := <-x.known:
@@ -163,7 +164,7 @@ func (x *execution) abort(script string, cause error, ended <-chan error) error 
 	return e
 }
 
-// result makes an Error of how the session ended.
+// result converts the end of the session to an Error.
 func (x *execution) result(script string, err error) error {
 	if err == nil {
 		return nil
@@ -185,7 +186,7 @@ func (x *execution) result(script string, err error) error {
 	return e
 }
 
-// faultReader remembers an error that is not the end.
+// faultReader remembers an error other than io.EOF.
 type faultReader struct {
 	r   io.Reader
 	err error

@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 )
 
-// Upload writes what r holds to the file remotePath, whose directory is made if there is none. The file appears whole,
-// with its mode, or not at all: it is written under another name, its size is compared with what was sent, and only
-// then it is renamed. It is not synced to the disk.
+// Upload writes the contents of r to the file remotePath, creating its directory if necessary. The file appears
+// complete, with its mode, or not at all: it is written under another name, its size is checked against what was
+// sent, and only then is it renamed. It is not synced to disk.
 func (c *Client) Upload(ctx context.Context, r io.Reader, remotePath string, mode fs.FileMode) error {
 	if !path.IsAbs(remotePath) {
 		return c.failure("upload "+remotePath, errors.New("remote path is not absolute"))
@@ -34,7 +34,7 @@ func (c *Client) Upload(ctx context.Context, r io.Reader, remotePath string, mod
 			Quote(temporary), counter.n, mode.Perm(), Quote(remotePath)))
 	}
 	if err != nil {
-		// ctx may be over, and the rest of a file must not stay because of that.
+		// ctx may be done, but a partial file must not stay because of that.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 		defer cancel()
 		_, _ = c.Run(clean, "rm -f -- "+Quote(temporary)) // the upload's own error matters more
@@ -43,9 +43,9 @@ func (c *Client) Upload(ctx context.Context, r io.Reader, remotePath string, mod
 	return nil
 }
 
-// UploadFile makes the local file available in remoteDir under a name that ends in its SHA-256, shortened:
-// "node-0123456789abcdef". It returns that path, and whether the file had to be sent: one of this name and size that is
-// there already is only given the mode.
+// UploadFile makes the local file available in remoteDir under a name that ends in its shortened SHA-256:
+// "node-0123456789abcdef". It returns that path, and whether the file had to be sent: if a file of this name and
+// size exists already, only its mode is set.
 func (c *Client) UploadFile(ctx context.Context, localFile, remoteDir string, mode fs.FileMode) (
 	remotePath string, sent bool, err error) {
 	f, err := os.Open(localFile)
@@ -83,7 +83,7 @@ func (c *Client) UploadFile(ctx context.Context, localFile, remoteDir string, mo
 	return remotePath, true, nil
 }
 
-// HashedPath is where UploadFile puts a file with the SHA-256 sum, in hex.
+// HashedPath returns where UploadFile puts a file with the given SHA-256, in hex.
 func HashedPath(remoteDir, localFile, sum string) string {
 	return path.Join(remoteDir, filepath.Base(localFile)+"-"+sum[:16])
 }

@@ -19,7 +19,7 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-// randomBytes are n bytes, the same at every call.
+// randomBytes returns n bytes, the same for every call.
 func randomBytes(n int) []byte {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
@@ -51,7 +51,7 @@ func TestUploadAndDownload(t *testing.T) {
 	})
 }
 
-// failingReader gives some bytes and then an error.
+// failingReader returns some bytes and then an error.
 type failingReader struct {
 	left int
 	err  error
@@ -66,7 +66,7 @@ func (f *failingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// An upload that fails must leave the old file, and nothing beside it.
+// A failed upload must keep the old file, and leave nothing beside it.
 func TestUploadIsAtomic(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
 		c := dial(t, hostOf(e), control.Options{})
@@ -184,7 +184,7 @@ func TestExecResults(t *testing.T) {
 		if len(err.Error()) > 5000 {
 			t.Errorf("error has %d bytes", len(err.Error()))
 		}
-		// A reader that never ends must not hold up a script that does not want it.
+		// A reader that never ends must not hold up a script that does not read it.
 		r, w := io.Pipe()
 		if err := c.Exec(context.Background(), "exit 0", r, nil); err != nil {
 			t.Error(err)
@@ -255,7 +255,7 @@ func TestDownloadTree(t *testing.T) {
 	})
 }
 
-// Files that grow, shrink and vanish while they are read must not fail the rest.
+// Files that grow, shrink and vanish while they are read must not make the others fail.
 func TestDownloadTreeThatChanges(t *testing.T) {
 	e := sshdtest.Start(t)
 	c := dial(t, hostOf(e), control.Options{})

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// group is a process group on the host, known by one member: its id is good only as long as that member lives.
+// group is a process group on the host, identified by one member: its id is valid only as long as that member
+// lives.
 type group struct {
 	pid   int
 	pgid  int
 	start uint64 // of pid, in clock ticks since boot
 }
 
-// parseGroup reads a line of /proc/PID/stat (proc(5)). The second field is the program's name in parentheses, which may
-// itself hold spaces and parentheses.
+// parseGroup parses a line of /proc/PID/stat (proc(5)). The second field is the program's name in parentheses,
+// which may itself contain spaces and parentheses.
 func parseGroup(stat []byte) (group, error) {
 	text := strings.TrimSpace(string(stat))
 	i, j := strings.IndexByte(text, ' '), strings.LastIndexByte(text, ')')
@@ -41,8 +42,8 @@ func parseGroup(stat []byte) (group, error) {
 	return group{pid: pid, pgid: pgid, start: start}, nil
 }
 
-// kill kills the group from a session of its own on the same connection. SSH's own signals will not do: OpenSSH ignores
-// them for sessions without a terminal. Nothing happens when the known member is gone.
+// kill kills the group from another session on the same connection. SSH's own signals do not work: OpenSSH ignores
+// them for sessions without a terminal. If the known member is gone, nothing happens.
 func (c *Client) kill(cn *connection, g group) error {
 	if g.pid <= 1 || g.pgid <= 1 {
 		return errors.New("its process group is not known")

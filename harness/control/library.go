@@ -1,12 +1,12 @@
 package control
 
-// ShellLibrary defines POSIX shell functions about processes, to be put in front of a script. They use nothing but the
+// ShellLibrary defines POSIX shell functions for processes, to be prepended to a script. They use nothing but the
 // shell, /proc and sleep.
 //
-// A process is known by its pid file, which names it for good: the kernel gives an id to another process some time
-// after the first is dead, but never with the same start time. The file holds one line, "PID STARTTIME\n". STARTTIME is
-// field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since the machine booted. It stays the
-// same when the process executes another program. A start time that differs means that the process is gone.
+// A process is identified by its pid file, uniquely for all time: the kernel reuses process ids, but never with the
+// same start time. The file has one line, "PID STARTTIME\n". STARTTIME is field 22 of /proc/PID/stat (proc(5)):
+// when the process started, in clock ticks since the machine booted. It stays the same when the process executes
+// another program. A different start time means that the process is gone.
 //
 //	proc_read FILE          sets letter and began (state and start time) from a /proc/PID/stat; fails when there is none
 //	proc_find PIDFILE       sets pid and start from a pid file; fails unless that very process exists, dead or alive
@@ -15,9 +15,10 @@ package control
 //	                        waits until the process is "stopped", "running" or "dead" (a zombie is dead), looking up to
 //	                        TRIES times, about 10 ms apart; sets state; fails when it never is
 //
-// A process counts as stopped when all its threads are: the kernel stops them one by one. It counts as a zombie only
-// when its last thread is gone, because until then it has its files and ports. Between finding a process and sending it
-// a signal lies the time of one built-in command, in which an id would have to be freed and given away again.
+// A process counts as stopped when all its threads are: the kernel stops them one by one. It counts as a zombie
+// only when its last thread is gone, because until then it keeps its files and ports. The time between finding a
+// process and signalling it is that of one built-in command; only if its id were freed and reused meanwhile would
+// the signal hit another process.
 const ShellLibrary = `
 proc_read() {
 	stat=

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// login is what a client needs to connect, prepared once: who we are and who the host must be.
+// login holds what a client needs to connect, prepared once: its credentials, and the host's expected identity.
 type login struct {
 	address string // host:port
 	config  ssh.ClientConfig
-	key     string // for messages: which key is offered
-	agent   bool   // the keys are the SSH agent's
+	key     string // for messages: the key that is offered
+	agent   bool   // the keys come from the SSH agent
 }
 
 // newLogin reads the keys. Its errors match ErrAuth or ErrHostKey.
@@ -50,7 +50,7 @@ func newLogin(h Host, o Options) (*login, error) {
 	return l, nil
 }
 
-// readKey reads a private key as OpenSSH would: not when others than its owner can.
+// readKey reads a private key. Like OpenSSH, it refuses one that others than its owner can read.
 func readKey(file string) (ssh.Signer, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -77,7 +77,7 @@ func readKey(file string) (ssh.Signer, error) {
 	return signer, nil
 }
 
-// askAgent offers the keys of the running SSH agent. The agent signs during the handshake: done ends that.
+// askAgent offers the keys of the running SSH agent. The agent signs during the handshake; call done after it.
 func askAgent() (auth ssh.AuthMethod, done func(), err error) {
 	conn, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
@@ -86,8 +86,8 @@ func askAgent() (auth ssh.AuthMethod, done func(), err error) {
 	return ssh.PublicKeysCallback(agent.NewClient(conn).Signers), func() { _ = conn.Close() }, nil
 }
 
-// hostKeyCheck is how the host proves who it is, and which kinds of key it may do so with. Asking for those kinds only
-// matters: a host with several keys would otherwise show the one that is not pinned.
+// hostKeyCheck returns how to verify the host's key, and the acceptable key algorithms. Requesting only those
+// matters: a host with several keys could otherwise present one that is not pinned.
 func hostKeyCheck(h Host, o Options, address string) (ssh.HostKeyCallback, []string, error) {
 	switch {
 	case h.HostKey != "":
@@ -115,7 +115,7 @@ func hostKeyCheck(h Host, o Options, address string) (ssh.HostKeyCallback, []str
 	}
 }
 
-// knownHostsCheck asks the file for the keys it has for the address, by showing it one that it cannot have.
+// knownHostsCheck finds the keys that the file has for the address, by presenting one that cannot match.
 func knownHostsCheck(h Host, o Options, address string, check ssh.HostKeyCallback) (
 	ssh.HostKeyCallback, []string, error) {
 	var known *knownhosts.KeyError
@@ -137,7 +137,7 @@ func knownHostsCheck(h Host, o Options, address string, check ssh.HostKeyCallbac
 	}, algorithms, nil
 }
 
-// algorithmsOf are the signature algorithms of a type of key. Only RSA has more than one, and SHA-1 is not among them.
+// algorithmsOf returns the signature algorithms of a key type. Only RSA has several, and SHA-1 is excluded.
 func algorithmsOf(keyType string) []string {
 	if keyType == ssh.KeyAlgoRSA {
 		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}

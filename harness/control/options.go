@@ -19,37 +19,37 @@ const (
 	scriptBytesMax = 1 << 20         // of Run: a script travels through the shell's standard input
 	execBytesMax   = 120 << 10       // of Exec: Linux limits one argument of a command to 128 KiB
 	stderrTailMax  = 4 << 10         // what an Error keeps of a command's standard error
-	killTimeout    = 3 * time.Second // for killing what ran out of time: the host may be frozen
+	killTimeout    = 3 * time.Second // to kill what timed out: the host may be frozen
 )
 
-// Options say how to talk to hosts. The zero value works for hosts whose key is pinned.
+// Options configures connections to hosts. The zero value works for hosts with a pinned key.
 type Options struct {
-	// DialTimeout bounds connecting and logging in, 15 s when zero. It applies to every redial too.
+	// DialTimeout limits connecting and logging in, 15 s when zero. It applies to every redial too.
 	DialTimeout time.Duration
 
-	// CommandTimeout bounds a Run, BulkTimeout an Exec and the transfer of a file; one minute and ten minutes when
-	// zero. A context with an earlier deadline wins.
+	// CommandTimeout limits a Run, BulkTimeout an Exec and the transfer of a file; one minute and ten minutes when
+	// zero. An earlier deadline of the context takes precedence.
 	CommandTimeout time.Duration
 	BulkTimeout    time.Duration
 
-	// KeepAlive is how often the host is asked for a sign of life, 3 s when zero. A connection on which the answer
-	// takes longer than KeepAliveTimeout, 10 s when zero, is given up, and with it everything that waits on it.
+	// KeepAlive is the interval between keepalives, 3 s when zero. A connection on which the response takes longer
+	// than KeepAliveTimeout, 10 s when zero, is given up, and everything waiting on it fails.
 	KeepAlive        time.Duration
 	KeepAliveTimeout time.Duration
 
-	// KnownHosts is a file in OpenSSH's format, for hosts without a pinned key. There is no way to accept any key.
+	// KnownHosts is a file in OpenSSH's format, for hosts without a pinned key. Unverified keys are never accepted.
 	KnownHosts string
 
-	// ShellsMax is how many kept shells a host may have, and so how many Runs work at the same time; 6 when zero. With
-	// the sessions of Exec they must stay below the server's limit, which is 10 for OpenSSH as it comes.
+	// ShellsMax is the number of persistent shells per host, and so of concurrent Runs; 6 when zero. Together with
+	// the sessions of Exec they must stay below the server's limit, by default 10 for OpenSSH.
 	ShellsMax int
 
 	// OutputBytesMax limits what Run collects from standard output and from standard error, each; 16 MiB when zero. A
 	// command that writes more is killed and fails.
 	OutputBytesMax int
 
-	// Trace, when not nil, is told of every finished Run and Exec: the host's name, the script, how long it took from
-	// the call to the answer, and the error it returned. It must be safe for concurrent use.
+	// Trace, if not nil, is called after every Run and Exec with the host's name, the script, the time from the
+	// call to the answer, and the error returned. It must be safe for concurrent use.
 	Trace func(host, command string, elapsed time.Duration, err error)
 }
 

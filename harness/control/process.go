@@ -10,35 +10,35 @@ import (
 	"time"
 )
 
-// Process is a long-running program on a host, which outlives the connection that started it. It is known by its pid
-// file alone (see [ShellLibrary] for the format), so that any client, now or later, means the same process and never a
-// stranger.
+// Process is a long-running program on a host, which outlives the connection that started it. It is identified by
+// its pid file alone (see [ShellLibrary] for the format), so that any client, now or later, refers to the same
+// process and never to an unrelated one.
 type Process struct {
 	Name    string   // for messages
 	PIDFile string   // absolute, as all paths here
-	Dir     string   // where it runs
-	Argv    []string // the program and its arguments, given to it as they are; ["env", "A=b", …] for an environment
-	LogFile string   // its standard output and standard error are appended here
+	Dir     string   // its working directory
+	Argv    []string // the program and its arguments, without further quoting; ["env", "A=b", …] sets the environment
+	LogFile string   // its standard output and standard error are appended to it
 
 	// Settle is how long the process must live for Start to succeed; 200 ms when zero.
 	Settle time.Duration
 
-	// Patience is how long the effect of a signal may take to be seen; 10 s when zero.
+	// Patience is how long a signal may take to have an observable effect; 10 s when zero.
 	Patience time.Duration
 }
 
-// State is what a process does.
+// State is the state of a process.
 type State string
 
 // The states of a process.
 const (
 	Running State = "running"
 	Stopped State = "stopped" // by SIGSTOP, every thread of it
-	Zombie  State = "zombie"  // dead, but nobody has asked for its exit status
+	Zombie  State = "zombie"  // dead, but not reaped
 	Dead    State = "dead"    // or never started, or its pid file is gone
 )
 
-// Signal is a signal that can be sent to a process and whose effect can be seen.
+// Signal is a signal whose effect on a process can be observed.
 type Signal string
 
 // The signals.
@@ -50,20 +50,20 @@ const (
 )
 
 var (
-	// ErrNotRunning means that there is no process to send the signal to, and none was sent.
+	// ErrNotRunning means that there was no process to signal, and no signal was sent.
 	ErrNotRunning = errors.New("process is not running")
 
-	// ErrRunning means that a process of this pid file runs already.
+	// ErrRunning means that a process with this pid file is already running.
 	ErrRunning = errors.New("process is running already")
 
-	// ErrNoEffect means that the signal was sent, but its effect was not seen in time.
+	// ErrNoEffect means that the signal was sent, but its effect was not observed in time.
 	ErrNoEffect = errors.New("signal had no effect")
 
-	// ErrExited means that the process exited when it was started. The error's text has its status and the end of its log.
+	// ErrExited means that the process exited during its start. The message has its status and the end of its log.
 	ErrExited = errors.New("process exited at once")
 )
 
-// Exit statuses by which the scripts below say what happened. They stay clear of the shell's own.
+// Exit statuses of the scripts below. They differ from the shell's own.
 const (
 	statusNotRunning = 70
 	statusRunning    = 71
@@ -74,19 +74,20 @@ const (
 const (
 	settleDefault   = 200 * time.Millisecond
 	patienceDefault = 10 * time.Second
-	pollsPerSec     = 100 // proc_await looks about that often
+	pollsPerSec     = 100 // approximate frequency of proc_await's checks
 	logTailLines    = 20
 )
 
-// startScript starts the program in a session of its own, detached from everything that belongs to this shell, and
-// watches it for a while. The inner shell writes the pid file and becomes the program, which keeps its id and start
-// time. The file appears whole or not at all.
+// startScript starts the program in its own session, detached from everything of this shell, and watches it for a
+// while. The inner shell writes the pid file and turns into the program, which keeps its id and start time. The
+// file appears complete or not at all.
 //
-// Two of these may run at once: on a host that is so slow that the first was given up, its shell goes on. So there is
-// an order of succession. Only one inner shell can make the link that is named after the process whose file it found
-// (or nobody), and that one may replace the file, if it still is the one it found. Who comes too late goes by the link:
-// its maker lives and is about to, or it has died and is succeeded in turn. And a file is removed by none but the shell
-// whose process it names. Otherwise a process could be left that no file names, and nobody could ever stop.
+// Two of these may run at once: if the first was given up on a slow host, its shell continues. So there is an order
+// of succession. Only one inner shell can create the link named after the process whose file it found (or after
+// none), and only that one may replace the file, if the file is still the one it found. A shell that comes too late
+// acts on the link: its creator is alive and about to replace the file, or has died and is succeeded in turn. A
+// file is removed only by the shell whose process it names. Otherwise a process could be left that no file names,
+// and that nobody could ever stop.
 const startScript = `
 proc_state "$pidfile"
 case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
@@ -139,9 +140,9 @@ while [ "$polls" -gt 0 ]; do
 done
 `
 
-// Start starts the process and returns when it has lived for Settle. Errors match ErrRunning, or ErrExited with the
-// process's exit status and the last lines of what it logged since. After any other error it may have been started all
-// the same: Stop it.
+// Start starts the process and returns once it has lived for Settle. Errors match ErrRunning, or ErrExited with the
+// process's exit status and the last lines that it logged. After any other error the process may have been started
+// nevertheless: Stop it.
 func (p Process) Start(ctx context.Context, c *Client) error {
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("start process: %w", err)
@@ -153,7 +154,7 @@ func (p Process) Start(ctx context.Context, c *Client) error {
 	return p.explain("start", err)
 }
 
-// State is what the process does, as /proc says.
+// State returns the state of the process according to /proc.
 func (p Process) State(ctx context.Context, c *Client) (State, error) {
 	if err := p.validate(); err != nil {
 		return "", fmt.Errorf("ask for the state of a process: %w", err)
@@ -170,7 +171,7 @@ func (p Process) State(ctx context.Context, c *Client) (State, error) {
 	}
 }
 
-// signalScript checks twice: a zombie is found too, but no signal has an effect on it.
+// signalScript checks twice, because proc_find also finds a zombie, on which no signal has an effect.
 const signalScript = `
 proc_state "$pidfile"
 case $state in running | stopped) ;; *) exit 70 ;; esac
@@ -178,8 +179,9 @@ proc_find "$pidfile" && kill -s "$signal" "$pid" || exit 70
 proc_await "$effect" "$polls" "$pidfile" || { echo "it is $state" >&2; exit 72; }
 `
 
-// Signal sends the signal and returns when its effect is seen: the process is stopped, runs, or is dead. Errors match
-// ErrNotRunning (nothing was sent) or ErrNoEffect; a stopped process, for one, dies of TERM only when it is continued.
+// Signal sends the signal and returns once its effect is observed: the process is stopped, running, or dead. Errors
+// match ErrNotRunning (nothing was sent) or ErrNoEffect; for example, TERM kills a stopped process only once it is
+// continued.
 func (p Process) Signal(ctx context.Context, c *Client, s Signal) error {
 	effects := map[Signal]State{SIGSTOP: Stopped, SIGCONT: Running, SIGTERM: Dead, SIGKILL: Dead}
 	effect, ok := effects[s]
@@ -199,7 +201,7 @@ func unknownUnless(known bool) error {
 	return errors.New("unknown signal")
 }
 
-// stopScript continues the process after TERM, which a stopped process would not see.
+// stopScript continues the process after TERM, which a stopped process would not receive.
 const stopScript = `
 if proc_find "$pidfile" && kill -s TERM "$pid" 2>/dev/null; then
 	kill -s CONT "$pid" 2>/dev/null
@@ -210,8 +212,8 @@ fi
 rm -f -- "$pidfile"
 `
 
-// Stop ends the process: TERM, then KILL if it still lives after grace. A process that is stopped is continued, and one
-// that does not run is no error.
+// Stop ends the process: TERM, then KILL if it is still alive after grace. A stopped process is continued, and one
+// that is not running is no error.
 func (p Process) Stop(ctx context.Context, c *Client, grace time.Duration) error {
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("stop process: %w", err)
@@ -224,10 +226,10 @@ func (p Process) Stop(ctx context.Context, c *Client, grace time.Duration) error
 
 func (p Process) patience() time.Duration { return cmp.Or(p.Patience, patienceDefault) }
 
-// polls is how often to look, about 10 ms apart, for d to pass; at least once.
+// polls returns the number of checks, about 10 ms apart, for d to pass; at least one.
 func polls(d time.Duration) int { return 1 + int(d*pollsPerSec/time.Second) }
 
-// explain makes of a script's exit status the error it stands for.
+// explain converts a script's exit status to the corresponding error.
 func (p Process) explain(verb string, err error) error {
 	if err == nil {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-// helper is this test program as a process on the endpoint's host, in directories that do not exist yet.
+// helper returns this test program as a process on the endpoint's host, with directories that do not exist yet.
 func helper(e *sshdtest.Endpoint, name string) control.Process {
 	dir := filepath.Join(e.Dir, name)
 	return control.Process{
@@ -32,7 +32,7 @@ func helper(e *sshdtest.Endpoint, name string) control.Process {
 	}
 }
 
-// start starts the process and makes sure that it does not outlive the test.
+// start starts the process and ensures that it does not outlive the test.
 func start(t *testing.T, c *control.Client, p control.Process) pidFile {
 	t.Helper()
 	if err := p.Start(context.Background(), c); err != nil {
@@ -40,7 +40,7 @@ func start(t *testing.T, c *control.Client, p control.Process) pidFile {
 	}
 	pid := readPID(t, p)
 	t.Cleanup(func() {
-		// A client of its own: the test's may be closed.
+		// Use a new client: the test's may be closed.
 		if err := p.Stop(context.Background(), dial(t, c.Host(), control.Options{}), 0); err != nil {
 			t.Errorf("clean up: %v", err)
 		}
@@ -48,7 +48,7 @@ func start(t *testing.T, c *control.Client, p control.Process) pidFile {
 	return pid
 }
 
-// pidFile is what a pid file holds.
+// pidFile is the content of a pid file.
 type pidFile struct {
 	PID       int
 	StartTime uint64
@@ -170,7 +170,7 @@ func expectThreads(t *testing.T, pid int, state string) {
 	}
 }
 
-// The scripts are for any POSIX shell, not just the one that is sh here.
+// The scripts must run in any POSIX shell, not just in this machine's sh.
 func TestProcessWithOtherShells(t *testing.T) {
 	for _, shell := range []string{"busybox sh", "bash --posix"} {
 		t.Run(shell, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestProcessWithOtherShells(t *testing.T) {
 	}
 }
 
-// A process must live on when the connection that started it ends.
+// A process must outlive the connection that started it.
 func TestProcessOutlivesItsClient(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
 		c := dial(t, hostOf(e), control.Options{})
@@ -256,7 +256,7 @@ func TestProcessThatExitsAtOnce(t *testing.T) {
 	}
 }
 
-// A pid that belongs to somebody else by now must never be touched.
+// A pid that was reused for another process must never be signalled.
 func TestRecycledPID(t *testing.T) {
 	e := sshdtest.Start(t)
 	c := dial(t, hostOf(e), control.Options{})
@@ -305,7 +305,7 @@ func TestRecycledPID(t *testing.T) {
 	}
 }
 
-// The name in /proc/PID/stat is the program's own choice.
+// The name in /proc/PID/stat is chosen by the program itself.
 func TestProcessWithHostileName(t *testing.T) {
 	e := sshdtest.Start(t)
 	c := dial(t, hostOf(e), control.Options{})
@@ -397,13 +397,13 @@ func TestProcessRejects(t *testing.T) {
 	expectError(t, good.Signal(context.Background(), c, "HUP"), nil, "unknown signal")
 }
 
-// Starts that run at the same time come to one process, which the pid file names: the others find it running. A stale
-// file of a process that died is in nobody's way.
+// Concurrent starts yield a single process, which the pid file names: the others find it running. A stale file of a
+// dead process does not matter.
 func TestStartsAtOnceComeToOneProcess(t *testing.T) {
 	e := sshdtest.Start(t)
 	c := dial(t, hostOf(e), control.Options{})
 	p := helper(e, "contended")
-	p.Argv = append(p.Argv, "-contended="+e.Dir) // by which the processes are told from all others
+	p.Argv = append(p.Argv, "-contended="+e.Dir) // identifies the processes of this test
 	for round := range 5 {
 		var group sync.WaitGroup
 		var started atomic.Int32
@@ -433,7 +433,7 @@ func TestStartsAtOnceComeToOneProcess(t *testing.T) {
 	}
 }
 
-// withArgument are the processes that were started with the argument, and run this test's program by now.
+// withArgument lists the processes that were started with the argument, and by now run this test's program.
 func withArgument(t *testing.T, argument string) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -455,7 +455,7 @@ func withArgument(t *testing.T, argument string) []int {
 	return pids
 }
 
-// readOr is what a file holds, or nothing when it is gone.
+// readOr returns the contents of a file, or "" if it is gone.
 func readOr(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

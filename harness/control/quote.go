@@ -2,8 +2,8 @@ package control
 
 import "strings"
 
-// Quote makes one word of s for a POSIX shell, whatever s contains. It panics on a NUL byte: no word of a shell, and no
-// argument of a program, can hold one.
+// Quote quotes s as one word for a POSIX shell, whatever s contains. It panics on a NUL byte, which no shell word
+// and no program argument can contain.
 func Quote(s string) string {
 	if strings.IndexByte(s, 0) >= 0 {
 		panic("control: quote a string with a NUL byte")
@@ -11,7 +11,7 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// QuoteAll makes a command line of argv.
+// QuoteAll returns argv as a command line.
 func QuoteAll(argv []string) string {
 	words := make([]string, len(argv))
 	for i, s := range argv {

@@ -22,7 +22,7 @@ func FuzzQuote(f *testing.F) {
 			control.Quote(s)
 			return
 		}
-		// Once as it is, and once inside another quoting, as scripts travel.
+		// Once directly, and once inside another quoting, as scripts are sent.
 		script := "printf '%s|' " + control.QuoteAll([]string{s, s})
 		out, err := exec.Command("/bin/sh", "-c", script+"; eval "+control.Quote(script)).Output()
 		if want := strings.Repeat(s+"|", 4); err != nil || string(out) != want {

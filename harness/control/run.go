@@ -15,10 +15,10 @@ type Output struct {
 	Stderr []byte
 }
 
-// Text is the standard output without space around it.
+// Text returns the standard output without surrounding space.
 func (o Output) Text() string { return string(bytes.TrimSpace(o.Stdout)) }
 
-// ExitStatus is the status of a command that ran to its end and failed, taken from the error of Run or Exec. It is
+// ExitStatus returns the status of a command that ran to its end and failed, given the error of Run or Exec. It is
 // false for every other error.
 func ExitStatus(err error) (int, bool) {
 	var e *Error
@@ -28,18 +28,18 @@ func ExitStatus(err error) (int, bool) {
 	return 0, false
 }
 
-// Run runs a POSIX shell script on the host, as root if the host has a Become, with empty standard input, in /. It is
-// the quick way: the script goes to a shell that is kept for the next one, which costs less than half a millisecond
-// where the network costs nothing. The script runs in a subshell, so whatever it does to its variables, directory or
-// options, and its exit, ends with it. Up to [Options.ShellsMax] Runs work at the same time; others wait.
+// Run runs a POSIX shell script on the host in /, with empty standard input, as root if the host has a Become. It
+// is the fast way: the script goes to a persistent shell, which costs less than half a millisecond besides network
+// latency. The script runs in a subshell, so changes to variables, directory or options, and its exit, end with it.
+// Up to [Options.ShellsMax] Runs proceed concurrently; others wait.
 //
-// A script that exits with another status than 0 is an *Error; the Output is returned as well. When ctx is done, or
-// [Options.CommandTimeout] has passed, the script's process group is killed on the host and the error matches
-// ErrTimeout (or context.Canceled). When the connection breaks, it matches ErrUnreachable, and the script may have run,
-// or may be running still.
+// If a script exits with a status other than 0, the error is an *Error; the Output is returned as well. When ctx is
+// done, or [Options.CommandTimeout] has passed, the script's process group is killed on the host and the error
+// matches ErrTimeout (or context.Canceled). When the connection breaks, it matches ErrUnreachable, and the script
+// may have run, or may still be running.
 //
-// What a script starts in the background does not make Run wait, but it must have its outputs redirected: what it
-// prints would be lost or end up in the output of a later script.
+// Run does not wait for background children of a script, but their outputs must be redirected, or they would be
+// lost or end up in the output of a later script.
 func (c *Client) Run(ctx context.Context, script string) (Output, error) {
 	start := time.Now()
 	out, err := c.runScript(ctx, script)
@@ -70,7 +70,7 @@ func (c *Client) runScript(ctx context.Context, script string) (Output, error) {
 	return out, e
 }
 
-// checkScript rejects what cannot be sent.
+// checkScript rejects scripts that cannot be sent.
 func checkScript(script string, bytesMax int) error {
 	if len(script) > bytesMax {
 		return fmt.Errorf("script of %d bytes is longer than %d", len(script), bytesMax)
@@ -81,7 +81,7 @@ func checkScript(script string, bytesMax int) error {
 	return nil
 }
 
-// wrap names the command in an error from before it was started, unless it is about the connection anyway.
+// wrap adds the command to an error from before it was started, unless the error concerns the connection.
 func (c *Client) wrap(script string, err error) error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -90,7 +90,7 @@ func (c *Client) wrap(script string, err error) error {
 	return c.failure(script, err)
 }
 
-// acquire takes an idle shell or opens one. To each acquire that succeeds belongs one release.
+// acquire takes an idle shell or opens one. Every successful acquire needs one release.
 func (c *Client) acquire(ctx context.Context) (*shell, error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -111,7 +111,7 @@ func (c *Client) acquire(ctx context.Context) (*shell, error) {
 	return nil, err
 }
 
-// takeIdle takes the shell that was used last, if one is left that lives.
+// takeIdle takes the most recently used live shell, if there is one.
 func (c *Client) takeIdle() *shell {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +126,7 @@ func (c *Client) takeIdle() *shell {
 	return nil
 }
 
-// release gives a shell back, for others to use if it is still good.
+// release returns a shell, for reuse if it is still good.
 func (c *Client) release(s *shell, good bool) {
 	c.mu.Lock()
 	if good && !c.closed {

@@ -65,7 +65,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// What one script does to its shell must not be seen by the next, although they share a shell.
+// Changes that a script makes to its shell must not be visible to the next one, although they share a shell.
 func TestRunsAreIsolated(t *testing.T) {
 	c := dial(t, hostOf(sshdtest.Start(t)), control.Options{ShellsMax: 1})
 	ctx := context.Background()
@@ -113,7 +113,7 @@ func TestParallelRunsDoNotWaitForEachOther(t *testing.T) {
 			}
 		})
 	}
-	// With one shell this would deadlock: the others wait for what only this one does.
+	// With a single shell this would deadlock: the others wait for what only this one does.
 	if _, err := c.Run(context.Background(), ": >"+gate); err != nil {
 		t.Error(err)
 	}
@@ -138,8 +138,8 @@ func TestParallelRunsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// A script that runs out of time, and everything in its process group, must be dead when Run returns; the next script
-// must find a working shell.
+// A script that times out, and everything in its process group, must be dead when Run returns; the next script must
+// find a working shell.
 func TestTimeoutKillsTheProcessGroup(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
 		c := dial(t, hostOf(e), control.Options{ShellsMax: 1})

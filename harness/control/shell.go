@@ -13,23 +13,24 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// A kept shell is an sh on the host that reads commands from its standard input and never ends: a command costs one
-// round trip and one fork instead of a new session and a new shell.
+// A persistent shell is an sh on the host that reads commands from its standard input and does not exit: a command
+// costs one round trip and one fork instead of a new session and a new shell.
 //
-// For every command the shell prints a mark on both outputs, runs the script in a subshell with empty input, and prints
-// another mark with the exit status. The marks contain a random number that is in no process's arguments, environment
-// or variables, so no output can hold one by accident.
+// For every command the shell prints a mark on both outputs, runs the script in a subshell with empty input, and
+// prints another mark with the exit status. The marks contain a random number that occurs in no process's
+// arguments, environment or variables, so no output can contain one by accident.
 
-// prologue makes shells alike: administrators' programs are found, messages are in English, and no directory is held.
+// prologue makes shells uniform: sbin programs are found, messages are in English, and no directory is kept busy.
 const prologue = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; LC_ALL=C; export PATH LC_ALL; umask 022; cd /; "
 
-// sayGroup prints the shell's /proc/PID/stat, which says what to kill to get rid of it and all it has started.
+// sayGroup prints the shell's /proc/PID/stat, which identifies what to kill to end the shell and all it has
+// started.
 const sayGroup = "read -r stat </proc/$$/stat && echo \"$stat\""
 
-// readersPatience is how long those who read from a session may take to notice that it is over.
+// readersPatience is how long the readers of a session may take to notice its end.
 const readersPatience = time.Second
 
-// shell is one of them. It runs one command at a time.
+// shell is a persistent shell. It runs one command at a time.
 type shell struct {
 	client *Client
 	conn   *connection
@@ -43,10 +44,10 @@ type shell struct {
 	stderr  stream
 
 	ended chan struct{} // closed when the session is over
-	exit  error         // how it ended; to be read after ended is closed
+	exit  error         // how it ended; valid after ended is closed
 }
 
-// openShell starts a shell on the connection, as root when the host has a Become.
+// openShell starts a shell on the connection, as root if the host has a Become.
 func (c *Client) openShell(ctx context.Context, cn *connection) (*shell, error) {
 	s := &shell{client: c, conn: cn, mark: "elenchus-" + rand.Text(), ended: make(chan struct{})}
 	if err := cn.session(ctx, &c.work, s.attach); err != nil {
@@ -73,7 +74,7 @@ func (c *Client) openShell(ctx context.Context, cn *connection) (*shell, error) 
 	return s, nil
 }
 
-// shellCommand is what starts a shell.
+// shellCommand returns the command that starts a shell.
 func (c *Client) shellCommand() string { return strings.TrimSpace("exec "+c.host.Become) + " sh" }
 
 func (s *shell) attach(session *ssh.Session) (err error) {
@@ -90,7 +91,7 @@ func (s *shell) attach(session *ssh.Session) (err error) {
 	return session.Start(s.client.shellCommand())
 }
 
-// over reports whether the shell cannot be used any more.
+// over reports whether the shell has become unusable.
 func (s *shell) over() bool {
 	select {
 	case <-s.ended:
@@ -105,8 +106,8 @@ func (s *shell) run(ctx context.Context, script string) (Output, int, error) {
 	return s.command(ctx, "(eval "+Quote(script)+") </dev/null")
 }
 
-// command runs one command line and returns what it printed and its exit status. After an error the shell is of no
-// further use; it may have been left running.
+// command runs one command line and returns its output and exit status. After an error the shell is unusable; it
+// may have been left running.
 func (s *shell) command(ctx context.Context, line string) (Output, int, error) {
 	s.count++
 	begin := fmt.Sprintf("%s b %d\n", s.mark, s.count)
@@ -132,13 +133,13 @@ func (s *shell) command(ctx context.Context, line string) (Output, int, error) {
 
 	settled, err := s.await(ctx, results, 2)
 	if !settled {
-		return Output{}, -1, err // the buffers still belong to the readers
+		return Output{}, -1, err // the readers may still write to the buffers
 	}
 	return Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}, status, err
 }
 
-// await waits for the results of n readers. When one fails or ctx is done, it stops the shell and all it has started,
-// which should end the other readers too; settled says whether it did.
+// await waits for the results of n readers. When one fails or ctx is done, it kills the shell and all it has
+// started, which should end the other readers too; settled says whether it did.
 func (s *shell) await(ctx context.Context, results <-chan error, n int) (settled bool, err error) {
 	for n > 0 && err == nil {
 		select {
@@ -164,7 +165,7 @@ func (s *shell) await(ctx context.Context, results <-chan error, n int) (settled
 	return true, err
 }
 
-// stop makes an end of a shell that failed because of err, and says more about the cause.
+// stop ends a shell that failed with err, and returns a more specific cause.
 func (s *shell) stop(ctx context.Context, err error) error {
 	defer s.discard()
 	if ctx.Err() != nil || errors.Is(err, errOutputLimit) {
@@ -185,13 +186,13 @@ func (s *shell) stop(ctx context.Context, err error) error {
 	return s.conn.explain(fmt.Errorf("the shell ended: %w", err))
 }
 
-// discard closes the session. Its shell, if it still runs, sees the end of its input and exits.
+// discard closes the session. Its shell, if still running, reads the end of its input and exits.
 func (s *shell) discard() { _ = s.session.Close() }
 
-// collect copies what is between the two marks.
+// collect copies the output between the two marks.
 func collect(from *stream, begin, end string, into io.Writer) error {
-	// What comes before the first mark is noise from the login shell, or from what an earlier script left behind. If the
-	// mark never comes, it is what the host said instead: that sudo wants a password, for example.
+	// Output before the first mark is noise from the login shell, or from children of an earlier script. If the
+	// mark never comes, it is the host's error message instead: that sudo wants a password, for example.
 	noise := &tail{max: stderrTailMax}
 	if err := from.until(begin, noise); err != nil {
 		_, _ = into.Write(noise.data) // the stream's own error matters more

@@ -7,17 +7,17 @@ import (
 	"io"
 )
 
-// errOutputLimit is why a command whose output is too long was stopped.
+// errOutputLimit is the cause if a command was killed because of its output's length.
 var errOutputLimit = errors.New("output is longer than the limit")
 
-// stream reads one output of a shell and finds the marks that separate what belongs to one command from the rest.
+// stream reads one output of a shell and finds the marks that delimit the output of a command.
 type stream struct {
 	r       io.Reader
 	pending []byte // read but not consumed
 }
 
-// until consumes everything up to and including mark and writes what came before it to w. When the stream ends without
-// the mark, w gets all there was.
+// until consumes everything up to and including mark and writes what came before it to w. If the stream ends
+// without the mark, w gets everything.
 func (s *stream) until(mark string, w io.Writer) error {
 	for {
 		if i := bytes.Index(s.pending, []byte(mark)); i >= 0 {
@@ -25,7 +25,7 @@ func (s *stream) until(mark string, w io.Writer) error {
 			s.pending = s.pending[i+len(mark):]
 			return err
 		}
-		// The mark may have begun in the last bytes; what is before them can go.
+		// The mark may have begun in the last bytes; everything before them can be written.
 		if n := len(s.pending) - len(mark) + 1; n > 0 {
 			if _, err := w.Write(s.pending[:n]); err != nil {
 				return err
@@ -40,7 +40,7 @@ func (s *stream) until(mark string, w io.Writer) error {
 	}
 }
 
-// fill reads once. The end of the stream is an error: there should have been more.
+// fill reads once. The end of the stream is an error, because more was expected.
 func (s *stream) fill() error {
 	buf := make([]byte, 32<<10)
 	n, err := s.r.Read(buf)
@@ -57,7 +57,7 @@ func (s *stream) fill() error {
 	return nil
 }
 
-// rest copies everything that is left to w.
+// rest copies the remaining data to w.
 func (s *stream) rest(w io.Writer) error {
 	if _, err := w.Write(s.pending); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *stream) rest(w io.Writer) error {
 	return err
 }
 
-// limited collects up to max bytes and fails when there are more.
+// limited buffers up to max bytes and fails when there are more.
 type limited struct {
 	bytes.Buffer
 	max int
@@ -92,7 +92,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tailOf is the last stderrTailMax bytes of data, as text.
+// tailOf returns the last stderrTailMax bytes of data, as text.
 func tailOf(data []byte) string {
 	t := tail{max: stderrTailMax}
 	_, _ = t.Write(data) // never fails

@@ -17,13 +17,13 @@ import (
 // treeFilesMax limits the files and directories of one DownloadTree.
 const treeFilesMax = 100_000
 
-// DownloadTree copies the files under remoteDir into localDir, which is made if there is none. It takes directories and
-// regular files and leaves out everything else (links, devices, sockets). Nothing is written outside localDir, whatever
-// names and links the host claims to have; characters in names that could upset a terminal are written as %XX. The
-// content may not be longer than bytesMax in all.
+// DownloadTree copies the files under remoteDir into localDir, which is created if necessary. It copies directories
+// and regular files, and skips everything else (links, devices, sockets). Nothing is written outside localDir,
+// whatever names and links the host reports; characters in names that could affect a terminal are written as %XX.
+// The total size of the files is limited to bytesMax.
 //
-// Files may change while they are read; those come as tar saw them. Files that could not be read are an error after the
-// rest has been copied.
+// Files may change while they are read; tar's view of them is copied. Files that could not be read are reported as
+// an error after the others have been copied.
 func (c *Client) DownloadTree(ctx context.Context, remoteDir, localDir string, bytesMax int64) error {
 	if err := os.MkdirAll(localDir, 0o755); err != nil {
 		return fmt.Errorf("download %s: %w", remoteDir, err)
@@ -41,7 +41,7 @@ func (c *Client) DownloadTree(ctx context.Context, remoteDir, localDir string, b
 	unpacked := make(chan error, 1)
 	go func() {
 		err := unpack(root, r, bytesMax)
-		_ = r.CloseWithError(err) // stops the sender; nil lets it go on to its end
+		_ = r.CloseWithError(err) // an error stops the sender; nil lets it finish
 		unpacked <- err
 	}()
 	sendErr := c.Exec(ctx, script, nil, w)
@@ -103,7 +103,7 @@ func unpackFile(root *os.Root, name string, r io.Reader) (err error) {
 	return err
 }
 
-// localName is the name under which an archive's member is kept.
+// localName returns the name under which a member of an archive is stored.
 func localName(name string) (string, error) {
 	clean := path.Clean(name)
 	if !filepath.IsLocal(clean) {

@@ -18,17 +18,17 @@ import (
 	"elenchus/workloads/paxosclient"
 )
 
-// How hard clients try. The window in which an answer can be stale is tens of milliseconds where it is interesting.
+// The clients' load. In the interesting cases, the window in which an answer can be stale is tens of milliseconds.
 const (
 	readers     = 2                      // at the leader
 	readEvery   = 10 * time.Millisecond  // each
-	readTimeout = 100 * time.Millisecond // a read without an answer occupies its reader
-	writeEvery  = 20 * time.Millisecond  // at whoever takes over
+	readTimeout = 100 * time.Millisecond // a read without an answer blocks its reader
+	writeEvery  = 20 * time.Millisecond  // at the new leader
 	opTimeout   = 500 * time.Millisecond // of everything else
-	askEvery    = 3 * time.Millisecond   // who leads now
-	aftermath   = 60 * time.Millisecond  // how long reads go on when the lease is over and another has taken over
+	askEvery    = 3 * time.Millisecond   // polls for the leader
+	aftermath   = 60 * time.Millisecond  // reads continue this long after the lease is over and another leads
 
-	// takeOverTimeout is how long the others may take, when nothing bars them any more, to elect one of themselves.
+	// takeOverTimeout limits the election of a new leader once nothing prevents it any more.
 	takeOverTimeout = 4 * time.Second
 )
 
@@ -39,12 +39,13 @@ type campaign struct {
 	record  *Record
 	probe   *envelope.Probe
 	faults  []*fault
-	values  atomic.Int64 // the last one that was written
-	taken   atomic.Int64 // when a write was first acknowledged elsewhere; zero before
+	values  atomic.Int64 // the last value written
+	taken   atomic.Int64 // when a write was first acknowledged elsewhere; zero before that
 }
 
-// run makes the attack: the leader's clock goes wrong, it renews its lease by it, is cut off, and clients read from it
-// while others write elsewhere, until its lease is over by any clock and somebody else serves.
+// run carries out the attack: the leader's clock goes wrong, it renews its lease by that clock and is cut off, and
+// clients read from it while others write elsewhere, until its lease is over by any clock and another leader
+// serves.
 func (c *campaign) run(ctx context.Context) error {
 	err := c.strike(ctx)
 	c.probe.Healed = c.now()
@@ -56,7 +57,7 @@ func (c *campaign) run(ctx context.Context) error {
 		left = append(left, <-f.reverted)
 	}
 	if left := errors.Join(left...); left != nil {
-		return left // whatever became of the attack
+		return left // even if the attack has failed
 	}
 	return err
 }
@@ -76,7 +77,7 @@ func (c *campaign) strike(ctx context.Context) error {
 		if len(f.installed.Evidence) > 0 {
 			c.probe.Clock = f.installed.Evidence[len(f.installed.Evidence)-1]
 		}
-		// The lease that counts has been asked for by the wrong clock.
+		// Wait until the lease in effect was requested by the moved clock.
 		if !sleep(ctx, c.stretched(c.subject.lab.options.Renew)) {
 			return voided("interrupted")
 		}
@@ -110,9 +111,9 @@ func (c *campaign) strike(ctx context.Context) error {
 	return err
 }
 
-// awaitRenewal returns when the leader has just renewed its lease. A cut is not in place everywhere at once: a renewal
-// that is on its way meanwhile can be granted without the leader's hearing of it, and then the others are bound for
-// longer than the leader counts on. When there is no renewal to be seen the attack goes on all the same.
+// awaitRenewal returns when the leader has just renewed its lease. A cut is not in place everywhere at once: a
+// renewal in flight meanwhile can be granted without the leader learning of it, which binds the others for longer
+// than the leader relies on. If no renewal is seen the attack continues nevertheless.
 func (c *campaign) awaitRenewal(ctx context.Context) {
 	renew := c.stretched(c.subject.lab.options.Renew)
 	var until int64
@@ -130,7 +131,7 @@ func (c *campaign) awaitRenewal(ctx context.Context) {
 	}
 }
 
-// stretched is a time by the leader's clock, as everybody else sees it.
+// stretched converts a duration by the leader's clock to real time.
 func (c *campaign) stretched(d time.Duration) time.Duration {
 	if c.attack.Plan.Mode == envelope.Wall {
 		return d
@@ -148,7 +149,7 @@ func (c *campaign) clockFault() nemesis.Fault {
 	return f
 }
 
-// Move is what is done to a leader's clock to make it slower, or to set it back.
+// Move returns the clock fault that makes a leader's clock slower, or sets it back.
 func Move(mode envelope.Mode, drift int64) hostclock.Move {
 	if mode == envelope.Wall {
 		return hostclock.Move{Step: -time.Duration(drift)}
@@ -156,8 +157,8 @@ func Move(mode envelope.Mode, drift int64) hostclock.Move {
 	return hostclock.Move{Rate: slower(drift)}
 }
 
-// slower is the rate of a clock that others outrun by a factor of 1+drift. It is rounded up, so that a clock that is
-// exactly as slow as leases allow for is not slower.
+// slower returns the rate of a clock that others outrun by a factor of 1+drift. It is rounded up, so that a clock
+// exactly at the bound of the leases is not beyond it.
 func slower(drift int64) clockshim.Rate {
 	others := envelope.Unit + drift
 	return clockshim.Rate((envelope.Unit*envelope.Unit + others - 1) / others)
@@ -171,7 +172,7 @@ func (c *campaign) inject(ctx context.Context, f nemesis.Fault) (*fault, error) 
 	return active, err
 }
 
-// session is a client with a process of its own.
+// session is a client with its own process.
 type session struct {
 	*Process
 	client workloads.Client
@@ -182,20 +183,20 @@ func (c *campaign) session(host string) session {
 	return session{p, paxosclient.New(c.subject.cluster.URL(host), uint64(p.ID())+1)}
 }
 
-// do performs an operation whatever happens to ctx meanwhile: its own deadline ends it.
+// do performs an operation regardless of ctx being cancelled meanwhile; only the timeout ends it.
 func (s session) do(ctx context.Context, timeout time.Duration, op history.Op) (workloads.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	return s.Do(ctx, s.client, op)
 }
 
-func (s session) close() { _ = s.client.Close() } // nothing more is asked of it
+func (s session) close() { _ = s.client.Close() } // the connection is no longer needed
 
 func (c *campaign) write() history.Op {
 	return history.Op{Func: history.Write, Key: c.attack.Key, Value: c.values.Add(1)}
 }
 
-// writeFirst gives the register the value that will be overwritten.
+// writeFirst writes the value that will be overwritten.
 func (c *campaign) writeFirst(ctx context.Context) error {
 	s := c.session(c.probe.Leader)
 	defer s.close()
@@ -256,8 +257,8 @@ func (c *campaign) usurper(ctx context.Context, host string) error {
 	}
 }
 
-// untilOver waits until the leader's lease is over by any clock and another has acknowledged a write, or until that is
-// not to be expected any more.
+// untilOver waits until the leader's lease is over by any clock and another leader has acknowledged a write, or
+// until that can no longer be expected.
 func (c *campaign) untilOver(ctx context.Context, cut time.Duration) {
 	plan := c.attack.Plan
 	lease := cut + c.stretched(plan.Term)

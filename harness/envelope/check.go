@@ -17,7 +17,7 @@ import (
 	"elenchus/results/verdict"
 )
 
-// planFile is what the rest of a plan's evidence is about.
+// planFile is the file of the plan.
 const planFile = results.PlanFile
 
 // planned is the content of the plan's file.
@@ -52,18 +52,18 @@ func loadPlan(dir results.Run) (planned, error) {
 	return p, p.Plan.Validate()
 }
 
-// CheckOptions say how much checking may cost, and who does it.
+// CheckOptions limits the resources of a check.
 type CheckOptions struct {
-	Worker []string // starts a process that calls checker.WorkerMain
+	Worker []string // command of a process that calls checker.WorkerMain
 	Budget checker.Budget
 }
 
-// explained is how many violations of a sweep are explained and drawn: outside of the envelope there are many, and they
-// are all alike.
+// explained is the number of violations of a sweep that are explained and drawn: outside of the envelope there are
+// many, and they are all alike.
 const explained = 12
 
-// Check judges a sweep from its files, writes the verdict, the comparison and the picture, and returns them. It comes
-// to the same however often it is done. The error says that the directory could not be read or written.
+// Check judges a sweep from its files, writes verdict, comparison and picture, and returns verdict and comparison.
+// It is repeatable. The error says that the directory could not be read or written.
 func Check(ctx context.Context, dir results.Run, o CheckOptions) (verdict.Verdict, envelope.Sweep, error) {
 	in, err := load(dir)
 	if err != nil {
@@ -71,7 +71,7 @@ func Check(ctx context.Context, dir results.Run, o CheckOptions) (verdict.Verdic
 	}
 	o.Budget.Explained = explained
 	lin := checker.RunWorker(ctx, o.Worker, in.ops, history.Windows(in.faults.Events), o.Budget)
-	if ctx.Err() != nil { // half a check must not replace a whole one
+	if ctx.Err() != nil { // a partial check must not replace a complete one
 		return verdict.Verdict{}, envelope.Sweep{}, errors.New("interrupted: the verdict is left as it was")
 	}
 	sweep := envelope.Judge(dir.Name(), in.manifest.Lab, in.planned.How, in.planned.Plan, in.trials(lin))
@@ -110,7 +110,7 @@ func load(dir results.Run) (*evidence, error) {
 	return in, nil
 }
 
-// trials concludes from every probe what it came to.
+// trials classifies every probe.
 func (in *evidence) trials(lin checker.Linearizability) []envelope.Trial {
 	byKey := make(map[string][]history.Operation)
 	for _, op := range in.ops {
@@ -127,8 +127,8 @@ func (in *evidence) trials(lin checker.Linearizability) []envelope.Trial {
 	return trials
 }
 
-// judge makes the verdict. Safety is what happened inside the envelope, where leases must hold; that they break outside
-// is what the sweep is for.
+// judge derives the verdict. Only violations inside the envelope count, where leases must hold; outside, they are
+// what the sweep looks for.
 func (in *evidence) judge(ctx context.Context, lin checker.Linearizability, sweep envelope.Sweep) verdict.Verdict {
 	m := in.manifest
 	inside := make(map[string]bool)
@@ -156,8 +156,8 @@ func (in *evidence) judge(ctx context.Context, lin checker.Linearizability, swee
 	return v
 }
 
-// lasting are the faults without those that could not be applied: their attacks are void, and void attacks are counted.
-// What could not be reverted stays the harness's failure.
+// lasting returns the faults except those that could not be applied: their attacks are void, and void attacks are
+// counted. Faults that could not be reverted remain failures of the harness.
 func (in *evidence) lasting() history.FaultLog {
 	failed := make(map[string]bool)
 	for _, e := range in.faults.Events {
@@ -172,7 +172,7 @@ func (in *evidence) lasting() history.FaultLog {
 	return log
 }
 
-// coverage is sufficient when every cell was probed, and the probes could tell breaking from holding.
+// coverage is sufficient if every cell was probed, and the probes could tell breaking from holding.
 func coverage(s envelope.Sweep) verdict.Coverage {
 	c := verdict.Coverage{Status: verdict.Sufficient, Faults: []verdict.FaultCount{}}
 	lack := func(format string, args ...any) {
@@ -192,7 +192,7 @@ func coverage(s envelope.Sweep) verdict.Coverage {
 	return c
 }
 
-// write puts the verdict and what belongs to it into the run's directory.
+// write writes the verdict and its accompanying files to the run's directory.
 func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, lin checker.Linearizability) error {
 	dir := in.dir
 	if err := os.RemoveAll(dir.Path(filepath.Dir(filepath.FromSlash(verdict.PictureFile("x"))))); err != nil {

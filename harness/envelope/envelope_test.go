@@ -37,12 +37,12 @@ func plan() envelope.Plan {
 		Bounds: []int64{0, 20 * percent}, Drifts: []int64{0, 20 * percent, 70 * percent}}
 }
 
-// world is a backend in which an attack is a few operations by the book, in a time of its own.
+// world is a backend with a clock of its own in which an attack is a scripted sequence of operations.
 type world struct {
 	lanes int
-	// does says what the cluster does: whether it answers stale, and why the attack does not come off.
+	// does determines the cluster's behaviour: whether it answers stale, and why the attack fails, if so.
 	does func(a Attack) (stale bool, void string)
-	stop func(n int) // is told how many attacks there were
+	stop func(n int) // called with the number of attacks so far
 
 	mu      sync.Mutex
 	now     time.Duration
@@ -91,7 +91,7 @@ func (s *imagined) Stop(context.Context) error {
 	return nil
 }
 
-// says answers every operation as told.
+// says is a client that always gives the same answer.
 type says workloads.Answer
 
 func (s says) Do(context.Context, uint64, history.Op) workloads.Answer { return workloads.Answer(s) }
@@ -133,10 +133,10 @@ func (s *imagined) Attack(ctx context.Context, a Attack, r *Record) (envelope.Pr
 	return p, err
 }
 
-// byTheBook breaks where the arithmetic says that it may.
+// byTheBook violates leases exactly where the arithmetic allows it.
 func byTheBook(a Attack) (bool, string) { return a.Drift > a.Bound, "" }
 
-// sweepIn makes a sweep in a world, as the command does it, and returns its directory.
+// sweepIn carries out a sweep in a world, as the command does, and returns its directory.
 func sweepIn(ctx context.Context, t *testing.T, w *world) (results.Run, error) {
 	t.Helper()
 	dir, err := results.Create(t.TempDir(), "envelope-rate-seed1", time.Now())
@@ -192,7 +192,7 @@ func TestASweepProbesEveryCell(t *testing.T) {
 		!strings.HasPrefix(v.Safety.Checks[0].Detail, "6 keys, 24 operations, longest key 4") {
 		t.Errorf("safety is about more than what is inside: %+v", v.Safety)
 	}
-	// Again, from the files alone.
+	// Repeat it from the files alone.
 	before, err := os.ReadFile(dir.Path(envelope.File))
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestASweepProbesEveryCell(t *testing.T) {
 	}
 }
 
-// Attacks of a cell come in rounds, and one seed gives one order.
+// Attacks of a cell come in rounds, and a seed determines their order.
 func TestTheOrderComesFromTheSeed(t *testing.T) {
 	order := func() (out []int64) {
 		w := &world{lanes: 1, does: byTheBook}
@@ -245,7 +245,7 @@ func TestAttacksThatDoNotComeOffAreMadeAgain(t *testing.T) {
 	if v.Word() != "VALID" || s.Agreement.Probes != 12 || s.Agreement.Void == 0 {
 		t.Errorf("%s: %+v", v.Word(), s.Agreement)
 	}
-	// What never comes off is given up, and leaves a hole that is told of.
+	// A cell whose attacks never succeed is given up, and reported as a hole.
 	w = &world{lanes: 1, does: func(a Attack) (bool, string) {
 		if a.Drift == 0 {
 			return false, "never"
@@ -278,7 +278,7 @@ func TestABrokenLeaseInsideIsABug(t *testing.T) {
 	}
 }
 
-// Probes that see nothing anywhere prove nothing.
+// Probes that never observe a violation prove nothing.
 func TestProbesThatNeverSeeAnythingAreVacuous(t *testing.T) {
 	w := &world{lanes: 1, does: func(Attack) (bool, string) { return false, "" }}
 	dir, err := sweepIn(context.Background(), t, w)
@@ -330,7 +330,7 @@ func TestChangedEvidenceIsNoticed(t *testing.T) {
 func TestClocksAreMadeAsSlowAsIsSaid(t *testing.T) {
 	for drift, want := range map[int64]int64{20 * percent: 833_333_334, 100 * percent: 500_000_000, 1: 1_000_000_000} {
 		got := int64(Move(envelope.Rate, drift).Rate)
-		// Never slower than said: rate·(1+drift) is at least 1.
+		// Never slower than specified: rate·(1+drift) is at least 1.
 		if got != want || float64(got)*(1+float64(drift)/envelope.Unit) < envelope.Unit*(1-1e-12) {
 			t.Errorf("slower by %d: rate %d, want %d", drift, got, want)
 		}

@@ -15,10 +15,10 @@ import (
 	"elenchus/results/history"
 )
 
-// LabOptions say how a lab's clusters are. All but Flags are required.
+// LabOptions configures a lab's clusters. All but Flags are required.
 type LabOptions struct {
 	Plan       envelope.Plan
-	Hosts      []string // names, in order; as many lanes are made of them as fit
+	Hosts      []string // names, in order; they are divided into as many lanes as possible
 	Nodes      int      // of a cluster: at least 3
 	Renew      time.Duration
 	Election   time.Duration // the nodes' election timeout
@@ -28,7 +28,7 @@ type LabOptions struct {
 	Flags      []string
 }
 
-// Lab attacks real nodes in a lab: their clocks are moved and their leaders cut off by the nemesis, with proof.
+// Lab attacks real nodes in a lab. The nemesis moves their clocks and cuts off their leaders, with proof.
 type Lab struct {
 	options LabOptions
 	fleet   *fleet.Fleet
@@ -38,7 +38,7 @@ type Lab struct {
 
 var _ Backend = (*Lab)(nil)
 
-// NewLab makes a backend of a fleet whose clocks can be moved.
+// NewLab returns a backend on a fleet whose clocks can be moved.
 func NewLab(f *fleet.Fleet, inv lab.Inventory, o LabOptions) (*Lab, error) {
 	if o.Nodes < 3 || len(o.Hosts) < o.Nodes {
 		return nil, fmt.Errorf("attack in a lab: clusters of %d nodes on %d hosts: there must be 3 nodes at least, and as "+
@@ -81,7 +81,7 @@ func (l *Lab) Start(ctx context.Context, lane int, bound int64) (Subject, error)
 	return &labSubject{lab: l, cluster: cluster, hosts: hosts}, nil
 }
 
-// driftText is a share in parts per billion as the node reads it.
+// driftText formats a share in parts per billion for the node's flag.
 func driftText(ppb int64) string {
 	digits := strconv.FormatInt(envelope.Unit+ppb%envelope.Unit, 10)
 	return strconv.FormatInt(ppb/envelope.Unit, 10) + "." + digits[1:]
@@ -97,7 +97,7 @@ type labSubject struct {
 // Stop implements [Subject].
 func (s *labSubject) Stop(ctx context.Context) error { return s.cluster.StopAll(ctx) }
 
-// recoverTimeout is how long a cluster may take to serve everywhere after an attack was healed.
+// recoverTimeout limits how long a cluster may take to serve everywhere after an attack was healed.
 const recoverTimeout = 30 * time.Second
 
 // Attack implements [Subject].
@@ -127,22 +127,22 @@ func (s *labSubject) Attack(ctx context.Context, a Attack, r *Record) (envelope.
 	return p, err
 }
 
-// voidError is why an attack did not come off. It is no reason not to make another one.
+// voidError says why an attack did not succeed. It does not rule out further attacks.
 type voidError struct{ error }
 
 func voided(format string, args ...any) error { return voidError{fmt.Errorf(format, args...)} }
 
-// fault is one that is in effect until it is ended.
+// fault is a fault that stays in effect until it is ended explicitly.
 type fault struct {
 	installed history.FaultEvent
 	end       context.CancelFunc
 	reverted  chan error // gets one value
 }
 
-// inject has the nemesis apply a fault, and returns when it was seen to take effect.
+// inject has the nemesis apply a fault, and returns once its effect was observed.
 func (s *labSubject) inject(ctx context.Context, r *Record, f nemesis.Fault) (*fault, error) {
 	now := s.lab.Now()
-	f.At, f.For = now, time.Hour // until it is ended
+	f.At, f.For = now, time.Hour // or until it is ended
 	events := make(chan history.FaultEvent, 2)
 	var recordErr error
 	player, err := nemesis.NewPlayer(nemesis.PlayerOptions{
@@ -157,11 +157,11 @@ func (s *labSubject) inject(ctx context.Context, r *Record, f nemesis.Fault) (*f
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.ID, err)
 	}
-	// What is in effect ends when the attack says so, and not with ctx: its clients come first.
+	// The fault ends when the attack says so, and not with ctx: the attack's clients must end first.
 	playing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	active := &fault{end: cancel, reverted: make(chan error, 1)}
 	go func() {
-		_ = player.Play(playing) // what came of it is in the events
+		_ = player.Play(playing) // the outcome is in the events
 		close(events)
 	}()
 	active.installed = <-events

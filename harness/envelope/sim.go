@@ -12,7 +12,7 @@ import (
 	"elenchus/results/history"
 )
 
-// SimOptions say how simulated clusters are. All are required.
+// SimOptions configures simulated clusters. All fields are required.
 type SimOptions struct {
 	Plan     envelope.Plan
 	Renew    time.Duration
@@ -20,18 +20,18 @@ type SimOptions struct {
 	Seed     uint64
 }
 
-// Sim attacks clusters that are simulated, in virtual time: the machines, the clients and the attack are those of a
-// lab. Every attack is a run of its own, and they follow each other on one axis of time.
+// Sim attacks simulated clusters in virtual time, with the same machines, clients and attack as in a lab. Every
+// attack is a simulation of its own; they follow each other on one time axis.
 type Sim struct {
 	options SimOptions
 	world   *sim.World
-	base    time.Duration // when the present attack began
+	base    time.Duration // when the current attack began
 	now     time.Duration
 }
 
 var _ Backend = (*Sim)(nil)
 
-// NewSim makes a backend.
+// NewSim returns a simulated backend.
 func NewSim(o SimOptions) *Sim {
 	return &Sim{
 		options: o,
@@ -42,7 +42,7 @@ func NewSim(o SimOptions) *Sim {
 // How implements [Backend].
 func (s *Sim) How() string { return "a simulated clock for each node" }
 
-// Lanes implements [Backend]. There is one axis of time.
+// Lanes implements [Backend]. There is a single time axis, hence one lane.
 func (s *Sim) Lanes() int { return 1 }
 
 // Now implements [Backend].
@@ -53,7 +53,7 @@ func (s *Sim) Start(_ context.Context, _ int, bound int64) (Subject, error) {
 	return &simSubject{sim: s, bound: bound}, nil
 }
 
-// simSubject are clusters of one bound.
+// simSubject stands for the clusters with one bound.
 type simSubject struct {
 	sim   *Sim
 	bound int64
@@ -62,14 +62,14 @@ type simSubject struct {
 // Stop implements [Subject]. A simulated cluster ends with its attack.
 func (s *simSubject) Stop(context.Context) error { return nil }
 
-// When what happens in a simulated attack, and at which nodes. The first one leads, as a new cluster may begin.
+// Times and places of a simulated attack. The first node leads, since a new cluster may begin that way.
 const (
 	simNodes   = 3
 	simFirst   = 200 * time.Millisecond // the first write
 	simMoved   = 250 * time.Millisecond // the leader's clock goes wrong
 	simSpare   = 20 * time.Millisecond  // between two attacks
-	readsAgain = 20 * time.Millisecond  // each reader; they take turns
-	mostReads  = 3 * time.Second        // the takeover comes sooner, or the attack is void
+	readsAgain = 20 * time.Millisecond  // per reader; they take turns
+	mostReads  = 3 * time.Second        // the takeover comes earlier, or the attack is void
 )
 
 var simLeader = sim.NodeNames(simNodes)[0]
@@ -117,7 +117,7 @@ func clockID(a Attack) string { return fmt.Sprintf("p%d-clock", a.Number) }
 
 func cutID(a Attack) string { return fmt.Sprintf("p%d-cut", a.Number) }
 
-// plan is the attack as a run.
+// plan returns the attack as a simulation.
 func (s *simSubject) plan(a Attack) *sim.Plan {
 	o := &s.sim.options
 	term := o.Plan.Term
@@ -125,7 +125,7 @@ func (s *simSubject) plan(a Attack) *sim.Plan {
 	if o.Plan.Mode == envelope.Rate {
 		slow += float64(a.Drift) / envelope.Unit
 	}
-	ready := simMoved + time.Duration(slow*float64(2*o.Renew)) // the lease that counts was asked for by the wrong clock
+	ready := simMoved + time.Duration(slow*float64(2*o.Renew)) // the lease in effect was requested by the moved clock
 	cut := ready + time.Duration(slow*float64(2*o.Renew))      // at the latest
 	over := max(time.Duration(slow*float64(term)), term-min(0, o.Plan.Window(a.Bound, 0)))
 	if o.Plan.Mode == envelope.Wall {
@@ -162,12 +162,12 @@ func (s *simSubject) plan(a Attack) *sim.Plan {
 	return p
 }
 
-// node configures the nodes.
+// node returns the nodes' configuration.
 func (s *simSubject) node() multipaxos.Options {
 	o := &s.sim.options
 	n := multipaxos.Options{
 		Reads: multipaxos.ReadsLease, LeaseTerm: o.Plan.Term, LeaseRenew: o.Renew, ElectionTimeout: o.Election,
-		FirstBallotShortcut: true, // so that it is known who leads
+		FirstBallotShortcut: true, // makes the leader known in advance
 	}
 	if o.Plan.Mode == envelope.Wall {
 		n.Lease, n.MaxOffset = multipaxos.LeaseWall, time.Duration(s.bound)
@@ -180,9 +180,9 @@ func (s *simSubject) node() multipaxos.Options {
 	return n
 }
 
-// script is what the clients do: one write before anything goes wrong; reads at the leader from well before its lease
-// can be over; and writes at the others, which are acknowledged as soon as one of them leads. A client's number says at
-// which node it is.
+// script returns the clients' operations: one write before anything goes wrong; reads at the leader from well
+// before its lease can be over; and writes at the others, which are acknowledged as soon as one of them leads. A
+// client's number determines its node.
 func script(a Attack, from, until time.Duration) []sim.Call {
 	value := int64(0)
 	write := func() history.Op {
@@ -202,7 +202,7 @@ func script(a Attack, from, until time.Duration) []sim.Call {
 	return calls
 }
 
-// record writes down what happened, at the time of the sweep at which it did.
+// record records what happened, at the corresponding times of the sweep.
 func (s *Sim) record(result *sim.Result, r *Record) error {
 	for _, f := range result.Faults {
 		f.Begin, f.End, f.Planned = f.Begin+s.base, f.End+s.base, f.Planned+s.base
@@ -215,7 +215,7 @@ func (s *Sim) record(result *sim.Result, r *Record) error {
 	return result.Replay(func(i int, completed bool, at time.Duration) (err error) {
 		op := &result.History[i]
 		if op.Phase != history.PhaseMain {
-			return nil // it is about how the cluster recovers
+			return nil // it concerns the cluster's recovery
 		}
 		s.now = s.base + at
 		if completed {

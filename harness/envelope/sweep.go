@@ -18,10 +18,10 @@ import (
 	"elenchus/results/history"
 )
 
-// Tell is told how a sweep goes. Each of its functions may be nil.
+// Tell reports the progress of a sweep. Each of its functions may be nil.
 type Tell struct {
-	Status func(format string, args ...any) // for the moment
-	Step   func(format string, args ...any) // for good
+	Status func(format string, args ...any) // transient
+	Step   func(format string, args ...any) // permanent
 }
 
 func (t Tell) withDefaults() Tell {
@@ -35,10 +35,10 @@ func (t Tell) withDefaults() Tell {
 	return t
 }
 
-// voidMax is how many attacks on a cell, in units of those wanted, may be made because others did not come off.
+// voidMax limits the extra attacks on a cell to make up for void ones, in multiples of the planned number.
 const voidMax = 2
 
-// sweep is one in progress.
+// sweep is a sweep in progress.
 type sweep struct {
 	plan    envelope.Plan
 	backend Backend
@@ -48,15 +48,15 @@ type sweep struct {
 	probes  *probeWriter
 
 	mu     sync.Mutex
-	bounds []int64 // that nobody has taken yet
+	bounds []int64 // that no lane has taken yet
 	number int     // of attacks begun
-	done   int     // attacks that came off
+	done   int     // attacks that succeeded
 	void   int
 	began  time.Time
 }
 
-// Run attacks every cell of the plan, and writes down in dir what happens. When ctx ends, the attacks under way are
-// broken off in order, and the error is the context's. Everything that is not planned comes from the seed.
+// Run attacks every cell of the plan, and records in dir what happens. When ctx ends, attacks in progress are ended
+// in an orderly way, and the error is the context's. The seed determines everything that the plan does not.
 func Run(ctx context.Context, dir results.Run, p envelope.Plan, seed uint64, b Backend, tell Tell) (err error) {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("sweep: %w", err)
@@ -75,7 +75,7 @@ func Run(ctx context.Context, dir results.Run, p envelope.Plan, seed uint64, b B
 	return group.Wait()
 }
 
-// open makes the files that a sweep writes while it goes on.
+// open creates the files that a sweep writes as it goes.
 func (s *sweep) open(dir results.Run) (closeAll func() error, err error) {
 	var closers []func() error
 	closeAll = func() error {
@@ -110,7 +110,7 @@ func (s *sweep) open(dir results.Run) (closeAll func() error, err error) {
 	return closeAll, nil
 }
 
-// lane probes one bound after the other until none is left.
+// lane probes one bound after another until none is left.
 func (s *sweep) lane(ctx context.Context, lane int) error {
 	for {
 		bound, ok := s.take()
@@ -133,7 +133,7 @@ func (s *sweep) take() (bound int64, ok bool) {
 	return bound, true
 }
 
-// column probes all cells of a bound, in rounds, each in an order that is drawn: what changes with time hits all cells.
+// column probes all cells of a bound in rounds, each in random order, so that changes over time affect all cells.
 func (s *sweep) column(ctx context.Context, lane int, bound int64) (err error) {
 	s.status("starting a cluster with a bound of %s …", s.plan.BoundLabel(bound))
 	subject, err := s.backend.Start(ctx, lane, bound)
@@ -156,7 +156,7 @@ func (s *sweep) column(ctx context.Context, lane int, bound int64) (err error) {
 	return nil
 }
 
-// attack attacks a cell until that has come off once, or too often not.
+// attack attacks a cell until an attack has succeeded, or too many have not.
 func (s *sweep) attack(ctx context.Context, subject Subject, bound, drift int64, void map[int64]int) error {
 	for void[drift] <= voidMax*s.plan.Probes {
 		if ctx.Err() != nil {
@@ -183,7 +183,7 @@ func (s *sweep) attack(ctx context.Context, subject Subject, bound, drift int64,
 	return nil
 }
 
-// count takes note of an attack that is over.
+// count records that an attack is over.
 func (s *sweep) count(p envelope.Probe) {
 	s.mu.Lock()
 	if p.Void == "" {
@@ -199,7 +199,7 @@ func (s *sweep) count(p envelope.Probe) {
 	s.status("bound %s, clock off by %s", s.plan.BoundLabel(p.Bound), s.plan.DriftLabel(p.Drift))
 }
 
-// status shows how far the sweep is, and when it will be over if it goes on like this.
+// status shows the progress of the sweep, and its estimated end.
 func (s *sweep) status(format string, args ...any) {
 	s.mu.Lock()
 	done, void := s.done, s.void

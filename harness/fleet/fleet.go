@@ -1,6 +1,6 @@
-// Package fleet runs several clusters of the project's own node in one lab at the same time, each with directories and
-// ports of its own: what must be compared under the same conditions is run under the same conditions, and what must be
-// repeated often need not start a lab each time.
+// Package fleet runs several clusters of the project's own node in one lab at the same time, each with its own
+// directories and ports. Clusters to be compared run under the same conditions, and repeated experiments need not
+// start a lab each time.
 package fleet
 
 import (
@@ -22,26 +22,26 @@ import (
 	"elenchus/nemesis"
 )
 
-// Options say for whom a lab is taken. Run is required.
+// Options configures a fleet. Run is required.
 type Options struct {
-	Run       string // the name of the run, for whoever finds the lab in use
+	Run       string // name of the run, shown to others who find the lab in use
 	Results   string // where runs are kept, and with them the ledger of a lab that outlives its tests
-	BreakLock bool   // take the lab from whoever is testing on it
+	BreakLock bool   // take the lab from whoever is using it
 
-	// ClockBinary is the helper for clocks. With it the nodes' clocks can be moved; empty, they run as they do.
+	// ClockBinary is the clock helper. With it the nodes' clocks can be moved; if empty, they are left alone.
 	ClockBinary string
 
-	// Log is where every command on every host is written to, as JSON; nobody keeps it when it is nil.
+	// Log receives every command run on a host, as JSON; it may be nil.
 	Log io.Writer
 }
 
-// Fleet is a lab that is ours, and the clusters in it. Its methods may be called by several goroutines.
+// Fleet is a lab that we hold, with its clusters. Its methods may be called concurrently.
 type Fleet struct {
 	inventory lab.Inventory
 	clients   []*control.Client
 	lock      *lab.Lock
 	ledger    *nemesis.Ledger
-	clocks    *system.Clocks // nil when none are to be moved
+	clocks    *system.Clocks // nil if clocks are not to be moved
 
 	mu       sync.Mutex // guards clusters
 	clusters []*Cluster
@@ -51,15 +51,15 @@ type Fleet struct {
 type Cluster struct {
 	*system.Paxos
 	Name string
-	// Hosts shows the cluster to the nemesis.
+	// Hosts is the cluster as seen by the nemesis.
 	Hosts nemesis.Cluster
 }
 
-// closeTimeout bounds what must be done at the end, whatever happened.
+// closeTimeout limits the cleanup at the end.
 const closeTimeout = time.Minute
 
-// Open connects to all hosts, takes the lab, and heals what an earlier harness has left in it. Close must be called
-// whenever there is no error.
+// Open connects to all hosts, acquires the lab, and heals what an earlier harness has left in it. If there is no
+// error, Close must be called.
 func Open(ctx context.Context, inv lab.Inventory, o Options) (*Fleet, error) {
 	clients, err := run.DialAll(ctx, inv.Hosts, trace(o.Log))
 	if err != nil {
@@ -75,7 +75,7 @@ func Open(ctx context.Context, inv lab.Inventory, o Options) (*Fleet, error) {
 	return f, nil
 }
 
-// prepare makes the hosts' clocks movable, if they are to be, and heals the hosts.
+// prepare makes the hosts' clocks movable, if requested, and heals the hosts.
 func (f *Fleet) prepare(ctx context.Context, o Options) error {
 	path, err := run.LedgerPath(f.inventory, o.Results)
 	if err != nil {
@@ -101,7 +101,7 @@ func (f *Fleet) heal(ctx context.Context) error {
 	return err
 }
 
-// trace writes what is done on the hosts to a log.
+// trace returns a hook that logs the commands run on hosts.
 func trace(log io.Writer) func(host, command string, elapsed time.Duration, err error) {
 	if log == nil {
 		return nil
@@ -112,11 +112,11 @@ func trace(log io.Writer) func(host, command string, elapsed time.Duration, err 
 	}
 }
 
-// Ledger is where faults that are in effect are written down.
+// Ledger returns the ledger of the faults in effect.
 func (f *Fleet) Ledger() *nemesis.Ledger { return f.ledger }
 
-// While returns a context that ends with ctx, or as soon as the lab is no longer ours: then its cause says so, and
-// whoever has the lab now must not be disturbed. Call stop when the lab is not needed any more.
+// While returns a context that ends with ctx, or as soon as the lab is lost: then its cause says so, and the lab's
+// new owner must not be disturbed. Call stop when the lab is no longer needed.
 func (f *Fleet) While(ctx context.Context) (held context.Context, stop func()) {
 	return while(ctx, f.lock.Lost(), f.lock.Err)
 }
@@ -137,8 +137,9 @@ func while(ctx context.Context, lost <-chan struct{}, why func() error) (held co
 	}
 }
 
-// Add deploys and starts a cluster on some hosts, or on all when none are named, and waits until it is ready. Its name,
-// which must be new, is part of its directories and of its own name. Ports that are zero are chosen.
+// Add deploys and starts a cluster on some hosts, or on all if none are named, and waits until it is ready. Its
+// name must be new; it becomes part of the cluster's directories and of its own name. Ports that are zero are
+// chosen automatically.
 func (f *Fleet) Add(ctx context.Context, name string, hosts []string, o system.Options) (*Cluster, error) {
 	var clients []*control.Client
 	for _, c := range f.clients {
@@ -171,7 +172,7 @@ func (f *Fleet) Add(ctx context.Context, name string, hosts []string, o system.O
 	return c, nil
 }
 
-// firstPort is that of the first cluster: none of the ports of a test.
+// firstPort is the first cluster's port, different from the ports of a test run.
 const firstPort = 7100
 
 // Collect stops all clusters and copies what they wrote into dir/CLUSTER/HOST.
@@ -184,7 +185,7 @@ func (f *Fleet) stop(ctx context.Context) error {
 	return f.each(func(c *Cluster) error { return c.StopAll(ctx) })
 }
 
-// each calls do for all clusters at the same time.
+// each calls do for all clusters concurrently.
 func (f *Fleet) each(do func(*Cluster) error) error {
 	f.mu.Lock()
 	clusters := slices.Clone(f.clusters)
@@ -202,12 +203,11 @@ func (f *Fleet) each(do func(*Cluster) error) error {
 	return errors.Join(errs...)
 }
 
-// taken reports whether somebody else has the lab by now. What heals would then end their faults; the clusters are ours
-// in any case, by their names.
+// taken reports whether somebody else has taken the lab. Healing it would then end their faults; stopping the
+// clusters is always safe, because their names are ours.
 func (f *Fleet) taken() bool { return f.lock != nil && f.lock.Err() != nil }
 
-// Close heals and stops everything, whether ctx has ended or not, and gives the lab back. A lab that was lost is not
-// healed.
+// Close heals and stops everything, even if ctx has ended, and releases the lab. A lab that was lost is not healed.
 func (f *Fleet) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -223,7 +223,7 @@ func (f *Fleet) Close(ctx context.Context) error {
 		errs = append(errs, f.lock.Release(ctx))
 	}
 	for _, c := range f.clients {
-		_ = c.Close() // nothing more is asked of it
+		_ = c.Close() // the connection is no longer needed
 	}
 	return errors.Join(errs...)
 }

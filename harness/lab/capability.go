@@ -2,7 +2,7 @@ package lab
 
 import "slices"
 
-// Capability names a thing that a host has and that a fault may need. An inventory claims it, a fault that needs it is
+// Capability is a property of a host that a fault may require. An inventory claims it, a fault that needs it is
 // refused where it is missing (nemesis.Refuse), and a doctor proves it.
 type Capability string
 
@@ -51,5 +51,5 @@ func Capabilities() []Capability {
 	return all
 }
 
-// Describe says in a few words what a host with the capability can do. It is empty for an unknown name.
+// Describe returns in a few words what a host with the capability can do, or "" for an unknown name.
 func (c Capability) Describe() string { return descriptions[c] }

@@ -12,10 +12,11 @@ import (
 	"elenchus/harness/control"
 )
 
-// diskFreeMin is as much as logs and binaries of a run may need, in MiB.
+// diskFreeMin is the space that logs and binaries of a run may need, in MiB.
 const diskFreeMin = 256
 
-// BasicChecks are what any test needs of a host. What a fault needs is for the fault to prove.
+// BasicChecks returns the checks that every test requires of a host. What a fault requires is proven by the fault
+// itself.
 func BasicChecks() []Check {
 	return []Check{
 		{"root", "log in as root, or set become, e.g. to \"sudo -n\", and allow that without a password", checkRoot},
@@ -48,7 +49,7 @@ func checkMachine(ctx context.Context, c *control.Client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// uname prints in its own order: system, release, machine.
+	// uname prints in a fixed order: system, release, machine.
 	fields := strings.Fields(out.Text())
 	if len(fields) != 3 || fields[0] != "Linux" || !slices.Contains([]string{"x86_64", "aarch64"}, fields[2]) {
 		return "", fmt.Errorf("machine is %s", out.Text())
@@ -61,7 +62,8 @@ func checkBash(ctx context.Context, c *control.Client) (string, error) {
 	return out.Text(), err
 }
 
-// checkPeer looks for the peer address on the host's own interfaces. A wrong one makes partitions that cut nothing.
+// checkPeer looks for the peer address on the host's own interfaces. With a wrong one, partitions would cut
+// nothing.
 func checkPeer(ctx context.Context, c *control.Client) (string, error) {
 	const script = `ip -o addr show 2>/dev/null | while read -r n dev family addr rest; do echo ${addr%/*}; done
 hostname -I 2>/dev/null || :`
@@ -76,8 +78,8 @@ hostname -I 2>/dev/null || :`
 	return peer, nil
 }
 
-// checkIptables adds a rule to a chain of its own and takes both away. Output on standard error is not judged: some
-// versions warn about tables of the other kind for ever.
+// checkIptables adds a rule in a new chain and removes both. Standard error is ignored, because some versions
+// always warn about tables of the other kind.
 func checkIptables(ctx context.Context, c *control.Client) (string, error) {
 	const script = `chain=ELENCHUS-DOCTOR; drop() { iptables -w -F $chain; iptables -w -X $chain; } 2>/dev/null
 rule='-s 203.0.113.1 -j DROP'
@@ -125,7 +127,7 @@ func checkDisk(ctx context.Context, c *control.Client) (string, error) {
 	return strings.Join(details, ", "), errors.Join(errs...)
 }
 
-// checkClock reads the host's clock against ours. No offset is wrong: tests depend on no host's clock.
+// checkClock compares the host's clock with ours. No offset is an error: tests depend on no host's clock.
 func checkClock(ctx context.Context, c *control.Client) (string, error) {
 	before := time.Now()
 	out, err := c.Run(ctx, "date +%s%N")

@@ -11,7 +11,7 @@ import (
 	"elenchus/harness/control"
 )
 
-// Check looks at one host.
+// Check is a check of one host.
 type Check struct {
 	// Name is what is checked, in a word or two.
 	Name string
@@ -19,28 +19,29 @@ type Check struct {
 	// Remedy is what to do when it fails.
 	Remedy string
 
-	// Run returns what there is to know, or an error. It may be called for several hosts at once.
+	// Run returns details, or an error. It may be called for several hosts concurrently.
 	Run func(ctx context.Context, c *control.Client) (detail string, err error)
 }
 
-// Finding is what a check came to on a host.
+// Finding is the result of a check on a host.
 type Finding struct {
 	Host   string `json:"host"`
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
-	Remedy string `json:"remedy,omitempty"` // only when it is not ok
+	Remedy string `json:"remedy,omitempty"` // only if it is not ok
 }
 
-// Findings are those of all hosts, in the order of the inventory, and of each host in the order of the checks.
+// Findings are the findings of all hosts, in the order of the inventory, and for each host in the order of the
+// checks.
 type Findings []Finding
 
-// checkMax bounds one check on one host.
+// checkMax limits one check on one host.
 const checkMax = 30 * time.Second
 
-// Doctor connects to every host and runs the checks on each: see [BasicChecks]. Hosts are looked at together, the
-// checks of one host one after the other, as faults that are proven by checks would disturb one another. A host that
-// cannot be reached has that one finding.
+// Doctor connects to every host and runs the checks on each: see [BasicChecks]. Hosts are checked concurrently, but
+// the checks of one host sequentially, because faults tried by checks would disturb one another. A host that cannot
+// be reached has that as its only finding.
 func Doctor(ctx context.Context, inv Inventory, o control.Options, checks []Check) Findings {
 	byHost := make([]Findings, len(inv.Hosts))
 	var hosts sync.WaitGroup
@@ -81,10 +82,10 @@ func examine(ctx context.Context, h control.Host, o control.Options, checks []Ch
 	return found
 }
 
-// message is an error without the host's name, which stands beside it.
+// message returns an error without the host's name, which is shown beside it.
 func message(h control.Host, err error) string { return strings.TrimPrefix(err.Error(), h.Name+": ") }
 
-// OK reports whether all is well. Nothing found is not well.
+// OK reports whether all checks passed. No findings at all is not OK.
 func (f Findings) OK() bool {
 	for _, one := range f {
 		if !one.OK {
@@ -94,7 +95,7 @@ func (f Findings) OK() bool {
 	return len(f) > 0
 }
 
-// String is the findings as a table, and below it what to do.
+// String formats the findings as a table, followed by the remedies.
 func (f Findings) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -107,7 +108,7 @@ func (f Findings) String() string {
 		detail := strings.Join(strings.Fields(one.Detail), " ")
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", one.Host, one.Check, ok, detail)
 	}
-	_ = w.Flush() // a strings.Builder takes everything
+	_ = w.Flush() // writing to a strings.Builder never fails
 	for _, one := range f {
 		if !one.OK && one.Remedy != "" {
 			fmt.Fprintf(&b, "%s, %s: %s\n", one.Host, one.Check, one.Remedy)

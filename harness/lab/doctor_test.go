@@ -63,7 +63,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestPeerCheck finds out when a peer address is not the host's.
+// TestPeerCheck checks that a peer address that is not the host's is detected.
 func TestPeerCheck(t *testing.T) {
 	server := sshdtest.Start(t)
 	for peer, want := range map[string]bool{"203.0.113.7": false, "127.0.0.1": true} {

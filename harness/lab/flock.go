@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// useFile is the file, beside a local lab's inventory, that whoever tests on the lab has locked.
+// useFile is the lock file beside a local lab's inventory, locked by whoever uses the lab.
 const useFile = "use.lock"
 
-// acquireLocal locks a lab of this machine. The kernel gives the lock back when the process is dead.
+// acquireLocal locks a local lab. The kernel releases the lock when the process dies.
 func acquireLocal(inventory string, me User) (release func() error, err error) {
 	path := filepath.Join(filepath.Dir(inventory), useFile)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -24,7 +24,7 @@ func acquireLocal(inventory string, me User) (release func() error, err error) {
 		return nil, fmt.Errorf("open lock of lab: %w", err)
 	}
 	for range 10 {
-		// Whoever only looks whether the lab is in use holds the lock for a moment.
+		// Retry: a process that only checks whether the lab is in use holds the lock for a moment.
 		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 			break
 		}
@@ -52,7 +52,7 @@ func acquireLocal(inventory string, me User) (release func() error, err error) {
 	return f.Close, nil
 }
 
-// Holder tells who is testing on the local lab with the inventory file, if somebody is.
+// Holder returns who is using the local lab with the given inventory file, if anybody is.
 func Holder(inventory string) (holder User, held bool) {
 	f, err := os.Open(filepath.Join(filepath.Dir(inventory), useFile))
 	if err != nil {
@@ -62,7 +62,7 @@ func Holder(inventory string) (holder User, held bool) {
 	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
 		return User{}, false
 	}
-	// It may just be writing its name. Then the name is missing, but not the fact.
+	// The holder may just be writing its name. If it stays missing, the lab is in use nevertheless.
 	for range 20 {
 		if err := json.NewDecoder(f).Decode(&holder); err == nil {
 			break

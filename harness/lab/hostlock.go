@@ -13,18 +13,19 @@ import (
 	"elenchus/harness/control"
 )
 
-// hostLocks is a lock on every host: /run/elenchus/lock, with a token, the time of the last renewal, and the owner. The
-// time is the host's /proc/uptime, which no clock fault moves, and the file is gone when the host restarts.
+// hostLocks is a lock on every host: /run/elenchus/lock, with a token, the time of the last renewal, and the owner.
+// The time is from the host's /proc/uptime, which no clock fault affects, and the file disappears when the host
+// restarts.
 type hostLocks struct {
 	lab     string
 	clients []*control.Client
 	lease   time.Duration
-	token   string // whoever knows it holds the lock
+	token   string // identifies the holder of the lock
 	owner   string // a User, as JSON
 }
 
-// lockScript locks out other scripts and reads the lock into $held (token), $renewed and $owner. It is followed by what
-// to do about it, in which put writes the lock.
+// lockScript excludes other scripts and reads the lock into $held (token), $renewed and $owner. It is followed by
+// the action, in which put writes the lock.
 const lockScript = `set -eu; umask 077; dir=/run/elenchus; mkdir -p $dir
 command -v flock >/dev/null || { echo 'flock is missing: apt-get install -y util-linux' >&2; exit 1; }
 exec 9>$dir/mutex; flock -w 10 9
@@ -34,7 +35,8 @@ put() { printf '%%s\n%%s\n%%s\n' "$mine" "$now" "$me" >$dir/lock.new; mv $dir/lo
 mine=%s me=%s lease=%d
 `
 
-// What scripts say. A lock that has vanished is taken again: the host has restarted, which is a fault like others.
+// Outputs of the scripts. A lock that has vanished is taken again: the host was restarted, which is a fault like
+// others.
 const (
 	acquireScript = `said=ours
 if [ "$held" ] && [ "$held" != "$mine" ] && [ $((now - renewed)) -le $lease ]; then
@@ -47,7 +49,7 @@ put; echo ours`
 	releaseScript = `[ "$held" != "$mine" ] || rm -f $dir/lock $dir/lock.new; echo ours`
 )
 
-// run runs one of the scripts on one host. It reports whether that has broken a lock that was not ours.
+// run runs one of the scripts on one host. It reports whether that has broken somebody else's lock.
 func (h hostLocks) run(ctx context.Context, c *control.Client, script string) (broken bool, err error) {
 	head := fmt.Sprintf(lockScript, control.Quote(h.token), control.Quote(h.owner), int(h.lease/time.Second))
 	out, err := c.Run(ctx, head+script)
@@ -61,7 +63,7 @@ func (h hostLocks) run(ctx context.Context, c *control.Client, script string) (b
 	case "held":
 		left, owner, _ := strings.Cut(rest, " ")
 		e := &InUseError{Lab: h.lab, Node: c.Host().Name}
-		_ = json.Unmarshal([]byte(owner), &e.Holder) // of an unreadable one it says "somebody"
+		_ = json.Unmarshal([]byte(owner), &e.Holder) // if it cannot be decoded, the error says "somebody"
 		if seconds, err := strconv.Atoi(left); err == nil && seconds > 0 {
 			const advice = "if that one is dead, the host is free in %d s; --break-lock takes it in %.0f s"
 			e.Advice = fmt.Sprintf(advice, seconds, h.notice().Seconds())
@@ -71,13 +73,13 @@ func (h hostLocks) run(ctx context.Context, c *control.Client, script string) (b
 	return false, fmt.Errorf("lock host: it answered %q", out.Text())
 }
 
-// notice is how long a holder may need to learn that its lock was broken, and to take its hands off the hosts: until
+// notice is the time that a holder may need to learn that its lock was broken, and to stop using the hosts: until
 // its next renewal, and as long again.
 func (h hostLocks) notice() time.Duration { return 2 * h.lease / renewalsPerLease }
 
-// acquire locks the hosts one by one in the order of the inventory, so that of two harnesses one gets them all. Whoever
-// held a lock that it breaks is given notice: until then their faults fall on our nodes, and their clients take our
-// nodes' answers for those of theirs.
+// acquire locks the hosts one by one in the order of the inventory, so that of two harnesses one gets them all. The
+// holder of a lock that it breaks is given notice: until then its faults may hit our nodes, and its clients may
+// take our nodes' answers for those of its own.
 func (h hostLocks) acquire(ctx context.Context, force bool) error {
 	breaking := "no"
 	if force {
@@ -89,7 +91,7 @@ func (h hostLocks) acquire(ctx context.Context, force bool) error {
 		anyBroken = anyBroken || broken
 		if err != nil {
 			taken := h
-			taken.clients = h.clients[:i+1] // this one too: if it did not answer, it may be locked all the same
+			taken.clients = h.clients[:i+1] // including this one: even without an answer it may be locked
 			return errors.Join(err, taken.release(context.WithoutCancel(ctx)))
 		}
 	}
@@ -127,7 +129,7 @@ func (h hostLocks) hold() *Lock {
 	return l
 }
 
-// renew keeps one host's lease from running out.
+// renew renews the lease of one host.
 func (h hostLocks) renew(ctx context.Context, c *control.Client, l *Lock) {
 	last := time.Now()
 	ticker := time.NewTicker(h.lease / renewalsPerLease)

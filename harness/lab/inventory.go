@@ -16,7 +16,7 @@ import (
 	"elenchus/harness/control"
 )
 
-// Kind says what made the hosts.
+// Kind is the origin of the hosts.
 type Kind string
 
 // The kinds of labs.
@@ -26,7 +26,7 @@ const (
 	Vagrant Kind = "vagrant"
 )
 
-// HostsMax is as many hosts as an inventory may list: more than any test of a quorum system can use.
+// HostsMax is the maximal number of hosts in an inventory: more than any test of a quorum system can use.
 const HostsMax = 64
 
 // Inventory is a lab: its hosts, how to reach them and what they can do.
@@ -35,11 +35,11 @@ type Inventory struct {
 	Kind  Kind
 	Hosts []control.Host
 
-	// Path is the file that the inventory was loaded from; empty when there is none.
+	// Path is the file that the inventory was loaded from; empty if there is none.
 	Path string
 }
 
-// file is an inventory as TOML. Defaults hold for every host that does not say otherwise.
+// file is an inventory as TOML. Defaults apply to every host that does not override them.
 type file struct {
 	Name     string      `toml:"name"`
 	Kind     Kind        `toml:"kind,omitempty"`
@@ -65,8 +65,8 @@ type fileCommon struct {
 	Capabilities []string `toml:"capabilities,omitempty"`
 }
 
-// Load reads an inventory from a TOML file. Its error lists everything that is wrong with the file: syntax and unknown
-// fields with line and column, everything else by host.
+// Load reads an inventory from a TOML file. Its error lists everything that is wrong with the file: syntax errors
+// and unknown fields with line and column, everything else by host.
 func Load(path string) (Inventory, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func parse(data []byte, dir string) (Inventory, error) {
 	var unknown *toml.StrictMissingError
 	switch {
 	case errors.As(err, &unknown):
-		// The rest of the file was decoded all the same, so that its problems can be told too.
+		// The rest of the file has been decoded nevertheless, so report its problems too.
 		for i := range unknown.Errors {
 			row, column := unknown.Errors[i].Position()
 			key := strings.Join(unknown.Errors[i].Key(), ".")
@@ -123,7 +123,7 @@ func parse(data []byte, dir string) (Inventory, error) {
 	return inv, nil
 }
 
-// located puts line and column in front of a decoder's error.
+// located prefixes a decoder's error with line and column.
 func located(err error) error {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
@@ -140,7 +140,7 @@ func label(h control.Host, i int) string {
 	return "host " + h.Name
 }
 
-// resolve completes a host from the defaults and reports what cannot be understood.
+// resolve completes a host from the defaults and reports what cannot be parsed.
 func (h *fileHost) resolve(def fileCommon, dir string) (control.Host, []error) {
 	var errs []error
 	host := control.Host{
@@ -192,7 +192,7 @@ func expand(path, dir string) string {
 	return filepath.Join(dir, path)
 }
 
-// Marshal writes the inventory as the TOML that [Load] reads.
+// Marshal returns the inventory as TOML, which [Load] can read.
 func (inv Inventory) Marshal() ([]byte, error) {
 	f := file{Name: inv.Name, Kind: inv.Kind}
 	for _, h := range inv.Hosts {

@@ -17,10 +17,10 @@ import (
 	"elenchus/harness/lab/sshd/sshdtest"
 )
 
-// testKey is the public key of nobody.
+// testKey is a public key that no host has.
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIaIisp0ON+/KeDGPIwM197NrklsSRnaBZ3cMxbJCQyY"
 
-// place is a directory with a private key in it.
+// place returns a directory with a private key in it.
 func place(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -79,7 +79,7 @@ capabilities = []
 	if diff := cmp.Diff(want, inv, compare); diff != "" {
 		t.Error(diff)
 	}
-	// What is written is what is read.
+	// Marshal and Load must be inverse.
 	data, err := inv.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -88,13 +88,13 @@ capabilities = []
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
-	again.Hosts[1].Capabilities = []string{} // TOML cannot tell an empty list that is left out from none
+	again.Hosts[1].Capabilities = []string{} // TOML cannot tell an omitted list from an empty one
 	if diff := cmp.Diff(want, again, compare); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestParseListsAllProblems checks that a user can repair a file in one go.
+// TestParseListsAllProblems checks that a user can fix a file in one go.
 func TestParseListsAllProblems(t *testing.T) {
 	dir := place(t)
 	for _, c := range []struct {
@@ -164,7 +164,7 @@ peer = "0.0.0.0"
 	}
 }
 
-// TestLoopback allows hosts on one machine as long as a partition can tell them apart.
+// TestLoopback checks that hosts on one machine are allowed as long as a partition can tell them apart.
 func TestLoopback(t *testing.T) {
 	hosts := func(peers ...string) string {
 		text := good
@@ -214,7 +214,8 @@ func TestKnownHosts(t *testing.T) {
 	}
 }
 
-// TestExample keeps the documented example true: but for its keys, which are not on this machine, it is an inventory.
+// TestExample checks that the documented example is a valid inventory, except for its keys, which are not on this
+// machine.
 func TestExample(t *testing.T) {
 	data, err := os.ReadFile("../../docs/inventory.example.toml")
 	if err != nil {
@@ -243,7 +244,7 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// TestCapabilities checks that a capability has a name that a file can hold, and a description.
+// TestCapabilities checks that every capability has a description, and a name that a file can contain.
 func TestCapabilities(t *testing.T) {
 	all := Capabilities()
 	if len(all) < 10 || !slices.IsSorted(all) {

@@ -14,9 +14,9 @@ import (
 	"elenchus/harness/control"
 )
 
-// User is a test that has a lab to itself.
+// User is a test that has exclusive use of a lab.
 type User struct {
-	Host    string    `json:"host"` // where the harness runs
+	Host    string    `json:"host"` // of the harness
 	Process int       `json:"process"`
 	Run     string    `json:"run"`
 	Since   time.Time `json:"since"`
@@ -29,24 +29,24 @@ func (u User) String() string {
 	return fmt.Sprintf("run %s, process %d on %s, since %s", u.Run, u.Process, u.Host, u.Since.Format(time.DateTime))
 }
 
-// me describes the calling process as the user of a lab.
+// me returns the calling process as the user of a lab.
 func me(run string) User {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	u := User{Host: host, Process: os.Getpid(), Run: run, Since: time.Now().Truncate(time.Second)}
-	// Inside a local lab's enclosure the process id means nothing to anybody outside: the caller's does.
+	// Inside a local lab's enclosure the process id means nothing to the outside; the caller's does.
 	if caller, err := strconv.Atoi(os.Getenv("ELENCHUS_LAB_CALLER")); err == nil {
 		u.Process = caller
 	}
 	return u
 }
 
-// InUseError says that somebody else is testing on the lab.
+// InUseError reports that somebody else is using the lab.
 type InUseError struct {
 	Lab    string
-	Node   string // the host on which this was found; empty for a local lab
+	Node   string // the host that is locked; empty for a local lab
 	Holder User
 	Advice string
 }
@@ -62,25 +62,25 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("%s is in use by %s", where, e.Holder)
 }
 
-// LockOptions say for whom a lab is locked, and how. The zero value works.
+// LockOptions configures how a lab is locked. The zero value is ready to use.
 type LockOptions struct {
-	// Run is the name of the run, for whoever finds the lab in use.
+	// Run is the name of the run, shown to others who find the lab in use.
 	Run string
 
-	// Lease is for how long hosts stay locked when the harness has died or cannot reach them, by their own monotonic
+	// Lease is how long hosts stay locked after the harness has died or lost contact, by their own monotonic
 	// clocks; 30 s when zero. It is renewed six times in that time. Local labs need none.
 	Lease time.Duration
 
-	// Break takes the lab from whoever has it. That test is told so at its next renewal; until then Acquire waits.
+	// Break takes the lab from its holder. The holder is told so at its next renewal; until then Acquire waits.
 	Break bool
 }
 
 const leaseDefault = 30 * time.Second
 
-// renewalsPerLease leaves room for a host that is slow to answer while faults are done to it.
+// renewalsPerLease leaves room for hosts that are slow to answer because of faults.
 const renewalsPerLease = 6
 
-// Lock means that the lab is ours.
+// Lock is the exclusive use of a lab.
 type Lock struct {
 	release func(context.Context) error
 	once    sync.Once
@@ -89,10 +89,10 @@ type Lock struct {
 	why     error
 }
 
-// Acquire takes the lab for one test, or says who has it ([*InUseError]). A local lab is locked by a file that the
-// kernel unlocks when the holder dies. Any other is locked on its hosts, which may be shared by harnesses that know
-// nothing of one another: through the clients, which must stay open until Release, with a lease. Either all hosts are
-// locked or none is.
+// Acquire locks the lab for one test. If it is in use, the error is an [*InUseError]. A local lab is locked by a
+// file that the kernel unlocks when the holder dies. Any other lab is locked on its hosts with a lease, because
+// harnesses that know nothing of one another may share them; this uses the clients, which must stay open until
+// Release. Either all hosts are locked or none is.
 func Acquire(ctx context.Context, inv Inventory, clients []*control.Client, o LockOptions) (*Lock, error) {
 	if o.Lease == 0 {
 		o.Lease = leaseDefault
@@ -126,10 +126,11 @@ func Acquire(ctx context.Context, inv Inventory, clients []*control.Client, o Lo
 	return h.hold(), nil
 }
 
-// Lost is closed when the lab is ours no longer: somebody broke the lock, or a host could not be reached for a lease.
+// Lost returns a channel that is closed when the lab is lost: somebody broke the lock, or a host was unreachable
+// for a lease.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
-// Err says why the lab was lost, and is nil while it is not.
+// Err returns why the lab was lost, or nil if it was not.
 func (l *Lock) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,7 +146,7 @@ func (l *Lock) lose(why error) {
 	}
 }
 
-// Release gives the lab back. Only the first call does something.
+// Release releases the lab. Further calls do nothing.
 func (l *Lock) Release(ctx context.Context) (err error) {
 	l.once.Do(func() { err = l.release(ctx) })
 	return err

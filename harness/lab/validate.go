@@ -16,7 +16,7 @@ import (
 	"elenchus/harness/control"
 )
 
-// hostName is what a host may be called: it becomes a file name, a column heading and a word of a schedule.
+// hostName matches valid host names: they become file names, column headings and words of a schedule.
 var hostName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
 
 // Validate lists everything that would make a test on the inventory fail or, worse, test nothing.
@@ -46,7 +46,7 @@ func (inv Inventory) problems() []error {
 	return append(errs, peerProblems(inv.Hosts)...)
 }
 
-// hostProblems looks at one host alone. A missing name was reported by whoever knows the line.
+// hostProblems checks one host alone. A missing name has been reported with its line.
 func hostProblems(h control.Host) []error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -95,8 +95,8 @@ func readableKey(path string) error {
 	return f.Close()
 }
 
-// peerProblems looks at the hosts together. Two hosts with one address, or one that calls itself localhost, make a
-// partition that cuts nothing, and a test that proves nothing.
+// peerProblems checks the hosts together. If two hosts share an address, or one calls itself localhost, a partition
+// cuts nothing and a test proves nothing.
 func peerProblems(hosts []control.Host) []error {
 	var errs []error
 	names, peers := make(map[string]int), make(map[string]string)
@@ -120,7 +120,7 @@ func peerProblems(hosts []control.Host) []error {
 		}
 	}
 	if loopbacks == 0 || loopbacks == len(hosts) {
-		return errs // all on loopback addresses of one machine, each its own, is a lab too
+		return errs // distinct loopback addresses on one machine are valid
 	}
 	for i, h := range hosts {
 		if h.Peer.IsLoopback() {
@@ -139,8 +139,8 @@ func join(cs []Capability) string {
 	return strings.Join(names, ", ")
 }
 
-// knownHostKey finds the key of a host in a file in OpenSSH's known_hosts format, hashed names included. Of several it
-// takes ed25519 before ecdsa before anything else.
+// knownHostKey finds a host's key in a file in OpenSSH's known_hosts format, including hashed names. If there are
+// several, it prefers ed25519 to ecdsa to anything else.
 func knownHostKey(path, address string, port int) (string, error) {
 	check, err := knownhosts.New(path)
 	if err != nil {
@@ -159,7 +159,7 @@ func knownHostKey(path, address string, port int) (string, error) {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(best.Key))), nil
 }
 
-// nobodysKey is a key that no host has: asking for it makes knownhosts tell the keys that it knows.
+// nobodysKey is a key that no host has: checking it makes knownhosts return the keys that it knows.
 type nobodysKey struct{}
 
 func (nobodysKey) Type() string    { return "none" }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ownBoot is the id of the boot of the machine that this program runs on.
+// ownBoot returns the boot id of the machine that this program runs on.
 func ownBoot() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"elenchus/harness/control"
 )
 
-// ClockOptions describe how the clocks of a lab's hosts are read and moved. Binary is required.
+// ClockOptions configures how the clocks of a lab's hosts are read and moved. Binary is required.
 type ClockOptions struct {
-	Binary string // the helper elenchus-clock, a file here
+	Binary string // local path of the helper elenchus-clock
 
-	// Move has the clocks made movable: on hosts that share their kernel the nodes are started under a clock shim. Without
-	// it clocks can only be read.
+	// Move makes the clocks movable: on hosts that share their kernel the nodes are started under a clock shim.
+	// Without it clocks can only be read.
 	Move bool
 
 	// BinDir and RunDir are directories on the hosts, as in [Options].
@@ -26,30 +26,30 @@ type ClockOptions struct {
 	RunDir string
 }
 
-// Clocks are the clocks of a lab's hosts, by the helper that is put there.
+// Clocks gives access to the clocks of a lab's hosts, through a helper deployed to them.
 type Clocks struct {
 	options ClockOptions
 	clients []*control.Client
-	helper  map[string]string // by host: where the helper is
+	helper  map[string]string // by host: path of the helper
 
 	mu    sync.Mutex
-	boots map[string]string // by host with a kernel of its own: the id of its boot
+	boots map[string]string // by host with its own kernel: boot id
 }
 
-// HostClock says how one host's clocks are reached. The zero value means that they are not.
+// HostClock says how the clocks of one host are accessed. The zero value means that they are not.
 type HostClock struct {
 	Helper  string // the helper's path on the host
-	Control string // of a host that shares its kernel: the control file, of the clock shim that nodes are started under
-	Boot    string // of a host with a kernel of its own: the id of its boot, known after Deploy
+	Control string // if the kernel is shared: control file of the clock shim that nodes are started under
+	Boot    string // if the host has its own kernel: boot id, known after Deploy
 }
 
-// OwnClock reports whether the clocks of a host are its own kernel's, by what its inventory claims.
+// OwnClock reports whether a host has its own kernel's clocks, according to its inventory.
 func OwnClock(h control.Host) bool { return h.Has("own-clock") && !h.Has("shared-kernel") }
 
 // UnderShim reports whether the clocks of a host's node are moved by a shim in its process.
 func UnderShim(h control.Host) bool { return !OwnClock(h) && h.Has("ptrace") }
 
-// NewClocks describes the clocks of the hosts of these clients. It asks nothing of the hosts.
+// NewClocks returns the clocks of the clients' hosts. It does not contact the hosts.
 func NewClocks(o ClockOptions, clients []*control.Client) (*Clocks, error) {
 	o.BinDir = cmp.Or(o.BinDir, binDirDefault)
 	o.RunDir = cmp.Or(o.RunDir, runDirDefault)
@@ -73,10 +73,10 @@ func NewClocks(o ClockOptions, clients []*control.Client) (*Clocks, error) {
 	return c, err
 }
 
-// in puts the host's name into the name of a directory.
+// in replaces {host} in a directory's path by the host's name.
 func in(dir, host string) string { return path.Clean(strings.ReplaceAll(dir, "{host}", host)) }
 
-// Of says how a host's clocks are reached.
+// Of returns how a host's clocks are accessed.
 func (c *Clocks) Of(host string) HostClock {
 	if c == nil || c.helper[host] == "" {
 		return HostClock{}
@@ -91,8 +91,8 @@ func (c *Clocks) Of(host string) HostClock {
 	return of
 }
 
-// Deploy puts the helper on every host, with a control file where one is needed and none is. Hosts that are said to
-// have clocks of their own, and turn out to share a kernel, are refused.
+// Deploy installs the helper on every host, with a control file where one is needed and missing. Hosts that claim
+// clocks of their own but turn out to share a kernel are refused.
 func (c *Clocks) Deploy(ctx context.Context) error {
 	err := control.Each(ctx, c.clients, func(ctx context.Context, client *control.Client) error {
 		h := client.Host()
@@ -120,7 +120,7 @@ func (c *Clocks) Deploy(ctx context.Context) error {
 	return errors.Join(err, c.checkBoots())
 }
 
-// shim is how a host's clocks are reached if its nodes are to be under a clock shim; else the zero value.
+// shim returns the access to a host's clocks if its node is to run under a clock shim, else the zero value.
 func (c *Clocks) shim(host string) HostClock {
 	if c == nil || !c.options.Move {
 		return HostClock{}
@@ -135,16 +135,16 @@ func explain(err error, host, what string) error {
 	return fmt.Errorf("%s on %s: %w", what, host, err)
 }
 
-// freshControl is the command that makes a control file anew, under which all clocks are real. A node that an earlier
-// run has left keeps the old one: it is not truncated.
+// freshControl returns the command that replaces the control file by a new one, under which all clocks are real. A
+// node left by an earlier run keeps the old file, which is not truncated.
 func freshControl(of HostClock) string {
 	file := control.Quote(of.Control)
 	return fmt.Sprintf("mkdir -p -- %s && rm -f -- %s %s.book && %s create -f %s", control.Quote(path.Dir(of.Control)),
 		file, file, control.Quote(of.Helper), file)
 }
 
-// checkBoots refuses hosts that run under one kernel, or under the harness's own, while they claim to have one each: a
-// fault on one would move the clocks of all.
+// checkBoots refuses hosts that share a kernel with each other, or with the harness, while claiming to have their
+// own: a fault on one would move the clocks of all.
 func (c *Clocks) checkBoots() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +165,7 @@ func (c *Clocks) checkBoots() error {
 		known[boot] = name
 	}
 	if !c.options.Move {
-		return nil // nobody is going to
+		return nil // no clock will be moved
 	}
 	return errors.Join(errs...)
 }

@@ -12,19 +12,20 @@ import (
 	"elenchus/harness/control"
 )
 
-// Names below a host's directory of what Collect brings home.
+// Names below a host's directory of collected files.
 const (
 	CollectedLog  = "node.log"
 	collectedData = "data"
 
-	// observations is what the node writes for the harness. It lies with the data on the host, and beside it here. What is
-	// full of it has a name with a number, of eight digits and rising, and is the beginning of the file here.
+	// observations is the file that the node writes for the harness. On the host it is among the data, here beside
+	// it. Full segments have names with a number, of eight digits and rising, and are the beginning of the file here.
 	observations = "observations.jsonl"
 	fullSegments = "observations-*.jsonl"
 )
 
 // Collect copies logs and data of every host into dir/HOST: node.log, observations.jsonl and data. The nodes should
-// have been stopped, so that the files do not change. It copies what it can, and reports all that it could not.
+// have been stopped, so that the files do not change. It copies what it can, and reports everything that it could
+// not copy.
 func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		home := filepath.Join(dir, n.host.Name)
@@ -36,7 +37,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 		dataErr := n.client.DownloadTree(ctx, n.dataDir(), data, collectBytesMax)
 		moveErr := joinObservations(data, filepath.Join(home, observations))
 		if errors.Is(moveErr, fs.ErrNotExist) && dataErr != nil {
-			moveErr = nil // it is missing because all is
+			moveErr = nil // missing because nothing was copied
 		} else if errors.Is(moveErr, fs.ErrNotExist) {
 			moveErr = fmt.Errorf("host %s has no %s: its node never ran, or its data was lost", n.host.Name, observations)
 		}
@@ -44,7 +45,7 @@ func (p *Paxos) Collect(ctx context.Context, dir string) error {
 	})
 }
 
-// joinObservations moves what a node observed from its data to one file, in order. Without any of it the error is
+// joinObservations moves a node's observations from its data to one file, in order. If there are none the error is
 // [fs.ErrNotExist].
 func joinObservations(data, file string) (err error) {
 	parts, err := filepath.Glob(filepath.Join(data, fullSegments)) // sorted
@@ -55,7 +56,7 @@ func joinObservations(data, file string) (err error) {
 	if len(parts) == 0 {
 		return os.Rename(current, file)
 	}
-	if _, err := os.Stat(current); err == nil { // else its node was killed between one and the next
+	if _, err := os.Stat(current); err == nil { // otherwise its node was killed between two segments
 		parts = append(parts, current)
 	}
 	if err := os.Rename(parts[0], file); err != nil {
@@ -74,20 +75,20 @@ func joinObservations(data, file string) (err error) {
 	return nil
 }
 
-// appendFile moves what is in a file to the end of another.
+// appendFile appends the contents of a file to another one, and removes it.
 func appendFile(to *os.File, name string) error {
 	from, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = from.Close() }() // it was only read
+	defer func() { _ = from.Close() }() // opened for reading
 	if _, err := io.Copy(to, from); err != nil {
 		return err
 	}
 	return os.Remove(name)
 }
 
-// collectLog copies the node's log. It keeps what it got when the rest could not be had.
+// collectLog copies the node's log. On an error it keeps what it got.
 func (n *node) collectLog(ctx context.Context, file string) (err error) {
 	f, err := os.Create(file)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"elenchus/harness/control"
 )
 
-// machine is a kind of processor: how the Go tools call it, and what `uname -m` may say on hosts that run its programs.
+// machine is a processor architecture: its name in Go, and the outputs of `uname -m` on hosts that run its
+// programs.
 type machine struct {
 	name  string
 	uname []string
@@ -28,7 +29,7 @@ var machines = map[elf.Machine]machine{
 	elf.EM_S390:    {"s390x", []string{"s390x"}},
 }
 
-// readMachine says which machine a program is for.
+// readMachine returns the machine that a program was built for.
 func readMachine(file string) (machine, error) {
 	f, err := elf.Open(file)
 	var format *elf.FormatError
@@ -46,9 +47,9 @@ func readMachine(file string) (machine, error) {
 	return m, nil
 }
 
-// Deploy makes every host ready for the first start. It puts the program on every host that does not have it, stops a
-// node that an earlier run has left, and empties its data directory and log. It refuses hosts for whose machine the
-// program is not made, or whose data directory is somebody else's, or full.
+// Deploy prepares every host for the first start. It installs the program where it is missing, stops a node left by
+// an earlier run, and empties its data directory and log. It refuses hosts of another architecture than the
+// program's, and hosts whose data directory is not ours, or is full.
 func (p *Paxos) Deploy(ctx context.Context) error { return p.each(ctx, p.deploy) }
 
 func (p *Paxos) deploy(ctx context.Context, n *node) error {
@@ -88,8 +89,8 @@ func (p *Paxos) checkMachine(ctx context.Context, n *node) error {
 	return nil
 }
 
-// cleanScript empties what earlier runs have left in directories that are ours. A disk that is mounted there stays,
-// with its lost+found.
+// cleanScript empties directories of ours of what earlier runs have left. A disk mounted there stays, with its
+// lost+found.
 const cleanScript = `
 mark=$dir/.elenchus
 if [ ! -e "$mark" ]; then
@@ -115,7 +116,7 @@ func (p *Paxos) clean(ctx context.Context, n *node) error {
 	return nil
 }
 
-// checkSpace wants room for data: a full disk stops a node for good, and should do so only when a test means it to.
+// checkSpace requires room for data: a full disk stops a node for good, and should do so only if a test intends it.
 func (p *Paxos) checkSpace(ctx context.Context, n *node) error {
 	free, err := n.freeBytes(ctx)
 	if err != nil {
@@ -128,13 +129,13 @@ func (p *Paxos) checkSpace(ctx context.Context, n *node) error {
 	return nil
 }
 
-// freeBytes is the room left where the host's data is.
+// freeBytes returns the free space where the host's data is.
 func (n *node) freeBytes(ctx context.Context) (int64, error) {
 	out, err := n.client.Run(ctx, "df -Pk "+control.Quote(n.dataDir())+" | tail -n 1")
 	if err != nil {
 		return 0, err
 	}
-	// POSIX df -P: filesystem, blocks, used, available, capacity, mount point. The first may hold spaces.
+	// POSIX df -P: filesystem, blocks, used, available, capacity, mount point. The first may contain spaces.
 	var kib int64
 	fields := strings.Fields(out.Text())
 	for i, f := range fields {

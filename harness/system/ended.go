@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// EndedByItself reads the log of a node that was collected, and says for each of its lives that ended without anybody's
-// doing why it did: the first line of a panic, the error at which the node stopped, or the reason for which it did not
-// start. What is the machine's fault (a full disk, a port that is taken) is not the node's. A log that cannot be read
-// says nothing.
+// EndedByItself reads the log of a node that was collected, and returns, for each of its processes that ended
+// without being told to, the reason: the first line of a panic, the error at which the node stopped, or the reason
+// why it did not start. Failures of the machine (a full disk, a port in use) do not count as the node's. A log that
+// cannot be read yields nothing.
 func EndedByItself(file string) (reasons []string) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading
 	lines := bufio.NewReader(f)
 	for {
 		line, err := lines.ReadString('\n')
@@ -29,9 +29,9 @@ func EndedByItself(file string) (reasons []string) {
 	}
 }
 
-// lastWords is why the process ended that wrote the line; empty if it went on, or was told to end.
+// lastWords returns why the process that wrote the line ended; "" if it continued, or was told to end.
 func lastWords(line string) string {
-	for _, words := range []string{"panic: ", "fatal error: "} { // of Go's run-time system
+	for _, words := range []string{"panic: ", "fatal error: "} { // written by the Go runtime
 		if strings.HasPrefix(line, words) {
 			return line
 		}
@@ -52,7 +52,7 @@ func lastWords(line string) string {
 	return entry.Error
 }
 
-// machinesFaults are the words of errors that the machine makes, and no program.
+// machinesFaults are the texts of errors caused by the machine, not by a program.
 var machinesFaults = []string{
 	"address already in use", "cannot assign requested address", "no space left on device", "too many open files",
 	"cannot allocate memory", "out of memory", "permission denied", "read-only file system", "input/output error",

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// The modes of leader leases: which clocks they are on.
+// The modes of leader leases, by the clocks that they are on.
 const (
 	LeaseNone = "none" // there are no leases
 	LeaseRate = "rate" // on monotonic clocks: safe while no clock runs faster than another by more than a bound
 	LeaseWall = "wall" // on wall clocks: safe while no two are further apart than a bound
 )
 
-// What a lab's leases are like: the node's own defaults, said here so that a run's manifest is complete.
+// Default leases of a lab. They equal the node's own defaults, and are repeated here so that a run's manifest is
+// complete.
 const (
 	LeaseTermDefault       = time.Second
 	LeaseRenewDefault      = 300 * time.Millisecond
@@ -25,23 +26,22 @@ const (
 	ElectionTimeoutDefault = 600 * time.Millisecond
 )
 
-// leaseTermMax is the node's.
+// leaseTermMax is the node's limit.
 const leaseTermMax = time.Hour
 
-// Lease says how the nodes have leader leases. With an empty Mode nothing of it is said to them, and they have what is
-// their default.
+// Lease configures the nodes' leader leases. With an empty Mode the nodes use their own defaults.
 type Lease struct {
 	Mode  string        // LeaseNone, LeaseRate or LeaseWall
 	Term  time.Duration // how long a lease lasts
 	Renew time.Duration // how often it is renewed
 
-	// DriftBound is by how much one clock may run faster than another, for LeaseRate: a share, "0.01" or "1%".
+	// DriftBound is how much faster one clock may run than another, for LeaseRate: a share, "0.01" or "1%".
 	DriftBound string
 	// MaxOffset is how far apart wall clocks may be, for LeaseWall.
 	MaxOffset time.Duration
 }
 
-// WithDefaults replaces zeros by what labs have. A bound that the mode has no use for stays empty.
+// WithDefaults replaces zeros by a lab's defaults. A bound that the mode does not use stays empty.
 func (l Lease) WithDefaults() Lease {
 	l.Mode = cmp.Or(l.Mode, LeaseRate)
 	if l.Mode == LeaseNone {
@@ -58,9 +58,9 @@ func (l Lease) WithDefaults() Lease {
 	return l
 }
 
-// Problems lists what is wrong with leases that have their defaults, at nodes that answer reads in that way and
-// campaign after that time (zero: their own). It finds whatever the nodes would refuse at their start, and settings
-// that would have no effect.
+// Problems lists what is wrong with leases that have their defaults, given the nodes' mode of reads and election
+// timeout (zero means the nodes' default). It finds whatever the nodes would refuse at their start, and settings
+// without effect.
 func (l Lease) Problems(reads string, election time.Duration) (problems []error) {
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -99,7 +99,7 @@ func (l Lease) Problems(reads string, election time.Duration) (problems []error)
 	return problems
 }
 
-// Flags are those of the node.
+// Flags returns the node's flags.
 func (l Lease) Flags() []string {
 	if l.Mode == "" {
 		return nil
@@ -119,7 +119,7 @@ func (l Lease) Flags() []string {
 	return flags
 }
 
-// ParseDriftBound reads a drift bound, "0.01" or "1%", as parts per billion.
+// ParseDriftBound parses a drift bound, "0.01" or "1%", into parts per billion.
 func ParseDriftBound(text string) (ppb int64, err error) {
 	ppb, err = ParseShare(text)
 	switch {
@@ -135,8 +135,8 @@ func ParseDriftBound(text string) (ppb int64, err error) {
 
 const partsPerUnit = 1_000_000_000
 
-// ParseShare reads a share, "0.01" or "1%", as parts per billion. Like the node it is exact: what is finer than that is
-// an error.
+// ParseShare parses a share, "0.01" or "1%", into parts per billion. Like the node it is exact: a finer value is an
+// error.
 func ParseShare(text string) (ppb int64, err error) {
 	number, percent := strings.CutSuffix(text, "%")
 	places := 9

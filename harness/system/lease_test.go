@@ -11,8 +11,8 @@ import (
 	"elenchus/harness/system"
 )
 
-// refusedByTheNode reports whether the node finds anything wrong with its flags. So that it never starts, it is given
-// a log level that does not exist.
+// refusedByTheNode reports whether the node rejects its flags. An invalid log level makes sure that it never
+// starts.
 func refusedByTheNode(t *testing.T, flags ...string) (refused bool, why string) {
 	t.Helper()
 	args := slices.Concat([]string{"--id=1", "--cluster=x", "--peers=1=127.0.0.1:1", "--data=/nonexistent",
@@ -28,14 +28,14 @@ func refusedByTheNode(t *testing.T, flags ...string) (refused bool, why string) 
 	return len(lines) > 0, strings.Join(lines, "; ")
 }
 
-// What the harness lets pass must start, and what the nodes would refuse must never get as far as to them.
+// What the harness accepts must start, and what the nodes would refuse must be refused by the harness.
 func TestTheHarnessRefusesTheLeasesThatTheNodeRefuses(t *testing.T) {
 	cases := []struct {
 		name     string
 		lease    system.Lease
 		reads    string
 		election time.Duration
-		bad      string // a part of the complaint; empty for a good one
+		bad      string // part of the error message; empty if valid
 	}{
 		{"the lab's", system.Lease{}, "lease", 0, ""},
 		{"by wall clock", system.Lease{Mode: "wall"}, "lease", 0, ""},
@@ -76,7 +76,7 @@ func TestTheHarnessRefusesTheLeasesThatTheNodeRefuses(t *testing.T) {
 	}
 }
 
-// A setting that would silently do nothing is refused by the harness alone.
+// Only the harness refuses settings that would silently have no effect.
 func TestLeaseSettingsWithoutEffectAreRefused(t *testing.T) {
 	for _, l := range []system.Lease{
 		{Mode: "rate", MaxOffset: time.Millisecond},

@@ -18,7 +18,7 @@ import (
 
 // Limits and defaults of Paxos.
 const (
-	hostsMax        = 9       // as many nodes as a cluster may have
+	hostsMax        = 9       // the maximal size of a cluster
 	collectBytesMax = 4 << 30 // of the data of one host
 	clusterBytesMax = 64
 
@@ -31,11 +31,11 @@ const (
 	runDirDefault = "/run/elenchus"
 )
 
-// Options describe a cluster of the project's own nodes. Binary is required, the rest may be zero.
+// Options configures a cluster of the project's own nodes. Binary is required, the rest may be zero.
 type Options struct {
-	Binary string // the node's program, a file here
+	Binary string // local path of the node's program
 
-	// Cluster is the cluster's name; nodes of another name are refused by each other. "elenchus" when empty; one that is
+	// Cluster is the cluster's name; nodes of different clusters reject each other. Empty means "elenchus"; a name
 	// longer than 64 bytes is shortened and keeps a hash of the rest.
 	Cluster string
 
@@ -43,18 +43,19 @@ type Options struct {
 	Lease           Lease         // leader leases; the node's default with an empty mode
 	ElectionTimeout time.Duration // the node's default when zero
 	PromiseGrace    time.Duration // the node's default when zero
-	Window          int           // slots that may be outstanding; the node's default when zero
-	Flags           []string      // more flags for the node; they win over those above
+	Window          int           // limit on outstanding slots; the node's default when zero
+	Flags           []string      // further flags of the node, which override those above
 
-	// Clocks are those of the hosts; nodes are started under a clock shim where they have a control file. Nil means that
-	// nobody reads or moves them.
+	// Clocks are those of the hosts; nodes are started under a clock shim where they have a control file. Nil means
+	// that clocks are neither read nor moved.
 	Clocks *Clocks
 
-	// Seed is for the nodes' random choices. Every node gets one of its own, derived from it; with zero they choose.
+	// Seed determines the nodes' random choices. Every node gets its own, derived from it; with zero, nodes choose
+	// one.
 	Seed uint64
 
-	// PeerPort and HTTPPort are where nodes listen for each other and for clients, on the host's peer address; 7000 and
-	// 8000 when zero.
+	// PeerPort and HTTPPort are the ports on which nodes listen for each other and for clients, on the host's peer
+	// address; 7000 and 8000 when zero.
 	PeerPort int
 	HTTPPort int
 
@@ -65,10 +66,10 @@ type Options struct {
 	RunDir  string
 	LogDir  string
 
-	// StopGrace is how long a node may take to end in good order; 5 s when zero.
+	// StopGrace is how long a node may take to shut down; 5 s when zero.
 	StopGrace time.Duration
 
-	// FreeBytes is how much room for data a host must have for a deployment; 256 MiB when zero.
+	// FreeBytes is the free space that a deployment requires of a host; 256 MiB when zero.
 	FreeBytes int64
 }
 
@@ -86,7 +87,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// shortName is a cluster's name of at most clusterBytesMax bytes.
+// shortName shortens a cluster's name to at most clusterBytesMax bytes.
 func shortName(name string) string {
 	if len(name) <= clusterBytesMax {
 		return name
@@ -122,8 +123,8 @@ func (o Options) validate(clients []*control.Client) error {
 	return errors.Join(append(errs, validateHosts(clients)...)...)
 }
 
-// validateHosts finds hosts that nodes could not tell apart, or could not reach. A partition between them would
-// silently cut nothing.
+// validateHosts finds hosts that nodes cannot tell apart, or cannot reach. A partition between them would silently
+// cut nothing.
 func validateHosts(clients []*control.Client) (errs []error) {
 	var names, addresses []string
 	for _, c := range clients {
@@ -141,7 +142,7 @@ func validateHosts(clients []*control.Client) (errs []error) {
 	return errs
 }
 
-// hashFile is the SHA-256 of a file, in hex.
+// hashFile returns the SHA-256 of a file, in hex.
 func hashFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"elenchus/node/client"
 )
 
-// Paxos is a cluster of the project's own nodes, one on each host of a lab. Hosts are meant by name. Methods that
-// command hosts return the errors of package control, which name the host; all of them may be called again after a
-// failure. It is safe for concurrent use.
+// Paxos is a cluster of the project's own nodes, one on each host of a lab. Hosts are identified by name. Methods
+// that command hosts return the errors of package control, which name the host; all of them may be called again
+// after a failure. It is safe for concurrent use.
 type Paxos struct {
 	options Options
 	hash    string // of the program
@@ -26,12 +26,12 @@ type Paxos struct {
 	byName  map[string]*node
 }
 
-// node is one host and its node.
+// node is a host together with its node.
 type node struct {
 	host   control.Host
 	client *control.Client
 	id     int
-	name   string // what the node calls itself: "n1"
+	name   string // the node's own name: "n1"
 	dirs   dirs
 	api    *client.Client
 }
@@ -39,7 +39,7 @@ type node struct {
 // dirs are a host's directories.
 type dirs struct{ bin, data, run, log string }
 
-// New describes a cluster with one node on the host of each client. It reads the program, and asks nothing of the
+// New returns a cluster with one node on the host of each client. It reads the program, but does not contact the
 // hosts. Its error lists everything that is wrong.
 func New(o Options, clients []*control.Client) (*Paxos, error) {
 	o = o.withDefaults()
@@ -67,10 +67,10 @@ func New(o Options, clients []*control.Client) (*Paxos, error) {
 
 func nodeName(id int) string { return "n" + strconv.Itoa(id) }
 
-// BinaryHash is the SHA-256 of the node's program, in hex.
+// BinaryHash returns the SHA-256 of the node's program, in hex.
 func (p *Paxos) BinaryHash() string { return p.hash }
 
-// Hosts are the names of the hosts, in order.
+// Hosts returns the names of the hosts, in order.
 func (p *Paxos) Hosts() []string {
 	names := make([]string, len(p.nodes))
 	for i, n := range p.nodes {
@@ -79,7 +79,8 @@ func (p *Paxos) Hosts() []string {
 	return names
 }
 
-// URL is where clients reach the host's node. It is empty for an unknown host, as is [Paxos.PIDFile].
+// URL returns the address at which clients reach the host's node. It is empty for an unknown host, as is
+// [Paxos.PIDFile].
 func (p *Paxos) URL(host string) string {
 	if n, ok := p.byName[host]; ok {
 		return p.url(n)
@@ -93,7 +94,7 @@ func (p *Paxos) url(n *node) string {
 
 func address(a netip.Addr, port int) string { return netip.AddrPortFrom(a, uint16(port)).String() }
 
-// PIDFile is the pid file of the host's node, in the format of [control.ShellLibrary].
+// PIDFile returns the pid file of the host's node, in the format of [control.ShellLibrary].
 func (p *Paxos) PIDFile(host string) string {
 	if n, ok := p.byName[host]; ok {
 		return n.pidFile()
@@ -105,7 +106,7 @@ func (n *node) pidFile() string { return path.Join(n.dirs.run, "node.pid") }
 func (n *node) dataDir() string { return path.Join(n.dirs.data, "data") }
 func (n *node) logFile() string { return path.Join(n.dirs.log, "node.log") }
 
-// program is where Deploy puts the node's program; its name has the hash in it.
+// program returns the path to which Deploy installs the node's program; its name includes the hash.
 func (p *Paxos) program(n *node) string {
 	return control.HashedPath(n.dirs.bin, p.options.Binary, p.hash)
 }
@@ -118,7 +119,7 @@ func (p *Paxos) process(n *node) control.Process {
 	}
 }
 
-// launcher is what starts the host's node: nothing, or the clock shim, as which it goes on.
+// launcher returns the command that launches the host's node: none, or the clock shim, which turns into the node.
 func (p *Paxos) launcher(n *node) []string {
 	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
@@ -127,16 +128,16 @@ func (p *Paxos) launcher(n *node) []string {
 	return []string{of.Helper, "exec", "-f", of.Control, "--"}
 }
 
-// Clock is where a host has the helper for clocks, and the control file that its node's clocks are under. Both are
-// empty if there is none; the file alone is, if the node's clocks are the host's.
+// Clock returns a host's clock helper, and the control file of its node's clocks. Both are empty if there is no
+// helper; only the file is if the node uses the host's clocks.
 func (p *Paxos) Clock(host string) (helper, controlFile string) {
 	return p.options.Clocks.Of(host).Helper, p.options.Clocks.shim(host).Control
 }
 
-// HostClock says how the host's clocks are reached.
+// HostClock returns how the host's clocks are accessed.
 func (p *Paxos) HostClock(host string) HostClock { return p.options.Clocks.Of(host) }
 
-// flags are the command line of the host's node.
+// flags returns the command line flags of the host's node.
 func (p *Paxos) flags(n *node) []string {
 	peers := make([]string, len(p.nodes))
 	for i, peer := range p.nodes {
@@ -166,7 +167,7 @@ func (p *Paxos) flags(n *node) []string {
 	return append(flags, p.options.Flags...)
 }
 
-// nodeSeed is a node's own seed: with the same one, nodes would choose the same pauses and collide for ever.
+// nodeSeed derives a node's own seed: with equal seeds, nodes would choose the same pauses and collide forever.
 func nodeSeed(seed uint64, id int) uint64 {
 	hash := fnv.New64a()
 	var text [16]byte
@@ -176,7 +177,7 @@ func nodeSeed(seed uint64, id int) uint64 {
 	return max(hash.Sum64(), 1)
 }
 
-// Start starts the node of one host with the data it has. One that runs, or is paused, is left alone.
+// Start starts one host's node with the data it has. A running or paused node is left alone.
 func (p *Paxos) Start(ctx context.Context, host string) error {
 	n, err := p.find(host)
 	if err != nil {
@@ -193,7 +194,7 @@ func (p *Paxos) start(ctx context.Context, n *node) error {
 	return p.checkShim(ctx, n)
 }
 
-// checkShim ends a node whose clocks cannot be moved though they were to be: it must not be measured as if they could.
+// checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading.
 func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
@@ -208,13 +209,13 @@ func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	return errors.Join(err, p.process(n).Stop(ctx, n.client, 0))
 }
 
-// StartAll starts every node, as Start does.
+// StartAll starts all nodes, see Start.
 func (p *Paxos) StartAll(ctx context.Context) error {
 	return p.each(ctx, p.start)
 }
 
-// StopAll ends all nodes in good order, or by force when they do not end in [Options].StopGrace. Those that do not run
-// are no error.
+// StopAll shuts all nodes down, and kills those that do not end within [Options].StopGrace. Nodes that are not
+// running are no error.
 func (p *Paxos) StopAll(ctx context.Context) error {
 	return p.each(ctx, func(ctx context.Context, n *node) error {
 		return p.process(n).Stop(ctx, n.client, p.options.StopGrace)
@@ -228,7 +229,7 @@ func (p *Paxos) find(host string) (*node, error) {
 	return nil, fmt.Errorf("there is no host %q in the cluster", host)
 }
 
-// each calls f for every node at the same time and joins the errors, each with its host's name.
+// each calls f for every node concurrently and joins the errors, each with its host's name.
 func (p *Paxos) each(ctx context.Context, f func(context.Context, *node) error) error {
 	clients := make([]*control.Client, len(p.nodes))
 	for i, n := range p.nodes {

@@ -15,20 +15,20 @@ import (
 
 const (
 	leaderTimeout       = 300 * time.Millisecond // for all to say who leads: a fault aimed at the leader waits for it
-	askTimeout          = time.Second            // for one answer of one node; a paused one gives none
-	readyPoll           = 50 * time.Millisecond  // between looks at all nodes
+	askTimeout          = time.Second            // for one answer of one node; a paused one never answers
+	readyPoll           = 50 * time.Millisecond  // between queries of all nodes
 	readyTimeoutDefault = time.Minute
-	diagnoseTimeout     = 10 * time.Second       // for finding out why nodes are not ready
+	diagnoseTimeout     = 10 * time.Second       // to find out why nodes are not ready
 	readTimeout         = 2 * time.Second        // of the trial read
 	logLines            = 10                     // of a dead node's log, in an error
-	readyKey            = "elenchus-ready"       // which nobody writes
-	deadCheckEvery      = 500 * time.Millisecond // how often to see whether a node that does not answer is dead
+	readyKey            = "elenchus-ready"       // never written
+	deadCheckEvery      = 500 * time.Millisecond // between checks whether a node that does not answer is dead
 )
 
-// ErrNoLeader means that no node that answered says that it leads.
+// ErrNoLeader means that no node that answered claims to lead.
 var ErrNoLeader = errors.New("no leader")
 
-// Status is what the host's node says of itself.
+// Status returns the status that the host's node reports.
 func (p *Paxos) Status(ctx context.Context, host string) (client.Status, error) {
 	n, err := p.find(host)
 	if err != nil {
@@ -43,14 +43,14 @@ func (n *node) status(ctx context.Context) (client.Status, error) {
 	return n.api.Status(ctx)
 }
 
-// answer is what one node said when all were asked.
+// answer is one node's answer when all were asked.
 type answer struct {
 	node   *node
 	status client.Status
 	err    error
 }
 
-// ask asks all nodes at the same time.
+// ask queries all nodes concurrently.
 func (p *Paxos) ask(ctx context.Context) []answer {
 	answers := make([]answer, len(p.nodes))
 	var wg sync.WaitGroup
@@ -67,8 +67,8 @@ func (p *Paxos) ask(ctx context.Context) []answer {
 	return answers
 }
 
-// Leader is the host of the node that leads now: of those that say they do, the one with the highest ballot, because
-// one that has been deposed may not know it yet. Errors match [ErrNoLeader] and tell what every node said.
+// Leader returns the host of the current leader: of the nodes that claim to lead, the one with the highest ballot,
+// because a deposed leader may not know it yet. Errors match [ErrNoLeader] and contain every node's answer.
 func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
 	soon, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
@@ -82,7 +82,7 @@ func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
 	return "", fmt.Errorf("%w: %s", ErrNoLeader, describe(answers))
 }
 
-// chooseLeader is the answer of the node that leads with the highest ballot, nil when there is none.
+// chooseLeader returns the answer of the leader with the highest ballot, or nil if there is none.
 func chooseLeader(answers []answer) *answer {
 	var best *answer
 	var bestRound, bestID uint64
@@ -99,7 +99,7 @@ func chooseLeader(answers []answer) *answer {
 	return best
 }
 
-// parseBallot reads "7.n2".
+// parseBallot parses a ballot such as "7.n2".
 func parseBallot(text string) (round, id uint64, err error) {
 	first, second, _ := strings.Cut(text, ".n")
 	round, err1 := strconv.ParseUint(first, 10, 64)
@@ -110,7 +110,7 @@ func parseBallot(text string) (round, id uint64, err error) {
 	return round, id, nil
 }
 
-// describe lists what every node said.
+// describe lists every node's answer.
 func describe(answers []answer) string {
 	parts := make([]string, len(answers))
 	for i, a := range answers {
@@ -129,9 +129,9 @@ func describe(answers []answer) string {
 	return strings.Join(parts, "; ")
 }
 
-// Ready returns when the cluster serves: all nodes answer, agree about one leader and its ballot, and each serves a
-// read. It fails early when a node's process is dead: nobody will start it. Without a deadline in ctx it waits for one
-// minute.
+// Ready returns when the cluster serves: all nodes answer, agree on one leader and its ballot, and each serves a
+// read. It fails early if a node's process is dead, because nothing will restart it. If ctx has no deadline, Ready
+// waits for one minute.
 func (p *Paxos) Ready(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -167,7 +167,7 @@ func (p *Paxos) Ready(ctx context.Context) error {
 	}
 }
 
-// disagreement says why the answers do not describe a cluster under one leader; empty when they do.
+// disagreement returns why the answers do not describe a cluster under one leader; "" if they do.
 func disagreement(answers []answer) string {
 	leader := chooseLeader(answers)
 	for _, a := range answers {
@@ -178,13 +178,13 @@ func disagreement(answers []answer) string {
 	return ""
 }
 
-// tryReads reads at every node and says which did not answer; empty when all did.
+// tryReads reads at every node and lists those that did not answer; "" if all did.
 func (p *Paxos) tryReads(ctx context.Context) string {
 	reasons := make([]string, len(p.nodes))
 	var wg sync.WaitGroup
 	for i, n := range p.nodes {
 		wg.Go(func() {
-			// A client of its own: a connection from before a fault may be half dead.
+			// A new client, because a connection from before a fault may be half dead.
 			api := client.New(p.url(n), client.Options{DialTimeout: askTimeout})
 			defer api.Close()
 			r := api.Do(ctx, client.Request{Op: client.OpRead, Key: readyKey, Timeout: readTimeout})
@@ -197,8 +197,8 @@ func (p *Paxos) tryReads(ctx context.Context) string {
 	return joinNonEmpty(reasons)
 }
 
-// findDead looks at the processes of the nodes that did not answer, and says which are dead, with the end of their
-// logs. It works for a little while after ctx has ended: that is when the reason is wanted.
+// findDead checks the processes of the nodes that did not answer, and describes the dead ones with the end of their
+// logs. It continues briefly after ctx has ended, because that is when the reason is needed.
 func (p *Paxos) findDead(ctx context.Context, answers []answer) string {
 	late := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnoseTimeout)
@@ -209,7 +209,7 @@ func (p *Paxos) findDead(ctx context.Context, answers []answer) string {
 		if a.err != nil {
 			wg.Go(func() {
 				var err error
-				if reasons[i], err = p.obituary(ctx, a.node); err != nil && late { // earlier, it may pass
+				if reasons[i], err = p.obituary(ctx, a.node); err != nil && late { // before the deadline it may be temporary
 					reasons[i] = fmt.Sprintf("%s cannot be asked: %v", a.node.host.Name, err)
 				}
 			})
@@ -219,7 +219,7 @@ func (p *Paxos) findDead(ctx context.Context, answers []answer) string {
 	return joinNonEmpty(reasons)
 }
 
-// obituary says that the host's process is dead and what it logged last; empty when it lives.
+// obituary reports that the host's process is dead, with its last log lines; "" if it is alive.
 func (p *Paxos) obituary(ctx context.Context, n *node) (string, error) {
 	state, err := p.process(n).State(ctx, n.client)
 	if err != nil || state != control.Dead && state != control.Zombie {

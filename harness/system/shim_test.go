@@ -14,7 +14,7 @@ import (
 	"elenchus/harness/system"
 )
 
-// helper builds the helper for clocks.
+// helper builds the clock helper.
 func helper(t *testing.T) string {
 	t.Helper()
 	if runtime.GOARCH != "amd64" {
@@ -41,7 +41,7 @@ func (l *lab) clocks(t *testing.T, program string) *system.Clocks {
 	return c
 }
 
-// shared has the hosts of a lab share their kernel, as they do.
+// shared marks the hosts of a lab as sharing their kernel, which they do.
 func shared(h *control.Host) { h.Capabilities = []string{"ptrace", "shared-kernel"} }
 
 // run runs a command of the helper on a host.
@@ -55,8 +55,8 @@ func (l *lab) helper(t *testing.T, p *system.Paxos, host, verb, rest string) str
 	return out.Text()
 }
 
-// Nodes run under the clock shim from their first instruction, get their own command line and nothing else, and keep
-// the host's clock when they are killed and started again.
+// Nodes run under the clock shim from their first instruction, get their own command line and nothing else, and
+// keep the host's clock when they are killed and restarted.
 func TestNodesUnderTheShim(t *testing.T) {
 	program := helper(t)
 	l := newLab(t, shared, "n1", "n2", "n3")
@@ -95,7 +95,7 @@ func TestNodesUnderTheShim(t *testing.T) {
 	}
 }
 
-// A helper that starts the node but puts it under no shim is a planted fault: the start must fail, and leave no node.
+// A helper that starts the node without the shim is a planted fault: the start must fail, and leave no node behind.
 func TestShimThatDoesNotAttach(t *testing.T) {
 	program := helper(t)
 	l := newLab(t, shared, "n1")
@@ -111,13 +111,12 @@ func TestShimThatDoesNotAttach(t *testing.T) {
 	if state, err := p.State(within(t), "n1"); err != nil || state != control.Dead {
 		t.Errorf("the node is %s, %v", state, err)
 	}
-	// A shim that fails by itself fails the start with what it says.
+	// If the shim itself fails, the start fails with its message.
 	do(t, "plant", os.WriteFile(place, []byte("#!/bin/sh\necho no tracing here >&2; exit 125\n"), 0o755))
 	expectError(t, p.StartAll(within(t)), control.ErrExited, "no tracing here", "125")
 }
 
-// A host that claims everything, and says that it shares its kernel, has its node's clocks moved and never the
-// kernel's.
+// If a host claims every capability and a shared kernel, its node's clocks are moved, and never the kernel's.
 func TestSharedKernelOutranksOwnClock(t *testing.T) {
 	program := helper(t)
 	l := newLab(t, func(h *control.Host) { h.Capabilities = []string{"own-clock", "shared-kernel", "ptrace"} }, "n1")
@@ -127,7 +126,7 @@ func TestSharedKernelOutranksOwnClock(t *testing.T) {
 	}
 }
 
-// Hosts that claim a clock of their own and share a kernel, with each other or with the harness, have none.
+// Hosts that claim their own clocks but share a kernel, with each other or with the harness, are refused.
 func TestOwnClocksThatAreShared(t *testing.T) {
 	program := helper(t)
 	l := newLab(t, func(h *control.Host) { h.Capabilities = []string{"own-clock"} }, "n1", "n2")

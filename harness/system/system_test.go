@@ -23,7 +23,7 @@ import (
 	"elenchus/node/client"
 )
 
-// patience is for what takes a second unless the machine is very busy.
+// patience is for conditions that hold within a second unless the machine is very busy.
 const patience = time.Minute
 
 // binary is the node's program, built once for all tests.
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// lab is some hosts on this machine: an SSH server with its own loopback address for each, and one file system.
+// lab is a set of hosts on this machine: an SSH server with its own loopback address for each, and one file system.
 type lab struct {
 	dir     string
 	clients []*control.Client
@@ -54,7 +54,7 @@ type lab struct {
 func newLab(t *testing.T, adjust func(*control.Host), names ...string) *lab {
 	t.Helper()
 	l := &lab{dir: t.TempDir()}
-	// Addresses of this test's own, so that fixed ports do not meet those of other tests.
+	// Use addresses of this test's own, so that fixed ports do not conflict with other tests.
 	net := [2]byte{byte(1 + rand.N(250)), byte(1 + rand.N(250))}
 	for i, name := range names {
 		e := sshdtest.Start(t)
@@ -130,9 +130,9 @@ func exchange(t *testing.T, p *system.Paxos, host string, r client.Request) clie
 	return c.Do(within(t), r)
 }
 
-// The whole life of a cluster, as a test leads it.
+// TestLife follows the whole life of a cluster as in a test run.
 func TestLife(t *testing.T) {
-	l := newLab(t, nil, "n1", "n2", "host3") // a host need not be called as its node
+	l := newLab(t, nil, "n1", "n2", "host3") // a host's name may differ from its node's
 	p := newPaxos(t, l.options(), l)
 	ctx := within(t)
 	if got := strings.Join(p.Hosts(), " "); got != "n1 n2 host3" {
@@ -205,7 +205,7 @@ func expectCollected(t *testing.T, p *system.Paxos, dir string) {
 	}
 }
 
-// A deployment after a run must leave nothing of it, stop what still runs, and not send the program again.
+// A deployment after a run must remove all its traces, stop what still runs, and not upload the program again.
 func expectFreshDeployment(t *testing.T, p *system.Paxos, l *lab) {
 	t.Helper()
 	ctx := within(t)
@@ -247,7 +247,7 @@ func TestReadySaysWhoIsNot(t *testing.T) {
 
 	do(t, "start all", p.StartAll(ctx))
 	do(t, "ready", p.Ready(ctx))
-	// A paused node lives and answers nothing.
+	// A paused node is alive but does not answer.
 	out, err := l.clients[2].Run(ctx, control.ShellLibrary+"proc_find "+p.PIDFile("n3")+" && kill -s STOP $pid; echo $pid")
 	do(t, "pause "+out.Text(), err)
 	short, cancel = context.WithTimeout(ctx, 3*time.Second)
@@ -305,7 +305,7 @@ func TestDeployRefuses(t *testing.T) {
 			do(t, "uname", err)
 			name := strings.TrimSpace(string(own))
 			if strings.HasPrefix(name, "a") == strings.HasPrefix(foreign.name, "arm") {
-				continue // it is this machine's
+				continue // the native architecture
 			}
 			expectError(t, newPaxos(t, o, newLab(t, nil, "n1")).Deploy(within(t)), nil,
 				fmt.Sprintf("node binary is for %s, host n1 is %s", foreign.name, name))

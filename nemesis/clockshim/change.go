@@ -9,38 +9,38 @@ import (
 // MaxStep limits one step of a clock, in either direction.
 const MaxStep = 10 * 365 * 24 * time.Hour
 
-// maxClock is where the clocks end, 1 January 2200, in nanoseconds. Nanoseconds end in 2262.
+// maxClock is the upper limit of the clocks, 1 January 2200, in nanoseconds. An int64 would last until 2262.
 const maxClock = 7_258_118_400_000_000_000
 
 // Errors of changes.
 var (
-	// ErrBackward refuses what no kernel does: to set CLOCK_MONOTONIC back.
+	// ErrBackward refuses to set CLOCK_MONOTONIC back, which no kernel does.
 	ErrBackward = errors.New("monotonic clock would go backward")
 	// ErrRange refuses to move a clock below zero or beyond the year 2200.
 	ErrRange = errors.New("clock out of range")
 )
 
-// Change is what [Set] does to the clocks. The zero value changes nothing. Mono stands for CLOCK_MONOTONIC, its coarse
-// twin and CLOCK_BOOTTIME, Wall for CLOCK_REALTIME, its coarse twin and CLOCK_TAI.
+// Change is what [Set] does to the clocks. The zero value changes nothing. Mono refers to CLOCK_MONOTONIC, its
+// coarse twin and CLOCK_BOOTTIME, Wall to CLOCK_REALTIME, its coarse twin and CLOCK_TAI.
 //
-// A new rate counts from the moment of the change: no clock jumps because of it. A step is what is added at that
-// moment, in nanoseconds of the clock's own reading.
+// A new rate takes effect at the moment of the change without a jump of the clock. A step is added at that moment,
+// in nanoseconds of the clock's own reading.
 type Change struct {
-	// Reset comes before the rest: both rates become nominal and Wall the real clock again. Mono keeps what it is ahead
-	// or behind, because a kernel's clock would; with Force it becomes the real clock again, too, which is a jump.
+	// Reset is applied first: both rates become nominal and Wall the real clock again. Mono keeps its offset, as a
+	// kernel's clock would; with Force it becomes the real clock again as well, which is a jump.
 	Reset bool
 
-	MonoRate Rate // 0 leaves it
-	WallRate Rate // 0 leaves it
+	MonoRate Rate // 0 keeps the rate
+	WallRate Rate // 0 keeps the rate
 
 	MonoStep time.Duration
 	WallStep time.Duration
 
-	// Force permits a step that sets CLOCK_MONOTONIC back. Programs may rightly break.
+	// Force permits a step that sets CLOCK_MONOTONIC back, which may legitimately break programs.
 	Force bool
 }
 
-// Validate lists all that is wrong with the change, whatever the clocks say.
+// Validate lists everything that is wrong with the change, independent of the clocks' state.
 func (c Change) Validate() error {
 	var problems []error
 	add := func(name string, err error) {
@@ -69,14 +69,14 @@ func validateStep(d time.Duration) error {
 	return nil
 }
 
-// touchesMono reports whether the monotonic clock is to run otherwise than before.
+// touchesMono reports whether the change affects the monotonic clock.
 func (c Change) touchesMono() bool { return c.Reset || c.MonoRate != 0 || c.MonoStep != 0 }
 
-// touchesWall is the same for the wall clock.
+// touchesWall reports whether the change affects the wall clock.
 func (c Change) touchesWall() bool { return c.Reset || c.WallRate != 0 || c.WallStep != 0 }
 
-// next returns the clocks as they will be from the instant at on, if s describes them until then. Both count on the
-// real monotonic clock.
+// next returns the clocks from the instant at on, given that s describes them until then. Instants are readings of
+// the real monotonic clock.
 func (c Change) next(s slot, real realClocks, at int64) (slot, error) {
 	n := slot{at: at}
 	for i := range s.lines {

@@ -7,21 +7,20 @@ import (
 	"math/bits"
 )
 
-// The control file is one page of 64-bit words in the machine's byte order, which the processes under the shim have
-// mapped:
+// The control file is one page of 64-bit words in native byte order, mapped into the processes under the shim:
 //
 //	word  0      magic
 //	word  1      version
-//	words 2, 3   the boot that it was made in, because the clocks it counts on begin anew
+//	words 2, 3   boot id, because the clocks that it builds on restart with every boot
 //	word  4      the time namespace, for the same reason
-//	word  8      the number of the state; odd while the slot that is not in use is being written
+//	word  8      the sequence number of the state; odd while the inactive slot is being written
 //	words 32-41  slot 0: at, unused, then base and rate of the lines wall, mono, boot and tai
 //	words 48-57  slot 1
 //
-// The slot in use is number/2 mod 2. It says what the clocks show from the real monotonic instant at on; before that,
-// the other slot still counts. So a change is published a little before it takes effect, and takes effect at one
-// instant for all readers. A reader that finds the number changed after its reading of the real clock starts again; it
-// never waits, and a writer that dies half way leaves the slot in use untouched.
+// The active slot is number/2 mod 2. It defines what the clocks show from the real monotonic instant at on; before
+// that, the other slot still applies. So a change is published a little before it takes effect, and takes effect at
+// the same instant for all readers. A reader that finds the number changed after reading the real clock starts
+// over; it never waits, and a writer that dies half way leaves the active slot untouched.
 const (
 	// Size of a control file in bytes.
 	Size = 4096
@@ -39,10 +38,10 @@ const (
 	slotLines   = 2
 )
 
-// ErrControlFile says that a file is no control file, or a damaged one.
+// ErrControlFile reports a file that is not a control file, or a damaged one.
 var ErrControlFile = errors.New("not a usable control file")
 
-// ErrElsewhere says that a control file was made in another boot or time namespace, where the clocks began elsewhere.
+// ErrElsewhere reports a control file from another boot or time namespace, whose clocks had another origin.
 var ErrElsewhere = errors.New("control file of another boot or time namespace")
 
 // The lines of a slot, one for each clock with an origin of its own.
@@ -59,12 +58,12 @@ var lineNames = [numLines]string{"CLOCK_REALTIME", "CLOCK_MONOTONIC", "CLOCK_BOO
 // line is a clock as a function of the real monotonic clock: base at the slot's instant, rate since.
 type line struct {
 	base int64 // ns
-	rate Rate  // 0 is the real clock, whatever it does
+	rate Rate  // 0 means the real clock
 }
 
 func (l line) real() bool { return l.rate == 0 }
 
-// value is what the clock shows d nanoseconds after the slot's instant, rounded down. In centuries it stops.
+// value returns what the clock shows d nanoseconds after the slot's instant, rounded down and saturated.
 func (l line) value(d int64) int64 {
 	hi, lo := bits.Mul64(uint64(max(d, 0)), uint64(l.rate))
 	if hi >= uint64(Nominal) {
@@ -74,13 +73,13 @@ func (l line) value(d int64) int64 {
 	return l.base + int64(min(quo, uint64(math.MaxInt64-l.base)))
 }
 
-// slot is what all clocks show since an instant.
+// slot defines all clocks from an instant on.
 type slot struct {
 	at    int64 // CLOCK_MONOTONIC of the machine, ns
 	lines [numLines]line
 }
 
-// origin is where clocks began.
+// origin identifies the boot and time namespace in which the clocks began.
 type origin struct {
 	boot   [2]uint64
 	timeNS uint64
@@ -93,10 +92,10 @@ type page struct {
 	slots  [2]slot
 }
 
-// active is the index of the slot in use.
+// active returns the index of the active slot.
 func (p *page) active() int { return int(p.seq >> 1 & 1) }
 
-// at returns the slot that counts at an instant of the real monotonic clock.
+// at returns the slot that applies at an instant of the real monotonic clock.
 func (p *page) at(mono int64) slot {
 	s := p.slots[p.active()]
 	if mono < s.at && p.seq&1 == 0 {
@@ -108,7 +107,7 @@ func (p *page) at(mono int64) slot {
 // words is a control file in memory.
 type words [Size / 8]uint64
 
-// decode reads a page and refuses what [page.encode] cannot have written.
+// decode decodes a page and rejects what [page.encode] cannot have written.
 func decode(w *words) (page, error) {
 	bad := func(format string, args ...any) (page, error) {
 		return page{}, fmt.Errorf("%w: "+format, append([]any{ErrControlFile}, args...)...)
@@ -124,7 +123,7 @@ func decode(w *words) (page, error) {
 	for i := range p.slots {
 		p.slots[i] = decodeSlot((*[slotWords]uint64)(w[wordSlots+i*slotWords:]))
 		if i != p.active() && p.seq&1 == 1 {
-			continue // being written, or left so by a writer that died: nobody looks at it
+			continue // inactive: being written, or left half-written by a writer that died
 		}
 		if err := p.slots[i].validate(); err != nil {
 			return bad("slot %d: %w", i, err)
@@ -171,7 +170,7 @@ func decodeSlot(w *[slotWords]uint64) slot {
 	return s
 }
 
-// validate refuses what [Change] cannot have led to.
+// validate rejects states that no sequence of [Change] values leads to.
 func (s *slot) validate() error {
 	if s.at < 0 {
 		return fmt.Errorf("it counts since %d", s.at)

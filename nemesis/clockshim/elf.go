@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	atSysinfoEHDR = 33 // of the auxiliary vector: where the vDSO is
+	atSysinfoEHDR = 33 // auxiliary vector entry: address of the vDSO
 	elfHeaderSize = 64
 	maxVDSO       = 1 << 20
 )

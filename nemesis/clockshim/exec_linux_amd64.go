@@ -18,13 +18,13 @@ import (
 // launchTimeout limits every step of a launch before the target's first instruction.
 const launchTimeout = 30 * time.Second
 
-// Exec replaces the calling process by a program whose clocks are under the control file, and returns only if that
-// failed. As with execve, the process keeps its number, parent, directory and open files. A name without a slash is
-// looked for in PATH; env is the environment of the new program.
+// Exec replaces the calling process by a program whose clocks are under the control file, and returns only on
+// failure. As with execve, the process keeps its PID, parent, directory and open files. A name without a slash is
+// looked up in PATH; env is the environment of the new program.
 //
-// A target that would gain privileges is refused with [ErrPrivileged]. What goes wrong after the calling program is
-// gone cannot be returned any more: it is written to standard error, and the process ends with [ExitFailed], or is
-// killed, before the target's first instruction.
+// A target that would gain privileges is refused with [ErrPrivileged]. Failures after the calling program has been
+// replaced cannot be returned any more: they are written to standard error, and the process exits with
+// [ExitFailed], or is killed, before the target's first instruction.
 func Exec(controlFile string, argv, env []string) error {
 	if len(argv) == 0 {
 		return errors.New("exec under clock shim: no program given")
@@ -42,7 +42,7 @@ func Exec(controlFile string, argv, env []string) error {
 	}
 	defer control.close()
 
-	runtime.LockOSThread() // the tracer follows this very thread into the new program
+	runtime.LockOSThread() // the tracer follows this thread into the new program
 	defer runtime.UnlockOSThread()
 	t, err := startTracer(control.file)
 	if err != nil {
@@ -56,7 +56,7 @@ func Exec(controlFile string, argv, env []string) error {
 	return fmt.Errorf("exec under clock shim: %w", errors.Join(err, t.dismiss()))
 }
 
-// checkTarget refuses what a tracer has no business with.
+// checkTarget refuses targets that cannot be traced.
 func checkTarget(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func checkTarget(path string) error {
 
 // execKeeping is execve with one file left open, which the tracer maps and closes in the new program.
 func execKeeping(keep *os.File, path string, argv, env []string) error {
-	syscall.ForkLock.Lock() // no other child may inherit it meanwhile
+	syscall.ForkLock.Lock() // no other child may inherit it
 	defer syscall.ForkLock.Unlock()
 	if _, err := unix.FcntlInt(keep.Fd(), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("keep control file open: %w", err)
@@ -83,14 +83,15 @@ func execKeeping(keep *os.File, path string, argv, env []string) error {
 	return &fs.PathError{Op: "exec", Path: path, Err: err}
 }
 
-// tracer is the other process, as the launcher sees it: one end of a socket.
+// tracer is the launcher's handle on the tracer process: one end of a socket.
 type tracer struct {
 	socket *os.File
 	pid    int
 	thread int
 }
 
-// startTracer starts the tracer as nobody's child, so that the target never hears of it, and waits for it to report.
+// startTracer starts the tracer as an orphan, so that the target is never notified of its exit, and waits until it
+// reports.
 func startTracer(control *os.File) (*tracer, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -124,7 +125,7 @@ func startTracer(control *os.File) (*tracer, error) {
 
 // attach lets the tracer seize this thread.
 func (t *tracer) attach() error {
-	// Where the Yama module restricts tracing, its victim may name one tracer. Elsewhere the call means nothing.
+	// Where the Yama module restricts tracing, a process may permit one tracer. Elsewhere the call has no effect.
 	_ = unix.Prctl(unix.PR_SET_PTRACER, uintptr(t.pid), 0, 0, 0)
 	if _, err := t.socket.Write([]byte(wordGo)); err != nil {
 		return fmt.Errorf("speak to tracer: %w", err)
@@ -136,12 +137,12 @@ func (t *tracer) attach() error {
 	return err
 }
 
-// dismiss makes the tracer let go of this process, which goes on without it.
+// dismiss makes the tracer detach from this process, which continues without it.
 func (t *tracer) dismiss() error {
 	if _, err := t.socket.Write([]byte(wordDismissed)); err != nil {
-		return nil // it is gone, and this process would be, too, if it had been attached
+		return nil // the tracer is gone; had it been attached, this process would be as well
 	}
-	// A signal makes the tracer look. This one means nothing to Go programs, and its default is to be ignored.
+	// A signal makes the tracer check. SIGURG means nothing to Go programs and is ignored by default.
 	if err := unix.Tgkill(os.Getpid(), t.thread, unix.SIGURG); err != nil {
 		return fmt.Errorf("dismiss tracer: %w", err)
 	}

@@ -2,5 +2,5 @@
 
 package clockshim
 
-// Exec is refused with [ErrUnsupported].
+// Exec returns [ErrUnsupported].
 func Exec(string, []string, []string) error { return ErrUnsupported }

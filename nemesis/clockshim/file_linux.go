@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// lead is how long before it takes effect a change is published. A writer that is held up for longer between two
-	// instructions makes readers that come meanwhile jump; Set reports it.
+	// lead is how long before it takes effect a change is published. If a writer is held up for longer between two
+	// instructions, readers in between see a jump; Set reports it.
 	lead = 3 * time.Millisecond
-	// settled is how old a change must be before the next one may overwrite what counted before it: longer than
-	// a coarse clock lags behind.
+	// settled is the minimal age of a change before the next one may overwrite the slot before it: longer than a
+	// coarse clock lags behind.
 	settled = 20 * time.Millisecond
-	// lockTimeout limits the wait for another writer, attempts how often a writer that was held up tries again.
+	// lockTimeout limits the wait for another writer, and attempts the retries of a writer that was held up.
 	lockTimeout = 5 * time.Second
 	attempts    = 200
 )
 
-// ErrLate says that a change was made, but took effect later than it should have, so that clocks may have jumped.
+// ErrLate says that a change was made, but took effect late, so that clocks may have jumped.
 var ErrLate = errors.New("change took effect late, clocks may have jumped")
 
-// Create makes a control file under which all clocks are the real ones. The file appears complete or not at all; one
-// that exists is an error for which errors.Is(err, fs.ErrExist) holds.
+// Create creates a control file under which all clocks are the real ones. The file appears complete or not at all;
+// if it exists already, errors.Is(err, fs.ErrExist) holds.
 func Create(path string) error {
 	o, err := here()
 	if err != nil {
@@ -56,11 +56,11 @@ func Create(path string) error {
 	return nil
 }
 
-// Set changes the clocks of every process started with the control file, all at the same instant, and returns when
-// that instant is over. Writers take turns.
+// Set changes the clocks of every process started with the control file, all at the same instant, and returns after
+// that instant. Concurrent calls are serialized.
 //
-// It fails with what [Change.Validate] finds, [ErrBackward] or [ErrRange] without having changed anything, and with
-// [ErrLate] after it has.
+// It fails with the errors of [Change.Validate], [ErrBackward] or [ErrRange] without having changed anything, and
+// with [ErrLate] after the change was made.
 func Set(path string, c Change) (State, error) {
 	if err := c.Validate(); err != nil {
 		return State{}, fmt.Errorf("set clocks: %w", err)
@@ -83,7 +83,7 @@ func Set(path string, c Change) (State, error) {
 	return p.state(readReal()), nil
 }
 
-// Get returns what processes started with the control file see at this moment.
+// Get returns what processes started with the control file currently see.
 func Get(path string) (State, error) {
 	m, err := openControl(path, os.O_RDONLY)
 	if err != nil {
@@ -97,7 +97,7 @@ func Get(path string) (State, error) {
 	return p.state(readReal()), nil
 }
 
-// Attached reports whether a process has the control file mapped, that is, whether its clocks are under it.
+// Attached reports whether a process has mapped the control file, that is, whether its clocks are under it.
 func Attached(pid int, path string) (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -117,14 +117,14 @@ func Attached(pid int, path string) (bool, error) {
 	return false, nil
 }
 
-// mapped is a control file that is mapped into this process.
+// mapped is a control file mapped into this process.
 type mapped struct {
 	file  *os.File
 	bytes []byte
 	words *words
 }
 
-// openControl maps a file and refuses one that is no control file of here and now.
+// openControl maps a file and rejects anything but a control file of this boot and time namespace.
 func openControl(path string, flag int) (*mapped, error) {
 	f, err := os.OpenFile(path, flag, 0)
 	if err != nil {
@@ -163,13 +163,13 @@ func mapControl(f *os.File, flag int) (*mapped, error) {
 	return m, nil
 }
 
-// close unmaps the file; the lock ends with it.
+// close unmaps the file and thereby releases the lock.
 func (m *mapped) close() {
 	_ = unix.Munmap(m.bytes)
 	_ = m.file.Close()
 }
 
-// lock keeps other writers away until the file is closed.
+// lock excludes other writers until the file is closed.
 func (m *mapped) lock() error {
 	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(time.Millisecond) {
 		err := unix.Flock(int(m.file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -207,7 +207,7 @@ func (m *mapped) read() (page, error) {
 	}
 }
 
-// change publishes the next state and waits until it counts. The lock is held.
+// change publishes the next state and waits until it is in effect. The lock must be held.
 func (m *mapped) change(c Change) error {
 	p, err := m.read()
 	if err != nil {
@@ -244,10 +244,10 @@ func (m *mapped) change(c Change) error {
 	return fmt.Errorf("machine too busy: held up for %v in each of %d attempts", lead/2, attempts)
 }
 
-// monotonic reads the machine's clock by a system call, lest the writer be under a shim itself.
+// monotonic reads the machine's clock by a system call, in case the writer itself is under a shim.
 func monotonic() time.Duration { return time.Duration(readClock(unix.CLOCK_MONOTONIC)) }
 
-// readClock is the machine's clock in nanoseconds. The clocks named in this package cannot fail.
+// readClock returns the machine's clock in nanoseconds. Reading the clocks used in this package cannot fail.
 func readClock(id int32) int64 {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(id, &ts); err != nil {
@@ -256,7 +256,7 @@ func readClock(id int32) int64 {
 	return ts.Nano()
 }
 
-// readReal reads all clocks; the distances between them are those of the quickest of several readings.
+// readReal reads all clocks; the offsets between them are those of the quickest of several readings.
 func readReal() realClocks {
 	ids := [numLines]int32{lineWall: unix.CLOCK_REALTIME, lineBoot: unix.CLOCK_BOOTTIME, lineTAI: unix.CLOCK_TAI}
 	var r realClocks
@@ -278,7 +278,7 @@ func readReal() realClocks {
 	return r
 }
 
-// here returns where this process's clocks began.
+// here returns the boot and time namespace of this process.
 func here() (origin, error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch reads clocks again and again. Make one with [NewWatch].
+// Watch reads clocks repeatedly. Create one with [NewWatch].
 type Watch struct {
 	function uintptr // clock_gettime in the vDSO
 }
 
-// NewWatch finds out where this process reads its clocks.
+// NewWatch locates the vDSO of this process.
 func NewWatch() (*Watch, error) {
 	f, err := os.Open("/proc/self/mem")
 	if err != nil {
@@ -26,7 +26,8 @@ func NewWatch() (*Watch, error) {
 	return &Watch{function: v.base + uintptr(v.symbols["__vdso_clock_gettime"].offset)}, nil
 }
 
-// Now reads the clocks. It takes well under a microsecond, or as long as the thread is kept from running: Error tells.
+// Now reads the clocks. It takes well under a microsecond, or longer if the thread is descheduled: see
+// Moment.Error.
 func (w *Watch) Now() (Moment, error) {
 	return between(
 		func() int64 { return readClock(unix.CLOCK_MONOTONIC_RAW) },

@@ -11,15 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// redirected are the functions of the vDSO that tell the time, and where the blob has theirs. The kernel exports each
-// of them under its plain name as well.
+// redirected maps the time functions of the vDSO to their replacements in the blob. The kernel exports each of them
+// under its plain name as well.
 var redirected = map[string]uintptr{
 	"__vdso_clock_gettime": blobClockGettime,
 	"__vdso_gettimeofday":  blobGettimeofday,
 	"__vdso_time":          blobTime,
 }
 
-// patch puts the target, which is about to finish execve, under the shim and lets it go. On an error it is gone.
+// patch puts the target, which is about to finish execve, under the shim and releases it. On an error the target is
+// gone.
 func (s *seizer) patch() error {
 	t, err := arrive(s.pid)
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *seizer) install(t *tracee) error {
 	if err != nil {
 		return fmt.Errorf("read vDSO: %w", err)
 	}
-	i := bytes.Index(v.image, []byte{0x0f, 0x05}) // as bytes; what they are part of does not matter
+	i := bytes.Index(v.image, []byte{0x0f, 0x05}) // any occurrence will do, whatever instruction the bytes belong to
 	if i < 0 {
 		return errors.New("no system call instruction in the vDSO")
 	}
@@ -74,7 +75,7 @@ func (s *seizer) install(t *tracee) error {
 	return nil
 }
 
-// mapPages maps a page for code and behind it the control file, and closes that in the target.
+// mapPages maps a page for code followed by the control file, and closes the latter in the target.
 func (s *seizer) mapPages(t *tracee) (uintptr, error) {
 	const private, shared = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, unix.MAP_SHARED | unix.MAP_FIXED
 	code, err := t.syscall(unix.SYS_MMAP, 0, 2*Size, unix.PROT_READ|unix.PROT_EXEC, private, ^uint64(0), 0)
@@ -130,7 +131,7 @@ func readVDSO(pid int, memory interface {
 	return v, err
 }
 
-// redirect overwrites the beginning of a function by a jump.
+// redirect overwrites the beginning of a function with a jump.
 func (v *vdso) redirect(t *tracee, name string, to uintptr) error {
 	sym, ok := v.symbols[name]
 	if !ok {

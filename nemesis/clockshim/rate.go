@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Rate is how fast a clock runs, in parts per billion of the real one: 2 * [Nominal] is twice as fast.
+// Rate is the speed of a clock, in parts per billion of the real one: 2 * [Nominal] is twice as fast.
 type Rate int64
 
-// The rates that there can be. Nominal is the real one.
+// The limits of rates, and Nominal, the rate of the real clock.
 const (
 	MinRate Rate = 1
 	Nominal Rate = 1_000_000_000
 	MaxRate Rate = 10*Nominal - 1
 )
 
-// ErrRate says that no clock can be made to run that fast or slow.
+// ErrRate reports a rate outside the limits.
 var ErrRate = errors.New("impossible rate")
 
-// ParseRate reads a factor, "0.9", with at most nine decimals, or parts per billion, "900000000ppb".
+// ParseRate parses a factor, "0.9", with at most nine decimals, or parts per billion, "900000000ppb".
 func ParseRate(s string) (Rate, error) {
 	var r Rate
 	if digits, ok := strings.CutSuffix(s, "ppb"); ok {
@@ -52,7 +52,7 @@ func ParseRate(s string) (Rate, error) {
 	return r, r.validate()
 }
 
-// String is the factor with nine decimals, as [ParseRate] reads it.
+// String formats the rate as a factor with nine decimals, which [ParseRate] accepts.
 func (r Rate) String() string {
 	sign, n := "", uint64(r)
 	if r < 0 {
@@ -61,7 +61,7 @@ func (r Rate) String() string {
 	return fmt.Sprintf("%s%d.%09d", sign, n/uint64(Nominal), n%uint64(Nominal))
 }
 
-// validate tells a rate that a clock can have from an absurd one.
+// validate rejects rates outside the limits.
 func (r Rate) validate() error {
 	switch {
 	case r < MinRate:

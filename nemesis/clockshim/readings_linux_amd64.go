@@ -10,7 +10,7 @@ import (
 // callVDSO calls a function with the signature of clock_gettime.
 func callVDSO(function uintptr, clock int64, ts *unix.Timespec) int64
 
-// memory reads a process; its errors are those of files.
+// memory reads the memory of a process; its errors are those of files.
 type memory struct{ file *os.File }
 
 func (m memory) peek(addr uintptr, b []byte) error {

@@ -2,5 +2,5 @@
 
 package clockshim
 
-// Readings is refused with [ErrUnsupported].
+// Readings returns [ErrUnsupported].
 func Readings() ([]Reading, error) { return nil, ErrUnsupported }

@@ -2,18 +2,18 @@ package clockshim
 
 import "time"
 
-// State is what processes under the shim see of the clocks at one moment.
+// State is what processes under the shim see at one moment.
 type State struct {
-	Changes uint64 // how many there have been
+	Changes uint64 // number of changes so far
 	Mono    Skew   // CLOCK_MONOTONIC
 	Wall    Skew   // CLOCK_REALTIME
 }
 
-// Skew is how far a clock is off the machine's.
+// Skew is how a clock differs from the machine's.
 type Skew struct {
-	Real   bool          // it is the machine's clock, and follows whatever is done to that
+	Real   bool          // it is the machine's clock, including all changes to that
 	Rate   Rate          // nominal if Real
-	Offset time.Duration // what it is ahead of the machine's at this moment; a rate that is not nominal changes it
+	Offset time.Duration // lead over the machine's clock at this moment; it changes with any rate that is not nominal
 }
 
 // state evaluates a page.
@@ -32,7 +32,7 @@ func (p *page) state(real realClocks) State {
 // realClocks is a reading of the machine's clocks.
 type realClocks struct {
 	mono    int64           // ns
-	offsets [numLines]int64 // what each line's clock is ahead of mono, ns
+	offsets [numLines]int64 // lead of each line's clock over mono, ns
 }
 
 // line returns the machine's clock of a line at an instant of its monotonic clock.

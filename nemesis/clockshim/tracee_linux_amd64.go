@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requests that x/sys has no function for.
+// Ptrace requests without a function in x/sys.
 const (
 	ptraceGetSigmask = 0x420a
 	ptraceSetSigmask = 0x420b
@@ -17,12 +17,12 @@ const (
 // userCode is the code segment of 64-bit programs.
 const userCode = 0x33
 
-// tracee is a stopped process that can be made to run things.
+// tracee is a stopped process in which code can be run.
 type tracee struct {
 	pid  int
 	mask uint64          // its blocked signals
-	regs unix.PtraceRegs // as it will go on
-	insn uintptr         // of a system call instruction; 0 if not yet known
+	regs unix.PtraceRegs // registers to resume with
+	insn uintptr         // address of a system call instruction; 0 if unknown
 }
 
 // ptrace is the bare system call.
@@ -33,9 +33,9 @@ func ptrace(request, pid int, addr, data uintptr) error {
 	return nil
 }
 
-// arrive takes over a process that stopped within execve, and lets it finish that. All signals but the tracer's own
-// wait meanwhile; SIGURG, which Go programs send to themselves and may have left behind, will find its default, which
-// is nothing.
+// arrive takes over a process that stopped within execve, and lets it finish that. All signals except the tracer's
+// own stay blocked meanwhile. A SIGURG that a Go program has sent to itself may be pending; its default action is
+// to be ignored.
 func arrive(pid int) (*tracee, error) {
 	t := &tracee{pid: pid}
 	if err := ptrace(ptraceGetSigmask, pid, 8, uintptr(unsafe.Pointer(&t.mask))); err != nil {
@@ -57,7 +57,7 @@ func arrive(pid int) (*tracee, error) {
 	return t, nil
 }
 
-// leave lets the process go on as if nothing had been.
+// leave releases the process in its original state.
 func (t *tracee) leave() error {
 	t.regs.Orig_rax = ^uint64(0) // no system call to restart
 	if err := unix.PtraceSetRegs(t.pid, &t.regs); err != nil {
@@ -72,8 +72,9 @@ func (t *tracee) leave() error {
 	return nil
 }
 
-// resume lets the process run until its next stop: at a system call, or by a trap. Of signals, only SIGSTOP cannot be
-// blocked: the process takes it, runs on for the tracer, and stops when that lets go, unless SIGCONT came meanwhile.
+// resume lets the process run until its next stop: at a system call, or by a trap. SIGSTOP is the only signal that
+// cannot be blocked: the process takes it, keeps running for the tracer, and stops once the tracer detaches, unless
+// SIGCONT came meanwhile.
 func (t *tracee) resume(request int, syscall bool) error {
 	signal := uintptr(0)
 	for {
@@ -104,7 +105,7 @@ func (t *tracee) resume(request int, syscall bool) error {
 	}
 }
 
-// syscall makes the process do a system call.
+// syscall makes the process execute a system call.
 func (t *tracee) syscall(number uint64, args ...uint64) (uint64, error) {
 	var a [6]uint64
 	copy(a[:], args)
@@ -114,7 +115,7 @@ func (t *tracee) syscall(number uint64, args ...uint64) (uint64, error) {
 	if err := unix.PtraceSetRegs(t.pid, &r); err != nil {
 		return 0, err
 	}
-	for range 2 { // its beginning, its end
+	for range 2 { // entry and exit
 		if err := t.resume(unix.PTRACE_SYSCALL, true); err != nil {
 			return 0, err
 		}
@@ -137,7 +138,7 @@ func (t *tracee) exit(status int) {
 	}
 }
 
-// call makes the process call a function that is to return to trap, on a stack of ours. It must pass through via on
+// call makes the process call a function that returns to trap, on a stack of ours. It must pass through via within
 // its first few instructions.
 func (t *tracee) call(function, via, trap, stack uintptr, args ...uint64) (uint64, error) {
 	const mostSteps = 4
@@ -186,7 +187,7 @@ func (t *tracee) peek(addr uintptr, b []byte) error {
 	return nil
 }
 
-// poke writes memory, read-only code included, of which the process then has a copy of its own.
+// poke writes memory, including read-only code, of which the process then has a private copy.
 func (t *tracee) poke(addr uintptr, b []byte) error {
 	n, err := unix.PtracePokeData(t.pid, addr, b)
 	if err == nil && n != len(b) {

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What launcher and tracer say to each other. Anything else from the tracer is an error message.
+// Messages between launcher and tracer. Anything else from the tracer is an error message.
 const (
 	wordGo        = "go"
 	wordAttached  = "attached"
 	wordDismissed = "dismissed"
 )
 
-// tracerName is the zeroth argument that makes a program which imports this package be the tracer, and nothing else.
-// The launcher starts the first stage and waits for it; that starts the second one, which does the work.
+// The values of argv[0] that turn a program which imports this package into the tracer. The launcher starts the
+// first stage and waits for it; that starts the second one, which does the work.
 const (
 	tracerName = "elenchus-clockshim-tracer"
 	stageSpawn = "spawn"
@@ -33,16 +33,16 @@ const (
 	fdControl = 4
 )
 
-// init takes over the process if it was started to be a tracer. It cannot be left to main: a program whose main forgot
-// to ask would run a second time instead.
+// init takes over the process if it was started as a tracer. This cannot be left to main: a program whose main does
+// not check would run a second time instead.
 func init() {
 	if len(os.Args) == 5 && os.Args[0] == tracerName {
-		runtime.LockOSThread() // a tracer is a thread
+		runtime.LockOSThread() // ptrace is tied to a thread
 		os.Exit(tracerMain(os.Args[1:]))
 	}
 }
 
-// tracerCommand starts this very program as a tracer of a thread, which has the control file open under a number.
+// tracerCommand starts this program as the tracer of a thread that has the control file open as controlFD.
 func tracerCommand(stage string, pid, tid, controlFD int) *exec.Cmd {
 	return &exec.Cmd{
 		Path:   "/proc/self/exe",
@@ -66,7 +66,7 @@ func tracerMain(args []string) int {
 	if args[0] == stageSpawn {
 		c := tracerCommand(stageTrace, numbers[0], numbers[1], numbers[2])
 		c.ExtraFiles = []*os.File{socket, control}
-		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is for the target
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // keep the terminal's interrupts away: they are for the target
 		if err := c.Start(); err != nil {
 			_, _ = fmt.Fprintf(socket, "start tracer: %v", err)
 			return ExitFailed
@@ -92,16 +92,16 @@ func tracerMain(args []string) int {
 	return 0
 }
 
-// seizer leads the launcher over into the target.
+// seizer takes the launcher through execve into the target.
 type seizer struct {
 	socket    *os.File
 	pid, tid  int
-	controlFD int // the number it has in the target
+	controlFD int // its descriptor in the target
 
 	control *mapped
 }
 
-// seize attaches to the launcher. From here on, the death of the tracer is that of the launcher or target.
+// seize attaches to the launcher. From here on, the launcher or target dies with the tracer.
 func (s *seizer) seize(control *os.File) error {
 	var err error
 	if s.control, err = mapControl(control, os.O_RDONLY); err != nil {
@@ -124,7 +124,7 @@ func (s *seizer) seize(control *os.File) error {
 	return nil
 }
 
-// whyUntraceable explains a refusal as far as the kernel's settings tell.
+// whyUntraceable explains a refusal from the kernel's settings, if possible.
 func whyUntraceable() string {
 	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
 	if err == nil && len(scope) > 0 && scope[0] > '1' {
@@ -133,7 +133,7 @@ func whyUntraceable() string {
 	return ""
 }
 
-// follow waits until the launcher has become the target. It is false if that will not happen.
+// follow waits until the launcher has become the target, and returns false if that will not happen.
 func (s *seizer) follow() (bool, error) {
 	for {
 		var ws unix.WaitStatus
@@ -146,7 +146,7 @@ func (s *seizer) follow() (bool, error) {
 		case err != nil:
 			return false, fmt.Errorf("wait for exec: %w", err)
 		case !ws.Stopped():
-			continue // ECHILD will tell whether that was the last of it
+			continue // ECHILD tells whether that was the last of it
 		}
 		switch event := int(ws) >> 16; {
 		case event == unix.PTRACE_EVENT_EXEC:
@@ -166,7 +166,7 @@ func (s *seizer) follow() (bool, error) {
 	}
 }
 
-// dismissed reports whether the launcher said, before the signal, that nothing will come of it.
+// dismissed reports whether the launcher announced, before the signal, that it gives up.
 func (s *seizer) dismissed() bool {
 	buf := make([]byte, 16)
 	n, _, err := unix.Recvfrom(fdSocket, buf, unix.MSG_DONTWAIT)

@@ -2,23 +2,23 @@
 
 package clockshim
 
-// Create is refused: control files are made for processes on Linux.
+// Create returns [ErrUnsupported]: control files are made for processes on Linux.
 func Create(string) error { return ErrUnsupported }
 
-// Set is refused like [Create].
+// Set returns [ErrUnsupported].
 func Set(string, Change) (State, error) { return State{}, ErrUnsupported }
 
-// Get is refused like [Create].
+// Get returns [ErrUnsupported].
 func Get(string) (State, error) { return State{}, ErrUnsupported }
 
-// Attached is refused like [Create].
+// Attached returns [ErrUnsupported].
 func Attached(int, string) (bool, error) { return false, ErrUnsupported }
 
-// Watch reads clocks again and again.
+// Watch reads clocks repeatedly.
 type Watch struct{}
 
-// NewWatch is refused like [Create].
+// NewWatch returns [ErrUnsupported].
 func NewWatch() (*Watch, error) { return nil, ErrUnsupported }
 
-// Now is refused like [Create].
+// Now returns [ErrUnsupported].
 func (w *Watch) Now() (Moment, error) { return Moment{}, ErrUnsupported }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prober calls the redirected functions in the target and compares what they say with what they should.
+// prober calls the redirected functions in the target and compares their results with what they should return.
 type prober struct {
 	*tracee
 	vdso    *vdso
@@ -15,7 +15,8 @@ type prober struct {
 	control *mapped
 }
 
-// verify fails unless every redirected function leads to the shim and tells the time that the control file says.
+// verify fails unless every redirected function reaches the shim and returns the time that the control file
+// defines.
 func (p *prober) verify() error {
 	clocks := []int32{
 		unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_REALTIME_COARSE,
@@ -35,7 +36,8 @@ func (p *prober) verify() error {
 	return nil
 }
 
-// check calls a function that writes a clock's reading, its second word in units of so many nanoseconds.
+// check calls a function that writes a clock's reading, the second word of which is in multiples of unit
+// nanoseconds.
 func (p *prober) check(name string, clock int32, unit int64, args ...uint64) error {
 	function := p.vdso.base + uintptr(p.vdso.symbols[name].offset)
 	for {
@@ -57,7 +59,7 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 			return err
 		}
 		if p.control.seq() != page.seq || slotAfter != slot {
-			continue // set meanwhile, or a change that had been set took effect
+			continue // a change was published or took effect meanwhile
 		}
 		got := int64(result[0])*1e9 + int64(result[1])*unit
 		if got < earliest-earliest%unit || got > latest {
@@ -67,7 +69,7 @@ func (p *prober) check(name string, clock int32, unit int64, args ...uint64) err
 	}
 }
 
-// look is what the shim shows of a clock now, and since when the slot counts by which it does.
+// look returns what the shim currently shows of a clock, and since when the slot that defines it applies.
 func (p *page) look(clock int32) (value, since int64) {
 	axis, number := int32(unix.CLOCK_MONOTONIC), -1
 	switch clock {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command elenchus-clock is what the harness has on every host to move and read clocks.
+// Command elenchus-clock is the harness's helper on every host for moving and reading clocks.
 //
 //	elenchus-clock create -f FILE
 //	elenchus-clock exec -f FILE -- COMMAND [ARGUMENT...]
@@ -16,20 +16,22 @@
 //	elenchus-clock strobe -f FILE|-kernel BOOT -by D -every D
 //	elenchus-clock attached -f FILE -pid N
 //
-// Exec makes the file if there is none, and becomes the command: the same process, with the clocks that the file says.
-// A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set and get
-// print the clocks as the file makes them; now prints those of this very program. See package clockshim.
+// Exec creates the file if there is none, and turns into the command: the same process, under the clocks of the
+// file. A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set
+// and get print the clocks as the file defines them; now prints those of this program itself. See package
+// clockshim.
 //
-// Probe answers every line of its input, a word without spaces, with one line at once: the word, and behind it
-// CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW in nanoseconds, as processes under the control file see them,
-// or without one as the host's; with -bars also how far the last may be off the others. It ends with its input.
+// Probe answers every line of its input, a word without spaces, at once with one line: the word, followed by
+// CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW in nanoseconds, as processes under the control file see
+// them, or without a file as the host has them; with -bars also the error of the last relative to the others. It
+// exits at the end of its input.
 //
-// Apply, revert, reset and look do what faults are made of, to the clocks of a control file or of the kernel that was
-// booted under an id, and print what was seen as a line of JSON: see package hostclock. A kernel's clocks are moved
-// only if the id is that of this boot, and not from within a container. Strobe goes on until SIGTERM, and leaves the
-// wall clock where it was. Attached fails unless the process has the file mapped.
+// Apply, revert, reset and look are the primitives of clock faults, on a control file or on the kernel with the
+// given boot id. They print what was observed as a line of JSON: see package hostclock. A kernel's clocks are moved
+// only if the id is that of this boot, and not from within a container. Strobe runs until SIGTERM, and leaves the
+// wall clock where it was. Attached fails unless the process has mapped the file.
 //
-// The exit status is 0, 64 when the command line is wrong, and 125 when something failed. Once exec has succeeded it is
+// The exit status is 0, 64 if the command line is wrong, and 125 if something failed. Once exec has succeeded it is
 // the command's.
 package main
 
@@ -54,7 +56,7 @@ const (
 	usage = "usage: elenchus-clock create|exec|set|get|now|probe|apply|revert|reset|look|strobe|attached [argument ...]"
 )
 
-// errUsage marks an error of the command line.
+// errUsage marks command line errors.
 var errUsage = errors.New(usage)
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -91,7 +93,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return clockshim.ExitFailed
 }
 
-// parse reads the flags of a command; those with a file need it. It returns the words after them.
+// parse parses the flags of a command; with file set, -f is required. It returns the remaining arguments.
 func parse(flags *flag.FlagSet, args []string, file *string) ([]string, error) {
 	if file != nil {
 		flags.StringVar(file, "f", "", "control `file`")
@@ -112,7 +114,7 @@ func parse(flags *flag.FlagSet, args []string, file *string) ([]string, error) {
 	return flags.Args(), nil
 }
 
-// noWords refuses words after the flags.
+// noWords refuses arguments after the flags.
 func noWords(words []string, err error) error {
 	if err == nil && len(words) > 0 {
 		return fmt.Errorf("unexpected %q (%w)", words[0], errUsage)

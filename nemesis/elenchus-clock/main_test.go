@@ -55,7 +55,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The commands that faults are made of, wrongly used. A kernel's clocks are never meant here: the boot is another one.
+// Wrong uses of the commands that faults consist of. No kernel's clocks are moved here: the boot id is another one.
 func TestFaultCommands(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clock")
 	for _, tc := range []struct {
@@ -73,7 +73,7 @@ func TestFaultCommands(t *testing.T) {
 		{"revert -kernel 1234 -fault f1", 125, "not known to be this host's alone"},
 		{"reset -kernel 1234", 125, "not known to be this host's alone"},
 		{"strobe -kernel 1234 -by 1s -every 1s", 125, "not known to be this host's alone"},
-		{"reset -f FILE", 0, `^{"way":"shim"`}, // nobody's clocks are as they should be
+		{"reset -f FILE", 0, `^{"way":"shim"`}, // a missing file needs no reset
 		{"reset", 64, "whose clocks"},
 		{"look -f FILE more", 64, "unexpected"},
 		{"strobe -f FILE", 64, "one of a rate, a step and a strobe"},
@@ -110,7 +110,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// buildProgram builds the program, and skips where it cannot trace.
+// buildProgram builds the program, and skips the test where tracing is impossible.
 func buildProgram(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
@@ -128,8 +128,8 @@ func buildProgram(t *testing.T) string {
 	return binary
 }
 
-// A fault from its beginning to its end, as the nemesis has it made: a process that runs sees it, the reports tell of
-// it, and what is left is nothing. The clocks are so slow that whatever slept by them would not come back.
+// A fault from start to end, as the nemesis runs it: a running process sees it, the reports describe it, and
+// nothing is left behind. The clocks are so slow that anything sleeping by them would not return.
 func TestFault(t *testing.T) {
 	binary, file := buildProgram(t), filepath.Join(t.TempDir(), "clock")
 	if out, err := exec.Command(binary, "create", "-f", file).CombinedOutput(); err != nil {

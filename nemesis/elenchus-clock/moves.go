@@ -19,7 +19,7 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// whose are the clocks that are meant: those of a control file, or of the kernel booted under an id.
+// whose selects the clocks: those of a control file, or of the kernel with a boot id.
 type whose struct{ file, boot string }
 
 func (w *whose) flags(f *flag.FlagSet) {
@@ -45,7 +45,7 @@ func (w *whose) open() (*hostclock.Clock, error) {
 	return hostclock.OpenShim(w.file, self)
 }
 
-// moveFlags read a move.
+// moveFlags defines the flags of a move.
 func moveFlags(f *flag.FlagSet, m *hostclock.Move) {
 	f.Func("rate", "`rate` of both clocks", func(s string) (err error) {
 		m.Rate, err = clockshim.ParseRate(s)
@@ -56,13 +56,13 @@ func moveFlags(f *flag.FlagSet, m *hostclock.Move) {
 	f.DurationVar(&m.Every, "every", 0, "and change sides so often")
 }
 
-// faultName is what faults are called; it goes into the book.
+// faultName is the syntax of fault names, which are stored in the book.
 var faultName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// deed is what apply, revert, reset or look do.
+// deed is the operation of apply, revert, reset or look.
 type deed func(c *hostclock.Clock, fault string, m hostclock.Move, pid int) (hostclock.Report, error)
 
-// command does one of them, and prints a report.
+// command returns a command that performs a deed and prints its report.
 func command(name string, do deed) func(args []string, stdout io.Writer) error {
 	return func(args []string, stdout io.Writer) error {
 		var w whose
@@ -89,7 +89,7 @@ func command(name string, do deed) func(args []string, stdout io.Writer) error {
 		}
 		if w.file != "" && name == "reset" {
 			if _, err := os.Stat(w.file); errors.Is(err, fs.ErrNotExist) {
-				return json.NewEncoder(stdout).Encode(hostclock.Report{Way: hostclock.Shim}) // nobody's clocks
+				return json.NewEncoder(stdout).Encode(hostclock.Report{Way: hostclock.Shim}) // there are no clocks to reset
 			}
 		}
 		clock, err := w.open()
@@ -105,7 +105,7 @@ func command(name string, do deed) func(args []string, stdout io.Writer) error {
 	}
 }
 
-// strobe goes on until it is told to end.
+// strobe runs until it is signalled.
 func strobe(args []string, _ io.Writer) error {
 	var w whose
 	var m hostclock.Move
@@ -129,7 +129,7 @@ func strobe(args []string, _ io.Writer) error {
 	return hostclock.StrobeShim(ctx, w.file, m)
 }
 
-// attached says whether a process is under a control file, by its exit status too.
+// attached prints whether a process is under a control file, and fails if it is not.
 func attached(args []string, _ io.Writer) error {
 	var file string
 	var pid int

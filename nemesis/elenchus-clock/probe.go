@@ -14,8 +14,8 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// probe answers lines until its input ends. With a control file it becomes itself once more, under the shim: then its
-// readings are those of the node that runs under the same file.
+// probe answers lines until its input ends. With a control file it re-executes itself under the shim: its readings
+// are then those of the node that runs under the same file.
 func probe(args []string, stdout io.Writer) error {
 	var file string
 	var bars bool
@@ -35,7 +35,7 @@ func probe(args []string, stdout io.Writer) error {
 	return answer(os.Stdin, stdout, bars)
 }
 
-// answer writes, for every line "TOKEN", at once the line "TOKEN MONO WALL RAW", with bars also the error.
+// answer answers every line "TOKEN" at once with the line "TOKEN MONO WALL RAW", and with bars also the error.
 func answer(in io.Reader, out io.Writer, bars bool) error {
 	watch, err := clockshim.NewWatch()
 	if err != nil {
@@ -44,7 +44,7 @@ func answer(in io.Reader, out io.Writer, bars bool) error {
 	for lines := bufio.NewReader(in); ; {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return nil // what is left has no end: whoever wrote it is gone
+			return nil // an incomplete line: its writer is gone
 		}
 		if err != nil {
 			return fmt.Errorf("probe: %w", err)

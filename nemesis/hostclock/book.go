@@ -17,14 +17,14 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// book is what is known of a host's clocks besides what they say. It is written before anything is done.
+// book is the persistent state of a host's moved clocks. It is written before the clocks are touched.
 type book struct {
-	Moves []entry `json:"moves,omitempty"` // in effect, or about to be, in the order of application
+	Moves []entry `json:"moves,omitempty"` // in effect, or about to be, in order of application
 
-	// Left is what the clocks said after the last change, and how fast they were to go on.
+	// Left holds the readings after the last change and the rate that was set then.
 	Left *leftAt `json:"left,omitempty"`
 
-	// Origin is what a kernel's clocks said before the first change, and how they were kept right. Nil means that they
+	// Origin holds a kernel's clocks before the first change, and how they were disciplined. Nil means that they
 	// are untouched.
 	Origin *origin `json:"origin,omitempty"`
 }
@@ -41,7 +41,7 @@ type leftAt struct {
 	Strobing bool           `json:"strobing,omitempty"`
 }
 
-// process is one of the host, known for ever by its start time.
+// process identifies a process of the host uniquely, by PID and start time.
 type process struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"`
@@ -51,7 +51,7 @@ func (b *book) index(fault string) int {
 	return slices.IndexFunc(b.Moves, func(e entry) bool { return e.Fault == fault })
 }
 
-// rate is that of the move applied last that has one.
+// rate returns the rate of the last move applied that has one.
 func (b *book) rate() clockshim.Rate {
 	rate := clockshim.Nominal
 	for _, e := range b.Moves {
@@ -81,14 +81,14 @@ func (b *book) moves() []Move {
 	return moves
 }
 
-// shelf is where the book of a host's clocks is kept. Between lock and unlock nobody else reads or writes it.
+// shelf stores the book of a host's clocks. Between lock and unlock nobody else reads or writes it.
 type shelf interface {
 	lock() (unlock func(), err error)
 	load() (book, error)
 	save(b book) error
 }
 
-// file is a book on disk.
+// file is a book stored on disk.
 type file struct{ path string }
 
 const lockTimeout = 20 * time.Second
@@ -128,7 +128,7 @@ func (f file) load() (book, error) {
 	return b, nil
 }
 
-// save writes the book whole or not at all. An empty one is no file.
+// save writes the book atomically. An empty book is stored as no file at all.
 func (f file) save(b book) error {
 	if len(b.Moves) == 0 && b.Origin == nil {
 		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {

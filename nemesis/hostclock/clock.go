@@ -10,18 +10,19 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// driver moves clocks in one way.
+// driver is one way of moving clocks.
 type driver interface {
 	eye
 	way() Way
 
-	// begin is called before the first change, and may note in the book what was before; end after the last one, to put
-	// all right that is not a rate or a step. Both say what they did. They may be called again.
+	// begin is called before the first change, and may record the previous state in the book. end is called after
+	// the last revert, and restores what is neither a rate nor a step. Both return what they did, and may be called
+	// again.
 	begin(b *book, save func() error) (did []string, err error)
 	end(b *book) (did []string, err error)
 
-	// These move the clocks, and may have something to say about it. reset makes the rate nominal, and the wall clock
-	// what it would be if nobody had moved it; off is how far it is from that.
+	// rate, step and reset move the clocks; their notes are for the report. reset makes the rate nominal and sets
+	// the wall clock to where it would be if nobody had moved it; off is its distance from there.
 	rate(r clockshim.Rate) (note string, err error)
 	step(d time.Duration) (note string, err error) // of the wall clock
 	reset(b *book) (note string, err error)
@@ -31,15 +32,15 @@ type driver interface {
 	close()
 }
 
-// strobers keeps the processes that move a clock to and fro.
+// strobers manages the processes that strobe a clock.
 type strobers interface {
 	start(m Move) (process, error)
 
-	// stop has a process put the clock back and end. The note says if it had to be ended by force.
+	// stop makes a process put the clock back and exit. The note says if it had to be killed.
 	stop(p process) (note string, err error)
 }
 
-// Clock is the clocks of one host. Open one with [OpenShim] or [OpenKernel], and close it.
+// Clock is the set of clocks of one host. Open it with [OpenShim] or [OpenKernel], and close it.
 type Clock struct {
 	driver   driver
 	shelf    shelf
@@ -47,10 +48,10 @@ type Clock struct {
 	sleep    func(time.Duration)
 }
 
-// Close ends what was needed to read the clocks. The clocks stay as they are.
+// Close releases what was needed to read the clocks. The clocks stay as they are.
 func (c *Clock) Close() { c.driver.close() }
 
-// with does something with the book, in turn with others.
+// with runs do on the book under its lock.
 func (c *Clock) with(do func(b *book) error) error {
 	unlock, err := c.shelf.lock()
 	if err != nil {
@@ -64,8 +65,8 @@ func (c *Clock) with(do func(b *book) error) error {
 	return do(&b)
 }
 
-// Apply makes a move in the name of a fault, and reports what was seen of it. A move that was made already in this
-// name is not made again.
+// Apply makes a move on behalf of a fault and reports what was observed. It is idempotent per fault: a move already
+// in effect under that name is not made again.
 func (c *Clock) Apply(fault string, m Move, pid int) (Report, error) {
 	r := Report{Way: c.driver.way()}
 	if err := m.Validate(); err != nil {
@@ -121,7 +122,7 @@ func (c *Clock) apply(b *book, r *Report, e entry) error {
 	return save()
 }
 
-// shift goes from the rate and the sum of steps that there were to those that the book wants.
+// shift changes rate and step total from the given ones to those that the book now asks for.
 func (c *Clock) shift(b *book, r *Report, rate clockshim.Rate, step time.Duration) error {
 	if now := b.rate(); now != rate {
 		if err := r.note(c.driver.rate(now)); err != nil {
@@ -134,7 +135,7 @@ func (c *Clock) shift(b *book, r *Report, rate clockshim.Rate, step time.Duratio
 	return nil
 }
 
-// note keeps what there is to say about something that was done.
+// note adds what a driver said to the report.
 func (r *Report) note(text string, err error) error {
 	if text != "" {
 		r.Done = append(r.Done, text)
@@ -142,8 +143,8 @@ func (r *Report) note(text string, err error) error {
 	return err
 }
 
-// Revert takes back what was done in the name of a fault; nothing, if nothing is in effect. When it was the last one
-// the clocks are put right.
+// Revert undoes the move of a fault; it does nothing if there is none in effect. After the last one the clocks are
+// restored.
 func (c *Clock) Revert(fault string, pid int) (Report, error) {
 	r := Report{Way: c.driver.way()}
 	err := c.with(func(b *book) error {
@@ -177,8 +178,8 @@ func (c *Clock) Revert(fault string, pid int) (Report, error) {
 	return r, nil
 }
 
-// Reset takes back all that the book knows of. It is for whoever finds a host that somebody has left; the report's Done
-// is empty if there was nothing to do.
+// Reset undoes everything in the book. It is for hosts left behind by somebody else; the report's Done is empty if
+// there was nothing to do.
 func (c *Clock) Reset() (Report, error) {
 	r := Report{Way: c.driver.way()}
 	err := c.with(func(b *book) error {
@@ -202,7 +203,7 @@ func (c *Clock) Reset() (Report, error) {
 	return r, nil
 }
 
-// right puts everything right, and closes the book.
+// right restores everything and clears the book.
 func (c *Clock) right(b *book, r *Report) error {
 	if err := r.note(c.driver.reset(b)); err != nil {
 		return err
@@ -223,7 +224,7 @@ func (c *Clock) right(b *book, r *Report) error {
 	return nil
 }
 
-// stopStrober ends the strobe of a move, if it is one.
+// stopStrober ends move i's strobe, if it is one.
 func (c *Clock) stopStrober(b *book, r *Report, i int) error {
 	e := &b.Moves[i]
 	if e.Strober == nil {
@@ -236,12 +237,12 @@ func (c *Clock) stopStrober(b *book, r *Report, i int) error {
 	return nil
 }
 
-// gained is what the clocks should have gained on the raw one since.
+// gained returns how much the clocks should have gained on the raw clock since then.
 func (l leftAt) gained(m clockshim.Moment) int64 {
 	return int64(float64(m.Raw-l.Raw) * (factor(l.Rate) - 1))
 }
 
-// before looks at the clocks as they are, and for what others may have done to them.
+// before measures the clocks as they are, and detects interference by others.
 func (c *Clock) before(b *book, r *Report, pid int) error {
 	var err error
 	if pid > 0 {
@@ -256,7 +257,7 @@ func (c *Clock) before(b *book, r *Report, pid int) error {
 	return nil
 }
 
-// attached says whether a process has these clocks; nothing, if it is gone by now.
+// attached reports whether a process uses these clocks; nil if the process is gone.
 func (c *Clock) attached(pid int) (*bool, error) {
 	yes, err := c.driver.attached(pid)
 	if err == nil && yes {
@@ -268,7 +269,7 @@ func (c *Clock) attached(pid int) (*bool, error) {
 	return &yes, err
 }
 
-// fight says how the clocks are not where they should be by now.
+// fight describes how the clocks are not where they should be by now.
 func (b *book) fight(m clockshim.Moment) string {
 	if b.Left == nil {
 		return ""
@@ -290,7 +291,7 @@ func (b *book) fight(m clockshim.Moment) string {
 	return ""
 }
 
-// bar is how exactly rates are measured when a move is to be proven.
+// bar returns the precision to which rates are measured to prove a move.
 func bar(m Move) float64 {
 	if m.Rate == 0 {
 		return 1e-3
@@ -298,7 +299,7 @@ func bar(m Move) float64 {
 	return min(1e-3, math.Abs(factor(m.Rate)-1)/20)
 }
 
-// after looks at the clocks again, and leaves a note of where they are.
+// after measures the clocks again and records where they are.
 func (c *Clock) after(b *book, r *Report, m Move) error {
 	var err error
 	if r.After, err = look(c.driver, c.sleep, bar(m), m); err != nil {
@@ -314,7 +315,7 @@ func (c *Clock) after(b *book, r *Report, m Move) error {
 	return c.shelf.save(*b)
 }
 
-// Look reports how the clocks run, and changes nothing.
+// Look reports how the clocks run without changing anything.
 func (c *Clock) Look(pid int) (Report, error) {
 	r := Report{Way: c.driver.way()}
 	err := c.with(func(b *book) error {

@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// daemon keeps a host's time: a unit of systemd, or else a process.
+// daemon is a program that keeps a host's time: a systemd unit, or else a process.
 type daemon struct {
-	Name    string   `json:"name"` // chronyd.service, or that of the program
+	Name    string   `json:"name"` // chronyd.service, or the program's name
 	Process *process `json:"process,omitempty"`
 }
 
@@ -26,33 +26,34 @@ func (d daemon) String() string {
 	return d.Name
 }
 
-// daemons are those of a host.
+// daemons gives access to the time daemons of a host.
 type daemons interface {
 	running() ([]daemon, error)
 	stop(d daemon) error
 	start(d daemon) error
 }
 
-// keepers are the programs that set clocks: time daemons, and those that give guests the time of their host.
+// keepers are programs that set clocks: time daemons, and guest agents that copy the time of a virtual machine's
+// host.
 var keepers = []string{
 	"chronyd", "systemd-timesyn", "ntpd", "openntpd", "ptp4l", "phc2sys", "timemaster", "VBoxService", "vmtoolsd",
-} // as /proc/PID/comm has them, which is cut off after 15 letters
+} // names as in /proc/PID/comm, which truncates them to 15 bytes
 
-// units are what systemd calls them, under different distributions.
+// units are their systemd names under different distributions.
 var units = []string{
 	"chronyd.service", "chrony.service", "systemd-timesyncd.service", "ntpd.service", "ntp.service", "ntpsec.service",
 	"openntpd.service", "ptp4l.service", "phc2sys.service", "timemaster.service", "vboxadd-service.service",
 	"virtualbox-guest-utils.service", "open-vm-tools.service", "vmtoolsd.service",
 }
 
-// hostDaemons are those of the host that this process is on.
+// hostDaemons are the daemons of the host that this process runs on.
 type hostDaemons struct{}
 
 func (hostDaemons) running() ([]daemon, error) {
 	var found []daemon
 	if _, err := os.Stat("/run/systemd/system"); err == nil {
 		for _, unit := range units {
-			// Aliases of a unit are active with it: stopping a unit twice does no harm, nor does starting it.
+			// Aliases of a unit are active together with it: stopping or starting a unit twice does no harm.
 			if exec.Command("systemctl", "is-active", "--quiet", unit).Run() == nil {
 				found = append(found, daemon{Name: unit})
 			}
@@ -79,7 +80,7 @@ func (hostDaemons) running() ([]daemon, error) {
 	return found, nil
 }
 
-// inUnit says whether a process belongs to one of the units.
+// inUnit reports whether a process belongs to one of the units.
 func inUnit(pid int, found []daemon) bool {
 	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	return err == nil && slices.ContainsFunc(found, func(d daemon) bool {

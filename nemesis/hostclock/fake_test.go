@@ -10,18 +10,18 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// fakeHost is a machine with a kernel of its own that exists in memory only. Time passes when somebody sleeps, and a
-// little when a clock is read.
+// fakeHost is an in-memory machine with its own kernel. Time passes when somebody sleeps, and a little when a clock
+// is read.
 type fakeHost struct {
 	raw        int64
-	mono, wall float64 // since they were 7e9 and wallBegan: numbers are small, so that nothing is rounded away
+	mono, wall float64 // since they were 7e9 and wallBegan: small numbers, to avoid rounding
 	kept       control
-	clamp      bool // do silently less than asked for, as kernels do with frequencies
-	deaf       bool // say yes and do nothing
+	clamp      bool // silently do less than requested, as kernels do with frequencies
+	deaf       bool // report success without doing anything
 
 	all      []daemon
 	stopped  map[string]bool
-	setsBack bool // a daemon that nobody knows of sets the wall clock right at every chance
+	setsBack bool // an unknown daemon corrects the wall clock at every opportunity
 	broken   map[string]error
 
 	strobes map[int]*fakeStrobe

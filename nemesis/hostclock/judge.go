@@ -11,18 +11,19 @@ import (
 )
 
 const (
-	// discipline is how far the kernel's clocks may run off the raw one because a time daemon slews them.
+	// discipline is how far the rate of the kernel's clocks may be off the raw clock's because a time daemon slews
+	// them.
 	discipline = 600e-6
 
-	// slack is what a wall clock may be off its place besides errors of reading, and jumpSlack what a jump may be off.
+	// slack is the tolerance for a wall clock's offset beyond reading errors, and jumpSlack that for a jump.
 	slack     = 2 * time.Millisecond
 	jumpSlack = 200 * time.Microsecond
 )
 
-// errNotAttached says that the process does not see the clocks that were moved.
+// errNotAttached reports that the process does not use the clocks that were moved.
 var errNotAttached = errors.New("the process has not mapped the control file: its clocks are not those that were moved")
 
-// Moved says in words how the clocks moved, or why that is not what the move should have done.
+// Moved describes how the clocks moved. The error says why that is not what the move should have done.
 func (r Report) Moved(m Move) (string, error) {
 	if err := r.Sound(); err != nil {
 		return "", err
@@ -37,7 +38,7 @@ func (r Report) Moved(m Move) (string, error) {
 	}
 }
 
-// Sound says what is wrong with the report whatever was to be done.
+// Sound returns what is wrong with the report, independent of the requested move.
 func (r Report) Sound() error {
 	var problems []error
 	if r.Fight != "" {
@@ -46,7 +47,7 @@ func (r Report) Sound() error {
 	return errors.Join(append(problems, r.Mapped())...)
 }
 
-// Mapped fails if the process that was asked about has other clocks.
+// Mapped fails if the process asked about uses other clocks.
 func (r Report) Mapped() error {
 	if r.Attached != nil && !*r.Attached {
 		return errNotAttached
@@ -54,7 +55,7 @@ func (r Report) Mapped() error {
 	return nil
 }
 
-// is says whether a measured rate is a wanted one, and not the nominal one instead.
+// is reports whether a measured rate matches a wanted one and can be told from the nominal rate.
 func is(rate, bar, wanted float64) bool {
 	tolerance := discipline * wanted
 	if wanted != 1 {
@@ -82,7 +83,7 @@ func (r Report) ratesMoved(rate clockshim.Rate) (string, error) {
 	return text, nil
 }
 
-// strobing is by how much strobes may have the wall clock away from its place.
+// strobing returns how far strobes may have moved the wall clock.
 func (r Report) strobing() time.Duration {
 	var sum time.Duration
 	for _, m := range r.Left {
@@ -111,7 +112,7 @@ func (r Report) strobed(m Move) (string, error) {
 	return text, nil
 }
 
-// Remains says in words how the clocks run while a move is in effect, or why it is not any more.
+// Remains describes how the clocks run while a move is in effect. The error says why it no longer is.
 func (r Report) Remains(m Move) (string, error) {
 	if err := r.Sound(); err != nil {
 		return "", err
@@ -127,7 +128,7 @@ func (r Report) Remains(m Move) (string, error) {
 	return text, nil
 }
 
-// rate is the one that counts of those in effect.
+// rate returns the rate that counts among the moves in effect.
 func (r Report) rate() clockshim.Rate {
 	rate := clockshim.Nominal
 	for _, m := range r.Left {
@@ -138,7 +139,7 @@ func (r Report) rate() clockshim.Rate {
 	return rate
 }
 
-// Restored says in words how the clocks run after a fault was reverted, or why that is not as it should be.
+// Restored describes how the clocks run after a fault was reverted. The error says why that is not as it should be.
 func (r Report) Restored() (string, error) {
 	if err := r.Sound(); err != nil {
 		return "", err

@@ -12,15 +12,15 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// KernelBook is where the book of a kernel's clocks is, whoever moves them: a later harness must find it.
+// KernelBook is the path of the book of a kernel's clocks. It is fixed so that a later harness finds it.
 const KernelBook = "/run/elenchus-clock.book"
 
-// ErrNotOwnKernel refuses to move the clocks of a kernel that is not known to be this host's alone.
+// ErrNotOwnKernel is returned for a kernel that is not known to belong to this host alone.
 var ErrNotOwnKernel = errors.New("the kernel's clocks are not known to be this host's alone")
 
-// OpenKernel opens the clocks of the kernel that was booted under an id (/proc/sys/kernel/random/boot_id). Who asks
-// must know it: no call that was meant for another machine moves this one's. Hosts that are containers are refused,
-// because their clocks are everybody's.
+// OpenKernel opens the clocks of the kernel with the given boot id (/proc/sys/kernel/random/boot_id). The caller
+// must know the id, so that no call meant for another machine moves this one's clocks. Containers are refused,
+// because their clocks are shared.
 func OpenKernel(boot, self string) (*Clock, error) {
 	if err := ownKernel(boot); err != nil {
 		return nil, fmt.Errorf("open the kernel's clocks: %w", err)
@@ -35,7 +35,7 @@ func OpenKernel(boot, self string) (*Clock, error) {
 	}, nil
 }
 
-// The namespaces that the first process of a machine is in (include/linux/proc_ns.h). Who is in others is in a
+// firstNamespaces are the initial namespaces of a machine (include/linux/proc_ns.h). A process in others is in a
 // container.
 var firstNamespaces = map[string]string{"pid": "pid:[4026531836]", "user": "user:[4026531837]"}
 
@@ -56,10 +56,10 @@ func ownKernel(boot string) error {
 	return nil
 }
 
-// control is how a kernel's clock is kept, in the units of adjtimex(2).
+// control is how a kernel's clock is disciplined, in the units of adjtimex(2).
 type control struct {
-	Tick   int64 `json:"tick"` // µs by which a clock of 100 ticks a second goes forward in one; 10000 nominally
-	Freq   int64 `json:"freq"` // further parts per million, with 16 bits behind the point; up to ±500 ppm
+	Tick   int64 `json:"tick"` // µs that the clock advances per tick of nominally 1/100 s; 10000 nominally
+	Freq   int64 `json:"freq"` // further parts per million, with a 16-bit fraction; up to ±500 ppm
 	Status int64 `json:"status"`
 }
 
@@ -71,30 +71,30 @@ const (
 	statusUnsync = 0x40 // STA_UNSYNC: nobody disciplines the clock, and it is not copied to the hardware clock
 )
 
-// rate is how fast a clock kept so runs against the raw one, in parts per billion.
+// rate returns how fast a clock with this discipline runs relative to the raw one, in parts per billion.
 func (c control) rate() float64 {
 	return float64(c.Tick)*ppbPerTick + float64(c.Freq)*1000/freqPerPPM
 }
 
-// controlFor keeps a clock at a rate.
+// controlFor returns the discipline for a rate.
 func controlFor(r clockshim.Rate) control {
 	tick := (int64(r) + ppbPerTick/2) / ppbPerTick
 	rest := int64(r) - tick*ppbPerTick
 	return control{Tick: tick, Freq: rest * freqPerPPM / 1000, Status: statusUnsync}
 }
 
-// origin is what a kernel's clocks were before they were moved.
+// origin is the state of a kernel's clocks before they were moved.
 type origin struct {
 	clockshim.Moment
 	Control control  `json:"control"`
 	Daemons []daemon `json:"daemons,omitempty"`
 }
 
-// calls are the system calls by which a kernel's clocks are moved.
+// calls are the system calls that move a kernel's clocks.
 type calls interface {
 	eye
 	control() (control, error)
-	setControl(c control) error // and forgets what is left of an adjustment under way
+	setControl(c control) error // also cancels what is left of an adjustment in progress
 	shift(d time.Duration) error
 }
 
@@ -108,10 +108,10 @@ func (k *kernel) way() Way { return Kernel }
 
 func (k *kernel) close() {}
 
-// attached is true of every process.
+// attached is true for every process, since all of them use the kernel's clocks.
 func (k *kernel) attached(int) (bool, error) { return true, nil }
 
-// begin notes what is, and stops who keeps the time.
+// begin records the present state and stops the time daemons.
 func (k *kernel) begin(b *book, save func() error) ([]string, error) {
 	if b.Origin == nil {
 		m, err := sharp(k)
@@ -156,7 +156,8 @@ func (k *kernel) end(b *book) ([]string, error) {
 	return did, errors.Join(problems...)
 }
 
-// rate has the kernel keep its clocks so, and reads back that it does: what it cannot do it clamps silently.
+// rate sets the rate of the kernel's clocks and reads it back, because the kernel silently clamps what it cannot
+// do.
 func (k *kernel) rate(r clockshim.Rate) (string, error) {
 	want := controlFor(r)
 	if r == clockshim.Nominal {
@@ -179,7 +180,7 @@ func (k *kernel) keep(want control) error {
 
 func (k *kernel) step(d time.Duration) (string, error) { return "", k.shift(d) }
 
-// reset keeps the clocks as they were kept before, and has the wall clock where it would have come to so.
+// reset restores the previous discipline, and sets the wall clock to where it would be by now under it.
 func (k *kernel) reset(b *book) (string, error) {
 	if b.Origin == nil {
 		return "", nil

@@ -23,7 +23,7 @@ func (k realKernel) control() (control, error) {
 	return control{Tick: int64(t.Tick), Freq: int64(t.Freq), Status: int64(t.Status)}, nil
 }
 
-// The bits of the status that can be set, by adjtimex(2); the others are the kernel's to say.
+// settable are the status bits that adjtimex(2) can set; the others are read-only.
 const settable = unix.STA_PLL | unix.STA_PPSFREQ | unix.STA_PPSTIME | unix.STA_FLL | unix.STA_INS | unix.STA_DEL |
 	unix.STA_UNSYNC | unix.STA_FREQHOLD
 
@@ -43,7 +43,7 @@ func (k realKernel) setControl(c control) error {
 
 func (k realKernel) shift(d time.Duration) error {
 	t := unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO}
-	// The nanoseconds must not be negative, whichever way it goes.
+	// The nanoseconds must not be negative, even for a step back.
 	seconds := int64(d / time.Second)
 	rest := int64(d % time.Second)
 	if rest < 0 {
@@ -57,5 +57,5 @@ func (k realKernel) shift(d time.Duration) error {
 	return nil
 }
 
-// assign sets a field that is narrower on some machines.
+// assign sets a field that is narrower on some platforms.
 func assign[T ~int32 | ~int64](field *T, value int64) { *field = T(value) }

@@ -7,30 +7,31 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// eye reads the clocks that are moved, as those see them who are to be deceived.
+// eye reads the moved clocks as the affected processes see them.
 type eye interface {
 	Now() (clockshim.Moment, error)
 }
 
-// Span is what the clocks did between two moments.
+// Span is the behaviour of the clocks between two moments.
 type Span struct {
 	From clockshim.Moment `json:"from"`
 	To   clockshim.Moment `json:"to"`
 
-	// Low and High are the extremes of how far Wall was ahead of Mono at any time, against the beginning, and Flips how
-	// often it jumped by more than half of what was looked for. Rates move both clocks alike, and so do not matter.
+	// Low and High are the extremes of Wall minus Mono, relative to its value at the beginning, and Flips is how
+	// often it jumped by more than half of the expected strobe. Rates do not matter here, since they move both
+	// clocks alike.
 	Low   time.Duration `json:"low_ns"`
 	High  time.Duration `json:"high_ns"`
 	Flips int           `json:"flips,omitempty"`
 }
 
-// Took is how long the span was, by the raw clock.
+// Took returns the length of the span by the raw clock.
 func (s Span) Took() time.Duration { return time.Duration(s.To.Raw - s.From.Raw) }
 
-// Mono is how fast the monotonic clock ran against the raw one, and Wall the wall clock; with a bound of the error.
+// Mono returns the rate of the monotonic clock relative to the raw one, with an error bound.
 func (s Span) Mono() (rate, bar float64) { return s.rate(s.To.Mono - s.From.Mono) }
 
-// Wall is the same for the wall clock. It means nothing if the clock jumped in the span.
+// Wall returns the same for the wall clock. It is meaningless if the clock jumped in the span.
 func (s Span) Wall() (rate, bar float64) { return s.rate(s.To.Wall - s.From.Wall) }
 
 func (s Span) rate(went int64) (rate, bar float64) {
@@ -42,29 +43,29 @@ func (s Span) rate(went int64) (rate, bar float64) {
 	return rate, float64(s.From.Error+s.To.Error+2) * (1 + rate) / took
 }
 
-// ahead is how far the wall clock is ahead of the raw one.
+// ahead returns how far the wall clock is ahead of the raw one, in nanoseconds.
 func ahead(m clockshim.Moment) int64 { return m.Wall - m.Raw }
 
-// apart is how far the wall clock is ahead of the monotonic one.
+// apart returns how far the wall clock is ahead of the monotonic one, in nanoseconds.
 func apart(m clockshim.Moment) int64 { return m.Wall - m.Mono }
 
-// Jump is by how much the wall clock is further ahead of the monotonic one at the beginning of a span than at the end
-// of an earlier one, with a bound of the error. It does not matter how fast both run.
+// Jump returns how much further the wall clock is ahead of the monotonic one at the beginning of after than at the
+// end of before, with an error bound. It does not depend on the rates of the clocks.
 func Jump(before, after Span) (jump, bar time.Duration) {
 	return time.Duration(apart(after.From) - apart(before.To)), 2 * time.Duration(before.To.Error+after.From.Error)
 }
 
-// How long clocks are looked at.
+// Limits on how long and how often clocks are observed.
 const (
 	shortLook = 20 * time.Millisecond
 	longLook  = 300 * time.Millisecond
 
-	// goodError is an error of a moment that needs no improving; moments are tried for so often.
+	// goodError is a moment's error that needs no improving; up to momentTries readings are made to reach it.
 	goodError   = 2 * time.Microsecond
 	momentTries = 30
 )
 
-// sharp is the most exact of several moments.
+// sharp returns the most precise of several moments.
 func sharp(e eye) (clockshim.Moment, error) {
 	best, err := e.Now()
 	for i := 1; err == nil && i < momentTries && best.Error > int64(goodError); i++ {
@@ -76,8 +77,8 @@ func sharp(e eye) (clockshim.Moment, error) {
 	return best, err
 }
 
-// look watches the clocks until the rates are known to the wanted bar, for shortLook at least and longLook at most.
-// With a strobe it looks often enough to see it flip, for four flips.
+// look observes the clocks until the rates are known to the wanted precision, for at least shortLook and at most
+// longLook. With a strobe it samples often enough to see it flip, for four flips.
 func look(e eye, sleep func(time.Duration), wanted float64, strobe Move) (Span, error) {
 	from, err := sharp(e)
 	if err != nil {

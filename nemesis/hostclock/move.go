@@ -8,15 +8,15 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// Move is one thing done to the clocks of a host. Exactly one of Rate, Step and Strobe is set; Every goes with Strobe.
+// Move is one change to the clocks of a host. Exactly one of Rate, Step and Strobe is set; Every goes with Strobe.
 type Move struct {
 	// Rate is how fast CLOCK_MONOTONIC and CLOCK_REALTIME run.
 	Rate clockshim.Rate `json:"rate,omitempty"`
 
-	// Step is what CLOCK_REALTIME jumps by.
+	// Step is how far CLOCK_REALTIME jumps.
 	Step time.Duration `json:"step_ns,omitempty"`
 
-	// Strobe is how far CLOCK_REALTIME jumps to and fro, and Every how long it stays on either side.
+	// Strobe is how far CLOCK_REALTIME jumps back and forth, and Every how long it stays on either side.
 	Strobe time.Duration `json:"strobe_ns,omitempty"`
 	Every  time.Duration `json:"every_ns,omitempty"`
 }
@@ -24,13 +24,13 @@ type Move struct {
 // Way is how the clocks of a host are moved.
 type Way string
 
-// The ways there are.
+// The ways of moving clocks.
 const (
 	Shim   Way = "shim"   // the vDSO of single processes
 	Kernel Way = "kernel" // the kernel's clocks
 )
 
-// Label says honestly what is moved, for people.
+// Label describes for humans what exactly is moved.
 func (w Way) Label() string {
 	if w == Kernel {
 		return "kernel: adjtimex"
@@ -43,11 +43,12 @@ type Limits struct {
 	MinRate, MaxRate clockshim.Rate
 	MaxStep          time.Duration // in either direction, of steps and strobes
 	MinEvery         time.Duration
-	Why              string // it can do no more
+	Why              string // reason for the limits
 }
 
-// Limits of a way. The kernel's tick may be 10 % longer or shorter (adjtimex(2)). The shim needs some time between two
-// changes, lest a process that was held up reads by one that has been overwritten.
+// Limits returns the limits of a way of moving clocks. The kernel's tick may be 10 % longer or shorter
+// (adjtimex(2)). The shim needs some time between two changes, lest a process that was held up reads a slot that
+// has been overwritten.
 func (w Way) Limits() Limits {
 	if w == Kernel {
 		return Limits{
@@ -61,17 +62,17 @@ func (w Way) Limits() Limits {
 	}
 }
 
-// MinStep is the least that a wall clock is moved by. Less cannot be told from what clocks do by themselves.
+// MinStep is the smallest step of a wall clock. Less cannot be told from what clocks do by themselves.
 const MinStep = time.Millisecond
 
-// MinDrift is the least that a rate is off the nominal one, for the same reason: time daemons slew clocks by some
-// millionths all the time.
+// MinDrift is the smallest deviation of a rate from the nominal one, for the same reason: time daemons constantly
+// slew clocks by some millionths.
 const MinDrift clockshim.Rate = 50_000
 
 // maxEvery keeps a strobe from being a step that is never undone.
 const maxEvery = time.Hour
 
-// Validate lists what is wrong with the move wherever it is made.
+// Validate lists everything that is wrong with the move, independent of where it is made.
 func (m Move) Validate() error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -112,7 +113,7 @@ func (m Move) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Fit says why the move cannot be made in this way; nil means that it can. The move must be valid.
+// Fit returns why the move cannot be made in this way; nil means that it can. The move must be valid.
 func (w Way) Fit(m Move) error {
 	l := w.Limits()
 	switch {

@@ -15,8 +15,8 @@ import (
 	"elenchus/nemesis/clockshim"
 )
 
-// OpenShim opens the clocks of the processes that run under a control file. Self is the program to be run as
-// "SELF probe -bars -f FILE" for reading them, and as "SELF strobe ...": the calling one.
+// OpenShim opens the clocks of the processes that run under a control file. Self is the path of the calling
+// program, which is run as "SELF probe -bars -f FILE" to read them, and as "SELF strobe ...".
 func OpenShim(control, self string) (*Clock, error) {
 	real, err := clockshim.NewWatch()
 	if err != nil {
@@ -35,7 +35,7 @@ func OpenShim(control, self string) (*Clock, error) {
 	}, nil
 }
 
-// shim moves clocks by a control file.
+// shim moves clocks through a control file.
 type shim struct {
 	*probe
 	control string
@@ -51,7 +51,7 @@ func (s *shim) end(*book) ([]string, error) { return nil, nil }
 func (s *shim) set(c clockshim.Change) (note string, err error) {
 	_, err = clockshim.Set(s.control, c)
 	if errors.Is(err, clockshim.ErrLate) {
-		return err.Error(), nil // it was made all the same, and what came of it is measured
+		return err.Error(), nil // the change was made nevertheless, and its effect is measured
 	}
 	return "", err
 }
@@ -64,7 +64,7 @@ func (s *shim) step(d time.Duration) (string, error) { return s.set(clockshim.Ch
 
 func (s *shim) reset(*book) (string, error) { return s.set(clockshim.Change{Reset: true}) }
 
-// off compares with the machine's own wall clock, read now: the raw clock is the same for both.
+// off compares with the machine's own wall clock, read now: both share the same raw clock.
 func (s *shim) off(_ *book, m clockshim.Moment) (time.Duration, error) {
 	now, err := sharp(s.real)
 	return time.Duration(ahead(m) - ahead(now)), err
@@ -72,8 +72,8 @@ func (s *shim) off(_ *book, m clockshim.Moment) (time.Duration, error) {
 
 func (s *shim) attached(pid int) (bool, error) { return clockshim.Attached(pid, s.control) }
 
-// probe is a process under the shim that reads its clocks. The process that moves them is not: its own sleeps would be
-// crooked.
+// probe is a process under the shim that reads its clocks. The process that moves them is not under the shim, or
+// its own sleeps would be distorted.
 type probe struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
@@ -111,7 +111,7 @@ func (p *probe) Now() (m clockshim.Moment, err error) {
 	return m, nil
 }
 
-// failed says what the probe said before it ended.
+// failed adds the probe's last output to an error.
 func (p *probe) failed(err error) error {
 	p.close()
 	if said := strings.TrimSpace(p.errors.String()); said != "" {
@@ -122,10 +122,10 @@ func (p *probe) failed(err error) error {
 
 func (p *probe) close() {
 	_ = p.in.Close()
-	_ = p.cmd.Wait() // it ends with its input, and all that mattered has been read
+	_ = p.cmd.Wait() // it exits at the end of its input, and everything that matters has been read
 }
 
-// Self is the calling program.
+// Self returns the path of the calling program.
 func Self() (string, error) {
 	path, err := os.Executable()
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 // strobePatience is how long a strober may take to put the clock back and end.
 const strobePatience = 5 * time.Second
 
-// programs are strobers that are processes of their own: the helper ends long before the strobe.
+// programs runs strobers as separate processes, because the helper exits long before the strobe ends.
 type programs struct {
 	self string
-	args []string // that choose the clock
+	args []string // arguments that select the clock
 }
 
 func (p programs) start(m Move) (process, error) {
@@ -43,7 +43,7 @@ func (p programs) stop(s process) (string, error) {
 				}
 				return "", nil
 			}
-			// Again and again: it may not have got so far as to listen yet.
+			// Signal repeatedly: the process may not have installed its handler yet.
 			if err := syscall.Kill(s.PID, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return "", fmt.Errorf("stop strobe: %w", err)
 			}
@@ -52,13 +52,13 @@ func (p programs) stop(s process) (string, error) {
 	return "", fmt.Errorf("stop strobe: process %d does not end", s.PID)
 }
 
-// startTime is when a process was started, in ticks since the boot; an error if there is none, or only a zombie.
+// startTime returns the start time of a process in ticks since boot; a missing process or a zombie is an error.
 func startTime(pid int) (uint64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name of the program is in parentheses, and may have some in it.
+	// The program's name is in parentheses, and may itself contain parentheses.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 20 || fields[0] == "Z" {
 		return 0, fmt.Errorf("process %d is dead", pid)
@@ -66,12 +66,13 @@ func startTime(pid int) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
-// StrobeShim moves the wall clock of a control file to and fro until the context is done, and leaves it where it was.
+// StrobeShim moves the wall clock of a control file back and forth until the context is done, and leaves it where
+// it was.
 func StrobeShim(ctx context.Context, control string, m Move) error {
 	return strobe(ctx, (&shim{control: control}).step, m)
 }
 
-// StrobeKernel does the same with the kernel's clock; see [OpenKernel] for the boot.
+// StrobeKernel does the same to the kernel's clock; see [OpenKernel] for boot.
 func StrobeKernel(ctx context.Context, boot string, m Move) error {
 	if err := ownKernel(boot); err != nil {
 		return fmt.Errorf("strobe: %w", err)

@@ -8,19 +8,19 @@ import (
 	"elenchus/results/history"
 )
 
-// Axis places what a node dated by its own clocks on the run's axis of time.
+// Axis maps the times that a node recorded by its own clocks onto the run's time axis.
 //
-// With samples, a reading of the monotonic clock has one place, since that clock never goes back. A node counts it from
-// an origin of its own, another one in every incarnation, which the wall clock readings beside it tell. Without samples
-// the node's wall clock is believed.
+// With samples, a reading of the monotonic clock has a unique place, since that clock never goes back. A node
+// counts it from an origin that differs in every incarnation, and is derived from the wall clock readings next to
+// it. Without samples the node's wall clock is trusted.
 type Axis struct {
 	started time.Time
 	points  []Point
-	ahead   [][]Point        // the points, in pieces in which the wall clock is never behind where it was
-	origins map[string]int64 // by incarnation: what to add to its monotonic readings to have the host's
+	ahead   [][]Point        // the points, in pieces in which the wall clock is never set back
+	origins map[string]int64 // by incarnation: what to add to its monotonic readings to get the host's
 }
 
-// NewAxis makes the axis of the node of that track, for its observations. The run began at started.
+// NewAxis returns the axis of the track's node for its observations. The run began at started.
 func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 	a := &Axis{started: started, points: steady(t), origins: make(map[string]int64)}
 	if len(a.points) == 0 {
@@ -46,10 +46,10 @@ func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 	return a
 }
 
-// Measured reports whether instants come from samples rather than from believing the node.
+// Measured reports whether times come from samples rather than from trusting the node.
 func (a *Axis) Measured() bool { return len(a.points) > 0 }
 
-// steady are the points of a track that say something, in strict order of time and monotonic clock.
+// steady returns the useful points of a track, strictly increasing in time and monotonic clock.
 func steady(t Track) []Point {
 	var out []Point
 	for _, p := range t.Sharp() {
@@ -61,7 +61,7 @@ func steady(t Track) []Point {
 	return out
 }
 
-// At is when the node wrote o.
+// At returns when the node wrote o.
 func (a *Axis) At(o history.Observation) time.Duration {
 	if o.True != 0 {
 		return o.True
@@ -72,8 +72,9 @@ func (a *Axis) At(o history.Observation) time.Duration {
 	return o.Wall.Sub(a.started)
 }
 
-// Moment is when a moment of the lease that o tells of was, or will be: when the clock that the lease is on first
-// showed it, at or after the observation for a wall clock, which can show a time more than once.
+// Moment returns when a moment of the lease described by o was, or will be: when the clock that the lease is on
+// first showed it; for a wall clock, which can show a time more than once, when it first did at or after the
+// observation.
 func (a *Axis) Moment(o history.Observation, m history.Moment) time.Duration {
 	origin, ok := a.origins[o.Boot]
 	switch {
@@ -87,7 +88,8 @@ func (a *Axis) Moment(o history.Observation, m history.Moment) time.Duration {
 	return a.monoAt(int64(m.Mono) + origin)
 }
 
-// monoAt is when the host's monotonic clock showed m. Outside of what was measured clocks are taken to run rightly.
+// monoAt returns when the host's monotonic clock showed m. Outside of the samples, clocks are assumed to run at
+// rate 1.
 func (a *Axis) monoAt(m int64) time.Duration {
 	p := a.points
 	i := sort.Search(len(p), func(i int) bool { return p[i].Mono >= m })
@@ -105,7 +107,7 @@ func between(a, b Point, share float64) time.Duration {
 	return a.At + time.Duration(share*float64(b.At-a.At))
 }
 
-// wallFirst is when the wall clock first showed at least w, at or after from.
+// wallFirst returns when the wall clock first showed at least w, at or after from.
 func (a *Axis) wallFirst(w int64, from time.Duration) time.Duration {
 	p := a.points
 	for i := 1; i < len(p); i++ {
@@ -121,7 +123,7 @@ func (a *Axis) wallFirst(w int64, from time.Duration) time.Duration {
 	return max(from, last.At+time.Duration(w-last.Wall))
 }
 
-// wallTimes are all instants at which the wall clock showed w.
+// wallTimes returns all times at which the wall clock showed w.
 func (a *Axis) wallTimes(w int64) []time.Duration {
 	p := a.points
 	var out []time.Duration
@@ -141,7 +143,7 @@ func (a *Axis) wallTimes(w int64) []time.Duration {
 	return out
 }
 
-// monoThen is what the host's monotonic clock showed at an instant.
+// monoThen returns what the host's monotonic clock showed at a time.
 func (a *Axis) monoThen(at time.Duration) int64 {
 	p := a.points
 	i := sort.Search(len(p), func(i int) bool { return p[i].At >= at })
@@ -156,15 +158,16 @@ func (a *Axis) monoThen(at time.Duration) int64 {
 }
 
 const (
-	witnessesMax   = 64                   // observations of an incarnation that its origin is found from
-	originDistance = 5 * time.Millisecond // of candidates that mean the same origin
+	witnessesMax   = 64                   // observations of an incarnation used to find its origin
+	originDistance = 5 * time.Millisecond // between candidates that count as the same origin
 )
 
-// origin finds what to add to the monotonic readings of an incarnation. Every observation has both clocks, and names as
-// a candidate each origin with which its wall clock reading would be right. Where the wall clock was set it showed some
-// times twice and others never; but the true origin is named by nearly all, and a wrong one by few.
+// origin finds what to add to the monotonic readings of an incarnation. Every observation has readings of both
+// clocks, and yields as candidates the origins with which its wall clock reading would be correct. If the wall
+// clock was set, it showed some times twice and others never; but the true origin is a candidate of nearly all
+// observations, and a wrong one only of a few.
 //
-// Where somebody knew the true time of an observation nothing is left to find out.
+// If the true time of an observation is known, there is nothing to estimate.
 func (a *Axis) origin(obs []history.Observation) (int64, bool) {
 	if o := obs[len(obs)-1]; o.True != 0 {
 		return a.monoThen(o.True) - int64(o.Mono), true

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Rate is how fast a clock ran in a stretch of time, in seconds of the clock for each of the harness's: 1 is right.
-// Whether the clock was set meanwhile does not count.
+// Rate is how fast a clock ran over an interval, in seconds of the clock per second of the harness's: 1 is correct.
+// Steps of the clock do not count.
 type Rate struct {
 	From, To    time.Duration
 	Rate, Error float64
 }
 
-// PPM is the deviation from the right rate in parts per million.
+// PPM returns the deviation from the correct rate and its error in parts per million.
 func (r Rate) PPM() (deviation, err float64) { return (r.Rate - 1) * 1e6, r.Error * 1e6 }
 
-// slope is the rate between two points.
+// slope returns the rate between two points.
 func slope(c Clock, a, b Point) Rate {
 	d := float64(b.At - a.At)
 	return Rate{From: a.At, To: b.At, Rate: float64(b.Read(c)-a.Read(c)) / d, Error: float64(a.Error+b.Error) / d}
 }
 
-// Rates are the rates of a clock in stretches of time of that length, as far as there are samples. Each is measured
-// from the best sample of its first third to the best one of its last. If that contradicts the median of what
-// neighbouring samples show, the clock was set meanwhile, and the median is the rate.
+// Rates returns the rates of a clock over intervals of the given length, as far as there are samples. Each is
+// measured from the best sample of its first third to the best one of its last. If that contradicts the median over
+// neighbouring samples, the clock was set meanwhile, and the median is used.
 func (t Track) Rates(c Clock, stretch time.Duration) []Rate {
 	var out []Rate
 	points := t.Sharp()
@@ -42,13 +42,13 @@ func (t Track) Rates(c Clock, stretch time.Duration) []Rate {
 	return out
 }
 
-// RateIn is the rate of a clock between two instants. It is false when there are too few samples in between.
+// RateIn returns the rate of a clock between two times. It is false if there are too few samples in between.
 func (t Track) RateIn(c Clock, from, to time.Duration) (Rate, bool) {
 	points := slices.DeleteFunc(t.Sharp(), func(p Point) bool { return p.At < from || p.At > to })
 	return rateOf(c, points, to-from)
 }
 
-// Nearest is the point whose instant is nearest to at. It is false without points.
+// Nearest returns the point nearest to at. It is false if there are no points.
 func (t Track) Nearest(at time.Duration) (Point, bool) {
 	points := t.Sharp()
 	if len(points) == 0 {
@@ -61,7 +61,7 @@ func (t Track) Nearest(at time.Duration) (Point, bool) {
 	return points[i], true
 }
 
-// rateOf is the rate in one stretch. Samples of less than half of it say too little.
+// rateOf returns the rate over one interval. Samples that cover less than half of it are not enough.
 func rateOf(c Clock, points []Point, stretch time.Duration) (Rate, bool) {
 	n := len(points)
 	if n < 3 || points[n-1].At-points[0].At < stretch/2 {
@@ -80,7 +80,7 @@ func rateOf(c Clock, points []Point, stretch time.Duration) (Rate, bool) {
 	return whole, true
 }
 
-// least is the point with the least error of those that are fit. There is one.
+// least returns the point with the smallest error among those that are fit; there must be one.
 func least(points []Point, fit func(Point) bool) Point {
 	var best *Point
 	for i := range points {
@@ -91,7 +91,7 @@ func least(points []Point, fit func(Point) bool) Point {
 	return *best
 }
 
-// median is the median of the rates between neighbouring points: what a few steps do not change.
+// median returns the median of the rates between neighbouring points, which a few steps do not change.
 func median(c Clock, points []Point) Rate {
 	var slopes []Rate
 	for i := 1; i < len(points); i++ {
@@ -114,7 +114,7 @@ func median(c Clock, points []Point) Rate {
 	return slopes[len(slopes)/2]
 }
 
-// Overall is the rate over all of the run. It is false when there are too few samples.
+// Overall returns the rate over the whole run. It is false if there are too few samples.
 func (t Track) Overall(c Clock) (Rate, bool) {
 	if len(t.Points) == 0 {
 		return Rate{}, false
@@ -123,12 +123,12 @@ func (t Track) Overall(c Clock) (Rate, bool) {
 	return rateOf(c, t.Points, max(length, 1))
 }
 
-// MovedMin is by how much a clock must certainly have gone astray, within a run, for it to count as moved: more than
-// crystals and time daemons do in the minutes that a run takes.
+// MovedMin is the deviation, beyond error bounds, from which a clock counts as moved during a run: more than
+// crystals and time daemons cause in the minutes that a run takes.
 const MovedMin = 10 * time.Millisecond
 
-// Deviation is the offset of a clock that is most certainly the furthest from the one it began with, and when that was.
-// Samples that say little have no say.
+// Deviation returns the offset of a clock that is, with most certainty, furthest from its initial one, and when
+// that was. Imprecise samples are ignored.
 func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
 	best := Track{Points: t.Sharp()}.Best(250 * time.Millisecond)
 	if len(best) == 0 {
@@ -143,7 +143,7 @@ func (t Track) Deviation(c Clock) (v Value, at time.Duration) {
 	return v, at
 }
 
-// Moved reports whether one of the clocks certainly moved against the harness's.
+// Moved reports whether any of the clocks certainly moved relative to the harness's.
 func (t Track) Moved() bool {
 	mono, _ := t.Deviation(Mono)
 	wall, _ := t.Deviation(Wall)

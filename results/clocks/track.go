@@ -16,7 +16,7 @@ const (
 	Wall              // CLOCK_REALTIME
 )
 
-// String is the clock's name in reports.
+// String returns the clock's name in reports.
 func (c Clock) String() string {
 	if c == Wall {
 		return "wall clock"
@@ -24,15 +24,15 @@ func (c Clock) String() string {
 	return "monotonic clock"
 }
 
-// Point is a sample as an estimate: at the instant At, give or take Error, the clocks showed this.
+// Point is the estimate from a sample: at time At, give or take Error, the clocks showed these values.
 type Point struct {
-	At    time.Duration // on the run's axis
+	At    time.Duration // on the run's time axis
 	Error time.Duration // half of the round trip
 
 	Mono, Wall int64 // ns
 }
 
-// Read is what the clock showed.
+// Read returns what the clock showed.
 func (p Point) Read(c Clock) int64 {
 	if c == Wall {
 		return p.Wall
@@ -40,22 +40,22 @@ func (p Point) Read(c Clock) int64 {
 	return p.Mono
 }
 
-// Gap is a stretch of time without samples, because the connection was lost.
+// Gap is an interval without samples, because the connection was lost.
 type Gap struct {
-	From, To time.Duration // To is the run's last sample of any node when measuring did not go on
+	From, To time.Duration // To is the run's last sample of any node if measuring did not resume
 	Reason   string
 }
 
-// Track is what was measured of one node's clocks.
+// Track holds the measurements of one node's clocks.
 type Track struct {
 	Node    string
 	Points  []Point // in order of time
 	Gaps    []Gap
-	How     string // what was asked, in the words of the measurer; empty when nothing answered
-	Missing string // why there are no points
+	How     string // what was measured, in the measurer's words; empty if nothing answered
+	Missing string // reason for having no points
 }
 
-// Tracks sorts measurements by node, in the order in which nodes first appear.
+// Tracks groups measurements by node, in the order in which nodes first appear.
 func Tracks(lines []history.ClockLine) []Track {
 	var tracks []Track
 	index := make(map[string]int)
@@ -98,7 +98,7 @@ func Tracks(lines []history.ClockLine) []Track {
 	return tracks
 }
 
-// Find is the track of a node, an empty one if there is none.
+// Find returns the track of a node, or an empty one if there is none.
 func Find(tracks []Track, node string) Track {
 	for _, t := range tracks {
 		if t.Node == node {
@@ -108,7 +108,7 @@ func Find(tracks []Track, node string) Track {
 	return Track{Node: node}
 }
 
-// Best is the point with the least error in each stretch of time of that length.
+// Best returns the point with the smallest error in each interval of the given length.
 func (t Track) Best(stretch time.Duration) []Point {
 	var best []Point
 	for i, p := range t.Points {
@@ -122,16 +122,17 @@ func (t Track) Best(stretch time.Duration) []Point {
 	return best
 }
 
-// outlierFactor is how much larger than the median error that of a sharp point may be.
+// outlierFactor bounds the error of a sharp point, in multiples of the median error.
 const outlierFactor = 4
 
-// Sharp are the points without those whose questions took far longer than most: what they say is true, and little.
+// Sharp returns the points except those whose round trip took far longer than most: these are correct but
+// imprecise.
 func (t Track) Sharp() []Point {
 	limit := outlierFactor*t.MedianError() + 100*time.Microsecond
 	return slices.DeleteFunc(slices.Clone(t.Points), func(p Point) bool { return p.Error > limit })
 }
 
-// MedianError is the median of the errors of all points; zero without points.
+// MedianError returns the median of the errors of all points; zero without points.
 func (t Track) MedianError() time.Duration {
 	if len(t.Points) == 0 {
 		return 0
@@ -144,13 +145,13 @@ func (t Track) MedianError() time.Duration {
 	return errs[len(errs)/2]
 }
 
-// Value is an estimate with a bound: the truth is within Error of Value.
+// Value is an estimate with an error bound: the true value is within Error of Value.
 type Value struct{ Value, Error time.Duration }
 
-// Least is how far from zero the truth is at least.
+// Least returns the smallest possible absolute value.
 func (v Value) Least() time.Duration { return max(0, max(v.Value, -v.Value)-v.Error) }
 
-// Exceeds reports whether v is further from zero than w, for certain if one of them is away from it for certain.
+// Exceeds reports whether v is further from zero than w, by Least and then by absolute value.
 func (v Value) Exceeds(w Value) bool {
 	if v.Least() != w.Least() {
 		return v.Least() > w.Least()
@@ -158,11 +159,11 @@ func (v Value) Exceeds(w Value) bool {
 	return max(v.Value, -v.Value) > max(w.Value, -w.Value)
 }
 
-// Zero is what a clock counts from: a reading of zero offset at the instant zero of the run.
+// Zero returns the reference for a clock's offsets: the reading of a clock with zero offset at time zero of the
+// run.
 //
-// For the wall clock it is the harness's wall clock when the run began. A monotonic clock has no meaning but its
-// progress, so its offset is taken to be zero at the first of the points, the one of the first second with the least
-// error.
+// For the wall clock it is the harness's wall clock when the run began. A monotonic clock has an arbitrary origin,
+// so its offset is defined as zero at the point with the smallest error within the first second.
 func (t Track) Zero(c Clock, started time.Time) Value {
 	if c == Wall {
 		return Value{Value: time.Duration(started.UnixNano())}
@@ -174,7 +175,7 @@ func (t Track) Zero(c Clock, started time.Time) Value {
 	return Value{Value: time.Duration(best[0].Mono) - best[0].At, Error: best[0].Error}
 }
 
-// Offset is by how much the clock was ahead of the harness's at a point, counted from zero.
+// Offset returns how far the clock was ahead of the harness's at a point, relative to zero.
 func (p Point) Offset(c Clock, zero Value) Value {
 	return Value{Value: time.Duration(p.Read(c)-int64(zero.Value)) - p.At, Error: p.Error + zero.Error}
 }

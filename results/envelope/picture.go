@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Measures of the picture, in its own units, which are pixels at full size.
+// Dimensions of the picture, in its own units, which are pixels at full size.
 const (
 	cellW, cellH = 92.0, 46.0
 	marginLeft   = 104.0
@@ -19,7 +19,7 @@ const (
 	widthMin     = 820.0
 )
 
-// look is how cells of a finding are drawn, in the order of the legend.
+// looks defines how cells are drawn by finding, in the order of the legend.
 var looks = []struct {
 	finding Finding
 	fill    string
@@ -33,15 +33,15 @@ var looks = []struct {
 	{NotProbed, "#ffffff", "#8a8f98", "not probed"},
 }
 
-// picture collects the parts of an SVG document.
+// picture accumulates the parts of an SVG document.
 type picture struct {
 	bytes.Buffer
 	sweep         Sweep
 	width, height float64
 }
 
-// SVG draws the sweep as a heat map: a column for each bound, a row for each drift, and the line that the arithmetic
-// predicts, below which leases must hold.
+// SVG returns the sweep as a heat map: a column for each bound, a row for each drift, and the predicted line below
+// which leases must hold.
 func (s Sweep) SVG() []byte {
 	columns, rows := float64(len(s.Plan.Bounds)), float64(len(s.Plan.Drifts))
 	p := &picture{sweep: s, width: max(widthMin, marginLeft+columns*cellW+marginRight),
@@ -72,10 +72,10 @@ func (s Sweep) title() string {
 	return "The safety envelope of leases by clock rate"
 }
 
-// element writes text between two tags, escaped.
+// element writes escaped text between two tags.
 func (p *picture) element(open, text, end string) {
 	p.WriteString(open)
-	_ = xml.EscapeText(p, []byte(text)) // a Buffer takes everything
+	_ = xml.EscapeText(p, []byte(text)) // writing to a Buffer never fails
 	p.WriteString(end + "\n")
 }
 
@@ -104,7 +104,7 @@ func (p *picture) head() {
 	}
 }
 
-// place is the upper left corner of a cell; rows rise from the bottom.
+// place returns the upper left corner of a cell; rows are counted from the bottom.
 func (p *picture) place(column, row int) (x, y float64) {
 	return marginLeft + float64(column)*cellW, marginTop + float64(len(p.sweep.Plan.Drifts)-1-row)*cellH
 }
@@ -151,7 +151,8 @@ func index(values []int64, v int64) int {
 	return 0
 }
 
-// fillOf is the colour of a cell and of its text. Of those that broke it tells the share of probes that saw it.
+// fillOf returns the colour of a cell and of its text. For cells that broke it shows the share of probes that
+// observed it.
 func fillOf(c Cell) (fill, color string) {
 	if c.Finding() == Broke {
 		share := float64(c.Stale) / float64(c.Probes())
@@ -204,7 +205,7 @@ func (p *picture) axes() {
 	}
 }
 
-// rowsHigh is how many rows are as high as the axis' label is long; beside fewer it takes two lines.
+// rowsHigh is the number of rows next to which the axis label fits on one line; with fewer it takes two.
 const rowsHigh = 6
 
 // line draws the border of the envelope: a staircase between the cells inside and those outside.

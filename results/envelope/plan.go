@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Mode says which clocks leases are on, and so what is swept.
+// Mode is the kind of clock that leases are on, and so what is swept.
 type Mode string
 
 // The modes.
@@ -25,18 +25,18 @@ type Plan struct {
 	Mode Mode          `json:"mode"`
 	Term time.Duration `json:"term_ns"` // of the leases
 
-	Bounds []int64 `json:"bounds"` // that leases allow for, ascending
-	Drifts []int64 `json:"drifts"` // by which the leader's clock is slower, or behind; ascending
+	Bounds []int64 `json:"bounds"` // that leases are configured with, ascending
+	Drifts []int64 `json:"drifts"` // how much slower, or how far behind, the leader's clock is; ascending
 
-	Probes int `json:"probes"` // of each cell
+	Probes int `json:"probes"` // per cell
 }
 
-// Bounds of what makes sense.
+// Limits of a plan.
 const (
 	axisMax   = 24 // cells in a row or column of a picture
 	probesMax = 1000
 	driftMax  = 4 * Unit  // a clock that is slower by a factor of five
-	wallMax   = time.Hour // of a wall clock that is behind
+	wallMax   = time.Hour // lag of a wall clock
 )
 
 // Validate lists everything that is wrong with the plan.
@@ -81,21 +81,22 @@ func (p Plan) label(axis string, v int64) string {
 	return p.DriftLabel(v)
 }
 
-// Inside reports whether a leader's clock that is off by drift keeps the promise that leases with this bound rely on.
+// Inside reports whether a leader's clock that is off by drift keeps within the bound that leases rely on.
 func (p Plan) Inside(bound, drift int64) bool { return drift <= bound }
 
-// Window is for how long, by the clocks of the granters, a leader whose clock is off by drift may answer although
-// another may have been elected. Inside the envelope it is zero or negative: the time that is to spare.
+// Window returns for how long, by the granters' clocks, a leader whose clock is off by drift may still answer
+// although another may have been elected. Inside the envelope it is zero or negative: the margin.
 func (p Plan) Window(bound, drift int64) time.Duration {
 	if p.Mode == Wall {
 		return time.Duration(drift - bound)
 	}
-	// Exact for terms up to an hour: 3.6e12 ns times 4e9 does not fit, so whole and part are taken apart.
+	// Exact for terms up to an hour: 3.6e12 ns times 4e9 overflows, so whole seconds and the rest are multiplied
+	// separately.
 	whole, part := int64(p.Term)/Unit, int64(p.Term)%Unit
 	return time.Duration(whole*(drift-bound) + part*(drift-bound)/Unit)
 }
 
-// BoundLabel is a bound for people: "5%", or "100ms".
+// BoundLabel formats a bound for humans: "5%", or "100ms".
 func (p Plan) BoundLabel(bound int64) string {
 	if p.Mode == Wall {
 		return time.Duration(bound).String()
@@ -103,7 +104,7 @@ func (p Plan) BoundLabel(bound int64) string {
 	return trimmed(float64(bound)/Unit*100) + "%"
 }
 
-// DriftLabel is how far a leader's clock is off, for people: "×1.2", or "150ms".
+// DriftLabel formats how far a leader's clock is off, for humans: "×1.2", or "150ms".
 func (p Plan) DriftLabel(drift int64) string {
 	if p.Mode == Wall {
 		return time.Duration(drift).String()

@@ -15,37 +15,37 @@ import (
 	"elenchus/results/verdict"
 )
 
-// ProbesFile is the evidence of a sweep, besides its history: one [Probe] a line.
+// ProbesFile holds the evidence of a sweep in addition to its history: one [Probe] per line.
 const ProbesFile = results.ProbesFile
 
-// Probe is one attack, as it was made. What its clients saw is in the history, under a key of its own.
+// Probe is one attack as it was carried out. What its clients observed is in the history, under a key of its own.
 type Probe struct {
 	Number int    `json:"n"`
 	Bound  int64  `json:"bound"`
 	Drift  int64  `json:"drift"`
 	Key    string `json:"key"`
 
-	Leader string `json:"leader"` // the host that is attacked
-	Self   string `json:"self"`   // what the node there calls itself
+	Leader string `json:"leader"` // the attacked host
+	Self   string `json:"self"`   // name of the node there
 
 	Begin  time.Duration `json:"begin_ns"`
-	Moved  time.Duration `json:"moved_ns"`        // when its clock was seen to be off; zero where none was to be moved
-	Cut    time.Duration `json:"cut_ns"`          // when it began to be cut off …
-	Alone  time.Duration `json:"alone_ns"`        // … and when it was seen to be
-	Healed time.Duration `json:"healed_ns"`       // when that began to be reverted
-	Clock  string        `json:"clock,omitempty"` // how its clock was seen to be off
+	Moved  time.Duration `json:"moved_ns"`        // when its clock was seen to be off; zero if it was not to be moved
+	Cut    time.Duration `json:"cut_ns"`          // when the cut began …
+	Alone  time.Duration `json:"alone_ns"`        // … and when it was seen to be complete
+	Healed time.Duration `json:"healed_ns"`       // when the revert of the cut began
+	Clock  string        `json:"clock,omitempty"` // evidence that its clock was off
 
-	// Void says why the attack did not come off; empty when it did.
+	// Void is the reason why the attack was not carried out as planned; empty if it was.
 	Void string `json:"void,omitempty"`
 }
 
-// ReadProbes reads the probes of a sweep. A last line that was cut off is left out.
+// ReadProbes reads the probes of a sweep. A truncated last line is ignored.
 func ReadProbes(path string) ([]Probe, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read probes: %w", err)
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading
 	var probes []Probe
 	in := bufio.NewReader(f)
 	for n := 1; ; n++ {
@@ -69,36 +69,36 @@ func ReadProbes(path string) ([]Probe, error) {
 	}
 }
 
-// Outcome is what came of a probe.
+// Outcome is the result of a probe.
 type Outcome string
 
 // The outcomes.
 const (
-	Stale Outcome = "stale" // the deposed leader answered with what had been overwritten, or what else is not linearizable
-	Held  Outcome = "held"  // the attack came off, and nothing of the kind was seen
-	Void  Outcome = "void"  // the attack did not come off, so that it says nothing
+	Stale Outcome = "stale" // the deposed leader returned an overwritten value, or the key is otherwise not linearizable
+	Held  Outcome = "held"  // the attack succeeded, and no violation was observed
+	Void  Outcome = "void"  // the attack did not succeed, so that nothing follows from it
 )
 
-// Trial is a probe with what is concluded from it.
+// Trial is a probe with the conclusions from it.
 type Trial struct {
 	Probe
 	Outcome Outcome `json:"outcome"`
-	Why     string  `json:"why,omitempty"` // void
+	Why     string  `json:"why,omitempty"` // if void
 
-	// LastOld is when the deposed leader gave its last answer by itself, FirstNew when a write was first acknowledged
-	// elsewhere. Margin is from the one to the other: negative when both happened at once.
+	// LastOld is the time of the last answer that the deposed leader gave by itself, FirstNew that of the first
+	// acknowledged write elsewhere. Margin is FirstNew minus LastOld: negative if the two overlapped.
 	LastOld  time.Duration `json:"last_old_ns,omitempty"`
 	FirstNew time.Duration `json:"first_new_ns,omitempty"`
 	Margin   time.Duration `json:"margin_ns,omitempty"`
 }
 
-// Classify concludes from the operations on the probe's key, in order of invocation, and from what the linearizability
-// check decided on it, what came of a probe.
+// Classify determines the outcome of a probe from the operations on its key, in order of invocation, and from the
+// linearizability verdict on that key.
 //
-// An attack has come off when the leader answered a read by itself that was invoked after the cut began; when a write
-// was acknowledged elsewhere meanwhile; and when a read was under way at the leader after that, whatever came of it. So
-// there was a time at which the leader was asked and could have given a wrong answer. A violation counts however
-// incomplete the attack was.
+// An attack has succeeded if the leader itself answered a read invoked after the cut began, a write was then
+// acknowledged elsewhere, and a read was outstanding at the leader after that, whatever its outcome. So there was a
+// time at which the leader was asked and could have given a wrong answer. A violation counts even if the attack was
+// incomplete.
 func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
 	t := Trial{Probe: p, Outcome: Void, Why: p.Void}
 	asked := time.Duration(-1)

@@ -7,61 +7,61 @@ import (
 	"time"
 )
 
-// Files that are made from the evidence of a sweep.
+// Files derived from the evidence of a sweep.
 const (
 	File        = "envelope.json"
 	PictureFile = "envelope.svg"
 	SummaryFile = "summary.txt"
 )
 
-// Schema is the version of envelope.json. It rises whenever a field changes its meaning or goes away.
+// Schema is the version of envelope.json. It is incremented whenever a field changes its meaning or is removed.
 const Schema = 1
 
-// Sweep is what a sweep came to.
+// Sweep is the result of a sweep.
 type Sweep struct {
 	Schema int    `json:"schema"`
 	Run    string `json:"run"`
 	Lab    string `json:"lab"`
-	How    string `json:"how,omitempty"` // how clocks were made to be off, in the words of whoever did it
+	How    string `json:"how,omitempty"` // how clocks were moved, in the words of the backend
 	Plan   Plan   `json:"plan"`
 
-	Cells  []Cell  `json:"cells"` // of each bound in turn, by rising drift
+	Cells  []Cell  `json:"cells"` // by bound, then by rising drift
 	Trials []Trial `json:"trials"`
 
 	Agreement Agreement `json:"agreement"`
 }
 
-// Cell is a pair of a bound and of how far the leader's clock was off.
+// Cell is a pair of a bound and a drift of the leader's clock.
 type Cell struct {
 	Bound  int64         `json:"bound"`
 	Drift  int64         `json:"drift"`
-	Inside bool          `json:"inside"`    // the arithmetic says that leases hold
-	Window time.Duration `json:"window_ns"` // as Plan.Window says
+	Inside bool          `json:"inside"`    // the arithmetic predicts that leases hold
+	Window time.Duration `json:"window_ns"` // see Plan.Window
 
-	Stale int `json:"stale"` // probes in which they did not
-	Held  int `json:"held"`  // probes in which nothing was seen
-	Void  int `json:"void"`  // probes that say nothing
+	Stale int `json:"stale"` // probes in which leases did not hold
+	Held  int `json:"held"`  // probes without a violation
+	Void  int `json:"void"`  // probes from which nothing follows
 
-	// Closest is the smallest margin of all probes that had one: see Trial.
+	// Closest is the smallest margin of all probes that have one: see Trial.
 	Closest *time.Duration `json:"closest_ns,omitempty"`
 }
 
-// Probes is how many probes say something of the cell.
+// Probes returns the number of probes that are not void.
 func (c Cell) Probes() int { return c.Stale + c.Held }
 
-// Finding says of a cell how observation and arithmetic go together.
+// Finding compares observation and prediction in a cell.
 type Finding string
 
 // The findings.
 const (
 	NotProbed   Finding = "not probed"
-	HeldThere   Finding = "held"         // inside, and nothing was seen
-	BrokeInside Finding = "broke inside" // leases did not hold where they must: a bug
+	HeldThere   Finding = "held"         // inside, no violation
+	BrokeInside Finding = "broke inside" // leases failed where they must hold: a bug
 	Broke       Finding = "broke"        // outside, as predicted
-	NotObserved Finding = "not observed" // outside, and nothing was seen: the probes may have missed it
+	NotObserved Finding = "not observed" // outside, no violation: the probes may have missed it
 )
 
-// Finding says how observation and arithmetic go together in the cell.
+// Finding returns how observation and prediction compare in the cell.
 func (c Cell) Finding() Finding {
 	switch {
 	case c.Probes() == 0:
@@ -76,25 +76,25 @@ func (c Cell) Finding() Finding {
 	return NotObserved
 }
 
-// Decisive is how long a window must be for a probe not to miss it: campaigns are spread over 150 ms, and the rest is
-// for a poll, an election, a first lease and a write, on a machine that has other things to do.
+// Decisive is the window from which a probe should not miss a violation: campaigns are spread over 150 ms, and the
+// rest allows for a poll, an election, a first lease and a write on a busy machine.
 const Decisive = 400 * time.Millisecond
 
-// Agreement counts cells by what was found, and says in words what that means.
+// Agreement counts cells by finding, and explains the result in words.
 type Agreement struct {
 	Cells  map[Finding]int `json:"cells"`
-	Probes int             `json:"probes"` // that say something
-	Wanted int             `json:"wanted"` // by the plan: attacks that do not come off are made again
+	Probes int             `json:"probes"` // that are not void
+	Wanted int             `json:"wanted"` // by the plan: void attacks are repeated
 	Void   int             `json:"void"`
 
-	// Missed are the cells in which nothing was observed although their windows are decisive.
+	// Missed lists the cells in which nothing was observed although their windows are decisive.
 	Missed int `json:"missed"`
 
 	Agree bool     `json:"agree"` // in all that was to be attacked
 	Text  []string `json:"text"`  // sentences
 }
 
-// Judge puts trials together.
+// Judge combines trials into the result of a sweep.
 func Judge(run, lab, how string, p Plan, trials []Trial) Sweep {
 	s := Sweep{Schema: Schema, Run: run, Lab: lab, How: how, Plan: p, Trials: trials}
 	for _, b := range p.Bounds {
@@ -127,7 +127,7 @@ func (c *Cell) add(t Trial) {
 	}
 }
 
-// At is the cell of a bound and a drift of the plan.
+// At returns the cell of a bound and a drift of the plan.
 func (s Sweep) At(bound, drift int64) Cell {
 	i := slices.IndexFunc(s.Cells, func(c Cell) bool { return c.Bound == bound && c.Drift == drift })
 	return s.Cells[i]
@@ -136,7 +136,7 @@ func (s Sweep) At(bound, drift int64) Cell {
 func (s Sweep) agree() Agreement {
 	a := Agreement{Cells: make(map[Finding]int)}
 	inside, outside := 0, 0 // probes
-	broke, tried := 0, 0    // of the outside ones in cells that broke
+	broke, tried := 0, 0    // of the outside ones, in cells that broke
 	for _, c := range s.Cells {
 		f := c.Finding()
 		a.Cells[f]++
@@ -218,7 +218,7 @@ func (s Sweep) staleInside() int {
 	return n
 }
 
-// unobserved lists the cells in which nothing was observed outside, with their windows.
+// unobserved lists the cells outside of the envelope without an observed violation, with their windows.
 func (s Sweep) unobserved() []string {
 	var out []string
 	for _, c := range s.Cells {

@@ -13,7 +13,7 @@ import (
 	"elenchus/results"
 )
 
-// Save writes the comparison, the picture and the summary into the directory of a run, in place of older ones.
+// Save writes the comparison, the picture and the summary into the directory of a run, replacing older ones.
 func (s Sweep) Save(dir string) error {
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -28,10 +28,10 @@ func (s Sweep) Save(dir string) error {
 		results.WriteFile(filepath.Join(dir, SummaryFile), table.Bytes()))
 }
 
-// signs are what a table has in a cell, besides its counts.
+// signs mark the findings in a table, next to the counts.
 var signs = map[Finding]string{HeldThere: "·", Broke: "✗", NotObserved: "?", BrokeInside: "BUG", NotProbed: "-"}
 
-// Table writes the sweep for a terminal: the heat map as text, and what it means.
+// Table writes the sweep for a terminal: the heat map as text, and its interpretation.
 func (s Sweep) Table(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", s.title())
@@ -53,7 +53,7 @@ func (s Sweep) Table(w io.Writer) error {
 		fmt.Fprintf(tw, "\t%s", s.Plan.BoundLabel(bound))
 	}
 	fmt.Fprintln(tw, "\t")
-	_ = tw.Flush() // a strings.Builder takes everything
+	_ = tw.Flush() // writing to a strings.Builder never fails
 	fmt.Fprintln(&b, "\nstale answers of probes:  [ ] inside the envelope  · held  ✗ broke  ? not observed  - not probed")
 	for _, line := range s.Agreement.Text {
 		fmt.Fprintf(&b, "\n%s", line)

@@ -10,16 +10,16 @@ import (
 	"unicode"
 )
 
-// Limits of what is read: far above any history, and an end to what a damaged file can make of memory and stack.
+// Limits on the input: far above any history, they bound the memory and stack that a damaged file can take.
 const (
 	depthMax = 64
 	atomMax  = 1 << 20 // bytes of one string, number or name
 	itemsMax = 1 << 22 // in one vector or map
 )
 
-// The values of EDN (github.com/edn-format/edn) as Go values: nil, bool, int64, float64, string, and these.
+// EDN values (github.com/edn-format/edn) are represented as nil, bool, int64, float64, string, and these.
 type (
-	keyword string // without its colon
+	keyword string // without the colon
 	symbol  string
 	vector  []any // vectors, lists and sets
 	entry   struct{ key, value any }
@@ -30,7 +30,7 @@ type (
 	}
 )
 
-// get is the value of a keyword in the map, and whether it is there.
+// get returns the value of a keyword in the map, and whether it is present.
 func (m ednMap) get(k keyword) (any, bool) {
 	for _, e := range m {
 		if e.key == k {
@@ -40,23 +40,23 @@ func (m ednMap) get(k keyword) (any, bool) {
 	return nil, false
 }
 
-// ednReader reads one value after the other.
+// ednReader reads EDN values one after another.
 type ednReader struct {
 	in   *bufio.Reader
 	name string
-	line int // of what is read next, from 1
+	line int // current line, from 1
 }
 
 func newEDNReader(r io.Reader, name string) *ednReader {
 	return &ednReader{in: bufio.NewReaderSize(r, 1<<16), name: name, line: 1}
 }
 
-// errorf is an error that says where it was found.
+// errorf returns an error with the current position.
 func (d *ednReader) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s:%d: "+format, append([]any{d.name, d.line}, args...)...)
 }
 
-// errClose is what value returns for a closing bracket.
+// errClose is returned by value for a closing bracket.
 var errClose = errors.New("closing bracket")
 
 func (d *ednReader) next() (rune, error) {
@@ -71,10 +71,10 @@ func (d *ednReader) back(r rune) {
 	if r == '\n' {
 		d.line--
 	}
-	_ = d.in.UnreadRune() // follows a ReadRune
+	_ = d.in.UnreadRune() // cannot fail after ReadRune
 }
 
-// skip goes to the next character that means something and returns it.
+// skip consumes white space and comments and returns the character after them.
 func (d *ednReader) skip() (rune, error) {
 	for {
 		r, err := d.next()
@@ -91,8 +91,8 @@ func (d *ednReader) skip() (rune, error) {
 	}
 }
 
-// value reads a value, at the given depth of brackets. At the end of the input the error is io.EOF, and at a closing
-// bracket errClose, with the bracket as the value.
+// value reads a value at the given depth of brackets. The error is io.EOF at the end of the input, and errClose at
+// a closing bracket, with the bracket as the value.
 func (d *ednReader) value(depth int) (any, error) {
 	if depth > depthMax {
 		return nil, d.errorf("brackets are nested more than %d deep", depthMax)
@@ -125,7 +125,7 @@ func (d *ednReader) value(depth int) (any, error) {
 
 var closing = map[rune]rune{'(': ')', '[': ']', '{': '}'}
 
-// sequence reads values up to the bracket that closes the given one.
+// sequence reads values up to the bracket that closes open.
 func (d *ednReader) sequence(open rune, depth int) (vector, error) {
 	begin, items := d.line, vector{}
 	for {
@@ -157,7 +157,7 @@ func (d *ednReader) pairs(items vector) (ednMap, error) {
 	return m, nil
 }
 
-// inner reads a value that must be there.
+// inner reads a value that must be present.
 func (d *ednReader) inner(depth int) (any, error) {
 	v, err := d.value(depth + 1)
 	if errors.Is(err, io.EOF) || errors.Is(err, errClose) {
@@ -166,7 +166,7 @@ func (d *ednReader) inner(depth int) (any, error) {
 	return v, err
 }
 
-// dispatch reads what follows a number sign: a set, a value that is left out, or a tag and what it is on.
+// dispatch reads what follows a number sign: a set, a discarded value, or a tag and its value.
 func (d *ednReader) dispatch(depth int) (any, error) {
 	r, err := d.next()
 	switch {
@@ -178,7 +178,7 @@ func (d *ednReader) dispatch(depth int) (any, error) {
 		if _, err := d.inner(depth); err != nil {
 			return nil, err
 		}
-		return d.value(depth + 1) // depth counts these, too, so that a row of them ends
+		return d.value(depth + 1) // count these as depth too, so that a chain of them is bounded
 	}
 	d.back(r)
 	name, err := d.inner(depth)
@@ -239,7 +239,7 @@ func (d *ednReader) escape() (rune, error) {
 	return rune(code), nil
 }
 
-// character reads a literal such as \a or \newline: its name, which is all that a history can want of it.
+// character reads a literal such as \a or \newline, and returns its name, which is enough for histories.
 func (d *ednReader) character() (any, error) {
 	first, err := d.next()
 	if err != nil {

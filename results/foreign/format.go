@@ -21,7 +21,7 @@ const (
 // Formats lists them all.
 var Formats = []string{FormatJSONL, FormatJepsen, FormatPorcupine}
 
-// Seems says which format a file has that begins like in, of which it takes nothing. Name is for errors.
+// Seems guesses the format of a file from its beginning, without consuming any of it. Name is for errors.
 func Seems(in *bufio.Reader, name string) (format string, err error) {
 	head, err := in.Peek(min(headBytes, in.Size()))
 	switch {
@@ -33,11 +33,11 @@ func Seems(in *bufio.Reader, name string) (format string, err error) {
 	return guess(string(head)), nil
 }
 
-// headBytes is how much of a file says which format it has.
+// headBytes is how much of a file is used to guess its format.
 const headBytes = 4 << 10
 
-// Read reads a history of the given format, or of the one that it seems to have if that is empty, which it returns. The
-// file is held in memory, and so is the history: who need not have all of it takes [Scan].
+// Read reads a history in the given format, or if that is empty in the format that it seems to have, and returns
+// the format. File and history are held in memory; to process events one by one, use [Scan].
 func Read(r io.Reader, name, format string, o Options) (History, string, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -66,8 +66,8 @@ func Read(r io.Reader, name, format string, o Options) (History, string, error) 
 	}
 }
 
-// Scan reads a history of a format and shows its events to each, which must not keep them. What it returns has no
-// events. Errors begin with name and line.
+// Scan reads a history in the given format and calls each for its events, which each must not keep. The returned
+// History has no events. Errors begin with name and line.
 func Scan(r io.Reader, name, format string, o Options, each func(*history.Event) error) (History, error) {
 	switch format {
 	case FormatJSONL:
@@ -80,7 +80,7 @@ func Scan(r io.Reader, name, format string, o Options, each func(*history.Event)
 	return History{}, fmt.Errorf("unknown format %q: there are %s", format, strings.Join(Formats, ", "))
 }
 
-// guess says which format a file has that begins so.
+// guess guesses the format of a file that begins with head.
 func guess(head string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(head), "\n")
 	switch {
@@ -92,7 +92,7 @@ func guess(head string) string {
 	return FormatJepsen
 }
 
-// scanOwn reads a history of the project's own. It must be whole.
+// scanOwn reads a history of the project's own, which must be complete.
 func scanOwn(r io.Reader, name string, each func(*history.Event) error) (History, error) {
 	complete, _, err := history.Scan(r, name, each)
 	if err == nil && !complete {

@@ -9,69 +9,69 @@ import (
 	"elenchus/results/history"
 )
 
-// History is a history of another tool as one of ours.
+// History is a history of another tool, converted to ours.
 type History struct {
 	Events []history.Event
 	Faults []history.FaultEvent
 
-	// Names are the values that were no whole numbers, by the numbers that stand for them.
+	// Names maps the numbers assigned to values that were not integers to those values.
 	Names map[int64]string
 
-	// Notes say what was left out or changed, for people.
+	// Notes describe what was left out or changed, for humans.
 	Notes []string
 }
 
-// Options say how a history is to be read. The zero value works.
+// Options configures how a history is read. The zero value is ready to use.
 type Options struct {
 	// Keys says whether values are pairs of a key and a value.
 	Keys Keys
 }
 
-// Keys says how a history of Jepsen's names its registers.
+// Keys is how a Jepsen history names its registers.
 type Keys uint8
 
 // The ways to name registers.
 const (
-	KeysAuto Keys = iota // pairs if every operation has one
+	KeysAuto Keys = iota // pairs if all values are pairs
 	KeysNone             // there is one register; a pair is the value of a cas
 	KeysPair             // every value is a pair of a key and a value
 )
 
-// onlyKey names the register of a history that has only one.
+// onlyKey is the key of a history with a single register.
 const onlyKey = "x"
 
-// firstName is the number of the first value that has no number: beyond those that people count to.
+// firstName is the first number assigned to a value that is no number: larger than those that histories use.
 const firstName = int64(1) << 60
 
-// line is one operation as it stands in a file: an invocation or a completion.
+// line is one line of a file: an invocation or a completion.
 type line struct {
-	number  int // in the file, for errors
+	number  int // line number, for errors
 	time    time.Duration
 	process int
 	typ     history.Type
 	op      history.Op
-	values  []int64 // what an ok read or append saw
-	matched bool    // an ok cas
+	values  []int64 // result of an ok read or append
+	matched bool    // whether an ok cas took effect
 	reason  string
 }
 
-// noTime is how far apart lines are taken to be where a file has no times: their order is all there is, and findings,
-// which tell thousandths of a second, then tell lines apart.
+// noTime is the interval assumed between lines in files without times, where only their order is known. Findings
+// show milliseconds, so that lines stay distinguishable.
 const noTime = time.Millisecond
 
-// builder makes a history out of lines, in their order, and hands its events on. It holds the operations that are under
-// way, and the names of values.
+// builder converts lines, in order, to events and passes them on. It keeps the outstanding operations and the names
+// of values.
 type builder struct {
 	file    string
 	emit    func(*history.Event) error
-	events  int64 // how many there were
+	events  int64 // number of events so far
 	names   map[int64]string
 	ids     map[string]int64
-	open    map[int]*history.Event // the outstanding invocation of each process
+	open    map[int]*history.Event // outstanding invocation by process
 	retired map[int]bool
 	last    time.Duration
-	moved   int // times that had to be moved forward to be in order
-	reused  int // processes that went on after an unknown
+	moved   int // number of times that were moved forward to restore order
+	reused  int // number of processes that continued after an unknown
 	fresh   map[int]int
 	highest int
 }
@@ -82,7 +82,7 @@ func newBuilder(file string, emit func(*history.Event) error) *builder {
 		fresh:   map[int]int{}}
 }
 
-// name is the number that stands for a value which is none.
+// name returns the number assigned to a value that is none.
 func (b *builder) name(text string) int64 {
 	if id, known := b.ids[text]; known {
 		return id
@@ -96,7 +96,7 @@ func (b *builder) name(text string) int64 {
 	return id
 }
 
-// add puts a line into the history.
+// add adds a line to the history.
 func (b *builder) add(l line) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("%s:%d: "+format, append([]any{b.file, l.number}, args...)...)
@@ -139,7 +139,7 @@ func (b *builder) add(l line) error {
 	return nil
 }
 
-// complete makes e the completion of open. What it says of its operation must be what was invoked.
+// complete turns e into the completion of open. It must agree with the invocation.
 func complete(e, open *history.Event, l line) error {
 	if open.Op.Func != l.op.Func || open.Op.Key != l.op.Key {
 		return fmt.Errorf("process %d completes %v, but had invoked %v", l.process, l.op, open.Op)
@@ -151,8 +151,8 @@ func complete(e, open *history.Event, l line) error {
 	return nil
 }
 
-// replace finds another process for one that goes on after an unknown. Its last operation may still take effect, so it
-// cannot be the same client.
+// replace returns a new process for one that continues after an unknown. Its last operation may still take effect,
+// so it must not stay the same client.
 func (b *builder) replace(process int) int {
 	b.reused++
 	b.highest++
@@ -160,7 +160,7 @@ func (b *builder) replace(process int) int {
 	return b.highest
 }
 
-// at is a time after all that were before.
+// at returns t, moved after all earlier times if necessary.
 func (b *builder) at(t time.Duration) time.Duration {
 	if b.events > 0 && t <= b.last {
 		if t < b.last {
@@ -172,7 +172,7 @@ func (b *builder) at(t time.Duration) time.Duration {
 	return b.last
 }
 
-// finish is what there is to say of the history besides its events.
+// finish returns the history without its events.
 func (b *builder) finish() History {
 	h := History{Names: b.names}
 	note := func(count int, format string) {
@@ -186,7 +186,7 @@ func (b *builder) finish() History {
 	return h
 }
 
-// valuesOf are all that a register holds, for a result.
+// valuesOf returns the contents of a register as the values of a result.
 func valuesOf(id int64, present bool) []int64 {
 	if !present {
 		return nil
@@ -194,7 +194,7 @@ func valuesOf(id int64, present bool) []int64 {
 	return []int64{id}
 }
 
-// funcs are the functions that a history has.
+// funcs lists the functions that occur in a history.
 func funcs(events []history.Event) []history.Func {
 	var found []history.Func
 	for _, f := range history.Funcs {

@@ -7,16 +7,16 @@ import (
 	"elenchus/results/history"
 )
 
-// nemesisLog turns what a nemesis did into faults. Jepsen writes two lines for each of its operations, one when it
-// begins and one when it is done, both :info. Which ones undo which is a matter of names: :start-x and :stop-x, :start
-// and :stop, :kill and :start or :restart, :pause and :resume.
+// nemesisLog converts operations of a nemesis to faults. Jepsen writes two lines for each of its operations, both
+// :info, one when it begins and one when it is done. Which operation undoes which follows from the names: :start-x
+// and :stop-x, :start and :stop, :kill and :start or :restart, :pause and :resume.
 type nemesisLog struct {
 	begun map[keyword]operation
-	open  map[string]string // kind to the ID of the fault that is in effect
+	open  map[string]string // kind to the ID of the fault in effect
 	count int
 }
 
-// add puts an operation of the nemesis into the faults.
+// add adds an operation of the nemesis to the faults.
 func (n *nemesisLog) add(faults []history.FaultEvent, op operation) []history.FaultEvent {
 	if n.begun == nil {
 		n.begun, n.open = map[keyword]operation{}, map[string]string{}
@@ -43,13 +43,13 @@ func (n *nemesisLog) add(faults []history.FaultEvent, op operation) []history.Fa
 		delete(n.open, kind)
 		e.Step, e.Status = history.FaultRevert, history.FaultReverted
 	default:
-		return faults // undoes what was not done, or does again what is in effect
+		return faults // reverts what was not applied, or applies what is in effect
 	}
 	e.ID = id
 	return append(faults, e)
 }
 
-// classify says what kind of fault a function of a nemesis is about, and whether it brings it about.
+// classify returns the kind of fault that a nemesis function is about, and whether it applies or reverts it.
 func (n *nemesisLog) classify(f string) (kind string, applies bool) {
 	for _, undo := range []string{"stop-", "heal-", "reset-"} {
 		if kind, ok := strings.CutPrefix(f, undo); ok {

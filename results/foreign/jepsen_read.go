@@ -11,7 +11,7 @@ import (
 	"elenchus/results/history"
 )
 
-// scanJepsen reads a history of Jepsen's or Knossos's, see the package's comment.
+// scanJepsen reads a history of Jepsen or Knossos, see the package documentation.
 func scanJepsen(r io.Reader, name string, o Options, each func(*history.Event) error) (History, error) {
 	t := translator{builder: newBuilder(name, each), keyed: o.Keys == KeysPair, guess: o.Keys == KeysAuto}
 	if err := readOperations(r, name, t.translate); err != nil {
@@ -36,7 +36,7 @@ type operation struct {
 	err     any
 }
 
-// readOperations reads all maps, be they in a vector or not.
+// readOperations reads all maps, inside a vector or not.
 func readOperations(r io.Reader, name string, each func(operation) error) error {
 	d := newEDNReader(r, name)
 	inVector, err := openVector(d)
@@ -66,7 +66,7 @@ func readOperations(r io.Reader, name string, each func(operation) error) error 
 		}
 		op.line = d.line
 		if op.time < 0 {
-			op.time = time.Duration(number) * noTime // no time at all: the order of lines is what there is
+			op.time = time.Duration(number) * noTime // there are no times, only the order of lines
 		}
 		if err := each(op); err != nil {
 			return err
@@ -74,7 +74,7 @@ func readOperations(r io.Reader, name string, each func(operation) error) error 
 	}
 }
 
-// openVector goes into the vector that a history is in, if it is in one.
+// openVector enters the vector that contains the history, if there is one.
 func openVector(d *ednReader) (bool, error) {
 	first, err := d.skip()
 	if errors.Is(err, io.EOF) {
@@ -129,12 +129,12 @@ func parseOperation(v any) (operation, error) {
 	return op, nil
 }
 
-// ErrMixed is wrapped when a history seemed to be one of many keys, every value a pair of one and a value, until there
-// was a value that is none. Read with [KeysNone], it is one of a single register whose values are pairs.
+// ErrMixed is wrapped if a history seemed to have many keys, because every value was a pair of a key and a value,
+// until one was not. Read it with [KeysNone] as a single register whose values are pairs.
 var ErrMixed = errors.New("is no pair of a key and a value, although those before it are")
 
-// guessKeys finds out whether the history is one of many keys: every value of a client is a pair, and that of a cas is
-// a pair with a pair in it.
+// guessKeys decides whether the history has many keys: every value of a client is a pair, and that of a cas is a
+// pair that contains a pair.
 func (t *translator) guessKeys(op operation) error {
 	if !t.guess || op.value == nil || op.f == "txn" {
 		return nil
@@ -154,7 +154,7 @@ func (t *translator) guessKeys(op operation) error {
 	return nil
 }
 
-// pair takes a vector of two apart.
+// pair splits a vector of two.
 func pair(v any) (first, second any, ok bool) {
 	if t, is := v.(tagged); is { // #jepsen.independent.Tuple
 		v = t.value
@@ -166,11 +166,11 @@ func pair(v any) (first, second any, ok bool) {
 	return items[0], items[1], true
 }
 
-// translator makes our events of operations.
+// translator converts operations to our events.
 type translator struct {
 	*builder
 	keyed   bool
-	guess   bool // whether values are pairs is not known for certain
+	guess   bool // whether values are pairs is only a guess
 	faults  []history.FaultEvent
 	nemesis nemesisLog
 	others  int
@@ -263,7 +263,7 @@ func (t *translator) compareAndSet(l *line, value any) error {
 	return nil
 }
 
-// outstanding is what the process waits for, if for anything.
+// outstanding returns the process's outstanding invocation, or nil.
 func (t *translator) outstanding(process int) *history.Event {
 	if p, replaced := t.fresh[process]; replaced {
 		process = p
@@ -271,7 +271,7 @@ func (t *translator) outstanding(process int) *history.Event {
 	return t.open[process]
 }
 
-// number is what stands for a value; nil is absent.
+// number returns the number assigned to a value; nil means absent.
 func (t *translator) number(v any) (id int64, present bool) {
 	switch v := v.(type) {
 	case nil:
@@ -284,7 +284,7 @@ func (t *translator) number(v any) (id int64, present bool) {
 	return t.name(show(v)), true
 }
 
-// show writes a value as EDN has it, more or less; strings without quotes, so that a key "x" is x.
+// show formats a value roughly as EDN; strings are not quoted, so that a key "x" becomes x.
 func show(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -7,11 +7,11 @@ import (
 	"elenchus/results/history"
 )
 
-// errTransaction refuses what is no operation on one list.
+// errTransaction rejects transactions that are not an operation on one list.
 var errTransaction = errors.New("the only transactions that are supported are [[:append k v]], " +
 	"[[:append k v] [:r k nil]] and [[:r k nil]]")
 
-// transaction translates a transaction on lists, as Elle checks them.
+// transaction converts a transaction on lists, as checked by Elle.
 func (t *translator) transaction(l *line, op operation) error {
 	steps, ok := op.value.(vector)
 	if !ok && l.typ != history.Invoke {
@@ -42,7 +42,7 @@ func (t *translator) transaction(l *line, op operation) error {
 			return errors.New("nil cannot be appended")
 		}
 		if len(steps) == 1 {
-			if l.typ == history.OK { // nobody saw the list: the append took effect and that is all
+			if l.typ == history.OK { // no read: the append took effect, but its list is unknown
 				return errors.New("an append that does not read the list afterwards is not supported")
 			}
 			return nil
@@ -60,7 +60,7 @@ func (t *translator) transaction(l *line, op operation) error {
 	return nil
 }
 
-// list is what an ok transaction has read.
+// list returns what an ok transaction has read.
 func (t *translator) list(l *line, value any) error {
 	items, ok := value.(vector)
 	if !ok && value != nil {
@@ -76,7 +76,7 @@ func (t *translator) list(l *line, value any) error {
 	return nil
 }
 
-// step takes one step of a transaction apart, [:append k v].
+// step splits a step of a transaction, [:append k v].
 func step(v any) (f keyword, key, value any, err error) {
 	items, ok := v.(vector)
 	if !ok || len(items) != 3 {

@@ -12,9 +12,9 @@ import (
 	"elenchus/results/history"
 )
 
-// WriteJepsen writes a history for Jepsen, Knossos and Elle, one map a line. Registers are written as those of
-// jepsen.independent, with pairs of key and value; appends, and the reads of a history that has some, as transactions
-// for Elle. Faults become operations of :nemesis, each where it belongs in time.
+// WriteJepsen writes a history for Jepsen, Knossos and Elle, one map per line. Registers are written as those of
+// jepsen.independent, with pairs of key and value; appends, and the reads of histories that contain appends, as
+// transactions for Elle. Faults become operations of :nemesis, merged by time.
 func WriteJepsen(w io.Writer, events []history.Event, faults []history.FaultEvent) error {
 	has := funcs(events)
 	out := jepsenWriter{w: bufio.NewWriter(w), lists: slices.Contains(has, history.Append)}
@@ -34,14 +34,14 @@ func WriteJepsen(w io.Writer, events []history.Event, faults []history.FaultEven
 	return out.w.Flush()
 }
 
-// jepsenWriter keeps the first error in its bufio.Writer.
+// jepsenWriter relies on its bufio.Writer to keep the first error.
 type jepsenWriter struct {
 	w     *bufio.Writer
 	lists bool
 	index int
 }
 
-// put writes one map. What comes behind the function is given as EDN.
+// put writes one map. Fields after the function are given as EDN.
 func (j *jepsenWriter) put(typ string, ns int64, process, f, value, err string) {
 	fmt.Fprintf(j.w, "{:index %d, :time %d, :type :%s, :process %s, :f :%s, :value %s",
 		j.index, ns, typ, process, f, value)
@@ -52,7 +52,7 @@ func (j *jepsenWriter) put(typ string, ns int64, process, f, value, err string) 
 	j.index++
 }
 
-// typeNames are the types of events as Jepsen has them.
+// typeNames are Jepsen's names for the types of events.
 var typeNames = map[history.Type]string{
 	history.Invoke: "invoke", history.OK: "ok", history.Fail: "fail", history.Unknown: "info",
 }
@@ -69,7 +69,7 @@ func (j *jepsenWriter) event(e history.Event) {
 	j.put(typ, int64(e.Time), strconv.Itoa(e.Process), f, value, reason)
 }
 
-// value is an event's value: [key value], or steps of a transaction.
+// value returns an event's value: [key value], or the steps of a transaction.
 func (j *jepsenWriter) value(e history.Event) string {
 	key := quote(e.Op.Key)
 	if j.lists {
@@ -105,7 +105,7 @@ func join(values []int64) string {
 	return strings.Join(parts, " ")
 }
 
-// fault writes a fault's step as the two lines of a nemesis.
+// fault writes a step of a fault as two lines of a nemesis.
 func (j *jepsenWriter) fault(f history.FaultEvent) {
 	name := "start-" + f.Kind
 	if f.Step == history.FaultRevert {
@@ -116,7 +116,7 @@ func (j *jepsenWriter) fault(f history.FaultEvent) {
 	j.put("info", int64(f.End), ":nemesis", name, quote(strings.Join(f.Evidence, "; ")), f.Error)
 }
 
-// quote writes a string of EDN.
+// quote returns an EDN string literal.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -15,7 +15,7 @@ import (
 	"elenchus/results/history"
 )
 
-// scanPorcupine reads the formats of the histories that Porcupine is tested with, see the package's comment.
+// scanPorcupine reads the history formats of Porcupine's tests, see the package documentation.
 func scanPorcupine(r io.Reader, name string, each func(*history.Event) error) (History, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	for {
@@ -30,11 +30,11 @@ func scanPorcupine(r io.Reader, name string, each func(*history.Event) error) (H
 		case !bytes.ContainsAny(first, " \t\r\n"):
 			return readEtcd(in, name, each)
 		}
-		_, _ = in.Discard(1) // was peeked at
+		_, _ = in.Discard(1) // it was peeked at
 	}
 }
 
-// readStore reads operations of a key-value store, whose appends join strings: its registers hold text.
+// readStore reads operations of a key-value store whose appends concatenate strings: its registers hold text.
 func readStore(r io.Reader, name string, each func(*history.Event) error) (History, error) {
 	d, b := newEDNReader(r, name), newBuilder(name, each)
 	for number := 0; ; number++ {
@@ -91,7 +91,7 @@ func (b *builder) storeLine(v any) (line, error) {
 	return l, nil
 }
 
-// text is the number that a string says, or stands for.
+// text returns the number that a string contains, or the number assigned to it.
 func (b *builder) text(s string) int64 {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n < firstName && strconv.FormatInt(n, 10) == s {
 		return n
@@ -99,10 +99,10 @@ func (b *builder) text(s string) int64 {
 	return b.name(s)
 }
 
-// etcdLine is a line of Jepsen's log: process, type, function and value, between words that mean nothing here.
+// etcdLine matches a line of Jepsen's log: process, type, function and value, and words that are ignored.
 var etcdLine = regexp.MustCompile(`^INFO\s+jepsen\.util\s+-\s+(\d+)\s+:(\w+)\s+:(\w+)\s+(.*?)\s*$`)
 
-// readEtcd reads the log of an etcd register. A read that times out has seen nothing, and so has no effect either way.
+// readEtcd reads the log of an etcd register. A read that timed out has no result, and so no effect either way.
 func readEtcd(r io.Reader, name string, each func(*history.Event) error) (History, error) {
 	b := newBuilder(name, each)
 	t := translator{builder: b}
@@ -111,7 +111,7 @@ func readEtcd(r io.Reader, name string, each func(*history.Event) error) (Histor
 	for number := 1; lines.Scan(); number++ {
 		fields := etcdLine.FindStringSubmatch(lines.Text())
 		if fields == nil {
-			continue // logs hold other things, too
+			continue // logs contain other lines, too
 		}
 		op := operation{line: number, typ: keyword(fields[2]), f: keyword(fields[3]),
 			time: time.Duration(number) * noTime}
@@ -142,7 +142,7 @@ func readEtcd(r io.Reader, name string, each func(*history.Event) error) (Histor
 	return b.finish(), nil
 }
 
-// FitsPorcupine says why a history has no form that Porcupine's tests read, if it has none.
+// FitsPorcupine returns an error if a history has no form that Porcupine's tests can read.
 func FitsPorcupine(events []history.Event) error {
 	has := funcs(events)
 	if slices.Contains(has, history.Append) {
@@ -154,14 +154,14 @@ func FitsPorcupine(events []history.Event) error {
 	return nil
 }
 
-// Why Porcupine's tests cannot read a history.
+// Reasons why Porcupine's tests cannot read a history.
 var (
 	ErrAppends   = errors.New("appends to lists have no form that Porcupine's tests know: use the format jepsen")
 	ErrRegisters = errors.New("a history with cas is written one register a file")
 )
 
-// WritePorcupine writes a history in a format that Porcupine's tests read, see the package's comment. Operations that
-// certainly had no effect are left out: their readers know none but cas.
+// WritePorcupine writes a history in a format that Porcupine's tests read, see the package documentation.
+// Operations that certainly had no effect are left out: these readers know failures of cas only.
 func WritePorcupine(w io.Writer, events []history.Event) error {
 	if err := FitsPorcupine(events); err != nil {
 		return err
@@ -185,7 +185,7 @@ func countKeys(events []history.Event) int {
 	return len(keys)
 }
 
-// effective are the events of operations that did not fail.
+// effective returns the events of operations that did not fail.
 func effective(events []history.Event) []history.Event {
 	failed := map[int64]bool{} // by the number of the invocation
 	open := map[int]int64{}
@@ -200,7 +200,8 @@ func effective(events []history.Event) []history.Event {
 	return slices.DeleteFunc(slices.Clone(events), func(e history.Event) bool { return failed[e.Seq] })
 }
 
-// storeEvent writes an event on a key-value store. There an operation whose outcome is unknown has no completion.
+// storeEvent writes an event of a key-value store. In this format an operation of unknown outcome has no
+// completion.
 func storeEvent(w io.Writer, e history.Event) {
 	f, value := "get", "nil"
 	if e.Op.Func == history.Write {
@@ -218,7 +219,7 @@ func storeEvent(w io.Writer, e history.Event) {
 	fmt.Fprintf(w, "{:process %d, :type :%s, :f :%s, :key %s, :value %s}\n", e.Process, e.Type, f, quote(e.Op.Key), value)
 }
 
-// etcdEvent writes an event on the one register of a log.
+// etcdEvent writes an event of the single register of a log.
 func etcdEvent(w io.Writer, e history.Event) {
 	typ, value := typeNames[e.Type], "nil"
 	switch {

@@ -6,14 +6,14 @@ import (
 	"elenchus/results/history"
 )
 
-// Saver writes events as a history file of the project's own, which verifies that they follow one another as they must.
+// Saver writes events to a history file of the project's own, verifying that they form a valid history.
 type Saver struct {
 	writer *history.Writer
 	now    time.Duration
 	open   map[int]history.Event
 }
 
-// NewSaver writes to file, which it owns from now on. Close must be called.
+// NewSaver returns a Saver that writes to file and takes ownership of it. Close must be called.
 func NewSaver(file history.File) *Saver {
 	s := &Saver{open: make(map[int]history.Event)}
 	s.writer = history.NewWriter(file, history.WriterOptions{Now: func() time.Duration { return s.now }})
@@ -33,5 +33,5 @@ func (s *Saver) Add(e *history.Event) error {
 	return err
 }
 
-// Close ends the history.
+// Close completes the history.
 func (s *Saver) Close() error { return s.writer.Close() }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// recorded is a history of so many operations as a run of the register workload writes it, two lines each.
+// recorded returns a history of ops operations as written by a run of the register workload, two lines each.
 func recorded(ops int) []byte {
 	m := &memory{room: -1}
 	var now time.Duration
@@ -105,7 +105,7 @@ func BenchmarkJSON(b *testing.B) {
 	b.ReportMetric((cpu()-begin).Seconds()/float64(n), "cpu-s")
 }
 
-// cpu is the processor time that this process has used, which a busy machine does not distort.
+// cpu returns the processor time used by this process, which other load on the machine does not distort.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

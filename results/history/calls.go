@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Calls pairs the events of a valid history with one another as they go by. It holds the operations that are under way
-// and no others. T is what its user wants to know of each besides. The zero value is ready.
+// Calls pairs invocations with completions while the events of a valid history go by. It holds only the outstanding
+// operations. T is the user's data per operation. The zero value is ready to use.
 type Calls[T any] struct {
 	invoked   int
 	byProcess map[int]*Call[T]
 	unused    []*Call[T]
 }
 
-// Call is an operation between its invocation and when it is given back.
+// Call is an operation from its invocation until it is freed.
 type Call[T any] struct {
 	Operation
 	With T
 }
 
-// Invoked is how many operations there were so far.
+// Invoked returns the number of operations so far.
 func (c *Calls[T]) Invoked() int { return c.invoked }
 
-// Begin takes note of an invocation.
+// Begin records an invocation.
 func (c *Calls[T]) Begin(e *Event) *Call[T] {
 	if c.byProcess == nil {
 		c.byProcess = make(map[int]*Call[T])
@@ -40,7 +40,7 @@ func (c *Calls[T]) Begin(e *Event) *Call[T] {
 	return call
 }
 
-// End is the operation that e completes, with what e says of it; nil if there is none. It is to be given back.
+// End returns the operation that e completes, with its outcome filled in; nil if there is none. Free it after use.
 func (c *Calls[T]) End(e *Event) *Call[T] {
 	call := c.byProcess[e.Process]
 	if call == nil {
@@ -51,22 +51,22 @@ func (c *Calls[T]) End(e *Event) *Call[T] {
 	return call
 }
 
-// Free gives an operation back that nobody refers to any more.
+// Free recycles an operation that nobody refers to any more.
 func (c *Calls[T]) Free(call *Call[T]) {
 	clear := Call[T]{}
 	*call = clear
 	c.unused = append(c.unused, call)
 }
 
-// Rest are the operations that have not completed, in order of invocation: in the end, those of unknown outcome that
-// nobody answered. There are none left afterwards.
+// Rest removes and returns the operations that have not completed, in order of invocation: at the end of a history,
+// those without a completion, whose outcome is unknown.
 func (c *Calls[T]) Rest() []*Call[T] {
 	rest := slices.SortedFunc(maps.Values(c.byProcess), func(a, b *Call[T]) int { return cmp.Compare(a.ID, b.ID) })
 	c.byProcess = nil
 	return rest
 }
 
-// begin makes o the operation that e invokes, as long as it has no completion. Its ID is the number of those before it.
+// begin turns o into the operation invoked by e, without a completion. Its ID is the number of earlier operations.
 func (o *Operation) begin(e *Event, id int) {
 	*o = Operation{
 		ID: id, Process: e.Process, Node: e.Node, Phase: e.Phase, Op: e.Op,
@@ -74,7 +74,7 @@ func (o *Operation) begin(e *Event, id int) {
 	}
 }
 
-// end completes the operation with what e says of it.
+// end completes the operation with the outcome in e.
 func (o *Operation) end(e *Event) {
 	o.Outcome, o.Result, o.Reason, o.By = e.Type, e.Result, e.Reason, e.By
 	o.Return, o.ReturnSeq = e.Time, e.Seq

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// ClockLine is one line of the measurements of the hosts' clocks: a sample, or what became of the measuring.
+// ClockLine is one line of the hosts' clock measurements: a sample, or a change of the measuring itself.
 //
-// A sample is a question and its answer. The host read its clocks somewhere between Sent and Received and at no known
-// instant between them; what can be said of its clocks follows from that alone (see package results/clocks).
+// A sample is a request and its response. The host read its clocks at some unknown time between Sent and Received;
+// everything that is concluded about its clocks follows from that alone (see package results/clocks).
 type ClockLine struct {
 	Node string `json:"node"`
 
-	// Sent and Received are on the harness's monotonic clock, since the run began; they are the same for an event.
+	// Sent and Received are on the harness's monotonic clock, since the run began; for an event they are equal.
 	Sent     time.Duration `json:"sent_ns"`
 	Received time.Duration `json:"received_ns"`
 
-	// What the host's clocks said, in nanoseconds: CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW as the node
-	// sees them.
+	// Readings of the host's clocks in nanoseconds: CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_MONOTONIC_RAW as the
+	// node sees them.
 	Mono int64 `json:"mono_ns,omitempty"`
 	Wall int64 `json:"wall_ns,omitempty"`
 	Raw  int64 `json:"raw_ns,omitempty"`
@@ -32,13 +32,13 @@ type ClockLine struct {
 	Detail string     `json:"detail,omitempty"`
 }
 
-// ClockEvent is what became of the measuring of a host's clocks.
+// ClockEvent is a change in the measuring of a host's clocks.
 type ClockEvent string
 
 // The events.
 const (
-	ClockOpened  ClockEvent = "opened"  // samples follow; Detail says what is asked
-	ClockLost    ClockEvent = "lost"    // no samples from here to the next opened; Detail says why
+	ClockOpened  ClockEvent = "opened"  // samples follow; Detail says what is measured
+	ClockLost    ClockEvent = "lost"    // no samples until the next opened; Detail says why
 	ClockMissing ClockEvent = "missing" // the clocks of this host cannot be measured at all; Detail says why
 )
 
@@ -69,7 +69,7 @@ type ClockWriter struct {
 	err  error
 }
 
-// CreateClocks makes a new file of measurements; it is an error if there is one already.
+// CreateClocks creates a new file of measurements; it fails if the file exists.
 func CreateClocks(path string) (*ClockWriter, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
@@ -78,8 +78,8 @@ func CreateClocks(path string) (*ClockWriter, error) {
 	return &ClockWriter{file: f, buf: bufio.NewWriterSize(f, 1<<15)}, nil
 }
 
-// Append writes l. Lines reach the file in pieces of some kilobytes, and the rest at Close: a harness that dies loses
-// the last seconds of what only illustrates the history.
+// Append writes l. Lines are buffered, some kilobytes at a time, and flushed by Close: a harness that dies loses
+// the last seconds, which is acceptable for data that only illustrates the history.
 func (w *ClockWriter) Append(l ClockLine) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,7 +99,7 @@ func (w *ClockWriter) Append(l ClockLine) error {
 	return w.err
 }
 
-// Close writes what is left and closes the file.
+// Close flushes and closes the file.
 func (w *ClockWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,14 +118,14 @@ func (w *ClockWriter) Close() error {
 	return nil
 }
 
-// ClockLog is a file of measurements as it was read back.
+// ClockLog is a file of measurements read back.
 type ClockLog struct {
-	Lines     []ClockLine // in the order in which they were written: by Received for each node
-	Truncated bool        // the file ended in the middle of a line, which was left out
+	Lines     []ClockLine // in file order: by Received for each node
+	Truncated bool        // the file ended in the middle of a line, which was dropped
 }
 
-// ReadClocks reads and verifies the measurements at path. On an error that begins with name and line, the log has all
-// lines before that one: measurements illustrate a run, and half of them are better than none.
+// ReadClocks reads and verifies the measurements at path. On an error that begins with name and line, the log
+// contains all lines before that one: partial measurements are still useful.
 func ReadClocks(path string) (ClockLog, error) {
 	f, err := os.Open(path)
 	if err != nil {

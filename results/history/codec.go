@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// eventLine is an Event as it is written. Fields that mean nothing for an event are left out.
+// eventLine is the encoding of an Event. Fields that do not apply to an event are omitted.
 type eventLine struct {
 	Seq     int64  `json:"seq"`
 	Time    int64  `json:"t"` // nanoseconds
@@ -27,7 +27,7 @@ type eventLine struct {
 	Reason  string  `json:"reason,omitempty"`
 	Witness
 
-	Count *int64 `json:"count,omitempty"` // End only: how many events came before
+	Count *int64 `json:"count,omitempty"` // End only: number of events before it
 }
 
 func (l eventLine) event() Event {
@@ -63,8 +63,8 @@ func (e Event) line() eventLine {
 	return l
 }
 
-// validate lists everything that is wrong with e taken by itself. It is called for every event, and costs little as
-// long as nothing is wrong.
+// validate lists everything that is wrong with e by itself. It is called for every event, and is cheap if nothing
+// is wrong.
 func (e *Event) validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -110,7 +110,7 @@ func (e *Event) validate() error {
 	return errors.Join(errs...)
 }
 
-// text makes what came from the system under test fit for a line: valid UTF-8, and not longer than people read.
+// text sanitizes text from the system under test: it becomes valid UTF-8 of bounded length.
 func text(s string) string {
 	const bytesMax = 1000
 	s = strings.ToValidUTF8(s, "\uFFFD")

@@ -20,10 +20,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// memory is a File that keeps what is written and can fail.
+// memory is a File in memory that can fail.
 type memory struct {
 	bytes.Buffer
-	room   int // bytes that can still be written; negative: any number
+	room   int // bytes that can still be written; negative means no limit
 	syncs  int
 	closed bool
 }
@@ -45,7 +45,7 @@ func (m *memory) Close() error { m.closed = true; return nil }
 
 func ptr(v int64) *int64 { return &v }
 
-// record writes a history drawn from t to a Writer over m and returns the events that the Writer said it wrote.
+// record writes a random history to a Writer over m and returns the events that the Writer reported.
 func record(t *rapid.T, m *memory, closeIt bool) []Event {
 	var now time.Duration
 	w := NewWriter(m, WriterOptions{Now: func() time.Duration { return now }})
@@ -135,7 +135,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// A history that is cut anywhere is a prefix of itself, and never complete. Its last two lines are cut at every byte.
+// A history truncated anywhere is a prefix of itself, and never complete. The last two lines are cut at every byte.
 func TestCutAtEveryByte(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &memory{room: -1}
@@ -165,7 +165,7 @@ func TestCutAtEveryByte(t *testing.T) {
 	})
 }
 
-// One flipped bit anywhere is an error, or, in the very last byte, a cut: a damaged history is never complete.
+// A flipped bit anywhere is an error or, in the very last byte, a truncation: a damaged history is never complete.
 func TestFlippedBitIsDetected(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &memory{room: -1}
@@ -194,7 +194,7 @@ func FuzzReadFrom(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever is accepted keeps the rules.
+		// Whatever is accepted obeys the rules.
 		var o order
 		for _, e := range log.Events {
 			if err := o.admit(&e); err != nil {
@@ -284,7 +284,7 @@ func TestFullDiskStopsTheWriter(t *testing.T) {
 			recorded++
 		}
 	}
-	m.room = -1 // somebody made room: a torn line in the middle must not come of it
+	m.room = -1 // there is room again: this must not leave a torn line in the middle
 	if _, again := w.Invoke(1000, "n1", PhaseMain, Op{Func: Read, Key: "x"}); !errors.Is(again, syscall.ENOSPC) {
 		t.Errorf("invoke after a full disk: %v", again)
 	}
@@ -382,7 +382,7 @@ func TestConcurrentClients(t *testing.T) {
 	}
 }
 
-// The order of write and request is what a history stands on: an invocation can be read back before Invoke returns.
+// A history depends on the order of write and request: an invocation must be readable before Invoke returns.
 func TestInvocationIsReadableBeforeInvokeReturns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.jsonl")
 	w, err := Create(path, WriterOptions{})

@@ -2,21 +2,21 @@ package history
 
 import "time"
 
-// decoder reads event lines as this package writes them, thirty times as fast as encoding/json does. It accepts only
-// what it would write itself, field for field in the same order, without escapes; of anything else it says that it is
-// not for it, and encoding/json decides. So it needs no errors of its own, and cannot disagree.
+// decoder decodes event lines as this package writes them, thirty times as fast as encoding/json. It accepts only
+// the exact encoding, field for field in the same order, without escapes; anything else it declines, and
+// encoding/json decides. So it needs no errors of its own, and cannot disagree.
 //
-// Equal strings of different lines share their memory, and so do small slices, which never are appended to in place.
+// Equal strings of different lines share memory, and so do small slices, which must never be appended to in place.
 type decoder struct {
 	line []byte
 	at   int
 
-	strings [256]string // seen lately, by a hash of theirs
-	numbers []int64     // room for numbers that events point to
+	strings [256]string // recently seen strings, by hash
+	numbers []int64     // free space for numbers that events point to
 }
 
-// decode reads a line into e. Of the End line, count is how many events came before. It reports false if the line is
-// unusual; e then means nothing.
+// decode decodes a line into e. For the End line, count is the number of events before it. It returns false if the
+// line is unusual; e is undefined then.
 func (d *decoder) decode(line []byte, e *Event, count *int64) bool {
 	d.line, d.at = line, 0
 	*e, *count = Event{}, -1
@@ -39,10 +39,10 @@ func (d *decoder) decode(line []byte, e *Event, count *int64) bool {
 	return d.numbersOf(e) && d.stringsOf(e) && d.end()
 }
 
-// types are the types of lines, the most frequent first.
+// types lists the types of lines, most frequent first.
 var types = [...]Type{OK, Invoke, Fail, Unknown, End}
 
-// numbersOf reads the optional fields that are numbers.
+// numbersOf decodes the optional number fields.
 func (d *decoder) numbersOf(e *Event) bool {
 	if d.literal(`,"value":`) && !d.int(&e.Op.Value) {
 		return false
@@ -68,7 +68,7 @@ func (d *decoder) numbersOf(e *Event) bool {
 		if !d.int(&v) {
 			return false
 		}
-		values = append(values, v) // beyond the first, which there was room for, into memory of its own
+		values = append(values, v) // beyond the capacity of room, append copies
 		if d.literal(`]`) {
 			e.Result.Values = values
 			return true
@@ -79,7 +79,7 @@ func (d *decoder) numbersOf(e *Event) bool {
 	}
 }
 
-// stringsOf reads the optional fields behind the numbers.
+// stringsOf decodes the optional fields after the numbers.
 func (d *decoder) stringsOf(e *Event) bool {
 	if d.literal(`,"reason":"`) && !d.text(&e.Reason) {
 		return false
@@ -97,12 +97,12 @@ func (d *decoder) stringsOf(e *Event) bool {
 	return !d.literal(`,"leader":"`) || d.text(&e.By.Leader)
 }
 
-// end verifies that nothing but the checksum is left, which [verifyLine] has looked at.
+// end reports whether only the checksum is left, which [verifyLine] has checked.
 func (d *decoder) end() bool {
 	return d.literal(crcPrefix) && len(d.line)-d.at == 8+len(crcSuffix)
 }
 
-// literal skips text if it comes next, and reports whether it did.
+// literal consumes text if it comes next, and reports whether it did.
 func (d *decoder) literal(text string) bool {
 	end := d.at + len(text)
 	if end > len(d.line) || string(d.line[d.at:end]) != text {
@@ -112,7 +112,7 @@ func (d *decoder) literal(text string) bool {
 	return true
 }
 
-// int reads a number of at most eighteen digits, so that it cannot overflow.
+// int decodes a number of at most eighteen digits, which cannot overflow.
 func (d *decoder) int(n *int64) bool {
 	const digitsMax = 18
 	i, line := d.at, d.line
@@ -137,7 +137,8 @@ func (d *decoder) int(n *int64) bool {
 	return true
 }
 
-// word reads up to the closing quote, and skips it. It reports false for anything but plain ASCII.
+// word consumes input through the closing quote and returns the text before it. It fails for anything but plain
+// ASCII.
 func (d *decoder) word() ([]byte, bool) {
 	for i := d.at; i < len(d.line); i++ {
 		switch c := d.line[i]; {
@@ -155,7 +156,7 @@ func (d *decoder) word() ([]byte, bool) {
 // text reads a string.
 func (d *decoder) text(s *string) bool {
 	w, ok := d.word()
-	if !ok || len(w) == 0 { // empty ones are not written
+	if !ok || len(w) == 0 { // empty strings are omitted
 		return false
 	}
 	const prime = 16777619
@@ -171,7 +172,7 @@ func (d *decoder) text(s *string) bool {
 	return true
 }
 
-// pick reads a string that is one of some.
+// pick decodes a string that is one of among.
 func pick[T ~string](d *decoder, s *T, among []T) bool {
 	w, ok := d.word()
 	if !ok {
@@ -186,7 +187,7 @@ func pick[T ~string](d *decoder, s *T, among []T) bool {
 	return false
 }
 
-// room is an empty slice with room for n numbers and no more.
+// room returns an empty slice with capacity exactly n.
 func (d *decoder) room(n int) []int64 {
 	const chunk = 1024
 	if cap(d.numbers)-len(d.numbers) < n {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// sealed makes a line of a body, which lacks its last brace, with the right checksum.
+// sealed completes a body, which lacks its last brace, to a line with a correct checksum.
 func sealed(body []byte) []byte {
 	return appendTrailer(bytes.Clone(body), crc32.Checksum(body, castagnoli))
 }
 
-// agree fails if the decoder makes of a line anything else than encoding/json, and reports whether it took it at all.
+// agree fails if decoder and encoding/json disagree on a line, and reports whether the decoder accepted it.
 func agree(t *testing.T, d *decoder, line []byte) bool {
 	t.Helper()
 	var got Event
@@ -37,7 +37,7 @@ func agree(t *testing.T, d *decoder, line []byte) bool {
 	return true
 }
 
-// Every line that a run writes is decoded without encoding/json, and to the same.
+// Every line written by a run is decoded without encoding/json, with the same result.
 func TestDecoderReadsWhatIsWritten(t *testing.T) {
 	var d decoder
 	lines := bytes.Split(bytes.TrimSuffix(recorded(2000), []byte("\n")), []byte("\n"))
@@ -60,7 +60,7 @@ func TestDecoderReadsWhatIsWritten(t *testing.T) {
 	}
 }
 
-// Values that share memory do not run into one another.
+// Values that share memory do not overwrite one another.
 func TestDecodedValuesAreSeparate(t *testing.T) {
 	log, err := ReadFrom(bytes.NewReader(recorded(3000)), "h")
 	if err != nil {
@@ -80,7 +80,7 @@ func TestDecodedValuesAreSeparate(t *testing.T) {
 	}
 }
 
-// unusual are lines that no run writes, though some of them are good JSON.
+// unusual are lines that no run writes, though some are valid JSON.
 var unusual = []string{
 	`{"seq":1,"t":2,"type":"ok","process":0,"node":"n\u0031","phase":"main","f":"read","key":"x"`,
 	`{"seq":1,"t":2,"type":"ok","process":0,"node":"n1","phase":"main","f":"read","key":"ü"`,
@@ -128,8 +128,7 @@ func TestDecoderLeavesTheUnusualToJSON(t *testing.T) {
 	}
 }
 
-// Lines with a few bytes changed, and their checksums made right again, are decoded as encoding/json does or not at
-// all.
+// Lines with a few bytes changed and their checksums corrected are decoded as encoding/json does, or declined.
 func TestDecoderAgreesOnDamagedLines(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	lines := bytes.Split(bytes.TrimSuffix(recorded(300), []byte("\n")), []byte("\n"))
@@ -174,7 +173,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-// What encoding/json reads, a history may hold: lines in another style are read all the same.
+// Histories may contain whatever encoding/json accepts: lines in another style are read as well.
 func TestHistoryInAnotherStyle(t *testing.T) {
 	line := sealed([]byte(`{"f":"read","key":"\u0078","node":"n1","phase":"main","process":0,"seq":0,"t":5,"type":"invoke"`))
 	log, err := ReadFrom(bytes.NewReader(append(line, '\n')), "h")

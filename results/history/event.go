@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Type is what an event says of its operation.
+// Type is the type of an event: an invocation, an outcome, or the end.
 type Type string
 
 // The types of events.
@@ -18,8 +18,7 @@ const (
 	Fail    Type = "fail"
 	Unknown Type = "unknown"
 
-	// End is the last line of a complete history. A history without it was cut short, and nothing that is judged
-	// from it can be called valid.
+	// End is the last line of a complete history. A history without it was truncated, and cannot be judged valid.
 	End Type = "end"
 )
 
@@ -34,7 +33,7 @@ const (
 	Append Func = "append"
 )
 
-// Funcs lists every operation, in the order in which reports show them.
+// Funcs lists all operations, in the order in which reports show them.
 var Funcs = []Func{Read, Write, CAS, Append}
 
 // Phase is the part of a run in which an operation was invoked.
@@ -44,28 +43,28 @@ type Phase string
 const (
 	PhaseSetup    Phase = "setup"    // before the clock of the workload starts
 	PhaseMain     Phase = "main"     // the workload, with faults
-	PhaseRecovery Phase = "recovery" // everything is healed; the cluster gets back on its feet
+	PhaseRecovery Phase = "recovery" // everything is healed; the cluster recovers
 	PhaseFinal    Phase = "final"    // final reads from every node
 )
 
 // Phases lists the phases of a run, in order.
 var Phases = []Phase{PhaseSetup, PhaseMain, PhaseRecovery, PhaseFinal}
 
-// NodeUnknown is the node of every process in a history of which it is not known who served whom.
+// NodeUnknown is the node of every process in a history that does not record which node served whom.
 const NodeUnknown = "unknown"
 
-// Op is what a client asks for. Values are unique per key in all of a run unless a workload says otherwise, so that a
-// value names the operation that wrote it.
+// Op is what a client requests. Values are unique per key in a run unless a workload says otherwise, so that a
+// value identifies the operation that wrote it.
 type Op struct {
 	Func  Func
 	Key   string
 	Value int64 // Write, CAS: the new value. Append: the element.
 
-	// Expect is the value a CAS wants to find; nil means that it wants to find the register absent.
+	// Expect is the value a CAS expects; nil means that it expects the register to be absent.
 	Expect *int64
 }
 
-// String shows the operation as in "cas x 3→5" or "read x".
+// String formats the operation as in "cas x 3→5" or "read x".
 func (o Op) String() string {
 	switch o.Func {
 	case CAS:
@@ -81,12 +80,12 @@ func (o Op) String() string {
 	}
 }
 
-// Result is what an operation that completed ok saw.
+// Result is the result of an operation that completed ok.
 //
-// Values are the register's elements: for a read what it saw (none: absent), for an append the whole list with the new
-// element last, for a CAS that did not match what was there instead. Otherwise empty.
+// Values are the register's elements: for a read what it returned (none means absent), for an append the whole list
+// with the new element last, for a CAS that did not match the actual contents. Otherwise empty.
 type Result struct {
-	Matched bool // CAS only: it found what it expected and replaced it
+	Matched bool // CAS only: it matched and replaced the value
 	Values  []int64
 }
 
@@ -95,7 +94,7 @@ func (r Result) Equal(s Result) bool {
 	return r.Matched == s.Matched && slices.Equal(r.Values, s.Values)
 }
 
-// String shows the values as in "7", "[1 2 3]" or "absent".
+// String formats the values as in "7", "[1 2 3]" or "absent".
 func (r Result) String() string {
 	switch len(r.Values) {
 	case 0:
@@ -110,14 +109,14 @@ func (r Result) String() string {
 	return "[" + strings.Join(parts, " ") + "]"
 }
 
-// Ends of a long list that [Result.Brief] shows.
+// Limits of [Result.Brief]: the longest list shown completely, and the ends shown of a longer one.
 const (
 	briefMax   = 8
 	briefFirst = 2
 	briefLast  = 4
 )
 
-// Brief is String, but of a long list only its beginning, its end and its length: "[1 2 … 14 15 16 17] (17 elements)".
+// Brief is like String, but shortens a long list to its ends and its length: "[1 2 … 14 15 16 17] (17 elements)".
 func (r Result) Brief() string {
 	n := len(r.Values)
 	if n <= briefMax {
@@ -127,7 +126,8 @@ func (r Result) Brief() string {
 	return fmt.Sprintf("%s … %s (%d elements)", strings.TrimSuffix(first, "]"), strings.TrimPrefix(last, "["), n)
 }
 
-// Witness is what the system said of how it served an operation: evidence for explanations, never for the verdict.
+// Witness is what the system reported about how it served an operation: evidence for explanations, never for the
+// verdict.
 type Witness struct {
 	Slot   uint64 `json:"slot,omitempty"`
 	Ballot string `json:"ballot,omitempty"`
@@ -136,16 +136,16 @@ type Witness struct {
 
 // Event is one line of a history.
 type Event struct {
-	Seq     int64         // dense, from 0, rising by one
+	Seq     int64         // consecutive, from 0
 	Time    time.Duration // since the run began, on the harness's monotonic clock
 	Type    Type
-	Process int    // the logical client, 0 … ; one outstanding operation at a time
+	Process int    // the logical client, from 0; it has at most one outstanding operation
 	Node    string // the node this process is pinned to
 	Phase   Phase
 
-	Op     Op      // on every event of an operation: completions repeat their invocation
+	Op     Op      // in every event of an operation: completions repeat their invocation
 	Result Result  // OK only
-	Reason string  // Fail and Unknown: why, for people
+	Reason string  // Fail and Unknown: why, for humans
 	By     Witness // completions
 }
 
@@ -163,12 +163,12 @@ type Operation struct {
 	By      Witness
 
 	Call   time.Duration
-	Return time.Duration // meaningless when Outcome is Unknown and Completed is false
+	Return time.Duration // meaningless if Completed is false
 
-	// CallSeq and ReturnSeq order the operation among all others, free of ties. ReturnSeq of an operation that never
-	// completed is -1.
+	// CallSeq and ReturnSeq order the operation among all others without ties. ReturnSeq is -1 for an operation
+	// that never completed.
 	CallSeq, ReturnSeq int64
 }
 
-// Completed reports whether the operation's client got any answer, be it that it is unknown.
+// Completed reports whether the operation has a completion, including one with unknown outcome.
 func (o Operation) Completed() bool { return o.ReturnSeq >= 0 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// FaultWriter appends what came of each fault to a file of checksummed lines. It is safe for concurrent use. Its errors
-// are sticky.
+// FaultWriter appends fault events to a file of checksummed lines. It is safe for concurrent use. Its errors are
+// sticky.
 type FaultWriter struct {
 	mu    sync.Mutex
 	file  File
@@ -20,13 +20,13 @@ type FaultWriter struct {
 	err   error
 }
 
-// faultEnd is the end line: how many events came before it.
+// faultEnd is the end line, with the number of events before it.
 type faultEnd struct {
 	Step  FaultStep `json:"step"`
 	Count int       `json:"count"`
 }
 
-// CreateFaults makes a new fault log; it is an error if there is one already.
+// CreateFaults creates a new fault log; it fails if the file exists.
 func CreateFaults(path string) (*FaultWriter, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
@@ -35,7 +35,8 @@ func CreateFaults(path string) (*FaultWriter, error) {
 	return &FaultWriter{file: f}, nil
 }
 
-// Append writes e and syncs it: faults are few, and what was done to the hosts must be known even if the harness dies.
+// Append writes e and syncs it: faults are few, and what was done to the hosts must be known even if the harness
+// dies.
 func (w *FaultWriter) Append(e FaultEvent) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,7 +49,7 @@ func (w *FaultWriter) Append(e FaultEvent) error {
 	return w.err
 }
 
-// write makes a line durable.
+// write writes a line durably.
 func (w *FaultWriter) write(v any) error {
 	line, err := AppendLine(nil, v)
 	if err == nil {
@@ -63,7 +64,7 @@ func (w *FaultWriter) write(v any) error {
 	return w.err
 }
 
-// Close writes the end line and closes the file. A log whose writing failed gets no end line.
+// Close writes the end line and closes the file. After a write error there is no end line.
 func (w *FaultWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,15 +82,15 @@ func (w *FaultWriter) Close() error {
 	return failed
 }
 
-// FaultLog is a fault log as it was read back.
+// FaultLog is a fault log read back.
 type FaultLog struct {
 	Events    []FaultEvent
 	Complete  bool // the file ends with its end line: no event is missing
-	Truncated bool // the file ended in the middle of a line, which was left out
+	Truncated bool // the file ended in the middle of a line, which was dropped
 }
 
-// ReadFaults reads and verifies the fault log at path. A cut at the very end is reported, everything else that is wrong
-// is an error, a [Damage] if it is about a line.
+// ReadFaults reads and verifies the fault log at path. A truncation at the very end is reported as such; everything
+// else that is wrong is an error, a [Damage] if it concerns a line.
 func ReadFaults(path string) (FaultLog, error) {
 	log, err := readFaults(path)
 	if err != nil {
@@ -98,8 +99,8 @@ func ReadFaults(path string) (FaultLog, error) {
 	return log, nil
 }
 
-// ReadFaultsPrefix reads the fault log at path up to the first line that is damaged, if one is. Such a log is not
-// complete.
+// ReadFaultsPrefix reads the fault log at path up to the first damaged line, if there is one. The log is not
+// complete then.
 func ReadFaultsPrefix(path string) (FaultLog, *Damage, error) {
 	log, err := readFaults(path)
 	if damage := (*Damage)(nil); errors.As(err, &damage) {
@@ -108,7 +109,7 @@ func ReadFaultsPrefix(path string) (FaultLog, *Damage, error) {
 	return log, nil, err
 }
 
-// readFaults returns with an error what it had read by then.
+// readFaults returns, along with an error, what it had read by then.
 func readFaults(path string) (FaultLog, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -166,10 +167,10 @@ func (e FaultEvent) validate() error {
 // Forever is the end of a window whose fault was never reverted.
 const Forever = time.Duration(math.MaxInt64)
 
-// Windows makes of the steps of faults the times in which they were in effect, in the order in which they were applied.
-// A fault that was skipped or failed has an empty window, at the moment when that was known. A fault whose revert had
-// to be tried more than once counts as in effect up to the first try, because nothing is certain after that; its
-// RevertStatus is that of the last try.
+// Windows converts the steps of faults to the times in which they were in effect, in the order of application. A
+// fault that was skipped or failed has an empty window, at the moment when that was known. A fault whose revert
+// took more than one attempt counts as in effect up to the first attempt, because nothing is certain after that;
+// its RevertStatus is that of the last attempt.
 func Windows(events []FaultEvent) []FaultWindow {
 	var windows []FaultWindow
 	latest := make(map[string]int) // id → index of its latest window

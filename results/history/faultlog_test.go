@@ -76,7 +76,7 @@ func TestFaultLog(t *testing.T) {
 	faultLogDamage(t, b, len(events))
 }
 
-// faultLogDamage spoils a whole fault log of so many events in every way, and sees how it is read.
+// faultLogDamage damages a complete fault log in every way, and checks how it is read.
 func faultLogDamage(t *testing.T, whole []byte, events int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "faults.jsonl")

@@ -11,8 +11,8 @@ import (
 	"strconv"
 )
 
-// LineBytesMax bounds a line of any checksummed file, newline included: room for a list of a hundred thousand elements,
-// and an end to what a damaged file can make a reader allocate.
+// LineBytesMax bounds a line of any checksummed file, newline included: enough for a list of a hundred thousand
+// elements, and a limit on what a damaged file can make a reader allocate.
 const LineBytesMax = 4 << 20
 
 // The end of every line is `,"crc":"xxxxxxxx"}`: the CRC32C of all bytes of the line before that comma, as eight
@@ -25,31 +25,31 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Errors of ParseLine, wrapped.
+// Errors wrapped by ParseLine.
 var (
 	ErrChecksum    = errors.New("checksum does not match")
 	ErrLineTooLong = fmt.Errorf("line longer than %d bytes", LineBytesMax)
 )
 
-// Damage is a line that is not what was written, or cannot be: the lines before it are whole, the rest is not known.
+// Damage is a damaged or invalid line. The lines before it are intact; those after it were not checked.
 type Damage struct {
 	File string
 	Line int // from 1
 	Err  error
 }
 
-// Error is "history.jsonl:812: checksum does not match in …".
+// Error formats the damage as "history.jsonl:812: checksum does not match in …".
 func (d *Damage) Error() string { return fmt.Sprintf("%s:%d: %v", d.File, d.Line, d.Err) }
 
-// Unwrap is what is wrong with the line.
+// Unwrap returns what is wrong with the line.
 func (d *Damage) Unwrap() error { return d.Err }
 
-// AppendLine appends v, which must encode to a JSON object with at least one field, to buf as one checksummed line with
-// its newline. On error buf is returned as it was.
+// AppendLine appends v, which must encode to a JSON object with at least one field, to buf as one checksummed line
+// with a newline. On error buf is returned unchanged.
 func AppendLine(buf []byte, v any) ([]byte, error) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false) // for people who read the file; whoever makes a page of it escapes it there
+	enc.SetEscapeHTML(false) // for readability; reports escape it themselves
 	if err := enc.Encode(v); err != nil {
 		return buf, fmt.Errorf("encode line: %w", err)
 	}
@@ -91,8 +91,8 @@ func verifyLine(line []byte) error {
 		return fmt.Errorf("no checksum in %s", quoteStart(line))
 	}
 	body, trailer := line[:len(line)-crcTrailer], line[len(line)-crcTrailer:]
-	// The trailer is made anew and compared byte by byte, so that nothing in it can change without being seen, not even
-	// the case of a digit.
+	// Build the expected trailer and compare it byte by byte, so that any change in it is detected, even in the
+	// case of a digit.
 	var want [crcTrailer]byte
 	if !bytes.Equal(trailer, appendTrailer(want[:0], crc32.Checksum(body, castagnoli))) {
 		return fmt.Errorf("%w in %s", ErrChecksum, quoteStart(line))
@@ -108,12 +108,12 @@ func quoteStart(line []byte) string {
 	return strconv.Quote(string(line))
 }
 
-// ScanLines calls each for every line of r that ends in a newline, with the line (valid until each returns, newline
-// removed) and its number from 1. Bytes after the last newline are what a crash leaves of a line that was being
-// written: they are not passed on, and torn says that there were some. What each refuses is a [Damage].
+// ScanLines calls each for every line of r that ends in a newline, with the line (without the newline, valid until
+// each returns) and its number from 1. Bytes after the last newline are left by a crash during a write: they are
+// not passed on, and torn reports that there were some. An error of each is returned as a [Damage].
 func ScanLines(r io.Reader, name string, each func(line []byte, number int) error) (torn bool, err error) {
 	in := bufio.NewReaderSize(r, 1<<14)
-	var long []byte // a line that did not fit into the reader's buffer, as far as it has been read
+	var long []byte // the part read so far of a line longer than the reader's buffer
 	for number := 1; ; {
 		part, err := in.ReadSlice('\n')
 		line := part

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// The kinds of observations that checkers and reports know. Nodes may write others.
+// Kinds of observations known to checkers and reports. Nodes may write others.
 const (
-	ObservedPromised  = "ballot"    // Ballot is the highest now that the node has promised
+	ObservedPromised  = "ballot"    // Ballot is now the highest that the node has promised
 	ObservedElected   = "elected"   // the node leads Ballot
 	ObservedDeposed   = "deposed"   // the node stopped leading Ballot; Reason says why
 	ObservedChosen    = "chosen"    // Slot is known to be chosen
@@ -20,31 +20,32 @@ const (
 	ObservedRecovered = "recovered" // the node started
 	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
-	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or forsaken; the
-	// end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until its last
-	// Until, or until it is freed; a leader honours what it holds, without a line of its own.
-	ObservedLeaseAsked    = "lease-asked"    // the leader of Ballot asked all for a lease from Since until Until
+	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or given up;
+	// the end of its incarnation ends it too. A granter honours one from when it granted, or started silent, until
+	// its last Until, or until it is freed; a leader honours the lease that it holds, without a line of its own.
+	ObservedLeaseAsked    = "lease-asked"    // the leader of Ballot asked all nodes for a lease from Since until Until
 	ObservedLeaseHeld     = "lease-held"     // the leader of Ballot holds it until Until, and held none just before
 	ObservedLeaseRenewed  = "lease-renewed"  // the leader of Ballot holds it until Until, longer than before
-	ObservedLeaseLost     = "lease-lost"     // the lease of Ballot ended at Until, which was noticed now
+	ObservedLeaseLost     = "lease-lost"     // the lease of Ballot expired at Until, which was noticed now
 	ObservedLeaseForsaken = "lease-forsaken" // the leader of Ballot gave up what it held until Until; Reason says why
-	ObservedLeaseGranted  = "lease-granted"  // the node takes part in no ballot but Ballot, of Peer, until Until
-	ObservedLeaseFreed    = "lease-freed"    // Peer, the leader of Ballot, freed the node of what it had granted
-	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer a part in Ballot, or a lease; Reason says why
+	ObservedLeaseGranted  = "lease-granted"  // the node takes part in no ballot other than Ballot, of Peer, until Until
+	ObservedLeaseFreed    = "lease-freed"    // Peer, the leader of Ballot, released the node from its grant
+	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer participation in Ballot, or a lease; Reason says why
 	ObservedLeaseSilence  = "lease-silence"  // after a restart the node grants and promises nothing until Until
 
 	ObservedSnapshotTaken     = "snapshot-taken"     // a snapshot of the slots up to Slot is on the node's disk
-	ObservedSnapshotSent      = "snapshot-sent"      // all of it was sent to Peer
+	ObservedSnapshotSent      = "snapshot-sent"      // a snapshot was sent to Peer completely
 	ObservedSnapshotInstalled = "snapshot-installed" // the node learned First…Slot from a snapshot of Peer
-	ObservedSnapshotRestored  = "snapshot-restored"  // the node started from the one on its disk
-	ObservedSnapshotRefused   = "snapshot-refused"   // one was not used; Reason says why
+	ObservedSnapshotRestored  = "snapshot-restored"  // the node started from the snapshot on its disk
+	ObservedSnapshotRefused   = "snapshot-refused"   // a snapshot was rejected; Reason says why
 )
 
-// Observation is one line of what a node wrote down of itself: evidence beside the history, in the node's own clocks.
+// Observation is one line that a node wrote about itself: evidence in addition to the history, on the node's own
+// clocks.
 type Observation struct {
 	Mono   time.Duration // the node's monotonic clock; comparable within one boot
 	Wall   time.Time     // the node's wall clock
-	Boot   string        // names the incarnation: another one after every start of the process
+	Boot   string        // identifies the incarnation: it changes with every start of the process
 	Node   string
 	Kind   string
 	Ballot string
@@ -52,11 +53,11 @@ type Observation struct {
 	Slot   uint64
 	Peer   string
 	IDs    []string // "client:seq" of each command, "-" for one without a session
-	Ops    []Update // the same commands, of nodes that say what they do
+	Ops    []Update // the same commands, if the node reports what they do
 	Reason string
 
-	// Lease is the clock that a lease is on, and Since and Until are its term: "rate" is the monotonic clock, "wall" the
-	// wall clock, empty means that the line is not about a lease. A moment that the line does not give is zero.
+	// Lease is the clock that a lease is on, and Since and Until are its term: "rate" is the monotonic clock,
+	// "wall" the wall clock, and empty means that the line is not about a lease. A missing moment is zero.
 	Lease        string
 	Since, Until Moment
 
@@ -71,8 +72,8 @@ type Update struct {
 	Value string `json:"value"`
 }
 
-// Moment is an instant on both clocks of a node. A node gives it on the clock of the lease; what the other one shows
-// then follows from the reading of both that the line has, if neither is set or changes its rate in between.
+// Moment is a time on both clocks of a node. A node records it on the clock of the lease; the reading of the other
+// clock is derived from the line's readings of both, assuming that neither is set or changes its rate in between.
 type Moment struct {
 	Mono time.Duration
 	Wall time.Time
@@ -81,7 +82,7 @@ type Moment struct {
 // IsZero reports whether there is no moment.
 func (m Moment) IsZero() bool { return m == Moment{} }
 
-// moment is what the line has, in nanoseconds on the clock of the lease.
+// moment converts nanoseconds on the clock of the lease.
 func (l *observationLine) moment(at int64) Moment {
 	here := l.Mono
 	if l.Lease == "wall" {
@@ -132,31 +133,32 @@ func (l *label) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ObservationLog is what one node observed, over all its incarnations.
+// ObservationLog holds the observations of one node over all its incarnations.
 type ObservationLog struct {
 	Observations []Observation
-	Cuts         int // lines that a kill cut short, which were left out
+	Cuts         int // number of lines truncated by a kill, which were dropped
 
-	// Lost tells, in order, of what the node observed and what is not here.
+	// Lost lists the missing observations, in order.
 	Lost []Loss
 }
 
-// Loss is a gap in what a node observed.
+// Loss is a gap in a node's observations.
 type Loss struct {
-	Before   int    // the index of the first observation behind the gap
-	Boot     string // of the incarnation that says so
-	Segments uint64 // of the file, which were dropped because all of it exceeded a limit; 0 for lines
-	Lines    uint64 // which could not be written
-	Reason   string // why they could not
+	Before   int    // index of the first observation after the gap
+	Boot     string // of the incarnation that reports it
+	Segments uint64 // number of segments dropped because the file exceeded a limit; 0 for lines
+	Lines    uint64 // number of lines that could not be written
+	Reason   string // why not
 }
 
-// What a node writes about the file itself. These lines are no observations, and become losses or nothing.
+// Kinds of lines that a node writes about the file itself. They are not observations; some become losses.
 const (
-	lineSegment   = "segment"   // the first of a segment: Count is its number, from 1 and rising by one
+	lineSegment   = "segment"   // first line of a segment: Count is its number, consecutive from 1
 	lineUnwritten = "unwritten" // Count lines are missing before it; Reason says why
 )
 
-// about takes in a line about the file itself, and reports whether it was one. Segments counts those that began.
+// about processes a line about the file itself, and reports whether it was one. Segments is the number of the latest
+// segment.
 func (l *ObservationLog) about(o Observation, count uint64, segments *uint64) bool {
 	loss := Loss{Before: len(l.Observations), Boot: o.Boot}
 	switch o.Kind {
@@ -175,9 +177,10 @@ func (l *ObservationLog) about(o Observation, count uint64, segments *uint64) bo
 	return true
 }
 
-// ReadObservations reads a node's observation file: JSON lines without checksums, because it is the system under test
-// that writes them. A node that is killed can leave a piece of a line behind, which its next incarnation ends before it
-// goes on, or nobody does: such a piece is left out. A line that does not decode anywhere else is an error.
+// ReadObservations reads a node's observation file: JSON lines without checksums, because the system under test
+// writes them. A node that is killed can leave a partial line, which its next incarnation terminates before it
+// continues; such a partial line, also at the end of the file, is dropped. Any other line that does not decode is
+// an error.
 func ReadObservations(path string) (ObservationLog, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -186,7 +189,7 @@ func ReadObservations(path string) (ObservationLog, error) {
 	defer f.Close()
 	base := filepath.Base(path)
 	var log ObservationLog
-	var piece error // why the line before did not decode
+	var piece error // why the previous line did not decode
 	boot, segments := "", uint64(0)
 	torn, err := ScanLines(f, base, func(line []byte, number int) error {
 		o, count, err := parseObservation(line)
@@ -194,7 +197,7 @@ func ReadObservations(path string) (ObservationLog, error) {
 		case err != nil && piece == nil:
 			piece = fmt.Errorf("%s:%d: %w", base, number, err)
 			return nil
-		case err != nil: // two in a row cannot both have been cut by a kill
+		case err != nil: // two in a row cannot both have been truncated by a kill
 			return err
 		case piece != nil && o.Boot == boot:
 			return fmt.Errorf("the same incarnation goes on after a line that does not decode: %w", piece)

@@ -4,11 +4,11 @@ import (
 	"fmt"
 )
 
-// ReasonNoCompletion is the reason of operations that were never completed.
+// ReasonNoCompletion is the reason of operations that never completed.
 const ReasonNoCompletion = "the run ended before an answer"
 
-// Operations pairs each invocation of a valid history with its completion, in order of invocation. An operation that
-// was never completed is unknown.
+// Operations pairs each invocation of a valid history with its completion, in order of invocation. An operation
+// without a completion is unknown.
 func Operations(events []Event) []Operation {
 	ops := make([]Operation, 0, len(events)/2+1)
 	open := make(map[int]int) // process → index of its outstanding operation
@@ -31,8 +31,8 @@ func Operations(events []Event) []Operation {
 // Mutates reports whether the operation may change its register.
 func (f Func) Mutates() bool { return f == Write || f == CAS || f == Append }
 
-// UniqueValues verifies what workloads promise unless they say otherwise: that no two operations write the same value
-// to the same key, whatever came of them. The error names the first two that do.
+// UniqueValues verifies what workloads guarantee unless they say otherwise: that no two operations write the same
+// value to the same key, whatever their outcome. The error names the first two that do.
 func UniqueValues(ops []Operation) error {
 	type place struct {
 		key   string

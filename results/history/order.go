@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// order holds the rules by which events follow one another. The writer keeps them and the reader verifies them, with
-// the same code: a history that breaks them would make a checker answer a question that nobody asked.
+// order defines which sequences of events are valid. Writer and reader share this code: a checker's answer on an
+// invalid history would be meaningless.
 type order struct {
 	next  int64         // seq of the next event
 	last  time.Duration // time of the last one
 	procs map[int]*process
 }
 
-// process is what order remembers of a client.
+// process is the state of a client.
 type process struct {
 	node    string
 	retired bool // it had an unknown: its last operation may still take effect
@@ -24,7 +24,7 @@ type process struct {
 	seq   int64
 }
 
-// admit verifies that e may follow everything admitted so far, and takes note of it. On error nothing has changed.
+// admit verifies that e may follow everything admitted so far, and records it. On error nothing has changed.
 func (o *order) admit(e *Event) error {
 	if e.Seq != o.next {
 		return fmt.Errorf("seq is %d, want %d", e.Seq, o.next)

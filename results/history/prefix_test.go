@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPrefix: whatever bit is flipped, the line that has it is named, and what stands before it is still to be had.
+// TestPrefix flips every bit and checks that the damaged line is named and everything before it is readable.
 func TestPrefix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.jsonl")
 	w, err := Create(path, WriterOptions{})
@@ -38,7 +38,7 @@ func TestPrefix(t *testing.T) {
 	if err != nil || damage != nil || !complete || len(intact) != 12 || cmp.Diff(full.Events, intact) != "" {
 		t.Fatalf("intact: complete %v, %v, %v: %s", complete, damage, err, cmp.Diff(full.Events, intact))
 	}
-	for at := range len(whole) - 1 { // without the last newline, the history is only cut
+	for at := range len(whole) - 1 { // without the last newline, the history is merely truncated
 		flipped := bytes.Clone(whole)
 		flipped[at] ^= 4
 		if err := os.WriteFile(path, flipped, 0o644); err != nil {
@@ -59,7 +59,7 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
-// scanned are the events of a file up to the first line that is damaged, if one is.
+// scanned returns the events of a file up to the first damaged line, if there is one.
 func scanned(t *testing.T, path string) (events []Event, complete bool, damage *Damage) {
 	t.Helper()
 	complete, _, err := ScanFile(path, func(e *Event) error {
@@ -72,7 +72,7 @@ func scanned(t *testing.T, path string) (events []Event, complete bool, damage *
 	return events, complete, damage
 }
 
-// Operations come in order of completion, and those without one at last.
+// Operations come in order of completion, and those without a completion at the end.
 func TestScanOperations(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.jsonl")
 	w, err := Create(path, WriterOptions{})

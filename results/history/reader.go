@@ -10,19 +10,19 @@ import (
 	"slices"
 )
 
-// Log is a history as it was read back.
+// Log is a history read back.
 type Log struct {
 	Events []Event // without the End line
 
-	// Complete says that the history ends with its End line: nothing is missing. When it is false the harness was
-	// stopped before it could write it.
+	// Complete says that the history ends with its End line. Otherwise the harness was stopped before it could
+	// write it.
 	Complete bool
 
-	// Truncated says that the file ended in the middle of a line, which was left out.
+	// Truncated says that the file ended in the middle of a line, which was dropped.
 	Truncated bool
 }
 
-// errAfterEnd is wrapped when something follows the end line of a history or a fault log.
+// errAfterEnd is wrapped if anything follows the end line of a history or a fault log.
 var errAfterEnd = errors.New("line after the end")
 
 // ReadFile reads and verifies the history at path. See [ReadFrom].
@@ -39,7 +39,7 @@ func ReadFile(path string) (Log, error) {
 	return log, nil
 }
 
-// ScanFile is [Scan] of the history at path.
+// ScanFile calls [Scan] for the history at path.
 func ScanFile(path string, each func(*Event) error) (complete, truncated bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -49,8 +49,8 @@ func ScanFile(path string, each func(*Event) error) (complete, truncated bool, e
 	return Scan(f, filepath.Base(path), each)
 }
 
-// ScanOperations shows the operations of the history at path to each: in order of completion, and at last those that
-// never completed, in order of invocation. Each must not keep them.
+// ScanOperations calls each for the operations of the history at path: in order of completion, and at the end those
+// that never completed, in order of invocation. Each must not keep them.
 func ScanOperations(path string, each func(*Operation)) error {
 	var calls Calls[struct{}]
 	_, _, err := ScanFile(path, func(e *Event) error {
@@ -71,7 +71,7 @@ func ScanOperations(path string, each func(*Operation)) error {
 	return nil
 }
 
-// sizeOf is the size of a file in bytes, or zero if it is not known.
+// sizeOf returns the size of a file in bytes, or zero if it is unknown.
 func sizeOf(f *os.File) int64 {
 	info, err := f.Stat()
 	if err != nil {
@@ -80,10 +80,10 @@ func sizeOf(f *os.File) int64 {
 	return info.Size()
 }
 
-// ReadFrom reads a history and verifies everything that can be: the checksum of each line, that seq is dense and time
-// rises, that every completion answers an invocation that is outstanding, that a process has one operation at a time,
-// stays at one node, and is not heard of after an unknown. A cut at the very end is reported, everything else that is
-// wrong is an error, a [Damage] that begins with name and line: "history.jsonl:812: …".
+// ReadFrom reads a history and verifies it: the checksum of each line, that seq is consecutive and time increases,
+// that every completion belongs to an outstanding invocation, that a process has one operation at a time, stays at
+// one node, and does not reappear after an unknown. A truncation at the very end is reported as such; everything
+// else that is wrong is an error, a [Damage] that begins with name and line: "history.jsonl:812: …".
 func ReadFrom(r io.Reader, name string) (Log, error) {
 	size := int64(0)
 	if l, ok := r.(interface{ Len() int }); ok {
@@ -96,15 +96,15 @@ func ReadFrom(r io.Reader, name string) (Log, error) {
 	return log, nil
 }
 
-// estimateAfter is the number of events from which the number of all is estimated, if the size of the file is known.
+// estimateAfter is the number of events after which the total is estimated, if the size of the file is known.
 const estimateAfter = 1000
 
-// read is ReadFrom that returns with an error what it had read by then. Size is in bytes, zero if it is not known.
+// read is ReadFrom, but returns what it had read along with an error. Size is in bytes, or zero if unknown.
 func read(r io.Reader, name string, size int64) (log Log, err error) {
 	done := int64(0)
 	log.Complete, log.Truncated, err = scan(r, name, func(e *Event, bytes int) error {
 		if done += int64(bytes); len(log.Events) == estimateAfter && size > done {
-			// One allocation, where growing takes many.
+			// One allocation instead of growing many times.
 			log.Events = slices.Grow(log.Events, int(size*(estimateAfter+50)/done))
 		}
 		log.Events = append(log.Events, *e)
@@ -113,8 +113,8 @@ func read(r io.Reader, name string, size int64) (log Log, err error) {
 	return log, err
 }
 
-// Scan is [ReadFrom] for histories of any size: it calls each for every event, which is valid until each returns, and
-// keeps none. Complete and truncated are those of [Log]. An error of each ends the scan.
+// Scan is like [ReadFrom] for histories of any size: it calls each for every event, which is valid until each
+// returns. Complete and truncated are as in [Log]. An error of each ends the scan.
 func Scan(r io.Reader, name string, each func(*Event) error) (complete, truncated bool, err error) {
 	return scan(r, name, func(e *Event, _ int) error { return each(e) })
 }
@@ -151,7 +151,7 @@ func scan(r io.Reader, name string, each func(e *Event, bytes int) error) (compl
 	return complete, truncated, err
 }
 
-// parse verifies and decodes a line. Count is that of the End line, or -1.
+// parse verifies and decodes a line. For the End line it returns its count, otherwise -1.
 func (d *decoder) parse(line []byte, e *Event) (count int64, err error) {
 	if err := verifyLine(line); err != nil {
 		return 0, err

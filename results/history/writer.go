@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// syncInterval is how often written lines are synced: what the harness's host may lose when it loses power. A harness
-// that is killed loses nothing, because every line is the operating system's before its request is sent.
+// syncInterval is the interval between syncs, and so what is lost if the harness's host loses power. A harness that
+// is killed loses nothing, because every line is handed to the operating system before its request is sent.
 const syncInterval = time.Second
 
-// ErrClosed is the answer of a Writer that was closed.
+// ErrClosed is returned by a Writer that was closed.
 var ErrClosed = errors.New("history is closed")
 
-// File is what a Writer needs of the file it appends to.
+// File is the interface that a Writer needs of its file.
 type File interface {
 	io.Writer
 	Sync() error
@@ -25,32 +25,32 @@ type File interface {
 
 // WriterOptions configures a Writer.
 type WriterOptions struct {
-	// Start is the beginning of the run, with its monotonic reading. Default: when the Writer is made.
+	// Start is the beginning of the run, with its monotonic reading. Default: the creation of the Writer.
 	Start time.Time
 
-	// Now is the time since the run began, for runs whose time is virtual. Default: time.Since(Start).
+	// Now returns the time since the run began, for virtual time. Default: time.Since(Start).
 	Now func() time.Duration
 
-	// Each is called for every event, in order, as soon as it is on record and before Invoke or Complete returns. It must
-	// not keep the event, call the Writer, or take its time: meanwhile nobody else can record anything.
+	// Each is called for every event, in order, once it is recorded and before Invoke or Complete returns. It must
+	// not keep the event or call the Writer, and should be fast: nothing else can be recorded meanwhile.
 	Each func(*Event)
 }
 
-// Counts is how many operations a history holds, by outcome.
+// Counts is the number of operations in a history, by outcome.
 type Counts struct {
 	OK, Fail, Unknown, Outstanding int
 }
 
-// Writer appends events to a history. It is the one sequencer of a run and safe for concurrent use.
+// Writer appends events to a history. It is the only sequencer of a run and safe for concurrent use.
 //
-// Errors of the file are sticky: after the first one every call returns it, Invoke included, so that no operation is
-// ever sent that is not on record. The other errors are misuse (a process that invokes twice, an invalid operation);
-// they record nothing and leave the Writer usable.
+// Errors of the file are sticky: after the first one every call returns it, including Invoke, so that no unrecorded
+// operation is ever sent. Other errors are misuse (a process that invokes twice, an invalid operation); they record
+// nothing and leave the Writer usable.
 type Writer struct {
 	now  func() time.Duration
 	each func(*Event)
 
-	mu     sync.Mutex // held while a line is handed to the operating system: this is what orders the history
+	mu     sync.Mutex // held while a line is handed to the operating system, which orders the history
 	file   File
 	order  order
 	counts Counts
@@ -62,7 +62,7 @@ type Writer struct {
 	done chan struct{}
 }
 
-// Create makes a new history file; it is an error if there is one already.
+// Create creates a new history file; it fails if the file exists.
 func Create(path string, opts WriterOptions) (*Writer, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
@@ -71,7 +71,7 @@ func Create(path string, opts WriterOptions) (*Writer, error) {
 	return NewWriter(f, opts), nil
 }
 
-// NewWriter writes a history to file, which it owns from now on. Close must be called.
+// NewWriter returns a Writer of a history to file, and takes ownership of it. Close must be called.
 func NewWriter(file File, opts WriterOptions) *Writer {
 	w := &Writer{file: file, now: opts.Now, each: opts.Each, stop: make(chan struct{}), done: make(chan struct{})}
 	if w.now == nil {
@@ -85,14 +85,14 @@ func NewWriter(file File, opts WriterOptions) *Writer {
 	return w
 }
 
-// Invoke records that process is about to ask node for op, and returns when the record is in the operating system's
-// hands: send the request after that, and not at all if there is an error.
+// Invoke records that process is about to send op to node, and returns once the operating system has the record.
+// Send the request only after that, and not at all if there is an error.
 func (w *Writer) Invoke(process int, node string, phase Phase, op Op) (Event, error) {
 	return w.append(Event{Type: Invoke, Process: process, Node: node, Phase: phase, Op: op})
 }
 
-// Complete records what came of the operation that inv invoked. The reason is for Fail and Unknown, the result for OK;
-// after Unknown the process is retired.
+// Complete records the outcome of the operation invoked by inv. The reason is for Fail and Unknown, the result for
+// OK; after Unknown the process is retired.
 func (w *Writer) Complete(inv Event, typ Type, res Result, reason string, by Witness) (Event, error) {
 	by = Witness{Slot: by.Slot, Ballot: text(by.Ballot), Leader: text(by.Leader)}
 	return w.append(Event{
@@ -101,14 +101,14 @@ func (w *Writer) Complete(inv Event, typ Type, res Result, reason string, by Wit
 	})
 }
 
-// Counts is how the operations stand at this moment.
+// Counts returns the current counts.
 func (w *Writer) Counts() Counts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.counts
 }
 
-// Err is the error that stopped the Writer, or nil.
+// Err returns the error that stopped the Writer, or nil.
 func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -139,8 +139,8 @@ func (w *Writer) append(e Event) (Event, error) {
 	return e, nil
 }
 
-// stamp gives e its place in the order. Two readings of a coarse clock can be equal, and instants must not be: the
-// later one then counts as a nanosecond later.
+// stamp assigns e its place in the order. Two readings of a coarse clock can be equal, but event times must differ:
+// the later one is then a nanosecond later.
 func (w *Writer) stamp(e *Event) {
 	e.Seq = w.order.next
 	e.Time = max(w.now(), 0)
@@ -174,7 +174,7 @@ func (w *Writer) count(t Type) {
 	}
 }
 
-// syncLoop syncs outside of the lock: a slow disk must not delay the operations it is there to record.
+// syncLoop syncs without holding the lock, so that a slow disk does not delay the operations.
 func (w *Writer) syncLoop() {
 	defer close(w.done)
 	ticker := time.NewTicker(syncInterval)
@@ -200,8 +200,8 @@ func (w *Writer) syncLoop() {
 	}
 }
 
-// Close writes the End line, syncs and closes the file. A history whose writing failed gets no End line. Operations
-// that are outstanding stay so: they count as unknown.
+// Close writes the End line, syncs and closes the file. After a write error there is no End line. Outstanding
+// operations stay so, and count as unknown.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	if errors.Is(w.err, ErrClosed) {

@@ -9,38 +9,38 @@ import (
 	"elenchus/results/history"
 )
 
-// Span is a stretch of the run in which a node led, or held or honoured a lease.
+// Span is an interval in which a node led, or held or honoured a lease.
 type Span struct {
 	From, To time.Duration // since the run began
 	Ballot   string
-	End      string // why it ended, for people
+	End      string // why it ended, for humans
 }
 
 func (s Span) empty() bool { return s.To <= s.From }
 
-// Story is what a node wrote of its leaderships and leases.
+// Story holds a node's leaderships and leases according to its observations.
 type Story struct {
 	Node    string
 	Leads   []Span
 	Holds   []Span // believed to hold the lease
-	Honours []Span // took part in nobody else's ballot, because it had granted a lease
-	Silent  []Span // the same after a restart, without knowing to whom
+	Honours []Span // took part in no other node's ballot, because it had granted a lease
+	Silent  []Span // took part in no ballot after a restart, not knowing to whom it had granted a lease
 }
 
-// incarnation is the life of a process, from its first to its last line.
+// incarnation is the life of a process, from its first to its last observation.
 type incarnation struct {
 	obs  []history.Observation
 	at   []time.Duration // of each observation
-	ends time.Duration   // when it was dead at the latest; Forever when it lived to the end
+	ends time.Duration   // latest time of its death; Forever if it lived to the end
 }
 
-// Leased reports whether any lease is told of at all.
+// Leased reports whether any story contains a lease.
 func Leased(stories []Story) bool {
 	return slices.ContainsFunc(stories, func(s Story) bool { return len(s.Holds)+len(s.Honours)+len(s.Silent) > 0 })
 }
 
-// New places what a node wrote on the axis, which must be that of these observations. Deaths are when its process was
-// killed, in order; the run ended at end.
+// New places a node's observations on the axis, which must be made for the same observations. Deaths are the times
+// at which its process was killed, in order; the run ended at end.
 func New(node string, obs []history.Observation, axis *clocks.Axis, deaths []time.Duration, end time.Duration) Story {
 	s := Story{Node: node}
 	lives := incarnations(obs, axis, deaths)
@@ -53,11 +53,11 @@ func New(node string, obs []history.Observation, axis *clocks.Axis, deaths []tim
 	return s
 }
 
-// deathSlack is how much earlier than a process's last line its death may seem to be, for clocks are not exact.
+// deathSlack is how much earlier than a process's last observation its death may appear to be, given clock errors.
 const deathSlack = 50 * time.Millisecond
 
-// incarnations divides observations by process, and says when each ended: at the kill that followed its last line and
-// came before the first of the next one, else with its last line.
+// incarnations splits observations by process, and determines when each ended: at the kill after its last
+// observation and before the first one of the next process, or else with its last observation.
 func incarnations(obs []history.Observation, axis *clocks.Axis, deaths []time.Duration) []incarnation {
 	var lives []incarnation
 	boot := ""
@@ -90,7 +90,7 @@ func incarnations(obs []history.Observation, axis *clocks.Axis, deaths []time.Du
 	return lives
 }
 
-// Deaths are the instants at which a node was seen to have been killed, in order.
+// Deaths returns the times at which a node was seen to have been killed, in order.
 func Deaths(events []history.FaultEvent, node string) []time.Duration {
 	var out []time.Duration
 	for _, e := range events {
@@ -105,7 +105,7 @@ func Deaths(events []history.FaultEvent, node string) []time.Duration {
 
 const endOfProcess = "the process ended"
 
-// clip ends spans with the life of their process.
+// clip ends spans at the end of their process.
 func (l incarnation) clip(spans []Span) []Span {
 	for i := range spans {
 		if spans[i].To > l.ends {
@@ -115,8 +115,8 @@ func (l incarnation) clip(spans []Span) []Span {
 	return slices.DeleteFunc(spans, Span.empty)
 }
 
-// holds finds when a leader could believe to hold its lease: until the deadline it told last, whatever else it did
-// then. A node that is paused holds on to its lease, and finds out when it wakes.
+// holds finds when a leader could believe to hold its lease: until the last deadline that it recorded, whatever
+// else it did then. A paused node keeps its lease, and finds out when it resumes.
 func holds(life incarnation, axis *clocks.Axis) []Span {
 	var out []Span
 	open := false
@@ -143,7 +143,8 @@ func holds(life incarnation, axis *clocks.Axis) []Span {
 	return life.clip(out)
 }
 
-// grants finds when a node owed it to a leader to take part in no other ballot, and when it was silent after a restart.
+// grants finds when a node was bound by a grant to take part in no other ballot, and when it was silent after a
+// restart.
 func grants(life incarnation, axis *clocks.Axis) (honours, silent []Span) {
 	closeAt := func(spans []Span, at time.Duration, why string) {
 		if n := len(spans); n > 0 && spans[n-1].To > at {
@@ -171,18 +172,18 @@ func grants(life incarnation, axis *clocks.Axis) (honours, silent []Span) {
 	return life.clip(honours), life.clip(silent)
 }
 
-// Clash is a time in which two nodes believed to hold the lease.
+// Clash is an interval in which two nodes believed to hold the lease.
 type Clash struct {
 	A, B             string // nodes
 	BallotA, BallotB string
 	From, To         time.Duration
 }
 
-// clashMin is the least length of a clash, apart from the errors of the clocks by which leases are placed: the nodes
-// need not write at the same instant.
+// clashMin is the minimal length of a clash, in addition to the errors of the clocks on which leases are placed:
+// the nodes need not write at the same moment.
 const clashMin = time.Millisecond
 
-// Clashes finds all of them, in order of time. What the clocks' errors explain is none.
+// Clashes finds all clashes, in order of time. Overlaps that clock errors can explain do not count.
 func Clashes(stories []Story, err time.Duration) []Clash {
 	var out []Clash
 	for i, a := range stories {
@@ -192,7 +193,7 @@ func Clashes(stories []Story, err time.Duration) []Clash {
 				if c.To-c.From > clashMin+err {
 					out = append(out, c)
 				}
-				if x[0].To < y[0].To { // what ends first can meet nothing that comes later
+				if x[0].To < y[0].To { // the span that ends first cannot overlap with later ones
 					x = x[1:]
 				} else {
 					y = y[1:]
@@ -204,7 +205,7 @@ func Clashes(stories []Story, err time.Duration) []Clash {
 	return out
 }
 
-// leaderships finds the times in which a node led: from its election to its deposition, or to the end of its process.
+// leaderships finds when a node led: from its election until it was deposed or its process ended.
 func leaderships(lives []incarnation, end time.Duration) []Span {
 	var out []Span
 	for _, life := range lives {

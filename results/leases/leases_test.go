@@ -10,7 +10,7 @@ import (
 	"elenchus/results/history"
 )
 
-// script writes what a node observes of itself; times are in tenths of a second since the run began.
+// script writes a node's observations; times are in tenths of a second since the run began.
 type script struct {
 	start time.Time
 	obs   []history.Observation

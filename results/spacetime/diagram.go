@@ -1,18 +1,19 @@
-// Package spacetime draws what happened in a distributed run as a space-time diagram (Lamport 1978): a line for every
-// node and every client, time running down, messages as arrows between the lines, and beside the picture the story in
+// Package spacetime draws a distributed run as a space-time diagram (Lamport 1978): a line for every node and every
+// client, time running downwards, messages as arrows between the lines, and next to the picture the story in
 // sentences.
 //
-// A [Diagram] is data; [Diagram.Render] makes an SVG of it that needs nothing else and follows the reader's colour
-// scheme. Time is stretched where much happens and pressed where nothing does: the axis says by how much.
+// A [Diagram] is data; [Diagram.Render] turns it into a self-contained SVG document that follows the reader's
+// colour scheme. Time is stretched where much happens and compressed where nothing does; the axis shows by how
+// much.
 package spacetime
 
 import "time"
 
-// Diagram is what is drawn. Lanes are named by their place in Lanes.
+// Diagram is the content of a picture. Lanes are referred to by their index in Lanes.
 type Diagram struct {
 	Title    string // one sentence: what went wrong
-	Subtitle string // what should hold, and how it was broken
-	Caption  string // where the picture comes from, small
+	Subtitle string // the property, and how it was violated
+	Caption  string // origin of the picture, in small print
 
 	End time.Duration // of the picture
 
@@ -24,51 +25,51 @@ type Diagram struct {
 	Notes    []Note
 }
 
-// Lane is a line for somebody who lives.
+// Lane is the line of a node or a client.
 type Lane struct {
 	Name   string
-	Client bool // drawn beside the node in front of it
+	Client bool // drawn beside the preceding node
 }
 
-// Tone says what a message or a band is about, and so its colour.
+// Tone is the topic of a message or a band, which determines its colour.
 type Tone string
 
-// The tones. A legend names those that occur.
+// The tones. The legend lists those that occur.
 const (
-	ToneElection Tone = "election" // who leads
-	ToneValue    Tone = "value"    // what is chosen
-	ToneLease    Tone = "lease"    // leases and signs of life
+	ToneElection Tone = "election" // leader election
+	ToneValue    Tone = "value"    // choosing values
+	ToneLease    Tone = "lease"    // leases and heartbeats
 	ToneLearn    Tone = "learn"    // catching up
-	ToneClient   Tone = "client"   // requests and answers
+	ToneClient   Tone = "client"   // requests and responses
 )
 
-// Message is an arrow. One that never arrives ends on its way.
+// Message is an arrow. If it never arrived, the arrow ends half way.
 type Message struct {
 	From, To int
 	Sent     time.Duration
 	Arrived  time.Duration // or when it was lost
 	Lost     bool
-	Open     bool // still under way at the end of the picture
+	Open     bool // still in flight at the end of the picture
 	Tone     Tone
 	Label    string
-	Title    string // all of it, for the pointer
-	Faint    bool   // nothing came of it
+	Title    string // the complete text, shown as a tooltip
+	Faint    bool   // without consequences
 }
 
-// BandKind is what a band along a line shows.
+// BandKind is the state that a band along a line shows.
 type BandKind string
 
 // The kinds of bands.
 const (
-	BandDown    BandKind = "down"    // nobody lives here
-	BandPaused  BandKind = "paused"  // nothing is noticed
-	BandLeads   BandKind = "leads"   // takes itself for the leader
-	BandLease   BandKind = "lease"   // takes a lease for its own
-	BandGrant   BandKind = "grant"   // has promised to take part in nothing else
-	BandWriting BandKind = "writing" // has written what its disk does not have yet
+	BandDown    BandKind = "down"    // the process is dead
+	BandPaused  BandKind = "paused"  // the process is stopped
+	BandLeads   BandKind = "leads"   // believes to be the leader
+	BandLease   BandKind = "lease"   // believes to hold a lease
+	BandGrant   BandKind = "grant"   // has promised to take part in no other ballot
+	BandWriting BandKind = "writing" // has written data that is not on disk yet
 )
 
-// Band is something that lasts, along a line.
+// Band is a state that lasts, drawn along a line.
 type Band struct {
 	Lane     int
 	From, To time.Duration
@@ -81,22 +82,22 @@ type Band struct {
 type Box struct {
 	Lane     int
 	From, To time.Duration
-	Open     bool // not over at the end of the picture
+	Open     bool // outstanding at the end of the picture
 	Label    string
 	Result   string
 	State    string // "ok", "fail" or "unknown"
 }
 
-// Fault is something that was done to the system, in a column of its own.
+// Fault is a fault, drawn in a column of its own.
 type Fault struct {
 	From, To time.Duration
 	Label    string
 }
 
-// Note is a sentence of the story, at the place where it happens.
+// Note is a sentence of the story, numbered at the place where it happens.
 type Note struct {
 	At        time.Duration
-	Lanes     []int // none when it is about nobody in particular
+	Lanes     []int // none if it concerns no lane in particular
 	Text      string
 	Violation bool
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Measures, in pixels.
+// Dimensions, in pixels.
 const (
 	margin     = 28
 	axisWidth  = 92
@@ -17,19 +17,19 @@ const (
 	afterGap   = 175 // between a client's line and the next node's
 	notesWidth = 400
 	boxWidth   = 104
-	letter     = 6.1 // the width of a letter of a label, about
+	letter     = 6.1 // approximate width of a letter in a label
 	lineHeight = 17  // of the story
-	stepMin    = 9   // between two moments
-	stepLabel  = 19  // before a moment that a message with a label leaves at
+	stepMin    = 9   // between two points in time
+	stepLabel  = 19  // before a point in time at which a labelled message is sent
 	stepMax    = 46
 )
 
-// layout says where things are.
+// layout holds the positions of everything.
 type layout struct {
 	d      *Diagram
 	width  float64
 	height float64
-	top    float64 // where time begins
+	top    float64 // y of the beginning
 	bottom float64
 	lanes  []float64 // x
 	faults []float64 // x of each fault
@@ -42,7 +42,7 @@ type layout struct {
 	sub    []string
 }
 
-// gap is a span in which nothing happens.
+// gap is an interval in which nothing happens.
 type gap struct {
 	y    float64
 	span time.Duration
@@ -70,7 +70,7 @@ func (d *Diagram) layout() *layout {
 	return l
 }
 
-// placeLanes gives every line its place, from left to right.
+// placeLanes positions the lines from left to right.
 func (l *layout) placeLanes() {
 	columns := l.faultColumns()
 	x := float64(margin+axisWidth+columns*faultWidth) + l.faultNames() + 58
@@ -91,7 +91,7 @@ func (l *layout) placeLanes() {
 	l.width = l.notesX + notesWidth + margin
 }
 
-// faultColumns puts faults that are in effect at the same time beside one another.
+// faultColumns puts overlapping faults into different columns.
 func (l *layout) faultColumns() int {
 	var ends []time.Duration
 	l.faults = make([]float64, len(l.d.Faults))
@@ -107,7 +107,7 @@ func (l *layout) faultColumns() int {
 	return len(ends)
 }
 
-// faultNames is the room for the names of faults that are too short for them.
+// faultNames returns the room needed for the names of faults that are drawn too short for them.
 func (l *layout) faultNames() float64 {
 	room := 0.0
 	for _, f := range l.d.Faults {
@@ -118,12 +118,12 @@ func (l *layout) faultNames() float64 {
 	return room
 }
 
-// faultNameMax is how wide the name of a fault may be beside it.
+// faultNameMax is the maximal width of a fault's name beside it.
 const faultNameMax = 120
 
-// placeTimes stretches the time in which much happens, and presses the rest.
+// placeTimes stretches the times in which much happens, and compresses the rest.
 func (l *layout) placeTimes() {
-	room := make(map[time.Duration]float64) // that is needed above a moment
+	room := make(map[time.Duration]float64) // needed above each point in time
 	need := func(at time.Duration, px float64) {
 		at = min(max(at, 0), l.d.End)
 		room[at] = max(room[at], px)
@@ -174,7 +174,7 @@ func (l *layout) placeTimes() {
 	l.bottom = y + 26
 }
 
-// y is where an instant is.
+// y returns the vertical position of a time.
 func (l *layout) y(at time.Duration) float64 {
 	i, exact := slices.BinarySearch(l.times, at)
 	switch {
@@ -189,8 +189,8 @@ func (l *layout) y(at time.Duration) float64 {
 	return l.ys[i-1] + share*(l.ys[i]-l.ys[i-1])
 }
 
-// place finds the first of some places that is free, and takes it. It reports false when all of them are taken, by
-// more than a little.
+// place takes the first of some places that is free. It returns false if all of them overlap taken ones by more
+// than a little.
 func (l *layout) place(places []rect) (rect, bool) {
 	best, least := rect{}, math.Inf(1)
 	for _, r := range places {
@@ -212,7 +212,7 @@ func (l *layout) place(places []rect) (rect, bool) {
 	return best, true
 }
 
-// wrap breaks a text into lines of about so many letters.
+// wrap breaks a text into lines of about width letters.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
@@ -232,5 +232,5 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// textWidth is about how wide a label is.
+// textWidth returns the approximate width of a label.
 func textWidth(text string) float64 { return float64(len([]rune(text))) * letter }

@@ -28,7 +28,7 @@ func (d *Diagram) Render(out io.Writer) error {
 	return nil
 }
 
-// validate lists what cannot be drawn.
+// validate lists everything that cannot be drawn.
 func (d *Diagram) validate() error {
 	var problems []error
 	lane := func(what string, i int) {
@@ -93,7 +93,7 @@ func (p *painter) document() {
 	p.b.WriteString("</svg>\n")
 }
 
-// definitions are the patterns of bands.
+// definitions holds the patterns of bands.
 const definitions = `<defs>
 <pattern id="down" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">` +
 	`<rect class="p-down" width="7" height="7"/><line class="p-line" x1="0" y1="0" x2="0" y2="7"/></pattern>
@@ -114,7 +114,7 @@ func (p *painter) header() {
 	}
 }
 
-// legend names what occurs in the picture.
+// legend explains what occurs in the picture.
 func (p *painter) legend() {
 	x, y := float64(margin), p.top-72
 	item := func(label string, draw func(x, y float64)) {
@@ -162,7 +162,7 @@ func (p *painter) legend() {
 	}
 }
 
-// axis is time, with a word on every span in which nothing happens.
+// axis draws the time axis, with a remark on every compressed gap.
 func (p *painter) axis() {
 	x := float64(margin + axisWidth - 16)
 	p.text(margin, p.top-24, "unit", "ms")
@@ -186,7 +186,7 @@ func (p *painter) axis() {
 	}
 }
 
-// milliseconds is a time in ms, with as many digits as it needs.
+// milliseconds formats a time in ms, with as many digits as it needs.
 func milliseconds(d time.Duration) string {
 	if d >= 100*time.Millisecond {
 		return fmt.Sprintf("%.1f", float64(d)/1e6)
@@ -209,7 +209,7 @@ func (p *painter) faultBars() {
 	}
 }
 
-// lines are those along which everybody lives.
+// lines draws the lines of nodes and clients.
 func (p *painter) lines() {
 	for i, lane := range p.d.Lanes {
 		class := "node"
@@ -224,7 +224,7 @@ func (p *painter) lines() {
 	}
 }
 
-// bandAt is how far a band is from its line, and how wide.
+// bandAt is the distance of a band from its line, and its width.
 var bandAt = map[BandKind][2]float64{
 	BandDown: {-6, 12}, BandPaused: {-6, 12}, BandWriting: {-2.5, 5}, BandLeads: {-16, 6}, BandLease: {-25, 6},
 	BandGrant: {-34, 6},
@@ -251,7 +251,7 @@ func (p *painter) bands() {
 	}
 }
 
-// violations are drawn across the picture.
+// violations draws violations across the picture.
 func (p *painter) violations() {
 	for _, n := range p.d.Notes {
 		if !n.Violation {
@@ -265,7 +265,7 @@ func (p *painter) violations() {
 	}
 }
 
-// burst is a star.
+// burst returns a star.
 func burst(x, y float64) string {
 	var b strings.Builder
 	for i := range 20 {
@@ -279,7 +279,7 @@ func burst(x, y float64) string {
 	return b.String() + "Z"
 }
 
-// boxes are the operations of clients.
+// boxes draws the operations of clients.
 func (p *painter) boxes() {
 	for _, o := range p.d.Boxes {
 		x, y := p.lanes[o.Lane]-boxWidth/2, p.y(o.From)
@@ -304,7 +304,7 @@ func (p *painter) boxes() {
 	}
 }
 
-// reserve keeps labels off what must be read.
+// reserve keeps labels away from what must stay readable.
 func (p *painter) reserve() {
 	for i, n := range p.d.Notes {
 		for _, lane := range n.Lanes {
@@ -313,7 +313,7 @@ func (p *painter) reserve() {
 	}
 }
 
-// noteSpot is where the number of a note is: notes of one place and time stand beside one another.
+// noteSpot returns where to draw the number of a note: notes of one place and time are put side by side.
 func (p *painter) noteSpot(i, lane int) rect {
 	n := p.d.Notes[i]
 	before := 0
@@ -340,7 +340,7 @@ func (p *painter) messages() {
 	}
 }
 
-// ends are where a message is drawn from and to.
+// ends returns the end points of a message.
 func (p *painter) ends(m *Message) (x1, y1, x2, y2 float64) {
 	x1, y1, x2, y2 = p.lanes[m.From], p.y(m.Sent), p.lanes[m.To], p.y(m.Arrived)
 	side := 1.0
@@ -391,7 +391,7 @@ func (p *painter) message(m *Message) {
 	p.f("</g>\n")
 }
 
-// head is the head of an arrow that points in the direction (dx, dy), of length 1.
+// head draws an arrowhead that points in the direction (dx, dy), of length 1.
 func (p *painter) head(x, y, dx, dy float64) {
 	const long, wide = 8, 3.4
 	p.f("<path class='head' d='M%.1f %.1fL%.1f %.1fL%.1f %.1fZ'/>", x, y, x-long*dx-wide*dy, y-long*dy+wide*dx,
@@ -402,8 +402,8 @@ func (p *painter) cross(x, y float64) {
 	p.f("<path class='cross' d='M%.1f %.1fl8 8m0 -8l-8 8'/>", x-4, y-4)
 }
 
-// label stands on its message where there is room, nearer to the receiver than to the sender: what goes to several
-// begins at one place.
+// label puts a message's label where there is room, nearer to the receiver than to the sender, because broadcasts
+// start at one place.
 func (p *painter) label(m *Message) {
 	x1, y1, x2, y2 := p.ends(m)
 	w, h := textWidth(m.Label)+6, 13.0
@@ -427,7 +427,7 @@ func (p *painter) label(m *Message) {
 		html.EscapeString(m.Label))
 }
 
-// notes are the story, with a number at the place of each sentence.
+// notes writes the story, with a number at the place of each sentence.
 func (p *painter) notes() {
 	p.text(p.notesX+24, p.top-21, "storyname", "What happened")
 	next := p.top - 6

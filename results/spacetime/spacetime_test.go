@@ -14,7 +14,7 @@ import (
 
 const ms = time.Millisecond
 
-// busy is a diagram with everything in it, and many labels close to one another.
+// busy is a diagram with every element, and many labels close to one another.
 func busy() *Diagram {
 	d := &Diagram{
 		Title: "n1 & n2 both lead <at once>", Subtitle: "One leader at a time.", Caption: "a test", End: 900 * ms,
@@ -44,7 +44,7 @@ func busy() *Diagram {
 	return d
 }
 
-// words are the texts of a document, which must be well formed.
+// words returns the texts of a document, which must be well-formed.
 func words(t *testing.T, svg []byte) (texts []string) {
 	t.Helper()
 	dec := xml.NewDecoder(bytes.NewReader(svg))
@@ -90,7 +90,7 @@ func TestEverythingIsInThePicture(t *testing.T) {
 	}
 }
 
-// Labels do not cover one another, nor operations and notes; most messages have one.
+// Labels cover neither one another nor operations and notes; most messages have one.
 func TestLabelsKeepClear(t *testing.T) {
 	p := &painter{layout: busy().layout()}
 	p.document()
@@ -107,7 +107,7 @@ func TestLabelsKeepClear(t *testing.T) {
 	}
 }
 
-// Time runs down, however much it is stretched.
+// Time increases downwards, however much it is stretched.
 func TestTimeRunsDown(t *testing.T) {
 	l := busy().layout()
 	last := 0.0

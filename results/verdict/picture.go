@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// PictureFile is where the picture of a register that no order explains is kept, relative to the run directory:
-// "linearizability/<key>.html". Keys may be any text: what is not safe in a file name is escaped, and long keys are cut
-// and told apart by a hash.
+// PictureFile returns the path of the picture of a register whose history is not linearizable, relative to the run
+// directory: "linearizability/<key>.html". Characters of the key that are not safe in a file name are escaped, and
+// long keys are truncated and made unique by a hash.
 func PictureFile(key string) string {
 	const bytesMax = 80
 	var name strings.Builder

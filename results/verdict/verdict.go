@@ -1,16 +1,17 @@
-// Package verdict is what a run comes to: four axes that never mask one another, and the exit code they make.
+// Package verdict defines the outcome of a run: four independent axes that never mask one another, and the exit
+// code.
 package verdict
 
 import "time"
 
-// Schema is the version of verdict.json. It rises whenever a field changes its meaning or goes away.
+// Schema is the version of verdict.json. It is incremented whenever a field changes its meaning or is removed.
 const Schema = 1
 
 // Status is the state of one axis.
 type Status string
 
 // Safety and liveness are valid, violated or unknown; coverage is sufficient or vacuous; the harness is healthy,
-// interrupted or failed. An axis that could not be looked at at all is none.
+// interrupted or failed. An axis that could not be examined at all is none.
 const (
 	Valid       Status = "valid"
 	Violated    Status = "violated"
@@ -23,7 +24,7 @@ const (
 	None        Status = "none"
 )
 
-// Exit codes of every command that ends in a verdict.
+// Exit codes of every command that produces a verdict.
 const (
 	ExitValid    = 0
 	ExitViolated = 1
@@ -42,22 +43,22 @@ type Verdict struct {
 	Coverage Coverage `json:"coverage"`
 	Harness  Harness  `json:"harness"`
 
-	// Stopped says why the workload was ended before its time, if it was: an answer without a linearization.
+	// Stopped says why the workload was ended early, if it was: an answer without a linearization.
 	Stopped string `json:"stopped,omitempty"`
 
-	// Prefix is set when files are damaged and only what stands before the damage was judged, because the user wanted so.
+	// Prefix is set if files are damaged and only the part before the damage was judged, at the user's request.
 	Prefix []Prefix `json:"prefix,omitempty"`
 }
 
 // Prefix is a file of which only the lines before a damaged one were judged.
 type Prefix struct {
 	File    string `json:"file"`
-	Line    int    `json:"line"` // the first that is damaged
+	Line    int    `json:"line"` // the first damaged line
 	Problem string `json:"problem"`
 }
 
-// ExitCode is what a command that reports v exits with: a violation outranks everything, so that no failure of the
-// harness can hide it; then what could not be decided, a failed harness, and a run in which nothing was tested.
+// ExitCode returns the exit code of a command that reports v. A violation has priority, so that no failure of the
+// harness can hide it; then come an undecided check, a failed harness, and a run in which nothing was tested.
 func (v Verdict) ExitCode() int {
 	switch {
 	case v.Safety.Status == Violated || v.Liveness.Status == Violated:
@@ -75,7 +76,7 @@ func (v Verdict) ExitCode() int {
 	}
 }
 
-// Word is the verdict in one word, as the banner of a report has it; of a part of a run, it says so.
+// Word returns the verdict in one word, as in the banner of a report; for a partial run, it says so.
 func (v Verdict) Word() string {
 	if len(v.Prefix) > 0 {
 		return v.word() + " (PREFIX)"
@@ -101,25 +102,25 @@ func (v Verdict) word() string {
 	}
 }
 
-// Finding is one thing that a checker found wrong.
+// Finding is one violation found by a checker.
 type Finding struct {
 	Checker string `json:"checker"`       // "linearizability", "agreement", …
 	Key     string `json:"key,omitempty"` // the register concerned
-	// Name says in a few words what sort of violation it is ("stale read"), as far as the history shows it.
+	// Name classifies the violation in a few words ("stale read"), as far as the history shows it.
 	Name    string `json:"name,omitempty"`
 	Summary string `json:"summary"` // one sentence
-	// Story goes on where the summary ends: one to five sentences on who answered what from where, and what was the
-	// matter with them.
+	// Story continues the summary: one to five sentences on who answered what from where, and what was wrong with
+	// them.
 	Story []string `json:"story,omitempty"`
-	// Causes are the assumptions that what was recorded shows to be broken, the most telling one first.
+	// Causes are the assumptions that were broken according to the evidence, the most telling one first.
 	Causes []Cause `json:"causes,omitempty"`
-	// Table has the few operations that suffice for the violation, in order of invocation.
+	// Table holds the few operations that suffice for the violation, in order of invocation.
 	Table []Row `json:"table,omitempty"`
-	// At is when the history first showed it, since the run began; zero when it cannot be placed in time.
+	// At is when the history first showed the violation, since the run began; zero if it cannot be placed in time.
 	At      time.Duration `json:"at_ns,omitempty"`
 	Details []string      `json:"details,omitempty"`
-	// Operations are the numbers of operations that suffice for it, the one that showed it last: operations are numbered
-	// from 0 in the order in which they were invoked.
+	// Operations are the numbers of operations that suffice for the violation, the one that showed it last.
+	// Operations are numbered from 0 in order of invocation.
 	Operations []int  `json:"operations,omitempty"`
 	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
 }
@@ -139,24 +140,24 @@ type Broken struct {
 type Cause struct {
 	Name     string   `json:"name"`     // in a few words: "clocks drifted apart"
 	Says     string   `json:"says"`     // one sentence
-	Evidence []string `json:"evidence"` // what shows it, each a sentence
+	Evidence []string `json:"evidence"` // observations that show it, each a sentence
 }
 
-// Row is an operation as a finding tells of it.
+// Row is an operation in the table of a finding.
 type Row struct {
 	Operation int            `json:"operation"` // its number
 	Process   int            `json:"process"`
 	Node      string         `json:"node"`
 	Call      time.Duration  `json:"call_ns"`
-	Return    *time.Duration `json:"return_ns,omitempty"` // nil when it was never answered
+	Return    *time.Duration `json:"return_ns,omitempty"` // nil if it never completed
 	What      string         `json:"what"`                // "read x → 5"
-	Slot      uint64         `json:"slot,omitempty"`      // what the system said of how it was served
+	Slot      uint64         `json:"slot,omitempty"`      // the system's report of how it was served
 	Ballot    string         `json:"ballot,omitempty"`
-	By        string         `json:"by,omitempty"`   // the node that served it, as the system said
+	By        string         `json:"by,omitempty"`   // the node that served it, according to the system
 	Role      string         `json:"role,omitempty"` // its part in the violation: "the answer that no order explains"
 }
 
-// ReturnedAt is when the operation was answered; zero if it never was.
+// ReturnedAt returns when the operation completed; zero if it never did.
 func (r Row) ReturnedAt() time.Duration {
 	if r.Return == nil {
 		return 0
@@ -164,15 +165,15 @@ func (r Row) ReturnedAt() time.Duration {
 	return *r.Return
 }
 
-// Check is what one checker decided.
+// Check is the decision of one checker.
 type Check struct {
 	Checker string        `json:"checker"`
 	Status  Status        `json:"status"`
-	Detail  string        `json:"detail"` // what it looked at: "14 keys, 5120 operations, longest key 380"
+	Detail  string        `json:"detail"` // what it examined: "14 keys, 5120 operations, longest key 380"
 	Elapsed time.Duration `json:"elapsed_ns"`
 }
 
-// Safety is whether anything happened that a correct register could not have done.
+// Safety says whether anything happened that is impossible for a correct register.
 type Safety struct {
 	Status   Status    `json:"status"`
 	Checks   []Check   `json:"checks"`
@@ -180,31 +181,31 @@ type Safety struct {
 	Reasons  []string  `json:"reasons,omitempty"` // why unknown
 }
 
-// Liveness is whether the system answered again once it was left in peace.
+// Liveness says whether the system answered again after all faults were healed.
 type Liveness struct {
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
 
 	// Recovery is the time from the end of the last heal to the moment when every node answered.
 	Recovery time.Duration `json:"recovery_ns"`
-	// FirstUpdate is the time from the end of the last heal to the first ok update that was invoked after it; nil when
-	// there was none.
+	// FirstUpdate is the time from the end of the last heal to the first ok update invoked after it; nil if there
+	// was none.
 	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
-	// Ended are the nodes that ended by themselves: no fault killed them, and nothing but the program is to blame.
+	// Ended lists the nodes that ended by themselves: no fault killed them, so the program is to blame.
 	Ended []Ended `json:"ended,omitempty"`
-	// Faults says for every fault how long the longest stretch without an ok operation was while it lasted.
+	// Faults holds, for every fault, the longest interval without an ok operation while it lasted.
 	Faults []FaultLiveness `json:"faults,omitempty"`
-	// Kinds is the worst of these by kind of fault, in the order in which they first occurred.
+	// Kinds holds the worst of these by kind of fault, in order of first occurrence.
 	Kinds []KindLiveness `json:"kinds,omitempty"`
 }
 
 // Ended is a node that ended by itself.
 type Ended struct {
 	Node string `json:"node"`
-	Why  string `json:"why"` // in its own words, or those of its run-time system: "panic: …"
+	Why  string `json:"why"` // in its own words, or those of its runtime: "panic: …"
 }
 
-// FaultLiveness is how the service fared under one fault.
+// FaultLiveness is the availability of the service under one fault.
 type FaultLiveness struct {
 	ID             string        `json:"id"`
 	Fault          string        `json:"fault"`
@@ -212,17 +213,17 @@ type FaultLiveness struct {
 	OKs            int           `json:"oks"`
 	LongestSilence time.Duration `json:"longest_silence_ns"` // without an ok operation of any kind …
 
-	// … and without one that only reads, and one that may change a register: a system that cannot agree on anything new
-	// may well go on serving reads.
+	// … without an ok read, and without an ok operation that may change a register: a system that cannot agree on
+	// anything new may still serve reads.
 	ReadSilence   time.Duration `json:"read_silence_ns"`
 	UpdateSilence time.Duration `json:"update_silence_ns"`
 
-	// FirstUpdate is the time from the end of the revert to the return of the first ok update that was invoked after it.
-	// Nil when the workload ended before there was one.
+	// FirstUpdate is the time from the end of the revert to the return of the first ok update invoked after it. Nil
+	// if the workload ended before there was one.
 	FirstUpdate *time.Duration `json:"first_update_ns,omitempty"`
 }
 
-// KindLiveness is the worst that the service fared under the faults of one kind.
+// KindLiveness is the worst availability under the faults of one kind.
 type KindLiveness struct {
 	Kind          string         `json:"kind"`
 	Faults        int            `json:"faults"`
@@ -231,7 +232,7 @@ type KindLiveness struct {
 	FirstUpdate   *time.Duration `json:"first_update_ns,omitempty"`
 }
 
-// Coverage is what was really exercised.
+// Coverage measures what was actually exercised.
 type Coverage struct {
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"` // what was missing
@@ -240,27 +241,27 @@ type Coverage struct {
 	Faults     []FaultCount     `json:"faults"`
 	// UnderFault is the number of ok operations invoked and completed while at least one fault was in effect.
 	UnderFault int `json:"ok_under_fault"`
-	Leaders    int `json:"leaders"` // how many times some node came to lead
+	Leaders    int `json:"leaders"` // number of times that some node became leader
 
-	LeaseExpiries      int `json:"lease_expiries"`      // leases that ended without being renewed, as their holders saw it
+	LeaseExpiries      int `json:"lease_expiries"`      // leases that expired without being renewed, as their holders saw it
 	LeasesForsaken     int `json:"leases_forsaken"`     // leases that their holders gave up
-	CatchUps           int `json:"catch_ups"`           // how many times a node fetched what it had missed
-	SnapshotsInstalled int `json:"snapshots_installed"` // how many times it fetched a whole state instead
+	CatchUps           int `json:"catch_ups"`           // number of times that a node fetched what it had missed
+	SnapshotsInstalled int `json:"snapshots_installed"` // number of times that it fetched a whole state instead
 
-	// DeposedReads is nil when it cannot be known when the nodes observed what they did.
+	// DeposedReads is nil if the times of the nodes' observations cannot be determined.
 	DeposedReads *DeposedReads `json:"deposed_reads,omitempty"`
 }
 
-// DeposedReads counts the reads that were attempted at leaders who had been deposed and did not know it yet, by what
-// came of them. The definition is at deposedReads in package checker.
+// DeposedReads counts the reads attempted at leaders that had been deposed and did not know it yet, by outcome. For
+// the definition, see deposedReads in package checker.
 type DeposedReads struct {
 	Way       string `json:"way,omitempty"` // how reads are served: "lease", "quorum", "log", "local"
-	Terms     int    `json:"terms"`         // how many times some node led on after another had been elected
+	Terms     int    `json:"terms"`         // number of times that a node led on after another had been elected
 	Attempted int    `json:"attempted"`
 	Answered  int    `json:"answered"`  // by the deposed leader itself
-	Forwarded int    `json:"forwarded"` // answered by another, or after the node had learned of another
+	Forwarded int    `json:"forwarded"` // answered by another node, or after the node had learned of another leader
 	Refused   int    `json:"refused"`
-	Unknown   int    `json:"unknown"` // no answer within the client's patience
+	Unknown   int    `json:"unknown"` // no answer within the client's timeout
 }
 
 // OperationCount counts operations of one function in one phase by outcome.
@@ -273,20 +274,20 @@ type OperationCount struct {
 	Unknown  int    `json:"unknown"`
 }
 
-// FaultCount counts the faults of one kind by what came of them.
+// FaultCount counts the faults of one kind by outcome.
 type FaultCount struct {
 	Kind      string `json:"kind"`
-	Wanted    bool   `json:"wanted"` // asked for on the command line
+	Wanted    bool   `json:"wanted"` // requested on the command line
 	Installed int    `json:"installed"`
 	Skipped   int    `json:"skipped"`
 	Failed    int    `json:"failed"`
 
-	// InEffect is for how long at least one fault of the kind was seen to be in effect: from the proof of its effect to
-	// the beginning of a revert that found it still there. Faults that overlap count once.
+	// InEffect is the total time in which at least one fault of the kind was in effect: from the proof of its
+	// effect to the beginning of a revert that found it still in place. Overlapping faults count once.
 	InEffect time.Duration `json:"in_effect_ns"`
 }
 
-// Harness is whether the run itself can be trusted.
+// Harness says whether the run itself can be trusted.
 type Harness struct {
 	Status  Status   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`

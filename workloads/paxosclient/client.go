@@ -12,8 +12,8 @@ import (
 	"elenchus/workloads"
 )
 
-// verdictShare is the part of a client's patience that the node is given, in percent. The rest is for its own verdict
-// to travel back: a node that says "not proposed" in time turns an unknown into a fail.
+// verdictShare is the node's share of a client's timeout, in percent. The rest is for the node's own verdict to
+// travel back: a node that answers "not proposed" in time turns an unknown into a fail.
 const verdictShare = 85
 
 // Client is one process of a workload at one node. It implements [workloads.Client].
@@ -24,8 +24,7 @@ type Client struct {
 
 var _ workloads.Client = (*Client)(nil)
 
-// New returns a client of the node at url whose session is id, which must not be zero and not be used again after this
-// client's end.
+// New returns a client of the node at url for the session id, which must not be zero and must never be reused.
 func New(url string, id uint64) *Client {
 	return &Client{id: id, http: client.New(url, client.Options{})}
 }
@@ -59,8 +58,8 @@ func (c *Client) Do(ctx context.Context, seq uint64, op history.Op) workloads.An
 
 func format(v int64) string { return strconv.FormatInt(v, 10) }
 
-// answer translates a response. One that claims success and cannot be understood is unknown: what it hides may have
-// happened.
+// answer translates a response. One that reports success but cannot be understood is unknown: the operation may
+// have taken effect.
 func answer(op history.Op, r client.Response) workloads.Answer {
 	a := workloads.Answer{Reason: r.Reason, By: history.Witness{Slot: r.Slot, Ballot: r.Ballot, Leader: r.Leader}}
 	switch r.Outcome {

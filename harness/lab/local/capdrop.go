@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropped are the capabilities by which root in a host could change what all hosts and the machine share: its clock,
-// its modules, its power, its logs, its devices and its security policy. Root in a user namespace has no such power
-// anyway. What remains is enough for packet filters, mounts, tracing and signals within the host.
+// dropped lists the capabilities by which root in a host could change what all hosts and the machine share: its
+// clock, its modules, its power, its logs, its devices and its security policy. Root in a user namespace has no
+// such power anyway. What remains is enough for packet filters, mounts, tracing and signals within the host.
 var dropped = []uintptr{
 	unix.CAP_SYS_TIME, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_BOOT, unix.CAP_SYSLOG, unix.CAP_MKNOD,
 	unix.CAP_SYS_PACCT, unix.CAP_SYS_TTY_CONFIG, unix.CAP_LINUX_IMMUTABLE, unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE,
 	unix.CAP_WAKE_ALARM, unix.CAP_BLOCK_SUSPEND, unix.CAP_AUDIT_CONTROL, unix.CAP_AUDIT_READ,
 }
 
-// dropCapabilities takes them from the calling thread and from everything it will ever start. The caller must be locked
+// dropCapabilities drops them for the calling thread and everything that it will start. The caller must be locked
 // to its thread.
 func dropCapabilities() error {
 	for _, c := range dropped {

@@ -18,12 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forwarded are the signals that a program passes on to the command it has running in an enclosure.
+// forwarded are the signals that a program forwards to its command in an enclosure.
 var forwarded = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
 
-// witness counts the signals that the supervisor itself gets. An ephemeral lab's supervisor is in the process group of
-// the program that made it and of the command. A signal for the group (Ctrl-C, a closed terminal) therefore reaches
-// the witness, and so reached the command too; a signal for the program alone does not, and must be passed on.
+// witness counts the signals that the supervisor itself receives. An ephemeral lab's supervisor is in the process
+// group of the program that created it and of the command. A signal for the group (Ctrl-C, a closed terminal)
+// therefore reaches the witness, and so has reached the command too; a signal for the program alone does not, and
+// must be forwarded.
 type witness struct {
 	mu   sync.Mutex
 	seen map[syscall.Signal]int
@@ -45,7 +46,7 @@ func newWitness() *witness {
 	return w
 }
 
-// reset begins to count anew, for a new command.
+// reset restarts the count, for a new command.
 func (w *witness) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,22 +59,23 @@ func (w *witness) count(sig syscall.Signal) int {
 	return w.seen[sig]
 }
 
-// groupSignalMax is how much later than its program the witness may see a signal of their group. The kernel sends it to
-// all of them in one go, so this is ample; it delays only what is not a Ctrl-C.
+// groupSignalMax is how much later than its program the witness may receive a signal of their group. The kernel
+// sends it to all of them at once, so this is ample; it delays only signals other than a Ctrl-C.
 const groupSignalMax = 100 * time.Millisecond
 
-// command is what a program has running in the enclosure.
+// command is a command that a program runs in the enclosure.
 type command struct {
 	s     *supervisor
 	pid   int
 	group bool // the command has a process group of its own
 	dead  chan struct{}
 
-	passedOn map[syscall.Signal]int // how many signals it had from its program alone
+	passedOn map[syscall.Signal]int // number of signals received from its program alone
 }
 
-// run starts a command with the three passed files. Its exit is reported over the link. A command of a named lab gets
-// its own process group; in an ephemeral lab it stays in its program's, and so in the foreground of the terminal.
+// run starts a command with the three passed files. Its exit is reported over the link. A command of a named lab
+// gets its own process group; in an ephemeral lab it stays in its program's, and so in the foreground of the
+// terminal.
 func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*command, error) {
 	if len(f.Argv) == 0 || len(files) != 3 {
 		return nil, errors.New("run needs a command and three files")
@@ -98,13 +100,13 @@ func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*comma
 		delete(s.commands, pid)
 		s.mu.Unlock()
 		close(c.dead)
-		_ = l.send(frame{Op: opExited, Code: exitCode(status)}) // nobody to tell when the program is gone
+		_ = l.send(frame{Op: opExited, Code: exitCode(status)}) // fails if the program is gone
 	}()
 	return c, nil
 }
 
-// forward gives the command a signal that its program got for the count-th time, unless the command had it already. It
-// is not safe for concurrent use.
+// forward sends the command a signal that its program received for the count-th time, unless the command has
+// received it already. It is not safe for concurrent use.
 func (c *command) forward(sig syscall.Signal, count int) {
 	if c.group {
 		c.s.reaper.signal(c.pid, sig, true)
@@ -119,7 +121,7 @@ func (c *command) forward(sig syscall.Signal, count int) {
 	c.s.reaper.signal(c.pid, sig, false)
 }
 
-// abandon ends a command whose program is gone: first it is asked to, so that it can heal what it has broken.
+// abandon ends a command whose program is gone. It is asked to terminate first, so that it can heal its faults.
 func (c *command) abandon(grace time.Duration) {
 	c.s.reaper.signal(c.pid, unix.SIGTERM, c.group)
 	select {
@@ -130,7 +132,7 @@ func (c *command) abandon(grace time.Duration) {
 	}
 }
 
-// lookPath finds a program as a shell with the given environment and directory would.
+// lookPath looks a program up as a shell with the given environment and directory would.
 func lookPath(name string, env []string, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		if !filepath.IsAbs(name) {

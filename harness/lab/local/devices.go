@@ -17,10 +17,10 @@ type device struct {
 	path         string
 	mode         uint32
 	major, minor uint32
-	optional     bool // the machine may lack it, or keep it for itself
+	optional     bool // the machine may lack it, or not share it
 }
 
-// devices are what programs expect in /dev. Disks are not among them: a host must not reach the machine's.
+// devices are what programs expect in /dev. Disks are excluded: a host must not reach the machine's.
 var devices = []device{
 	{path: "/dev/null", mode: unix.S_IFCHR | 0o666, major: 1, minor: 3},
 	{path: "/dev/zero", mode: unix.S_IFCHR | 0o666, major: 1, minor: 5},
@@ -33,7 +33,7 @@ var devices = []device{
 	{path: "/dev/loop-control", mode: unix.S_IFCHR | 0o600, major: 10, minor: 237, optional: true},
 }
 
-// loopsMax is how many loop devices a host has nodes for. The kernel hands out the lowest free ones of the machine.
+// loopsMax is the number of loop device nodes in a host. The kernel hands out the machine's lowest free ones.
 const loopsMax = 64
 
 // mountDev builds a /dev with only what a host may have.
@@ -84,7 +84,7 @@ func (h hostSpec) devices() []device {
 	return all
 }
 
-// makeDevice makes a device node or, where only the machine's root may, shows the machine's own.
+// makeDevice creates a device node or, where only the machine's root may, binds the machine's own.
 func (h hostSpec) makeDevice(d device) error {
 	if _, err := os.Stat(d.path); err != nil && d.mode&unix.S_IFMT == unix.S_IFCHR {
 		return err

@@ -1,9 +1,9 @@
-// Package local makes a lab out of one Linux machine: hosts that are namespaces, with real SSH, real packet filters and
-// real processes, up in less than a second and gone without a trace. Package lab tells how it is built and what it
-// cannot show.
+// Package local turns one Linux machine into a lab: hosts that are namespaces, with real SSH, real packet filters
+// and real processes, up in less than a second and gone without a trace. See package lab for how it is built and
+// for its limits.
 //
-// A program that uses this package calls [Main] before anything else in its main function (a test binary: in TestMain),
-// because supervisor, hosts and SSH servers are the same program, started again under other names:
+// A program that uses this package calls [Main] before anything else in its main function (a test binary: in
+// TestMain), because supervisor, hosts and SSH servers are the same program, started under other names:
 //
 //	program                        elenchus
 //	└─ supervisor                  elenchus-lab        process 1 of the enclosure, makes and owns everything

@@ -21,12 +21,12 @@ import (
 	"elenchus/harness/lab/sshd"
 )
 
-// hostSpec is what a host is told to become.
+// hostSpec is the description from which a host is built.
 type hostSpec struct {
 	Index         int    `json:"index"` // from 1
 	Hosts         int    `json:"hosts"`
-	Base          string `json:"base"`           // where its changes live, in memory
-	Disk          string `json:"disk,omitempty"` // where its private directories live instead
+	Base          string `json:"base"`           // directory of its changes, in memory
+	Disk          string `json:"disk,omitempty"` // directory of its private directories, if on disk
 	Rootless      bool   `json:"rootless"`
 	Sshd          string `json:"sshd,omitempty"`
 	HostKey       string `json:"host_key"`
@@ -44,7 +44,7 @@ const (
 // hostPath is the search path of every command in a host. Firewall tools live in sbin.
 const hostPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// sshdConfig makes OpenSSH's server as plain as it gets: one key, no PAM, no name look-ups, many sessions.
+// sshdConfig is a minimal configuration of OpenSSH's server: one key, no PAM, no name look-ups, many sessions.
 const sshdConfig = `Port 22
 AddressFamily inet
 HostKey ` + hostKeyFile + `
@@ -65,8 +65,8 @@ SetEnv PATH=` + hostPath + `
 Subsystem sftp internal-sftp
 `
 
-// beHost turns a fresh process in fresh namespaces into a host and stays as its process 1, until the supervisor or
-// somebody in the host kills it.
+// beHost turns a new process in new namespaces into a host and stays as its process 1, until the supervisor or
+// something in the host kills it.
 func beHost() error {
 	runtime.LockOSThread() // capabilities belong to a thread, and children have those of the thread that forks them
 	parent, err := newLink(controlFD, "supervisor")
@@ -95,7 +95,7 @@ func beHost() error {
 	return server.keep()
 }
 
-// build does everything but starting the server.
+// build does everything except starting the server.
 func (h hostSpec) build() (*sshServer, error) {
 	unix.Umask(0o022)
 	if err := unix.Sethostname([]byte(hostName(h.Index))); err != nil {
@@ -110,13 +110,13 @@ func (h hostSpec) build() (*sshServer, error) {
 	return newSSHServer(h)
 }
 
-// sshServer is the SSH server of a host, kept running by the host's process 1. A fault that kills every process of a
-// host must not take away the way to start them again.
+// sshServer is the SSH server of a host, kept running by the host's process 1. A fault that kills every process of
+// a host must not prevent restarting them.
 type sshServer struct {
 	reaper   *reaper
 	path     string
 	argv     []string
-	listener *os.File // for our own server; OpenSSH's makes its own
+	listener *os.File // for our own server; OpenSSH's creates its own
 	dead     <-chan syscall.WaitStatus
 }
 
@@ -174,8 +174,8 @@ func (s *sshServer) start() error {
 	return nil
 }
 
-// relayLog copies OpenSSH's log to ours, and tells whether its server came to listen. It says so in these words since
-// its first release, and there is no other sign to wait for but a connection that works.
+// relayLog copies OpenSSH's log to ours, and reports whether its server has started to listen. The wording has not
+// changed since its first release, and the only other sign is a connection that works.
 func relayLog(log *os.File, listening chan<- bool) {
 	defer func() { _ = log.Close() }()
 	lines := bufio.NewReader(log)
@@ -196,7 +196,7 @@ func relayLog(log *os.File, listening chan<- bool) {
 	}
 }
 
-// keep starts the server again whenever it ends, unless it cannot keep running at all.
+// keep restarts the server whenever it ends, unless it repeatedly fails at once.
 func (s *sshServer) keep() error {
 	const failuresMax = 5
 	for failures := 0; failures < failuresMax; {
@@ -215,8 +215,8 @@ func (s *sshServer) keep() error {
 	return fmt.Errorf("ssh server ended %d times in a row", failuresMax)
 }
 
-// serveSSH is our own SSH server, in a process of its own because it starts processes and waits for them, which is not
-// for a process 1 that reaps whatever dies.
+// serveSSH runs our own SSH server, in a separate process because it starts processes and waits for them, which
+// conflicts with a process 1 that reaps every child.
 func serveSSH() error {
 	listener, err := net.FileListener(os.NewFile(controlFD, "listener"))
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names under which the program starts itself again. They are also what process listings show.
+// Names under which the program starts itself again. They also appear in process listings.
 const (
 	supervisorName = "elenchus-lab"
 	hostProcName   = "elenchus-host"
@@ -19,8 +19,8 @@ const (
 // controlFD is the descriptor on which a child of any of these names finds its parent, or its listener.
 const controlFD = 3
 
-// Main does the job of a supervisor, a host or an SSH server, and then exits, if the program was started as one. In any
-// other program it returns at once. Call it first thing in main, before flags are parsed or anything is started.
+// Main runs a supervisor, a host or an SSH server, and then exits, if the program was started as one. Otherwise it
+// returns at once. Call it first thing in main, before flags are parsed or anything is started.
 func Main() {
 	var job func() error
 	switch os.Args[0] {

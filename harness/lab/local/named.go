@@ -18,8 +18,8 @@ import (
 	"elenchus/harness/lab"
 )
 
-// Up makes a named lab that stays until [Down], or until its supervisor dies, and returns its state. A name is of a-z,
-// 0-9 and -. It is an error if there is one already; Status tells what it is like.
+// Up creates a named lab that stays until [Down], or until its supervisor dies, and returns its state. A name
+// consists of a-z, 0-9 and -. It is an error if the lab exists; Status describes it.
 func Up(ctx context.Context, name string, o Options) (State, error) {
 	if err := ValidateName(name); err != nil {
 		return State{}, err
@@ -55,9 +55,9 @@ func Up(ctx context.Context, name string, o Options) (State, error) {
 	return Status(ctx, name, o)
 }
 
-// Exec runs a command inside the enclosure of a named lab, as [Run] does in an ephemeral one. Several may run at once:
-// [lab.Acquire] is what keeps two tests apart. When the program dies, the command is asked to end, and killed 10 s
-// later. Ctrl-C reaches the command through the program, as the command belongs to no terminal.
+// Exec runs a command inside the enclosure of a named lab, as [Run] does in an ephemeral one. Several may run at
+// once; use [lab.Acquire] to keep two tests apart. When the program dies, the command is terminated, and killed 10
+// s later. Ctrl-C reaches the command through the program, because the command belongs to no terminal.
 //
 // The error is [ErrNotUp] when there is no such lab.
 func Exec(ctx context.Context, name string, o Options, argv, env []string) (int, error) {
@@ -69,7 +69,7 @@ func Exec(ctx context.Context, name string, o Options, argv, env []string) (int,
 	return n.link.command(ctx, o, argv, env)
 }
 
-// Status tells what a named lab is doing. The error is [ErrNotUp] when there is no such lab.
+// Status returns the state of a named lab. The error is [ErrNotUp] if there is no such lab.
 func Status(_ context.Context, name string, o Options) (State, error) {
 	n, err := find(name, o)
 	if err != nil {
@@ -100,7 +100,8 @@ func Status(_ context.Context, name string, o Options) (State, error) {
 	return s, nil
 }
 
-// States tells what every named lab is doing, of one that does not answer why: it may just be on its way up or down.
+// States returns the state of every named lab. For one that does not answer, Problem says why: it may be on its way
+// up or down.
 func States(ctx context.Context, o Options) ([]State, error) {
 	names, err := List(o)
 	if err != nil {
@@ -109,7 +110,7 @@ func States(ctx context.Context, o Options) ([]State, error) {
 	states := make([]State, 0, len(names))
 	for _, name := range names {
 		s, err := Status(ctx, name, o)
-		if errors.Is(err, ErrNotUp) { // it has gone since the names were read
+		if errors.Is(err, ErrNotUp) { // gone since the names were read
 			continue
 		}
 		if err != nil {
@@ -120,7 +121,7 @@ func States(ctx context.Context, o Options) ([]State, error) {
 	return states, nil
 }
 
-// List names the named labs that are up.
+// List returns the names of the named labs that are up.
 func List(o Options) ([]string, error) {
 	r, err := openRegistry(o.Dir)
 	if err != nil {
@@ -129,8 +130,8 @@ func List(o Options) ([]string, error) {
 	return r.names()
 }
 
-// Down ends a named lab and everything that runs in it, and removes what it leaves. A lab that is not up is down: that
-// is no error. The error is [ErrInUse] when somebody is testing on it, unless force is set.
+// Down ends a named lab and everything that runs in it, and removes what it leaves behind. It is no error if the
+// lab is not up. The error is [ErrInUse] if somebody is using it, unless force is set.
 func Down(ctx context.Context, name string, o Options, force bool) error {
 	n, err := find(name, o)
 	if errors.Is(err, ErrNotUp) {
@@ -162,7 +163,7 @@ type namedLab struct {
 	link     *link
 }
 
-// find connects to a named lab. What dead labs have left is removed on the way.
+// find connects to a named lab. It also removes what dead labs have left behind.
 func find(name string, o Options) (*namedLab, error) {
 	if err := ValidateName(name); err != nil {
 		return nil, err
@@ -197,7 +198,7 @@ func find(name string, o Options) (*namedLab, error) {
 	return n, nil
 }
 
-// endMax is how long a supervisor that was told to end may take before it is killed.
+// endMax is how long a supervisor may take to end before it is killed.
 const endMax = 5 * time.Second
 
 // end tells a supervisor to end and waits until the kernel has ended everything in its namespaces.
@@ -210,7 +211,7 @@ func (o owner) end(ctx context.Context, l *link) error {
 		return fmt.Errorf("watch supervisor %d: %w", o.Process, err)
 	}
 	defer func() { _ = unix.Close(pidfd) }()
-	// The descriptor means one process for ever. If that is not the one that was noted, the supervisor is dead.
+	// The pidfd refers to one process forever. If that is not the recorded one, the supervisor is dead.
 	if start, err := startTime(o.Process); err != nil || start != o.Start {
 		return nil
 	}
@@ -241,7 +242,7 @@ func waitPidfd(ctx context.Context, pidfd int, limit time.Duration) bool {
 	return false
 }
 
-// processesOutside maps the process ids that a supervisor sees of its children to those that the caller sees.
+// processesOutside maps a supervisor's child process ids, as it sees them, to the caller's view.
 func processesOutside(supervisor int) map[int]int {
 	pids := make(map[int]int)
 	entries, err := os.ReadDir("/proc")

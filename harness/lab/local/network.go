@@ -19,8 +19,9 @@ const (
 	linkUpMax     = 30 * time.Second
 )
 
-// buildNetwork makes the bridge and joins every host to it. It returns when packets pass, not when commands do: a link
-// drops what it is given until its carrier was noticed, and the sender of a lost first packet waits a second.
+// buildNetwork creates the bridge and connects every host to it. It waits until packets pass, not just until the
+// commands have returned: a link drops packets until its carrier is detected, and a lost first packet costs the
+// sender a second.
 func buildNetwork(hosts []int) error {
 	disableIPv6()
 	lo, err := netlink.LinkByName("lo")
@@ -60,8 +61,8 @@ func buildNetwork(hosts []int) error {
 	return nil
 }
 
-// disableIPv6 keeps link-local addresses away in the current network namespace: they would be a way around partitions
-// that are made of IPv4 addresses. A kernel without IPv6 has no such file, and no such way.
+// disableIPv6 prevents link-local addresses in the current network namespace: they would bypass partitions that
+// consist of IPv4 addresses. On a kernel without IPv6 the file does not exist, and nothing needs to be done.
 func disableIPv6() {
 	_ = os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0)
 	_ = os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
@@ -70,7 +71,7 @@ func disableIPv6() {
 func makeBridge() (*netlink.Bridge, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = bridgeName
-	attrs.HardwareAddr = hardwareAddress(0) // else it would change as ports join, and hosts would know the old one
+	attrs.HardwareAddr = hardwareAddress(0) // else it would change as ports join, and hosts have cached the old one
 	snooping := false
 	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
 	if err := netlink.LinkAdd(bridge); err != nil {
@@ -89,12 +90,12 @@ func makeBridge() (*netlink.Bridge, error) {
 	return bridge, nil
 }
 
-// hardwareAddress is a locally administered Ethernet address for host i, or for the bridge when i is 0.
+// hardwareAddress returns a locally administered Ethernet address for host i, or for the bridge if i is 0.
 func hardwareAddress(i int) net.HardwareAddr {
 	return net.HardwareAddr{0x02, 0xe1, 10, 99, 0, byte(i)}
 }
 
-// joinHost gives the host with the process an eth0 whose other end is a port of the bridge.
+// joinHost gives the host with the given process an eth0 whose other end is a port of the bridge.
 func joinHost(bridge *netlink.Bridge, port string, i, pid int) (*linkWatch, error) {
 	ns, err := netns.GetFromPid(pid)
 	if err != nil {
@@ -152,7 +153,7 @@ func setUpInside(inside *netlink.Handle, i int) error {
 	return nil
 }
 
-// linkWatch tells when links of a network namespace have come up.
+// linkWatch reports when links of a network namespace have come up.
 type linkWatch struct {
 	updates chan netlink.LinkUpdate
 	done    chan struct{}
@@ -193,7 +194,7 @@ func (w *linkWatch) wait(names ...string) error {
 	}
 }
 
-// close ends the watch. What the kernel still says is read and dropped until the reader has noticed.
+// close ends the watch. Remaining messages of the kernel are drained until the reader has noticed.
 func (w *linkWatch) close() {
 	close(w.done)
 	go func() {

@@ -30,28 +30,28 @@ const (
 // Privilege says whether a lab uses root's powers.
 type Privilege int
 
-// A lab with root has OpenSSH, a full overlay of / and loop devices. One without needs user namespaces instead.
+// With root, a lab has OpenSSH, a full overlay of / and loop devices. Without, it needs user namespaces instead.
 const (
 	Auto     Privilege = iota // with root if the caller is root, and without otherwise
 	WithRoot                  // fail unless the caller is root
 	Rootless                  // do without, even when the caller is root
 )
 
-// Options of a lab. The zero value is a lab of five hosts with whatever privilege there is.
+// Options configures a lab. The zero value is a lab of five hosts with the caller's privilege.
 type Options struct {
 	// Hosts is the number of hosts, 1 to [HostsMax]; 5 when zero. They are called n1, n2, …
 	Hosts int
 
-	// Privilege says whether to use root's powers; by default, if there are any.
+	// Privilege says whether to use root's powers; by default, if the caller has them.
 	Privilege Privilege
 
-	// Dir is where the labs of this user have their state: $XDG_RUNTIME_DIR/elenchus, /run/elenchus for root, or else
-	// /tmp/elenchus-UID. It must be the user's own and closed to everybody else. Labs in different directories do not
-	// know of one another.
+	// Dir is the directory for the state of this user's labs: $XDG_RUNTIME_DIR/elenchus, /run/elenchus for root, or
+	// else /tmp/elenchus-UID. It must belong to the user and be closed to everybody else. Labs in different
+	// directories are independent.
 	Dir string
 
-	// Disk is a directory in which the hosts' private directories (/var/lib, /var/log, /opt, /root, /tmp) live, so that
-	// syncing a file costs what it costs on that disk. In memory when empty.
+	// Disk is a directory for the hosts' private directories (/var/lib, /var/log, /opt, /root, /tmp), so that
+	// syncing a file has the cost of that disk. In memory when empty.
 	Disk string
 
 	// Stdin, Stdout and Stderr are the files of the command that Run or Exec runs; the program's own when nil.
@@ -82,10 +82,10 @@ func (o Options) validate() error {
 	return errors.Join(errs...)
 }
 
-// labName is what a named lab may be called. Ephemeral labs have names with a dot, so the two never meet.
+// labName matches names of named labs. Names of ephemeral labs contain a dot, so the two cannot collide.
 var labName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
-// ValidateName says what is wrong with the name of a lab.
+// ValidateName returns what is wrong with the name of a lab.
 func ValidateName(name string) error {
 	if !labName.MatchString(name) {
 		return fmt.Errorf("lab name %q: use at most 31 of a-z, 0-9 and -", name)
@@ -93,12 +93,12 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// hostAddress is the address of host i (from 1) on the bridge.
+// hostAddress returns the address of host i (from 1) on the bridge.
 func hostAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 99, 0, byte(10 + i)}) }
 
 func hostName(i int) string { return fmt.Sprintf("n%d", i) }
 
-// State is what a named lab is doing.
+// State is the state of a named lab.
 type State struct {
 	Name       string      `json:"name"`
 	Supervisor int         `json:"supervisor"` // process id
@@ -106,24 +106,25 @@ type State struct {
 	Rootless   bool        `json:"rootless"`
 	Inventory  string      `json:"inventory"` // path of its inventory file
 	Hosts      []HostState `json:"hosts"`
-	Commands   int         `json:"commands"` // commands that are running in it now
+	Commands   int         `json:"commands"` // number of commands now running in it
 
-	// User is who is testing on it, as in "lab NAME is in use by USER"; empty when nobody is.
+	// User is who is using it, as in "lab NAME is in use by USER"; empty if nobody is.
 	User string `json:"user,omitempty"`
 
-	// Problem is why no more than the name can be told, as while a lab is being made; empty for a lab that answers.
+	// Problem is why only the name is known, for example while a lab is being created; empty for a lab that
+	// answers.
 	Problem string `json:"problem,omitempty"`
 }
 
-// HostState is what a host of a named lab is doing.
+// HostState is the state of a host of a named lab.
 type HostState struct {
 	Name    string     `json:"name"`
 	Address netip.Addr `json:"address"`
 	Process int        `json:"process"` // process id, as the caller sees it, of the host's process 1; 0 when it is dead
 }
 
-// ErrUnavailable means that this machine cannot have such a lab as it is. The error says what is missing or forbidden,
-// and what would help.
+// ErrUnavailable means that this machine cannot run such a lab as it is. The error says what is missing or
+// forbidden, and what would help.
 var ErrUnavailable = errors.New("local lab is unavailable")
 
 // ErrNotUp means that there is no lab of that name.

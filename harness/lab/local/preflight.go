@@ -23,8 +23,8 @@ func rooted(p Privilege) (bool, error) {
 	return able && p != Rootless, nil
 }
 
-// rootHere reports whether the caller is the machine's root with the capabilities for namespaces and networks. Root of
-// a user namespace or of a confined container is not: it is no more than a user.
+// rootHere reports whether the caller is the machine's root with the capabilities for namespaces and networks. Root
+// of a user namespace or of a confined container counts as an ordinary user.
 func rootHere() bool {
 	if os.Geteuid() != 0 {
 		return false
@@ -46,11 +46,11 @@ func rootHere() bool {
 	return true
 }
 
-// program is something that a lab needs and that the machine must have.
+// program is a program that a lab needs.
 type program struct{ name, debian, why string }
 
-// findPrograms checks that all needed programs are there, and returns where OpenSSH's server is. It looks in the sbin
-// directories too, which users rarely have in their PATH.
+// findPrograms checks that all needed programs exist, and returns the path of OpenSSH's server. It also searches
+// the sbin directories, which users rarely have in their PATH.
 func findPrograms(root bool, path string) (sshd string, err error) {
 	needed := []program{
 		{"iptables", "iptables", "partitions are made of its rules"},
@@ -86,13 +86,13 @@ func findProgram(name, path string) string {
 	return ""
 }
 
-// sysctl reads a setting of the kernel by its path below /proc/sys.
+// sysctl reads a kernel parameter by its path below /proc/sys.
 func sysctl(name string) (string, bool) {
 	data, err := os.ReadFile(filepath.Join("/proc/sys", name))
 	return string(bytes.TrimSpace(data)), err == nil
 }
 
-// diagnose adds to an error what forbids namespaces to users on this machine, if that may be its reason.
+// diagnose adds to an error the setting that forbids namespaces to users on this machine, if that may be the cause.
 func diagnose(read func(string) (string, bool), err error) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOSPC) &&
 		!errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EUSERS) {

@@ -29,7 +29,8 @@ func inventoryHost(i int, keyFile, hostKey string, caps []lab.Capability) contro
 	return h
 }
 
-// capabilities lists what every host of this lab has. What depends on the machine is tried, or looked for.
+// capabilities lists what every host of this lab has. Capabilities that depend on the machine are tried, or looked
+// for.
 func capabilities(rootless bool) []lab.Capability {
 	caps := []lab.Capability{lab.Root, lab.Iptables, lab.Signals, lab.Ptrace, lab.SharedKernel, lab.Mount}
 	if netemWorks() {
@@ -47,7 +48,7 @@ func capabilities(rootless bool) []lab.Capability {
 	return caps
 }
 
-// netemWorks tries netem on the bridge, and takes it away again.
+// netemWorks tries netem on the bridge, and removes it again.
 func netemWorks() bool {
 	bridge, err := netlink.LinkByName(bridgeName)
 	if err != nil {
@@ -60,7 +61,8 @@ func netemWorks() bool {
 	return netlink.QdiscAdd(qdisc) == nil && netlink.QdiscDel(qdisc) == nil
 }
 
-// kernelHas reports whether the kernel has a part built in, loaded, or as a module that it would load when asked.
+// kernelHas reports whether a kernel feature is built in, loaded, or available as a module that is loaded on
+// demand.
 func kernelHas(module string) bool {
 	if _, err := os.Stat(filepath.Join("/proc/net/netfilter", module)); err == nil {
 		return true

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// startTime is when a process was started, in clock ticks since boot: field 22 of /proc/PID/stat, proc(5).
+// startTime returns the start time of a process, in clock ticks since boot: field 22 of /proc/PID/stat, proc(5).
 func startTime(pid int) (uint64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read start time: %w", err)
 	}
-	// The command's name, field 2, is in parentheses and may hold spaces and parentheses.
+	// The command's name, field 2, is in parentheses and may contain spaces and parentheses.
 	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
 	if len(fields) < 20 {
 		return 0, fmt.Errorf("read start time: /proc/%d/stat is too short", pid)
@@ -27,7 +27,7 @@ func startTime(pid int) (uint64, error) {
 	return start, nil
 }
 
-// statusIDs takes from /proc/PID/status the parent and the process's ids in this and in all deeper namespaces.
+// statusIDs extracts the parent from /proc/PID/status, and the process's ids in this and all deeper namespaces.
 func statusIDs(status string) (parent int, ids []int) {
 	for line := range strings.Lines(status) {
 		key, value, _ := strings.Cut(line, ":")

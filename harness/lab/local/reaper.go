@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper starts processes and collects the dead: its own, and the orphans that the kernel hands to a process 1. A
-// process 1 must use nothing else to wait, because wait4(-1) takes whatever there is.
+// reaper starts processes and reaps its own children and the orphans that the kernel assigns to process 1. A
+// process 1 must not wait in any other way, because wait4(-1) reaps any child.
 type reaper struct {
 	mu      sync.Mutex
 	waiting map[int]chan<- syscall.WaitStatus
 }
 
-// newReaper begins to collect. There must be only one in a process, and it lives as long as the process does.
+// newReaper starts reaping. There must be only one reaper in a process, and it lives as long as the process does.
 func newReaper() *reaper {
 	r := &reaper{waiting: make(map[int]chan<- syscall.WaitStatus)}
 	children := make(chan os.Signal, 1)
@@ -34,7 +34,7 @@ func newReaper() *reaper {
 	return r
 }
 
-// collect takes all that are dead now. Signals merge, so one SIGCHLD may stand for many.
+// collect reaps all dead children. Signals merge, so one SIGCHLD may stand for many.
 func (r *reaper) collect() {
 	for {
 		r.mu.Lock()
@@ -53,7 +53,7 @@ func (r *reaper) collect() {
 	}
 }
 
-// start starts a process. Its status arrives on the channel when it is dead. Files are its descriptors from 0 on.
+// start starts a process. Its exit status is sent on the channel. Files are its descriptors from 0 on.
 func (r *reaper) start(path string, argv, env []string, dir string, files []*os.File, sys *syscall.SysProcAttr) (
 	int, <-chan syscall.WaitStatus, error,
 ) {
@@ -62,7 +62,7 @@ func (r *reaper) start(path string, argv, env []string, dir string, files []*os.
 		attr.Files = append(attr.Files, f.Fd())
 	}
 	status := make(chan syscall.WaitStatus, 1)
-	r.mu.Lock() // before the fork, so that nobody collects what nobody waits for yet
+	r.mu.Lock() // lock before the fork, so that the child is not reaped before it is registered
 	defer r.mu.Unlock()
 	pid, err := syscall.ForkExec(path, argv, attr)
 	if err != nil {
@@ -72,7 +72,7 @@ func (r *reaper) start(path string, argv, env []string, dir string, files []*os.
 	return pid, status, nil
 }
 
-// signal sends a signal to a process that start returned, unless it is dead already: its number may be another's then.
+// signal signals a process returned by start, unless it is dead already: its id may have been reused.
 func (r *reaper) signal(pid int, sig syscall.Signal, group bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,7 +86,7 @@ func (r *reaper) signal(pid int, sig syscall.Signal, group bool) {
 	}
 }
 
-// exitCode is a status as shells tell it.
+// exitCode returns a status as shells report it.
 func exitCode(s syscall.WaitStatus) int {
 	if s.Signaled() {
 		return 128 + int(s.Signal())

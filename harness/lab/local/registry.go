@@ -16,26 +16,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// registry is the directory in which a user's labs have theirs:
+// registry is the directory that contains a user's labs:
 //
 //	lock             held while labs are made, listed or swept
 //	NAME/alive       locked by the lab's processes for as long as one lives
-//	NAME/owner.json  who they are
+//	NAME/owner.json  the lab's owner
 //	NAME/…           inventory.toml, id_ed25519, log/, socket
 //
-// The kernel releases a lock when its last holder dies, whatever kills it and whatever process ids are used again, so
-// a lab whose alive file can be locked is dead. Ephemeral labs have names with a dot.
+// The kernel releases a lock when its last holder dies, whatever kills it and even if process ids are reused, so a
+// lab whose alive file can be locked is dead. Names of ephemeral labs contain a dot.
 type registry struct{ dir string }
 
-// owner is the process that a lab ends with.
+// owner is the process with which a lab ends.
 type owner struct {
 	Process int       `json:"process"`
-	Start   uint64    `json:"start"` // of the process, in clock ticks since boot: with Process, it means no other
+	Start   uint64    `json:"start"` // start time of the process, in clock ticks since boot: unique together with Process
 	Since   time.Time `json:"since"`
 }
 
-// openRegistry makes or checks the directory. Nobody but its user may own it or look into it: its keys open hosts, and
-// a link or a directory of somebody else's would let them decide what we delete.
+// openRegistry creates or checks the directory. Only its user may own or read it: its keys give access to hosts,
+// and a link or a directory of somebody else would let them choose what we delete.
 func openRegistry(dir string) (registry, error) {
 	if dir == "" {
 		dir = defaultDir()
@@ -57,8 +57,8 @@ func openRegistry(dir string) (registry, error) {
 	return registry{dir: dir}, nil
 }
 
-// defaultDir is $XDG_RUNTIME_DIR/elenchus, /run/elenchus for root, and otherwise a directory in /tmp. A runtime
-// directory that is somebody else's was inherited through su or sudo and does not count.
+// defaultDir returns $XDG_RUNTIME_DIR/elenchus, /run/elenchus for root, and otherwise a directory in /tmp. A
+// runtime directory of another user was inherited through su or sudo and is ignored.
 func defaultDir() string {
 	uid := os.Getuid()
 	if uid == 0 && unix.Access("/run", unix.W_OK) == nil {
@@ -73,7 +73,7 @@ func defaultDir() string {
 	return filepath.Join("/tmp", "elenchus-"+strconv.Itoa(uid))
 }
 
-// lock waits until nobody else is changing the registry.
+// lock acquires the registry's lock.
 func (r registry) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(r.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -92,8 +92,8 @@ func (r registry) lock() (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// create makes the directory of a new lab and returns its path and the locked alive file, after removing what dead labs
-// have left. An empty name makes an ephemeral one.
+// create creates the directory of a new lab and returns its path and the locked alive file, after removing what
+// dead labs have left behind. An empty name creates an ephemeral one.
 func (r registry) create(name string) (dir string, alive *os.File, err error) {
 	unlock, err := r.lock()
 	if err != nil {
@@ -153,7 +153,7 @@ func (r registry) sweep() {
 	}
 }
 
-// remove deletes what is left of a dead lab, on its disk too.
+// remove deletes what is left of a dead lab, including its directory on disk.
 func (r registry) remove(name string) error {
 	dir := filepath.Join(r.dir, name)
 	if disk, err := os.ReadFile(filepath.Join(dir, "disk")); err == nil && strings.Contains(string(disk), diskPrefix) {
@@ -164,10 +164,10 @@ func (r registry) remove(name string) error {
 	return removeAll(dir)
 }
 
-// diskPrefix begins the name of a lab's directory on the disk that it was told to use.
+// diskPrefix begins the name of a lab's directory below Options.Disk.
 const diskPrefix = "elenchus-lab-"
 
-// makeDisk makes such a directory and notes it where remove finds it.
+// makeDisk creates such a directory and records it for remove.
 func makeDisk(labDir, disk string) (string, error) {
 	path, err := os.MkdirTemp(disk, diskPrefix)
 	if err != nil {
@@ -200,7 +200,7 @@ func (r registry) names() ([]string, error) {
 	return names, nil
 }
 
-// removeAll is os.RemoveAll for trees in which somebody has made directories that cannot be read.
+// removeAll is os.RemoveAll for trees that may contain unreadable directories.
 func removeAll(dir string) error {
 	if err := os.RemoveAll(dir); err == nil {
 		return nil

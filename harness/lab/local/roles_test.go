@@ -35,7 +35,7 @@ const (
 	exitRole        = 98
 )
 
-// play is the program when a test has started it again as something else than a test.
+// play runs the program in a role other than that of a test, in which a test has started it.
 func play(role string) int {
 	hosts, _ := strconv.Atoi(os.Getenv(envHosts))
 	mode, _ := strconv.Atoi(os.Getenv(envMode))
@@ -85,7 +85,7 @@ func play(role string) int {
 	return code
 }
 
-// environ is the environment without what made this process play its role. A command sets its own.
+// environ returns the environment without the variables that define this process's role. A command sets its own.
 func environ() []string {
 	var env []string
 	for _, kv := range os.Environ() {

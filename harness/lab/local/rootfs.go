@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// privateDirs are directories of a host that begin empty: what the machine keeps there is not the host's.
+// privateDirs are directories of a host that start out empty, because the machine's contents are not the host's.
 var privateDirs = []string{"/var/lib", "/var/log", "/opt", "/root", "/tmp"}
 
-// ownDirs are directories of a host that are file systems of their own, made by buildRoot.
+// ownDirs are directories of a host that are separate file systems, created by buildRoot.
 var ownDirs = []string{"/proc", "/sys", "/dev", "/run"}
 
-// buildRoot gives the host a root directory in which it finds the machine's programs and can change everything, and in
-// which no change reaches the machine or another host.
+// buildRoot creates the host's root directory, in which it finds the machine's programs and can change everything,
+// while no change reaches the machine or another host.
 func (h hostSpec) buildRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -55,7 +55,7 @@ func (h hostSpec) work(path string) string {
 	return filepath.Join(h.Base, "work", strings.ReplaceAll(strings.Trim(path, "/"), "/", "_"))
 }
 
-// writeFiles puts the host's own files in the place of the machine's.
+// writeFiles replaces files of the machine by the host's own.
 func (h hostSpec) writeFiles(at func(path string) string) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
@@ -71,7 +71,7 @@ func (h hostSpec) writeFiles(at func(path string) string) error {
 	if shadow, ok := unlockedShadow(); ok {
 		files["/etc/shadow"] = shadow
 	}
-	// In a user namespace these are nobody's directories unless the host has its own.
+	// In a user namespace these directories belong to an unmapped user unless the host has its own.
 	for _, dir := range []string{"/etc/elenchus", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"} {
 		if err := os.MkdirAll(at(dir), 0o755); err != nil {
 			return err
@@ -89,7 +89,8 @@ func (h hostSpec) writeFiles(at func(path string) string) error {
 	return nil
 }
 
-// hostsFile names the hosts. A host's own name is its address on the network, and not 127.0.1.1 as on many machines.
+// hostsFile returns the hosts' /etc/hosts. A host's own name maps to its address on the network, not to 127.0.1.1
+// as usual.
 func (h hostSpec) hostsFile() string {
 	var b strings.Builder
 	b.WriteString("127.0.0.1 localhost\n")
@@ -99,8 +100,8 @@ func (h hostSpec) hostsFile() string {
 	return b.String()
 }
 
-// unlockedShadow returns the machine's password file with root's account unlocked, if it is locked: OpenSSH without PAM
-// takes no key for a locked account. There is still no password that would do.
+// unlockedShadow returns the machine's password file with root's account unlocked, if it is locked: OpenSSH without
+// PAM accepts no key for a locked account. No password becomes valid by this.
 func unlockedShadow() (string, bool) {
 	data, err := os.ReadFile("/etc/shadow")
 	if err != nil || !bytes.HasPrefix(data, []byte("root:!")) {
@@ -112,8 +113,8 @@ func unlockedShadow() (string, bool) {
 	return strings.Join(fields, ":") + "\n" + rest, true
 }
 
-// overlayRoot is the root directory of a host with root's powers: one overlay of / and one for every other file system
-// of the machine that holds directories.
+// overlayRoot builds the root directory of a host with root's powers: one overlay of / and one for every other file
+// system of the machine that is mounted on a directory.
 func (h hostSpec) overlayRoot() error {
 	if err := h.overlay("/", ""); err != nil {
 		return err
@@ -130,8 +131,8 @@ func (h hostSpec) overlayRoot() error {
 	return nil
 }
 
-// hostMounts lists the mount points that a host should see, outermost first: not those of the kernel, of devices, or
-// below a directory that the host has for itself.
+// hostMounts lists the mount points that a host should see, outermost first: without those of the kernel, of
+// devices, or below a directory of the host's own.
 func hostMounts(mountinfo string) []string {
 	covered := slices.Concat(privateDirs, ownDirs)
 	var points []string
@@ -154,12 +155,12 @@ func hostMounts(mountinfo string) []string {
 	return slices.Compact(points)
 }
 
-// unescapeMount undoes the octal escapes of mountinfo for space, tab, newline and backslash.
+// unescapeMount decodes the octal escapes of mountinfo for space, tab, newline and backslash.
 func unescapeMount(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
-// overlay mounts an overlay of the machine's directory at the same place of the host's root.
+// overlay mounts an overlay of a directory of the machine at the same path in the host's root.
 func (h hostSpec) overlay(path, options string) error {
 	for _, dir := range []string{h.upper(path), h.work(path), h.root(path)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -175,8 +176,8 @@ func (h hostSpec) overlay(path, options string) error {
 	return nil
 }
 
-// mirrorRoot is the root directory of a host without root's powers. An overlay of / is refused there, because of what
-// is mounted below; so there is one for each directory that has nothing mounted below.
+// mirrorRoot builds the root directory of a host without root's powers. The kernel refuses an overlay of / there,
+// because of the mounts below it; so there is one for each directory without mounts below.
 func (h hostSpec) mirrorRoot() error {
 	if err := unix.Mount(h.root("/"), h.root("/"), "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("make root a mount: %w", err)
@@ -191,15 +192,15 @@ func (h hostSpec) mirrorRoot() error {
 		}
 	}
 	if _, err := os.Stat(h.root(hostKeyFile)); err != nil {
-		return h.writeFiles(h.root) // no overlay of /etc, and so none that has them
+		return h.writeFiles(h.root) // there is no overlay of /etc to contain them
 	}
 	return nil
 }
 
-// mirror shows one entry of the machine in the host: a link as a link, a file as a copy, and a directory as an overlay
-// or, if something is mounted in it, as a directory of mirrors. What cannot be had that way is shown as it is.
+// mirror makes one entry of the machine available in the host: a link as a link, a file as a copy, and a directory
+// as an overlay or, if it contains mounts, as a directory of mirrors; where neither is possible it is bound read-only.
 func (h hostSpec) mirror(path string, e os.DirEntry, depth int) {
-	const depthMax = 1 // below it, one directory that cannot be written is better than a thousand mounts
+	const depthMax = 1 // below it, one read-only directory is better than a thousand mounts
 	var err error
 	switch {
 	case slices.Contains(privateDirs, path):
@@ -230,8 +231,8 @@ func (h hostSpec) mirror(path string, e os.DirEntry, depth int) {
 	}
 }
 
-// copyFile copies a small file, such as those that a container has mounted in /etc. Others do not belong so close to
-// the root.
+// copyFile copies a small file, such as those that a container has mounted in /etc. Large ones do not belong so
+// close to the root.
 func copyFile(from, to string) error {
 	const bytesMax = 1 << 20
 	info, err := os.Stat(from)
@@ -245,7 +246,7 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, data, info.Mode().Perm())
 }
 
-// bindReadOnly shows a directory of the machine as it is.
+// bindReadOnly binds a directory of the machine read-only.
 func (h hostSpec) bindReadOnly(path string) error {
 	if err := os.MkdirAll(h.root(path), 0o755); err != nil {
 		return err
@@ -260,7 +261,7 @@ func (h hostSpec) bindReadOnly(path string) error {
 	return nil
 }
 
-// mountPrivate gives the host its empty directories, in memory or on the disk that was asked for.
+// mountPrivate mounts the host's empty directories, in memory or on the requested disk.
 func (h hostSpec) mountPrivate() error {
 	base := filepath.Join(h.Base, "private")
 	if h.Disk != "" {
@@ -286,7 +287,7 @@ func (h hostSpec) mountPrivate() error {
 	return nil
 }
 
-// mountKernel mounts what the kernel shows of the host.
+// mountKernel mounts the host's kernel file systems.
 func (h hostSpec) mountKernel() error {
 	const noexec = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	for _, dir := range ownDirs {
@@ -303,7 +304,7 @@ func (h hostSpec) mountKernel() error {
 	return h.protectProc()
 }
 
-// protectProc makes the switches of the whole machine read-only, and leaves those of the host's network alone.
+// protectProc makes machine-wide kernel parameters read-only, except those of the host's network.
 func (h hostSpec) protectProc() error {
 	const readOnly = unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY
 	for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq"} {
@@ -327,7 +328,7 @@ func (h hostSpec) protectProc() error {
 	return nil
 }
 
-// pivot makes the new root the root, and lets go of the machine's.
+// pivot switches to the new root, and unmounts the machine's.
 func (h hostSpec) pivot() error {
 	if err := unix.Chdir(h.root("/")); err != nil {
 		return err
@@ -341,7 +342,7 @@ func (h hostSpec) pivot() error {
 	return unix.Chdir("/")
 }
 
-// makeRun fills in what boot scripts make on a real host.
+// makeRun creates what boot scripts create in /run on a real host.
 func makeRun() error {
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
 		return fmt.Errorf("mount /run: %w", err)

@@ -18,19 +18,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// aliveFD is the descriptor by which a supervisor keeps its lab's alive file locked.
+// aliveFD is the descriptor through which a supervisor keeps its lab's alive file locked.
 const aliveFD = 4
 
-// Run makes an ephemeral lab, runs a command inside its enclosure and returns the command's exit code (128 plus the
-// signal's number if a signal ended it). The lab is gone when Run returns, or when the program dies, however it dies.
+// Run creates an ephemeral lab, runs a command inside its enclosure and returns the command's exit code (128 plus
+// the signal's number if a signal ended it). The lab is gone when Run returns, or when the program dies, however it
+// dies.
 //
-// The command has the program's working directory, the environment env and [EnvFile], and the files of o, by default
-// the program's own. It stays in the program's process group, so a Ctrl-C at the terminal reaches it as it would
-// without a lab; a signal for the program alone (SIGINT, SIGTERM, SIGHUP, SIGQUIT) is passed on. Either way the command
-// gets it once, and while it runs the program itself survives these signals. When ctx ends, the command is asked to end
-// with SIGTERM and killed 10 s later, unless ctx ended by one of these signals, which the command has had then.
+// The command has the program's working directory, the environment env and [EnvFile], and the files of o, by
+// default the program's own. It stays in the program's process group, so a Ctrl-C at the terminal reaches it as it
+// would without a lab; a signal for the program alone (SIGINT, SIGTERM, SIGHUP, SIGQUIT) is forwarded. Either way
+// the command receives it once, and while it runs the program itself survives these signals. When ctx ends, the
+// command gets SIGTERM and is killed 10 s later; if ctx ended by one of these signals, the command has received
+// that already and gets no SIGTERM.
 //
-// An error means that there was no lab or that it broke; what the command does is not an error.
+// An error means that there was no lab or that it broke; the command's own failure is not an error.
 func Run(ctx context.Context, o Options, argv, env []string) (int, error) {
 	p, err := plan(o)
 	if err != nil {
@@ -53,7 +55,7 @@ func Run(ctx context.Context, o Options, argv, env []string) (int, error) {
 	return sup.link.command(ctx, o, argv, env)
 }
 
-// launchPlan is what is known before a lab is made.
+// launchPlan is what is determined before a lab is created.
 type launchPlan struct {
 	options  Options
 	registry registry
@@ -61,7 +63,7 @@ type launchPlan struct {
 	sshd     string
 }
 
-// plan checks everything that can be checked without making anything but the registry.
+// plan checks everything that can be checked without creating anything but the registry.
 func plan(o Options) (launchPlan, error) {
 	if err := o.validate(); err != nil {
 		return launchPlan{}, fmt.Errorf("configure local lab: %w", err)
@@ -80,14 +82,14 @@ func plan(o Options) (launchPlan, error) {
 	return p, nil
 }
 
-// supervisorProcess is a running supervisor as its program sees it.
+// supervisorProcess is the program's handle on a running supervisor.
 type supervisorProcess struct {
 	link *link
 	pid  int
 	dead <-chan struct{}
 }
 
-// end ends the lab, if it was not told to stay, and waits until nothing of it is left.
+// end ends the lab, unless it was told to stay, and waits until nothing of it is left.
 func (s *supervisorProcess) end() {
 	s.link.close()
 	<-s.dead
@@ -133,8 +135,9 @@ func (p launchPlan) launch(ctx context.Context, name, dir string, alive *os.File
 	return s, nil
 }
 
-// fork starts the supervisor in its namespaces. When the thread that forks it ends, and so when the program does, the
-// kernel kills the supervisor; a program that died before this took hold shows as a closed socket instead.
+// fork starts the supervisor in its namespaces. When the thread that forks it ends, and so when the program does,
+// the kernel kills the supervisor; if the program dies before this takes effect, the supervisor notices by a closed
+// socket instead.
 func (p launchPlan) fork(dir string, control, alive *os.File, detached bool) (*supervisorProcess, error) {
 	log, err := os.OpenFile(filepath.Join(dir, "supervisor.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -165,7 +168,7 @@ func (p launchPlan) fork(dir string, control, alive *os.File, detached bool) (*s
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // its log tells why it ended, if it was not told to
+			_ = cmd.Wait() // its log says why it ended, if it was not told to
 		}
 	}()
 	if err := <-started; err != nil {
@@ -213,7 +216,7 @@ func (l *link) command(ctx context.Context, o Options, argv, env []string) (int,
 			}
 		case <-done:
 			done, told = nil, time.After(groupSignalMax)
-		case <-told: // a context that ended by a signal has nothing to add to it
+		case <-told: // if the context ended by a signal, the command already has it
 			if len(counts) == 0 {
 				_ = l.send(frame{Op: opAbandon})
 			}
@@ -221,7 +224,7 @@ func (l *link) command(ctx context.Context, o Options, argv, env []string) (int,
 	}
 }
 
-// files are the command's standard input, output and error.
+// files returns the command's standard input, output and error.
 func (o Options) files() [3]*os.File {
 	files := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	for i, f := range []*os.File{o.Stdin, o.Stdout, o.Stderr} {

@@ -17,17 +17,17 @@ import (
 	"elenchus/harness/lab"
 )
 
-// labSpec is what a supervisor is told to make.
+// labSpec is the description from which a supervisor builds a lab.
 type labSpec struct {
 	Name     string `json:"name"`
 	Dir      string `json:"dir"` // the lab's own directory
 	Hosts    int    `json:"hosts"`
 	Rootless bool   `json:"rootless"`
-	Disk     string `json:"disk,omitempty"` // where the hosts' private directories go; in memory when empty
-	Sshd     string `json:"sshd,omitempty"` // OpenSSH's server; our own when empty
+	Disk     string `json:"disk,omitempty"` // directory for the hosts' private directories; in memory when empty
+	Sshd     string `json:"sshd,omitempty"` // path of OpenSSH's server; our own when empty
 }
 
-// labStatus is what a supervisor knows of its lab. Process ids are those of its own namespace.
+// labStatus is a supervisor's view of its lab. Process ids are those of its own namespace.
 type labStatus struct {
 	Since    time.Time `json:"since"`
 	Rootless bool      `json:"rootless"`
@@ -44,15 +44,15 @@ type supervisor struct {
 	keys    labKeys
 
 	ending sync.Once
-	ended  chan struct{} // closed when the lab shall end
+	ended  chan struct{} // closed when the lab is to end
 
 	mu       sync.Mutex
 	hosts    []int // process ids by host, 0 when dead
 	commands map[int]struct{}
 }
 
-// supervise makes the lab that the program asks for over controlFD and serves it. When the program closes its end
-// without having said that the lab shall stay, or dies, the lab ends: with this process all others end.
+// supervise builds and serves the lab that the program requests over controlFD. If the program closes its end
+// without having said that the lab is to stay, or dies, the lab ends: all processes end with this one.
 func supervise() error {
 	control, err := newLink(controlFD, "control")
 	if err != nil {
@@ -124,7 +124,8 @@ func (s *supervisor) build() error {
 	return s.writeInventory()
 }
 
-// enclose makes the supervisor's own view of the machine: no mount of it gets out, and /proc shows the enclosure.
+// enclose isolates the supervisor's view of the machine: its mounts do not propagate, and /proc shows the
+// enclosure.
 func enclose() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", diagnose(sysctl, err))
@@ -135,7 +136,7 @@ func enclose() error {
 	return nil
 }
 
-// prepareDisk mounts the memory that holds all changes of all hosts, and is gone with the enclosure.
+// prepareDisk mounts the memory file system that holds all changes of all hosts, and disappears with the enclosure.
 func (s *supervisor) prepareDisk() error {
 	for _, dir := range []string{s.hostsDir(), filepath.Join(s.spec.Dir, "log")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -153,7 +154,7 @@ func (s *supervisor) hostLog(i int) string {
 	return filepath.Join(s.spec.Dir, "log", hostName(i)+".log")
 }
 
-// startHost starts process 1 of host i and tells it what to become.
+// startHost starts process 1 of host i and sends it its description.
 func (s *supervisor) startHost(i int) (*link, error) {
 	ours, theirs, err := socketPair(hostName(i))
 	if err != nil {
@@ -176,7 +177,7 @@ func (s *supervisor) startHost(i int) (*link, error) {
 		[]*os.File{null, log, log, theirs}, &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS |
 				unix.CLONE_NEWIPC,
-			Setsid: true, // a terminal's Ctrl-C is for the command, not for the hosts
+			Setsid: true, // a Ctrl-C at the terminal is for the command, not for the hosts
 		})
 	if err != nil {
 		ours.close()
@@ -205,8 +206,8 @@ func (s *supervisor) startHost(i int) (*link, error) {
 	return ours, nil
 }
 
-// serve answers one program until it hangs up, and reports whether it said that the lab shall stay. The first program
-// is the one that made the lab: its commands share its terminal's signals, others are on their own.
+// serve serves one program until it disconnects, and reports whether it said that the lab is to stay. The first
+// program is the one that created the lab: its commands share its terminal's signals, those of others do not.
 func (s *supervisor) serve(l *link, first bool) (stay bool) {
 	var c *command
 	defer func() {
@@ -232,7 +233,7 @@ func (s *supervisor) serve(l *link, first bool) (stay bool) {
 			}
 			if c, err = s.run(l, f, files, !first); err == nil {
 				closeFiles(files)
-				continue // the answer is the command's exit
+				continue // the reply is the command's exit
 			}
 		case opSignal:
 			if c != nil {
@@ -263,10 +264,10 @@ func (s *supervisor) serve(l *link, first bool) (stay bool) {
 	}
 }
 
-// end lets the supervisor's main function return, and with the process everything in its namespaces ends.
+// end makes the supervisor's main function return; everything in its namespaces ends with the process.
 func (s *supervisor) end() { s.ending.Do(func() { close(s.ended) }) }
 
-// listen opens the socket of a named lab and answers whoever comes, if it is the lab's owner.
+// listen opens the socket of a named lab and serves programs of the lab's owner.
 func (s *supervisor) listen() error {
 	dir, err := os.Open(s.spec.Dir)
 	if err != nil {
@@ -282,7 +283,7 @@ func (s *supervisor) listen() error {
 		for {
 			conn, err := listener.AcceptUnix()
 			if err != nil {
-				time.Sleep(10 * time.Millisecond) // out of descriptors, most likely: some will be closed
+				time.Sleep(10 * time.Millisecond) // most likely out of descriptors: some will be closed
 				continue
 			}
 			go func() {
@@ -296,11 +297,11 @@ func (s *supervisor) listen() error {
 	return nil
 }
 
-// socketPath is a name of the lab's socket that is short enough, however long the directory's is.
+// socketPath returns a path of the lab's socket that is short enough, however long the directory's path is.
 func socketPath(dir *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/socket", dir.Fd()) }
 
-// ownedBy reports whether the process at the other end runs as the user. A user that this namespace does not map, and
-// so any but the owner of a lab without root, shows as the overflow user.
+// ownedBy reports whether the process at the other end runs as the user. A user that this namespace does not map,
+// which for a lab without root means any but its owner, appears as the overflow user.
 func ownedBy(conn *net.UnixConn, uid int) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -322,7 +323,7 @@ func (s *supervisor) status() *labStatus {
 	}
 }
 
-// writeInventory writes the lab's inventory and the key that opens its hosts.
+// writeInventory writes the lab's inventory and the private key for its hosts.
 func (s *supervisor) writeInventory() error {
 	inv := lab.Inventory{Name: s.spec.Name, Kind: lab.Local}
 	keyFile := filepath.Join(s.spec.Dir, "id_ed25519")

@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// errLinux is for machines without namespaces.
+// errLinux is returned on systems without namespaces.
 var errLinux = fmt.Errorf("%w: it needs Linux: use a vagrant lab or an inventory of hosts", ErrUnavailable)
 
-// Main does nothing here.
+// Main does nothing on this system.
 func Main() {}
 
 // Run fails with [ErrUnavailable].

@@ -15,10 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// frameMax limits a message: an environment and an argument vector as large as the kernel takes them fit in.
+// frameMax limits the size of a message: enough for the largest environment and argument vector that the kernel
+// accepts.
 const frameMax = 8 << 20
 
-// frame is a message between a program, the supervisor of its lab, and the hosts. Op says which of the fields matter.
+// frame is a message between a program, the supervisor of its lab, and the hosts. Op determines which fields are
+// used.
 type frame struct {
 	Op string `json:"op"`
 
@@ -40,15 +42,15 @@ type frame struct {
 // Operations.
 const (
 	opBuild   = "build"   // program → supervisor: make the lab (Lab); supervisor → host: become one (Host)
-	opReady   = "ready"   // back: done
-	opServe   = "serve"   // program → supervisor: stay when I am gone, and listen; answered with ready
-	opExec    = "exec"    // program → supervisor: run Argv with the three files that come along
-	opExited  = "exited"  // back: it is over (Code)
-	opSignal  = "signal"  // program → supervisor: I got Signal for the Count-th time, see that the command does
+	opReady   = "ready"   // reply: done
+	opServe   = "serve"   // program → supervisor: keep running when I am gone, and listen; replied to with ready
+	opExec    = "exec"    // program → supervisor: run Argv with the three files sent along
+	opExited  = "exited"  // reply: the command is over (Code)
+	opSignal  = "signal"  // program → supervisor: I got Signal for the Count-th time, make sure that the command does
 	opAbandon = "abandon" // program → supervisor: end the command
 	opStatus  = "status"  // both ways
 	opDown    = "down"    // program → supervisor: end
-	opError   = "error"   // back: it did not work (Error)
+	opError   = "error"   // reply: failed (Error)
 )
 
 // link carries frames and open files over a unix socket. Sending is safe for concurrent use, receiving is not.
@@ -57,7 +59,7 @@ type link struct {
 	mu   sync.Mutex
 }
 
-// newLink makes a link of an inherited or fresh socket, and takes the descriptor over.
+// newLink turns an inherited or new socket into a link, and takes ownership of the descriptor.
 func newLink(fd int, name string) (*link, error) {
 	f := os.NewFile(uintptr(fd), name)
 	if f == nil {
@@ -194,13 +196,13 @@ func closeFiles(files []*os.File) {
 	}
 }
 
-// unavailable is an ErrUnavailable that came over a link.
+// unavailable is an ErrUnavailable received over a link.
 type unavailable string
 
 func (u unavailable) Error() string        { return string(u) }
 func (u unavailable) Is(target error) bool { return target == ErrUnavailable }
 
-// expect receives the answer to what was just asked.
+// expect receives the reply to the last request.
 func (l *link) expect(op string) (frame, error) {
 	f, files, err := l.receive()
 	closeFiles(files)

@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command is a process that a session has started, and our ends of its pipes.
+// command is a process started by a session, with our ends of its pipes.
 type command struct {
 	server *Server
 	cmd    *exec.Cmd
 	stdin  *os.File
 	stdout *os.File
 	stderr *os.File
-	exited chan struct{} // closed when the process is dead and its exit is known
+	exited chan struct{} // closed when the process is dead and its exit status is known
 
 	mu     sync.Mutex
-	reaped bool // the process id may mean somebody else from here on
+	reaped bool // from here on the process id may be reused
 }
 
-// start runs argv in a new session with three pipes. The command is on the server's books until it has exited.
+// start runs argv in a new session with three pipes. The server tracks the command until it has exited.
 func (s *Server) start(argv []string) (*command, error) {
 	c := &command{server: s, cmd: exec.Command(argv[0], argv[1:]...), exited: make(chan struct{})}
 	c.cmd.Dir = orDefault(s.Dir, "/")
@@ -56,8 +56,8 @@ func (s *Server) start(argv []string) (*command, error) {
 	return c, nil
 }
 
-// pipes connects the command to three pipes and returns the command's ends. They are plain files for exec.Cmd, so that
-// waiting for the process does not mean waiting for whoever else holds its output.
+// pipes connects the command to three pipes and returns the command's ends. To exec.Cmd they are plain files, so
+// that waiting for the process does not wait for others that hold its output open.
 func (c *command) pipes() (theirs []*os.File, err error) {
 	var ours []*os.File
 	for range 3 {
@@ -78,14 +78,14 @@ func (c *command) pipes() (theirs []*os.File, err error) {
 	return theirs, nil
 }
 
-// wait learns of the process's death and reaps it.
+// wait waits for the process to die and reaps it.
 func (c *command) wait() {
 	defer c.server.work.Done()
 	awaitExit(c.cmd.Process.Pid)
 	c.mu.Lock()
 	c.reaped = true
 	c.mu.Unlock()
-	_ = c.cmd.Wait() // the exit is read from ProcessState
+	_ = c.cmd.Wait() // the exit status is read from ProcessState
 
 	c.server.mu.Lock()
 	delete(c.server.commands, c)
@@ -93,8 +93,8 @@ func (c *command) wait() {
 	close(c.exited)
 }
 
-// awaitExit returns when the child pid is dead, without reaping it: until then the id cannot be given to another
-// process, and so killing the group by its id cannot hit a stranger.
+// awaitExit returns when the child pid is dead, without reaping it: until it is reaped its id cannot be reused, so
+// killing the group by its id cannot hit another process.
 func awaitExit(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -113,7 +113,7 @@ func (c *command) kill() {
 	}
 }
 
-// relay moves bytes between the channel and the command, and closes the channel when the command is over.
+// relay copies data between the channel and the command, and closes the channel when the command is over.
 func (c *command) relay(channel ssh.Channel) {
 	work := &c.server.work
 	work.Go(func() {
@@ -126,7 +126,7 @@ func (c *command) relay(channel ssh.Channel) {
 	outputs.Go(func() { pump(channel.Stderr(), c.stderr, linger) })
 	work.Go(func() {
 		<-c.exited
-		// Wakes readers that are waiting for background children.
+		// Wake readers that are waiting for background children.
 		_ = c.stdout.SetReadDeadline(time.Now())
 		_ = c.stderr.SetReadDeadline(time.Now())
 		outputs.Wait()
@@ -136,13 +136,13 @@ func (c *command) relay(channel ssh.Channel) {
 	})
 }
 
-// disconnect closes our ends of the pipes: nobody listens any more. The process is not touched.
+// disconnect closes our ends of the pipes, because the client is gone. The process is not signalled.
 func (c *command) disconnect() {
 	closeAll(c.stdin, c.stdout, c.stderr)
 }
 
-// sendExit reports how the process ended (RFC 4254, section 6.10). A nil state, when somebody else in this process has
-// reaped the child, reports nothing: the client sees a session without an exit.
+// sendExit reports how the process ended (RFC 4254, section 6.10). It reports nothing for a nil state, when
+// something else in this process has reaped the child: the client then sees a session without an exit status.
 func sendExit(channel ssh.Channel, state *os.ProcessState) {
 	if state == nil {
 		return
@@ -162,7 +162,7 @@ func sendExit(channel ssh.Channel, state *os.ProcessState) {
 	_, _ = channel.SendRequest("exit-signal", false, ssh.Marshal(payload))
 }
 
-// signalName is the signal's name in the protocol: the standard ones without SIG, others as OpenSSH has it.
+// signalName returns the signal's name in the protocol: standard ones without SIG, others as in OpenSSH.
 func signalName(s syscall.Signal) string {
 	switch s {
 	case syscall.SIGABRT, syscall.SIGALRM, syscall.SIGFPE, syscall.SIGHUP, syscall.SIGILL, syscall.SIGINT, syscall.SIGKILL,

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeCapacity is how much a Linux pipe holds by default (pipe(7)): the most that a command which has exited can have
-// left behind in one.
+// pipeCapacity is the default capacity of a Linux pipe (pipe(7)): the most that a command which has exited can have
+// left in one.
 const pipeCapacity = 64 << 10
 
-// pump copies from the pipe f to w. It returns at the end of the file: when every process that held the other end has
-// closed it. After the command's own exit (announced by a read deadline on f) it waits for that no longer than linger,
-// and then only takes what is in the pipe already, so that nothing the command wrote itself is lost.
+// pump copies from the pipe f to w. It returns at the end of the file, when every process that held the other end
+// has closed it. After the command's own exit (signalled by a read deadline on f) it waits for that no longer than
+// linger, and then only drains the pipe, so that nothing the command itself wrote is lost.
 func pump(w io.Writer, f *os.File, linger time.Duration) {
 	buf := make([]byte, 32<<10)
 	if !copyUntilDeadline(w, f, buf) {
@@ -53,8 +53,8 @@ func copyUntilDeadline(w io.Writer, f *os.File, buf []byte) bool {
 	}
 }
 
-// readAvailable reads once without waiting. A deadline could not do this: one that has passed fails a read even when
-// there is data, and one that has not depends on how soon this goroutine runs.
+// readAvailable reads once without blocking. A deadline could not do this: one in the past fails a read even if
+// there is data, and one in the future depends on how soon this goroutine runs.
 func readAvailable(f *os.File, buf []byte) (n int, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrServerClosed is what Serve returns after Close.
+// ErrServerClosed is returned by Serve after Close.
 var ErrServerClosed = errors.New("ssh server closed")
 
 // Defaults and limits of a Server.
@@ -23,33 +23,34 @@ const (
 	sessionsMaxDefault      = 100 // at a time on one connection
 )
 
-// Server is an SSH server for one user with one key. HostKey and AuthorizedKey are required, the rest may be zero. The
-// fields must not be changed after the first call of Serve. A Server must not be copied.
+// Server is an SSH server for one user with one key. HostKey and AuthorizedKey are required, the rest may be zero.
+// The fields must not be changed after the first call of Serve. A Server must not be copied.
 type Server struct {
 	HostKey       ssh.Signer
 	AuthorizedKey ssh.PublicKey
 
-	// User is the only login name accepted; any is when it is empty. It has no influence on whom commands run as.
+	// User is the only login name accepted; empty means any. It does not affect the user that commands run as.
 	User string
 
-	// Dir is where commands start; "/" when empty. Env is their whole environment; when nil, a PATH of the usual system
-	// directories, HOME=/root, SHELL=/bin/sh and USER. The environment of the server's own process is not passed on.
+	// Dir is the initial directory of commands; "/" when empty. Env is their whole environment; when nil, a PATH of
+	// the usual system directories, HOME=/root, SHELL=/bin/sh and USER. The environment of the server's own process
+	// is not passed on.
 	Dir string
 	Env []string
 
-	// HandshakeTimeout bounds the time from a connection to its successful authentication; 30 s when zero.
+	// HandshakeTimeout limits the time from a connection to its successful authentication; 30 s when zero.
 	HandshakeTimeout time.Duration
 
-	// Linger is how long after its command's exit a session goes on relaying what background children write, unless
-	// they close their ends sooner; 100 ms when zero.
+	// Linger is how long after its command's exit a session keeps relaying the output of background children,
+	// unless they close their ends sooner; 100 ms when zero.
 	Linger time.Duration
 
-	// ConnsMax and SessionsMax limit connections, and sessions per connection, at a time; 128 and 100 when zero.
-	// What comes above them is refused.
+	// ConnsMax and SessionsMax limit concurrent connections, and sessions per connection; 128 and 100 when zero.
+	// Further ones are refused.
 	ConnsMax    int
 	SessionsMax int
 
-	// Logf, when not nil, is told of refused connections and failed commands. It must be safe for concurrent use.
+	// Logf, if not nil, logs refused connections and failed commands. It must be safe for concurrent use.
 	Logf func(format string, args ...any)
 
 	mu        sync.Mutex
@@ -82,7 +83,7 @@ func (s *Server) validate() error {
 }
 
 // Serve accepts connections from l and closes it before it returns. It returns ErrServerClosed after Close, and
-// otherwise the error that kept it from accepting. It may be called for several listeners.
+// otherwise the error of Accept. It may be called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
 	if err := s.validate(); err != nil {
@@ -103,15 +104,16 @@ func (s *Server) Serve(l net.Listener) error {
 			return ErrServerClosed
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ECONNABORTED):
 			s.logf("accept: %v", err)
-			time.Sleep(50 * time.Millisecond) // out of descriptors: others must finish first
+			time.Sleep(50 * time.Millisecond) // out of descriptors: wait for others to finish
 		default:
 			return fmt.Errorf("accept ssh connection: %w", err)
 		}
 	}
 }
 
-// Close stops accepting, breaks every connection, kills the process group of every command that still runs, and returns
-// when all of them are gone. Background children whose command has exited are not touched: nobody here knows them.
+// Close stops accepting, closes every connection, kills the process group of every running command, and returns
+// when all of them are gone. Background children whose command has exited are not touched, because the server does
+// not track them.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -147,7 +149,7 @@ func (s *Server) config() *ssh.ServerConfig {
 	return config
 }
 
-// accept starts the service of one connection, or refuses it.
+// accept starts serving a connection, or refuses it.
 func (s *Server) accept(nc net.Conn, config *ssh.ServerConfig) {
 	s.mu.Lock()
 	refused := s.closed || len(s.conns) >= orDefault(s.ConnsMax, connsMaxDefault)
@@ -168,7 +170,7 @@ func (s *Server) accept(nc net.Conn, config *ssh.ServerConfig) {
 	}()
 }
 
-// forget closes the connection and takes it off the books.
+// forget closes the connection and stops tracking it.
 func (s *Server) forget(nc net.Conn) {
 	_ = nc.Close()
 	s.mu.Lock()
@@ -209,7 +211,7 @@ func (s *Server) logf(format string, args ...any) {
 	}
 }
 
-// orDefault is v, or fallback when v is zero.
+// orDefault returns v, or fallback if v is zero.
 func orDefault[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // deadline is for conditions that hold within milliseconds unless something is broken.
 const deadline = 30 * time.Second
 
-// Both servers must satisfy the same client: that is what makes a lab without root comparable to one of machines.
+// Both servers must satisfy the same client, so that a lab without root is comparable to one of machines.
 var servers = map[string]func(testing.TB) *sshdtest.Endpoint{
 	"own":     func(t testing.TB) *sshdtest.Endpoint { return sshdtest.Start(t) },
 	"openssh": sshdtest.StartOpenSSH,
@@ -123,8 +123,8 @@ func TestShellReadsItsInput(t *testing.T) {
 	}
 }
 
-// A session must end with its command although a background child keeps the output open, and must not lose a byte of
-// what the command wrote before that.
+// A session must end with its command although a background child keeps the output open, and must not lose a byte
+// of what the command wrote before that.
 func TestBackgroundChildDoesNotHoldTheSession(t *testing.T) {
 	scripts := map[string]string{
 		"silent":  "head -c 200000 /dev/zero; sleep 300 & echo $!",
@@ -163,7 +163,8 @@ func TestBackgroundChildDoesNotHoldTheSession(t *testing.T) {
 	}
 }
 
-// What was cut off lives on, whether the channel or the connection was closed, as with OpenSSH and no terminal.
+// A disconnected command lives on, whether the channel or the connection was closed, as with OpenSSH and no
+// terminal.
 func TestForegroundCommandOutlivesItsClient(t *testing.T) {
 	for kind, start := range servers {
 		for _, cut := range []string{"session", "connection"} {
@@ -303,7 +304,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// expectHangup connects, says nothing and wants the server to hang up.
+// expectHangup connects, stays silent and expects the server to hang up.
 func expectHangup(t *testing.T, e *sshdtest.Endpoint) {
 	t.Helper()
 	conn, err := net.Dial("tcp", e.Addr())
@@ -362,12 +363,12 @@ func BenchmarkExec(b *testing.B) {
 	}
 }
 
-// exitOf takes a session's end apart: status, or the name of the signal.
+// exitOf returns the status, or the name of the signal, with which a session ended.
 func exitOf(t *testing.T, err error) (status int, signal string) {
 	t.Helper()
 	var exit *ssh.ExitError
 	switch {
-	case err == nil, errors.Is(err, io.EOF): // EOF: the command did not want all of its input
+	case err == nil, errors.Is(err, io.EOF): // EOF: the command did not read all of its input
 		return 0, ""
 	case !errors.As(err, &exit):
 		t.Fatalf("session failed: %v", err)

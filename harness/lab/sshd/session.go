@@ -78,7 +78,7 @@ func (s *Server) serveSession(newChannel ssh.NewChannel) {
 	}
 }
 
-// commandOf is what an exec or shell request asks to run, nil for any other request.
+// commandOf returns the command line of an exec or shell request, nil for any other request.
 func commandOf(r *ssh.Request) []string {
 	switch r.Type {
 	case "shell":

@@ -22,7 +22,7 @@ import (
 // keyFile keeps the machines' host keys, a JSON object from a machine's identity to its key.
 const keyFile = "elenchus_host_keys"
 
-// pinHostKeys fills in the hosts' keys. A machine that is not in the file is asked, and noted.
+// pinHostKeys fills in the hosts' keys. The key of a machine that is not in the file is fetched and stored.
 func pinHostKeys(ctx context.Context, dotfile string, hosts []control.Host) error {
 	path := filepath.Join(dotfile, keyFile)
 	known := make(map[string]string)
@@ -62,7 +62,7 @@ func pinHostKeys(ctx context.Context, dotfile string, hosts []control.Host) erro
 	return nil
 }
 
-// machineID is the identity that Vagrant's provider gave to a machine when it made it.
+// machineID returns the identity that Vagrant's provider gave a machine at its creation.
 func machineID(dotfile, name string) (string, error) {
 	files, err := filepath.Glob(filepath.Join(dotfile, "machines", name, "*", "id"))
 	if err != nil {
@@ -76,7 +76,7 @@ func machineID(dotfile, name string) (string, error) {
 	return "", fmt.Errorf("find identity of %s: none in %s", name, filepath.Join(dotfile, "machines", name))
 }
 
-// askHostKey connects and goes no further than to the key.
+// askHostKey connects only as far as needed to get the host's key.
 func askHostKey(ctx context.Context, h control.Host) (string, error) {
 	const limit = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)

@@ -12,7 +12,7 @@ import (
 	"elenchus/harness/control"
 )
 
-// machine is one of a Vagrantfile's.
+// machine is a machine of a Vagrantfile.
 type machine struct {
 	name  string
 	state string // "running", "not_created", "poweroff", …
@@ -31,7 +31,8 @@ func (v environment) machines(ctx context.Context) ([]machine, error) {
 	return machines, nil
 }
 
-// parseStatus reads lines of "time,machine,what,value", in which a comma of the value is written %!(VAGRANT_COMMA).
+// parseStatus parses lines of "time,machine,what,value", in which a comma of the value is written
+// %!(VAGRANT_COMMA).
 func parseStatus(out string) []machine {
 	var machines []machine
 	for line := range strings.Lines(out) {
@@ -43,7 +44,7 @@ func parseStatus(out string) []machine {
 	return machines
 }
 
-// running returns an error that says what all machines need that do not run.
+// running returns an error that says what to do about the machines that are not running.
 func running(machines []machine) error {
 	var states []string
 	missing, off := false, false
@@ -68,7 +69,8 @@ func running(machines []machine) error {
 	return fmt.Errorf("use vagrant machines: %s: %s", strings.Join(states, ", "), advice)
 }
 
-// parseSSHConfig reads what `vagrant ssh-config` prints, an OpenSSH client configuration with one section a machine.
+// parseSSHConfig parses the output of `vagrant ssh-config`, an OpenSSH client configuration with one section per
+// machine.
 func parseSSHConfig(config string, machines []machine) ([]control.Host, error) {
 	parsed, err := ssh_config.DecodeBytes([]byte(config))
 	if err != nil {
@@ -106,7 +108,7 @@ func parseSSHConfig(config string, machines []machine) ([]control.Host, error) {
 	return hosts, nil
 }
 
-// dotfile is the directory in which Vagrant keeps what it knows of the machines.
+// dotfile returns the directory of Vagrant's state.
 func (v environment) dotfile() string {
 	if path := os.Getenv("VAGRANT_DOTFILE_PATH"); path != "" {
 		if filepath.IsAbs(path) {

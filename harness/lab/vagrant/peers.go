@@ -14,10 +14,10 @@ ip -4 route show default | while read -r line; do
   while [ $# -gt 1 ]; do [ "$1" = dev ] && echo "default $2"; shift; done
 done`
 
-// choosePeers finds for every machine the address by which the others reach it: the one on a network that all share, on
-// which no two have the same address. VirtualBox gives every machine the same address on a network of its own. Of
-// several such networks, the one to the outside is the worst choice: a partition would cut the machine off from the
-// harness as well.
+// choosePeers finds for every machine the address by which the others reach it: the one on a network that all
+// share, and on which all addresses differ (VirtualBox gives every machine the same address on a network of its
+// own). Of several such networks, the one to the outside is the last choice: a partition would cut the machine off
+// from the harness as well.
 func choosePeers(outputs []string) ([]netip.Addr, error) {
 	type network struct {
 		addrs   []netip.Addr // by machine
@@ -62,7 +62,7 @@ func choosePeers(outputs []string) ([]netip.Addr, error) {
 	return best.addrs, nil
 }
 
-// distinct reports whether all addresses are there and differ.
+// distinct reports whether all addresses are valid and different.
 func distinct(addrs []netip.Addr) bool {
 	seen := make(map[netip.Addr]bool)
 	for _, a := range addrs {

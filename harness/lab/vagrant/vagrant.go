@@ -13,10 +13,10 @@ import (
 	"elenchus/harness/lab"
 )
 
-// loadMax bounds everything that is asked of Vagrant and of the machines. Vagrant alone takes seconds.
+// loadMax limits all queries to Vagrant and to the machines. Vagrant alone takes seconds.
 const loadMax = 5 * time.Minute
 
-// Capabilities are what a machine of the Vagrantfile has: a kernel and a clock of its own, and root.
+// Capabilities lists the capabilities of a machine of the Vagrantfile: a kernel and a clock of its own, and root.
 func Capabilities() []lab.Capability {
 	return []lab.Capability{
 		lab.Root, lab.Iptables, lab.Netem, lab.NFQueue, lab.Signals, lab.Ptrace, lab.OwnClock, lab.Mount, lab.Loop,
@@ -58,7 +58,7 @@ func Load(ctx context.Context, dir string) (lab.Inventory, error) {
 	return inv, inv.Validate()
 }
 
-// learnPeers asks the machines for their addresses and fills in which to use.
+// learnPeers gets the machines' addresses and fills in their peer addresses.
 func learnPeers(ctx context.Context, hosts []control.Host) error {
 	addresses := make([]string, len(hosts))
 	for i, h := range hosts {

@@ -21,14 +21,14 @@ func script(t *testing.T, dir, name, body string) {
 	}
 }
 
-// fake is a Vagrantfile's directory with three machines that are SSH servers of this process.
+// fake is a Vagrantfile's directory with three machines, which are SSH servers of this process.
 type fake struct {
 	dir, bin string
 	machines []*sshdtest.Endpoint
 }
 
-// newFake puts a vagrant into PATH that answers as the real one does. Every machine has an ip of its own, in which it
-// has VirtualBox's two networks, and a sudo.
+// newFake puts a vagrant into PATH that answers as the real one does. Every machine has its own ip command, which
+// reports VirtualBox's two networks, and its own sudo.
 func newFake(t *testing.T) *fake {
 	t.Helper()
 	f := &fake{dir: t.TempDir(), bin: t.TempDir()}
@@ -114,7 +114,7 @@ func TestHostKeyIsTrustedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Another machine answers in the place of n1.
+	// Another machine answers in place of n1.
 	swapped := strings.Replace(string(config), fmt.Sprintf("Port %d\n", f.machines[0].Port),
 		fmt.Sprintf("Port %d\n", f.machines[1].Port), 1)
 	swapped = strings.Replace(swapped, f.machines[0].KeyFile, f.machines[1].KeyFile, 1)
@@ -125,7 +125,7 @@ func TestHostKeyIsTrustedOnce(t *testing.T) {
 		t.Errorf("another key of the same machine: %v", err)
 	}
 	f.setID(t, 1, "made-anew")
-	// Now both n1 and n2 are the machine with the address of n2, so it gets as far as to that.
+	// Now both n1 and n2 are the machine with the address of n2, so Load gets as far as that check.
 	if _, err := Load(t.Context(), f.dir); err == nil || !strings.Contains(err.Error(), "private network") {
 		t.Errorf("another key of another machine: %v", err)
 	}
@@ -181,7 +181,7 @@ func TestChoosePeers(t *testing.T) {
 	}
 }
 
-// TestVagrantfile has the real Vagrant look at the real file.
+// TestVagrantfile has the real Vagrant check the real file.
 func TestVagrantfile(t *testing.T) {
 	path, err := exec.LookPath("vagrant")
 	if err != nil {
@@ -199,7 +199,7 @@ func TestVagrantfile(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	// Without its provider, which may be missing here, everything but that provider's settings is checked.
+	// Without its provider, which may be missing here, everything except the provider's settings is checked.
 	args := []string{"validate", "--ignore-provider"}
 	if plugins, err := vagrant("plugin", "list"); err == nil && strings.Contains(plugins, "vagrant-libvirt") {
 		env = append(env, "VAGRANT_DEFAULT_PROVIDER=libvirt")

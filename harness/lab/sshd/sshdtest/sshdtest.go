@@ -22,7 +22,7 @@ import (
 	"elenchus/harness/lab/sshd"
 )
 
-// startDeadline bounds the wait for OpenSSH to answer; generous, for slow machines.
+// startDeadline limits the wait for OpenSSH to answer; generous, for slow machines.
 const startDeadline = 30 * time.Second
 
 // Endpoint is a running server and what a client needs for it.
@@ -31,7 +31,7 @@ type Endpoint struct {
 	Port    int
 	User    string
 	Key     ssh.Signer // the key that may log in
-	KeyFile string     // the same in a file
+	KeyFile string     // file with the same key
 	HostKey string     // the server's public key, as in authorized_keys
 	Dir     string     // a scratch directory of the test
 
@@ -39,7 +39,7 @@ type Endpoint struct {
 	Server *sshd.Server
 }
 
-// Addr is the server's host:port.
+// Addr returns the server's host:port.
 func (e *Endpoint) Addr() string { return net.JoinHostPort(e.Address, fmt.Sprint(e.Port)) }
 
 // Dial logs in with a plain client, which is closed when the test ends.
@@ -99,7 +99,7 @@ func StartOpenSSH(t testing.TB) *Endpoint {
 		}
 	}
 	if os.Geteuid() == 0 {
-		// Its privilege separation directory; a distribution makes it when the service starts.
+		// The privilege separation directory, which a distribution creates when the service starts.
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 			t.Skipf("OpenSSH's sshd cannot run here: %v", err)
 		}
@@ -186,7 +186,7 @@ func writeFile(t testing.TB, name string, data []byte) {
 	}
 }
 
-// freePort is a port that nobody listened on a moment ago.
+// freePort returns a port that was free a moment ago.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
