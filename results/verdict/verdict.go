@@ -243,7 +243,7 @@ type Coverage struct {
 	UnderFault int `json:"ok_under_fault"`
 	Leaders    int `json:"leaders"` // number of times that some node became leader
 
-	LeaseExpiries      int `json:"lease_expiries"`      // leases that expired without being renewed, as their holders saw it
+	LeaseExpiries      int `json:"lease_expiries"`      // leases that expired unrenewed, as their holders saw it
 	LeasesForsaken     int `json:"leases_forsaken"`     // leases that their holders gave up
 	CatchUps           int `json:"catch_ups"`           // number of times that a node fetched what it had missed
 	SnapshotsInstalled int `json:"snapshots_installed"` // number of times that it fetched a whole state instead
