@@ -175,7 +175,7 @@ func labExec(c *cli.Context) error {
 		if c.String("lab") != "local" {
 			return usageError("name a host: elenchus lab exec HOST -- COMMAND (without one, only in local labs)")
 		}
-		return execHere(argv)
+		return execHere(c.Context, argv)
 	}
 	inv, err := inventory(c)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,7 +54,7 @@ func mutantRunFlags() []cli.Flag {
 		&cli.IntFlag{Name: "client-seeds", Category: catChecking, Value: 3,
 			Usage: "hunt what was found again, using only what clients can see, from `N` seeds that share one budget; " +
 				"0 skips this"},
-		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "use `N` processors, or `N` labs at once"},
+		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "use `N` processors, or as many labs at once"},
 		&cli.StringFlag{Name: "keep", Category: catOutput,
 			Usage: "keep those runs of a lab in `DIR` that found something or failed"},
 		&cli.DurationFlag{Name: "shrink", Category: catChecking, Value: 10 * time.Second,
@@ -89,6 +90,9 @@ func loadMutants(c *cli.Context, tree string) ([]*mutants.Mutant, error) {
 	list, err := mutants.Load(dirs...)
 	if err != nil {
 		return nil, usageError("%v", err)
+	}
+	if len(list) == 0 {
+		return nil, usageError("there is no mutant in %s", strings.Join(dirs, ", "))
 	}
 	if list, err = mutants.Select(list, c.Args().Slice()); err != nil {
 		return nil, usageError("%v (elenchus mutants list names them all)", err)

@@ -155,7 +155,7 @@ func printShrunk(c *cli.Context, done *shrunk) {
 	}
 	ended := "nothing more can be left out"
 	if !r.Finished {
-		ended = "there was no time for more"
+		ended = "not everything was tried"
 	}
 	fmt.Fprintf(out, "%d smaller runs tried in %v: %s\n", r.Candidates, r.Elapsed.Round(10*time.Millisecond), ended)
 	fmt.Fprintf(out, "run      %s\npicture  %s\n", done.Directory, done.Picture)

@@ -340,7 +340,7 @@ func concludeSim(c *cli.Context, campaign sim.Campaign, s *sim.Summary) error {
 	switch {
 	case s.Failed > 0:
 		return exitError{code: verdict.ExitViolated}
-	case len(s.Unequal) > 0 || s.Interrupted:
+	case len(s.Unequal) > 0 || s.Interrupted && c.Context.Err() != nil: // the limit of processor time is no failure
 		return exitError{code: verdict.ExitHarness}
 	case len(s.Undecided) > 0:
 		return exitError{code: verdict.ExitUnknown}
@@ -353,7 +353,11 @@ func concludeSim(c *cli.Context, campaign sim.Campaign, s *sim.Summary) error {
 func printSummary(c *cli.Context, s *sim.Summary) {
 	out := c.App.Writer
 	if s.Interrupted {
-		fmt.Fprintf(out, "interrupted: seeds %d to %d are done, of %d to %d\n", s.From, s.Next-1, s.From, s.To)
+		why := "interrupted"
+		if c.Context.Err() == nil {
+			why = "the processor time is used up"
+		}
+		fmt.Fprintf(out, "%s: seeds %d to %d are done, of %d to %d\n", why, s.From, s.Next-1, s.From, s.To)
 	}
 	seconds := max(s.Elapsed.Seconds(), 1e-9)
 	fmt.Fprintf(out, "%d runs, %v of virtual time in %v: %.0f runs a minute, %.0f× real time, %.1f M events a second\n",

@@ -65,8 +65,11 @@ func exitCode(err error, stderr io.Writer) int {
 		return verdict.ExitValid
 	}
 	code := verdict.ExitHarness
-	if e := (exitError{}); errors.As(err, &e) {
+	e := exitError{}
+	if errors.As(err, &e) {
 		code = e.code
+	} else if errors.Is(err, context.Canceled) { // by a signal: nobody wants to know where
+		err = errors.New("interrupted")
 	}
 	if msg := err.Error(); msg != "" {
 		fmt.Fprintf(stderr, "elenchus: %s\n", run.Printable(msg))

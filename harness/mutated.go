@@ -80,7 +80,7 @@ func asMutated(c *cli.Context, m *mutants.Mutant) (done bool, err error) {
 			return true, fmt.Errorf("run mutated program: %w", err)
 		}
 	}
-	return true, execHere(append([]string{program}, os.Args[1:]...))
+	return true, execHere(c.Context, append([]string{program}, os.Args[1:]...))
 }
 
 func buildMutated(c *cli.Context, m *mutants.Mutant, what, name string) (program string, remove func(), err error) {

@@ -103,5 +103,9 @@ func replayInLab(c *cli.Context, found *simulated) error {
 	if c.Bool("json") {
 		argv = append(argv, "--json")
 	}
-	return execHere(argv)
+	// In a lab it is a node that has the mutant, and not this program.
+	if err := os.Unsetenv(envMutant); err != nil {
+		return fmt.Errorf("run in a lab: %w", err)
+	}
+	return execHere(c.Context, argv)
 }

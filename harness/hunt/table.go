@@ -46,16 +46,17 @@ func (t *table) explain(rows []*Row) {
 	if starts > 0 {
 		_, covers = intervalSkip(starts)
 	}
-	t.say("The simulator hunts each mutant from up to %d starting seeds, with at most %v of processor time for each, and the\n"+
-		"same plans that any campaign draws. A third of the mutants, chosen by a digest of their names and marked °, were\n"+
-		"not looked at while the simulator was improved on the others.\n", starts, budget)
+	t.say("The simulator hunts each mutant from up to %d starting seeds, with at most %v of processor time for each, and\n"+
+		"the same plans that any campaign draws. A third of the mutants, chosen by a digest of their names and marked °,\n"+
+		"were not looked at while the simulator was improved on the others.\n", starts, budget)
 	t.say("- *Found* is from how many of the seeds it was found, and *check* what found it, the most frequent first.\n"+
-		"- *Median*, *worst* and *interval* (around the median, %.0f %% for %d seeds, by order statistics) are in seconds of\n"+
-		"  processor time from the start of the process to the verdict; the clock behind them ticks every 10 ms on many\n"+
+		"- *Median*, *worst* and *interval* (around the median, %.0f %% for %d seeds, by order statistics) are in seconds\n"+
+		"  of processor time from the start of the process to the verdict; the clock behind them ticks every 10 ms on many\n"+
 		"  machines. `>` means that the budget was used up.\n"+
-		"- *Clients* is the time until the same hunt finds it by nothing but what clients can see. `-` means that nothing was\n"+
-		"  seen, `?` that it was not tried, `yes` that a check that needs only clients had found it anyway.\n"+
-		"- *Smallest* is what shrinking left of the first failing run: faults, operations of clients, messages between nodes.\n"+
+		"- *Clients* is the time until the same hunt finds it by nothing but what clients can see. `-` means that nothing\n"+
+		"  was seen, `?` that it was not tried, `yes` that a check that needs only clients had found it anyway.\n"+
+		"- *Smallest* is what shrinking left of the first failing run: faults, operations of clients and messages\n"+
+		"  between nodes.\n"+
 		"- *Lab* is the elapsed time, in seconds, until tests of real nodes on hosts in network namespaces found it.\n",
 		100*covers, starts)
 }
@@ -117,8 +118,8 @@ func (t *table) lab(rows []*Row) {
 		}
 	}
 	if tried > 0 {
-		t.say("In a local lab, with at most %v of elapsed time for each, tests found %d of %d mutants that were tried, and %d of\n"+
-			"the %d among them that clients can see.\n", budget, found, tried, foundSeen, seen)
+		t.say("In a local lab, with at most %v of elapsed time for each, tests found %d of %d mutants that were tried, and\n"+
+			"%d of the %d among them that clients can see.\n", budget, found, tried, foundSeen, seen)
 	}
 }
 

@@ -158,7 +158,11 @@ func build(ctx context.Context, tree string, args []string, b Build, packages []
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = tree
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
 	}
 	return nil
