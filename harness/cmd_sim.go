@@ -340,7 +340,7 @@ func concludeSim(c *cli.Context, campaign sim.Campaign, s *sim.Summary) error {
 	switch {
 	case s.Failed > 0:
 		return exitError{code: verdict.ExitViolated}
-	case len(s.Unequal) > 0 || s.Interrupted && c.Context.Err() != nil: // the limit of processor time is no failure
+	case len(s.Unequal) > 0 || s.Interrupted && c.Err() != nil: // a limit of processor time is no failure
 		return exitError{code: verdict.ExitHarness}
 	case len(s.Undecided) > 0:
 		return exitError{code: verdict.ExitUnknown}
@@ -354,7 +354,7 @@ func printSummary(c *cli.Context, s *sim.Summary) {
 	out := c.App.Writer
 	if s.Interrupted {
 		why := "interrupted"
-		if c.Context.Err() == nil {
+		if c.Err() == nil {
 			why = "the processor time is used up"
 		}
 		fmt.Fprintf(out, "%s: seeds %d to %d are done, of %d to %d\n", why, s.From, s.Next-1, s.From, s.To)

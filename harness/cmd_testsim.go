@@ -24,8 +24,9 @@ const simLab = "sim"
 // without an effect is refused rather than ignored.
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
-	"break-lock": "there is nobody to take it from",
-	"fail-fast":  "a simulated run is over in a moment, and judged then", "node-binary": "the node is part of this program",
+	"break-lock":       "there is nobody to take it from",
+	"fail-fast":        "a simulated run is over in a moment, and judged then",
+	"node-binary":      "the node is part of this program",
 	"node-flag":        "the node is part of this program: what it can be told has an option of its own here",
 	"recovery-timeout": "how long a recovery may take follows from the configuration",
 }
