@@ -47,8 +47,8 @@ func (t *table) explain(rows []*Row) {
 		_, covers = intervalSkip(starts)
 	}
 	t.say("The simulator hunts each mutant from up to %d starting seeds, with at most %v of processor time for each,\n"+
-		"and the same plans that any campaign draws. A third of the mutants, chosen by a digest of their names and marked °,\n"+
-		"were not looked at while the simulator was improved on the others.\n", starts, budget)
+		"and the same plans that any campaign draws. A third of the mutants, chosen by a digest of their names and marked\n"+
+		"°, were not looked at while the simulator was improved on the others.\n", starts, budget)
 	t.say("- *Found* is from how many of the seeds it was found, and *check* what found it, the most frequent first.\n"+
 		"- *Median*, *worst* and *interval* (around the median, %.0f %% for %d seeds, by order statistics) are in seconds\n"+
 		"  of processor time from the start of the process to the verdict; the clock behind them ticks every 10 ms on many\n"+
