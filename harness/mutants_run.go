@@ -341,7 +341,7 @@ func (h *hunting) keep(c *cli.Context, rows []*hunt.Row) error {
 		var page strings.Builder
 		command := fmt.Sprintf("elenchus mutants run --seeds %d --budget %v --table %s", h.opts.Starts, h.opts.Budget, path)
 		if lab := c.String("lab-results"); lab != "" {
-			command += " --lab-results " + lab
+			command += " --lab-results " + filepath.Base(lab)
 		}
 		labs, err := loadRows(c.String("lab-results"))
 		if err != nil {

@@ -15,7 +15,8 @@ import (
 func Table(w io.Writer, rows, labs []*Row, command string) error {
 	t := &table{labs: labs}
 	t.say("# Seeded bugs, and how fast each is found\n")
-	t.say("Made by `%s`; do not edit. The mistakes are in [node/mutants/catalogue](../node/mutants/catalogue),\n"+
+	t.say("Made by `%s`; do not edit.\n"+
+		"The mistakes are in [node/mutants/catalogue](../node/mutants/catalogue),\n"+
 		"a folder each: a patch, and a page that says who shipped it, what it takes, and what hides it. What was learned\n"+
 		"from those that were held back is [there](../node/mutants/catalogue/README.md), too. The [gallery](gallery.md)\n"+
 		"shows five of them as the smallest runs that fail.\n", command)
