@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -314,13 +313,7 @@ func (h *hunting) enough(r *hunt.Row) bool {
 
 // labDigest changes with a mutant's patch. Seeds and budget are not in it: see [hunting.enough].
 func labDigest(m *mutants.Mutant) string {
-	d := sha256.New()
-	for _, f := range m.Patch.Files {
-		fmt.Fprintln(d, f.Path)
-		for _, hunk := range f.Hunks {
-			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
-		}
-	}
+	d := patchDigest(m)
 	return fmt.Sprintf("%x", d.Sum(nil)[:8])
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -311,6 +312,16 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 
 // digest changes with whatever a measurement depends on that is known here.
 func (h *hunting) digest(m *mutants.Mutant) string {
+	d := patchDigest(m)
+	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
+	if h.lab == simLab {
+		fmt.Fprintln(d, h.shrink)
+	}
+	return fmt.Sprintf("%x", d.Sum(nil)[:8])
+}
+
+// patchDigest returns a hash that has been fed a mutant's patch.
+func patchDigest(m *mutants.Mutant) hash.Hash {
 	d := sha256.New()
 	for _, f := range m.Patch.Files {
 		fmt.Fprintln(d, f.Path)
@@ -318,11 +329,7 @@ func (h *hunting) digest(m *mutants.Mutant) string {
 			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
 		}
 	}
-	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
-	if h.lab == simLab {
-		fmt.Fprintln(d, h.shrink)
-	}
-	return fmt.Sprintf("%x", d.Sum(nil)[:8])
+	return d
 }
 
 // keep writes down what is known.

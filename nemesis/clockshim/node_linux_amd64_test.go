@@ -22,7 +22,7 @@ func TestReferenceNode(t *testing.T) {
 	build := exec.Command("go", "build", "-o", binary, "elenchus/node")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("cannot build the node: %v\n%s", err, out)
+		t.Fatalf("cannot build the node: %v\n%s", err, out)
 	}
 	mustSet(t, control, Change{WallStep: 24 * time.Hour})
 	peer, api := freePort(t), freePort(t)

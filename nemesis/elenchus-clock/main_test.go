@@ -208,7 +208,7 @@ func TestProgram(t *testing.T) {
 	}
 	binary, file := filepath.Join(t.TempDir(), "elenchus-clock"), filepath.Join(t.TempDir(), "clock")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Skipf("cannot build: %v\n%s", err, out)
+		t.Fatalf("cannot build: %v\n%s", err, out)
 	}
 	wall := func() string {
 		t.Helper()

@@ -139,7 +139,7 @@ func (s *shrinker) spellOut() {
 			p.Faults = append(p.Faults, f)
 		}
 		cut(p)
-		if o := s.play(s.worlds[0], p); o.kind != "" { // it may be larger for now
+		if o := s.play(s.worlds[0], p); o.kind != "" { // even if it is larger: later passes shrink it
 			s.keep("deaths as faults", o)
 			return
 		}
