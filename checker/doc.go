@@ -13,9 +13,9 @@
 // register), in time O(n log n) however much overlaps, and never unknown. Every such decision carries its proof: a
 // valid key an order that is replayed, a violated one the first answer that no order explains and a minimal core of
 // what was known then, which counts only when a search confirms that it is impossible. Keys that a search can afford
-// are searched anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes
-// on. Lists of unique elements are decided by order, too: whoever sees one sees in which order its elements came, so
-// that there is a single order to replay.
+// are searched anyway, and a disagreement makes the key unknown and says so. Lists of unique elements are decided by
+// order, too: whoever sees one sees in which order its elements came, so that there is a single order to replay.
+// [Online] decides registers and lists by order while a run goes on.
 //
 // Everything else is decided by Porcupine's search ([BySearch]). It is exponential in the number of
 // operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
