@@ -124,7 +124,8 @@ func (o *Options) problems(nodes int) []error {
 		errs = append(errs, err)
 	} else {
 		check(!o.FailFast || !slices.ContainsFunc(w.Funcs, func(f history.Func) bool { return !checker.DecidesOnline(f) }),
-			"to fail fast takes registers or lists, which can be decided while a run goes on, and %s is about neither", o.Workload)
+			"to fail fast takes registers or lists, which can be decided while a run goes on, and %s is about neither",
+			o.Workload)
 	}
 	check(nodes >= 1 && nodes <= nodesMax, "a test has 1 to %d nodes, not %d", nodesMax, nodes)
 	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,

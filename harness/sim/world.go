@@ -39,8 +39,8 @@ type Options struct {
 	// of a run comes then: all is healed, and everybody is asked once more. See [Result.Interrupted].
 	Stop func() bool
 
-	// Each is called for every event of the clients' history, in order, until all is healed, and reports whether the run is
-	// to go on. If it is not, it ends at once as it does by Stop. Each must not keep the event.
+	// Each is called for every event of the clients' history, in order, until all is healed, and reports whether the run
+	// is to go on. If it is not, it ends at once, as it does by Stop. Each must not keep the event.
 	Each func(*history.Event) bool
 
 	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
