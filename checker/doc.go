@@ -21,7 +21,8 @@
 // operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
 // are unique, most of them can be bounded or left out without changing the answer ([tighten]); that is what keeps
 // histories with many faults decidable. The search runs in a process of its own under limits of time and memory
-// ([RunWorker]). A key that exhausts them is unknown, never valid.
+// ([RunWorker]). A key that exhausts them is cut to its shortest prefix that is violated. If none is found the key is
+// unknown, never valid, and the reason says up to which answer it is linearizable.
 //
 // # The other checks
 //
