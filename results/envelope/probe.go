@@ -92,8 +92,8 @@ type Trial struct {
 	Margin   time.Duration `json:"margin_ns,omitempty"`
 }
 
-// Classifier determines the outcome of a probe from the operations on its key, which it is shown one after the other, in
-// any order, and from the linearizability verdict on that key.
+// Classifier determines the outcome of a probe from the operations on its key, which it is shown one after the other,
+// in any order, and from the linearizability verdict on that key.
 //
 // An attack has succeeded if the leader itself answered a read invoked after the cut began, a write was then
 // acknowledged elsewhere, and a read was outstanding at the leader after that, whatever its outcome. So there was a
