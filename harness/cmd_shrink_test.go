@@ -185,6 +185,29 @@ func TestWrongReplaysAndShrinks(t *testing.T) {
 	}
 }
 
+// A sweep has no plan of its own, and the newest run that has one is named.
+func TestASweepIsNotPlayedAgain(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs")
+	if code, _, stderr := call(t, nil, "replay", "--write", "--results", dir, "3"); code != verdict.ExitValid {
+		t.Fatal(stderr)
+	}
+	run, err := results.Open(dir, results.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, nil, "envelope", "--lab", "sim", "--bounds", "0%", "--drifts", "0%,50%", "--probes", "1",
+		"--results", dir); code == verdict.ExitUsage {
+		t.Fatal(stderr)
+	}
+	for _, args := range [][]string{{"replay"}, {"shrink"}, {"replay", "--bisect-time"}, {"replay", "--lab", "local"}} {
+		code, _, stderr := call(t, nil, append(args, "--results", dir)...)
+		if code != verdict.ExitUsage || !strings.Contains(stderr, "is a sweep") || !strings.Contains(stderr, run.Name()) {
+			t.Errorf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+}
+
 // The schedule of a lab's run is played in the simulator, and what was left behind is said.
 func TestReplayOfALabsRun(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,9 @@ func findRun(c *cli.Context) (simulated, error) {
 	if run.manifest, err = dir.LoadManifest(); err != nil {
 		return run, err
 	}
+	if run.manifest.Kind != results.KindTest {
+		return run, notATest(c, &run)
+	}
 	run.plan, err = sim.LoadPlan(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && run.manifest.Lab != "sim":
@@ -86,6 +89,26 @@ func findRun(c *cli.Context) (simulated, error) {
 		return run, usageError("%s: %v", dir.Name(), err)
 	}
 	return run, nil
+}
+
+// notATest says why a sweep or a benchmark cannot be played again, and names the newest run that can be.
+func notATest(c *cli.Context, found *simulated) error {
+	what := "a benchmark, which measures"
+	if found.manifest.Kind == results.KindEnvelope {
+		what = "a sweep, which is made of many attacks"
+	}
+	hint := "name another run, or a seed"
+	entries, err := results.List(c.String("results"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries { // the newest first
+		if m, err := e.Run.LoadManifest(); err == nil && m.Kind == results.KindTest && m.Imported == "" {
+			hint = fmt.Sprintf("the newest run of a test is %s", e.Run.Name())
+			break
+		}
+	}
+	return usageError("%s is %s: elenchus %s is for the run of a test (%s)", found.name, what, c.Command.Name, hint)
 }
 
 // looksLikeSeed reports whether somebody has meant a number.
