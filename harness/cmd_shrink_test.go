@@ -185,6 +185,27 @@ func TestWrongReplaysAndShrinks(t *testing.T) {
 	}
 }
 
+// A lab plays a schedule from a file that is gone afterwards, and the run can be repeated without it.
+func TestReplayInALabLeavesNothingBesideTheRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start("replay", "--lab", "local", "--nodes", "3", "--nemesis", "pause", "7")
+	p.wait()
+	dir, m, _ := r.outcome()
+	entries, err := os.ReadDir(r.results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != dir.Name() && e.Name() != results.Latest {
+			t.Errorf("%s is beside the run", e.Name())
+		}
+	}
+	if _, err := os.Stat(dir.SchedulePlanned()); err != nil || !strings.Contains(m.Repeat, "--schedule="+dir.SchedulePlanned()) {
+		t.Errorf("%v: repeated by %s", err, m.Repeat)
+	}
+}
+
 // A sweep has no plan of its own, and the newest run that has one is named.
 func TestASweepIsNotPlayedAgain(t *testing.T) {
 	t.Parallel()

@@ -92,6 +92,13 @@ func TestASchedulePlayedInTheSimulator(t *testing.T) {
 		!strings.Contains(string(played), "at 5s for 1s kill n2,n3") {
 		t.Errorf("%v: %s", err, played)
 	}
+	if m, err := dir.LoadManifest(); err != nil || !strings.Contains(m.Repeat, "--schedule "+dir.SchedulePlanned()+" ") {
+		t.Errorf("%v: the file may be gone by then, and the run is repeated by %s", err, m.Repeat)
+	}
+	if code, _, stderr := call(t, nil, "export", "--format", "porcupine", dir.Dir); code != verdict.ExitUsage ||
+		!strings.Contains(stderr, "choose one with --key (r0, r1, ") {
+		t.Errorf("export of many registers: %d, %s", code, stderr)
+	}
 	code, stdout, stderr := call(t, nil, "test", "--lab", "sim", "--nodes", "3", "--schedule", file, "--dry-run")
 	if code != verdict.ExitValid || !strings.Contains(stdout, "partition isolate leader") {
 		t.Errorf("dry run: %d, %s%s", code, stdout, stderr)
