@@ -55,7 +55,8 @@ func benchCheckers(c *cli.Context) error {
 	}
 	switch {
 	case c.Err() != nil:
-		return exitError{code: verdict.ExitHarness, msg: "interrupted: what is missing was not complete"}
+		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted after %d of %s: those are shown, the one "+
+			"in progress is not counted", len(report.Sets), verdict.Count(o.Sets(), "table"))}
 	case failed == nil && err == nil && report.Undecided() > 0:
 		return exitError{code: verdict.ExitUnknown}
 	}

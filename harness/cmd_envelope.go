@@ -287,7 +287,8 @@ func (e *sweeping) run(c *cli.Context) error {
 	if err != nil {
 		return errors.Join(err, f.Close(ctx))
 	}
-	e.ui.Step("connected to %d hosts over SSH: %d clusters are attacked side by side", len(hosts), backend.Lanes())
+	e.ui.Step("connected to %s over SSH, to attack %s at a time", verdict.Count(len(hosts), "host"),
+		verdict.Count(backend.Lanes(), "cluster"))
 	begin := time.Now()
 	held, stop := f.While(ctx)
 	defer stop()
@@ -353,7 +354,7 @@ func concludeEnvelope(c *cli.Context, dir results.Run, ui *run.UI) error {
 	if err != nil {
 		return err
 	}
-	ui.Step("checked %d attacks in %v", len(sweep.Trials), time.Since(begin).Round(time.Millisecond))
+	ui.Step("checked %s in %v", verdict.Count(len(sweep.Trials), "attack"), time.Since(begin).Round(time.Millisecond))
 	if err := printEnvelope(c, dir, v, sweep); err != nil {
 		return err
 	}

@@ -73,8 +73,8 @@ func labUp(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "lab %s is up after %v: %d hosts\n", state.Name,
-		time.Since(begin).Round(time.Millisecond), len(state.Hosts))
+	fmt.Fprintf(c.App.Writer, "lab %s is up after %v: %s\n", state.Name,
+		time.Since(begin).Round(time.Millisecond), verdict.Count(len(state.Hosts), "host"))
 	return nil
 }
 

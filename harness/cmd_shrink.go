@@ -100,7 +100,7 @@ func shrinkAction(c *cli.Context) error {
 // keepShrunk writes the smallest run down.
 func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
 	r := done.Result
-	ui.Step("%d smaller runs tried, %d kept", r.Candidates, len(r.Steps))
+	ui.Step("%s tried, %d kept", verdict.Count(r.Candidates, "smaller run"), len(r.Steps))
 	directory := sim.Directory{
 		Root: c.String("results"), Name: fmt.Sprintf("shrunk-%s-seed%d", r.Plan.Load.Workload, of.plan.Seed),
 		Argv: commandLine(), Now: time.Now(),
@@ -151,12 +151,13 @@ func printShrunk(c *cli.Context, done *shrunk) {
 		fmt.Fprintf(out, "  %s: %s\n", f.ID, f)
 	}
 	for _, call := range r.Plan.Load.Script {
-		fmt.Fprintf(out, "  client %d at %v: %v\n", call.Client+1, call.At, call.Op)
+		fmt.Fprintf(out, "  client %d at %v: %v\n", call.Client, call.At, call.Op)
 	}
 	ended := "nothing more can be left out"
 	if !r.Finished {
 		ended = "not everything was tried"
 	}
-	fmt.Fprintf(out, "%d smaller runs tried in %v: %s\n", r.Candidates, r.Elapsed.Round(10*time.Millisecond), ended)
+	fmt.Fprintf(out, "%s tried in %v: %s\n", verdict.Count(r.Candidates, "smaller run"),
+		r.Elapsed.Round(10*time.Millisecond), ended)
 	fmt.Fprintf(out, "run      %s\npicture  %s\n", done.Directory, done.Picture)
 }

@@ -168,7 +168,7 @@ func isPath(ref string) bool {
 	return filepath.Base(ref) != ref && ref != "" || slices.Contains([]string{".edn", ".jsonl", ".txt"}, filepath.Ext(ref))
 }
 
-// firstOf lists the first few of some names.
+// firstOf lists the first few of the names of runs.
 func firstOf(names []string, and string) string {
 	if more := len(names) - nearRuns; more > 0 {
 		names = append(names[:nearRuns:nearRuns], fmt.Sprintf("%d more (elenchus list runs)", more))

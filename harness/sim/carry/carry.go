@@ -17,6 +17,7 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/results"
+	"elenchus/results/verdict"
 )
 
 const (
@@ -75,7 +76,7 @@ func (b *baggage) load(p *sim.Plan, c *results.Config, n int) {
 		each = clientsMax
 	}
 	if each*n != c.Concurrency {
-		b.leave("%d clients: there are %d, %d for each node", c.Concurrency, each*n, each)
+		b.leave("%s: there are %d, %d for each node", verdict.Count(c.Concurrency, "client"), each*n, each)
 	}
 	p.Load = sim.Load{Workload: c.Workload, Clients: each, Delay: 200 * us, Patience: c.OpTimeout, ThinkMax: ms}
 	if c.Rate > 0 {
