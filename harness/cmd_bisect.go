@@ -35,6 +35,8 @@ func bisectAction(c *cli.Context, found *simulated) error {
 	}
 	ui := run.NewUI(c.App.ErrWriter)
 	opts.Progress = func(played int) { ui.Status("%s played", verdict.Count(played, "future")) }
+	ui.Step("%s from each of %s at least, up to the failure", verdict.Count(opts.Samples, "future"),
+		verdict.Count(opts.Points, "point"))
 	result, err := bisect.Run(c.Context, found.plan, opts)
 	switch {
 	case errors.Is(err, bisect.ErrPasses):

@@ -176,6 +176,56 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 	return exitError{code: code}
 }
 
+// onHosts does something on the hosts of the lab that the options choose. From outside of a local lab, enter has this
+// command line run again inside.
+func onHosts(c *cli.Context, enter func(*cli.Context) error, do func(lab.Inventory) error) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enter(c)
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	return do(inv)
+}
+
+// enterIfUp is enterLab for a command that has nothing to do when the lab is not up, because nothing outlives a local
+// lab. It says so, or prints empty for scripts.
+func enterIfUp(nothing string, empty any) func(*cli.Context) error {
+	return func(c *cli.Context) error {
+		up, err := local.List(localOptions(c))
+		if err != nil {
+			return err
+		}
+		if slices.Contains(up, c.String("lab-name")) {
+			return enterLab(c, true)
+		}
+		if c.Bool("json") {
+			return printJSON(c, empty)
+		}
+		return sayNotUp(c, up, nothing)
+	}
+}
+
+// sayNotUp says that a local lab is not up, where that is no failure, and what that means.
+func sayNotUp(c *cli.Context, up []string, so string) error {
+	text := "no lab is up"
+	if name := c.String("lab-name"); len(up) > 0 || c.IsSet("lab-name") {
+		text = fmt.Sprintf("lab %s is not up", name)
+	}
+	if so != "" {
+		text += ": " + so
+	}
+	if len(up) > 0 {
+		text += fmt.Sprintf(" (up are: %s)", strings.Join(up, ", "))
+	}
+	_, err := fmt.Fprintln(c.App.Writer, text)
+	return err
+}
+
 // signaled is what a shell adds to the number of the signal that ended a command.
 const signaled = 128
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"elenchus/harness/lab/local"
+	"elenchus/results/verdict"
 )
 
 // call runs "elenchus args…" with nothing of a lab, and returns its exit code and what it printed.
@@ -154,6 +155,32 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nothing outlives a local lab, so without one there is nothing to do for some commands, and that is no failure. Those
+// that need hosts fail.
+func TestLabCommandsWithoutALab(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"lab heal --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing to heal"},
+		{"lab heal --json --lab-name nobody", verdict.ExitValid, `"outstanding": []`},
+		{"lab leftovers --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing was left behind"},
+		{"lab leftovers --json --lab-name nobody", verdict.ExitValid, `"found": []`},
+		{"lab down --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing to take down"},
+		{"lab status --lab-name nobody", verdict.ExitValid, "lab nobody is not up"},
+		{"lab exec --lab-name nobody -- true", verdict.ExitHarness, "lab nobody is not up (elenchus lab up starts it"},
+		{"lab exec --lab-name nobody n1 -- true", verdict.ExitHarness, "lab nobody is not up"},
+		{"lab doctor --lab-name nobody", verdict.ExitHarness, "lab nobody is not up"},
+	} {
+		code, stdout, stderr := call(t, nil, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+			t.Errorf("%s: exit code %d, no %q in\n%s%s", c.args, code, c.want, stdout, stderr)
+		}
 	}
 }
 
