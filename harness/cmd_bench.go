@@ -66,14 +66,6 @@ func benchOptions(c *cli.Context, seed uint64) (bench.Options, error) {
 		Time: c.Duration("time"), Rounds: c.Int("rounds"), Clients: c.Int("clients"), Keys: c.Int("keys"), Seed: seed,
 		Lease: nodes.Lease, ElectionTimeout: nodes.ElectionTimeout, PromiseGrace: nodes.PromiseGrace, Window: nodes.Window,
 	}
-	for _, name := range []string{"rounds", "clients", "keys"} {
-		if c.Int(name) == 0 {
-			errs = append(errs, fmt.Errorf("--%s must not be 0", name))
-		}
-	}
-	if o.Time == 0 {
-		errs = append(errs, errors.New("--time must not be 0"))
-	}
 	if err := errors.Join(append(errs, o.Validate())...); err != nil {
 		return o, usageError("%v", err)
 	}

@@ -78,9 +78,6 @@ func benchCheckersOptions(c *cli.Context) (o checkers.Options, err error) {
 	o.Draw.Kinds, err = sim.ParseKinds(c.String("nemesis"))
 	add("nemesis", err)
 	o.Draw.Length, o.Budget = c.Duration("time-limit"), c.Duration("budget")
-	if o.Budget == 0 {
-		add("budget", errors.New("it must not be 0"))
-	}
 	if len(problems) == 0 {
 		problems = append(problems, o.Validate())
 	}

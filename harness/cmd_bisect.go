@@ -23,15 +23,7 @@ type bisected struct {
 // bisectAction finds the moment of no return of a run.
 func bisectAction(c *cli.Context, found *simulated) error {
 	opts := bisect.Options{
-		Points: c.Int("points"), Samples: c.Int("samples"), Resolution: c.Duration("resolution"),
-	}
-	var err error
-	if opts.Workers, err = workers(c); err != nil {
-		return err
-	}
-	if opts.Points < 1 || opts.Points > 10_000 || opts.Samples < 1 || opts.Samples > 1_000_000 ||
-		opts.Resolution < time.Microsecond {
-		return usageError("--points must be 1 to 10000, --samples 1 to 1000000, and --resolution at least 1µs")
+		Points: c.Int("points"), Samples: c.Int("samples"), Resolution: c.Duration("resolution"), Workers: c.Int("workers"),
 	}
 	ui := run.NewUI(c.App.ErrWriter)
 	opts.Progress = func(played int) { ui.Status("%s played", verdict.Count(played, "future")) }

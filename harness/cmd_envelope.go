@@ -106,12 +106,6 @@ func envelopePlan(c *cli.Context) (envelope.Plan, error) {
 	if p.Mode == envelope.Rate || p.Mode == envelope.Wall {
 		errs = append(errs, errors.Join(lease.WithDefaults().Problems("lease", c.Duration("election-timeout"))...))
 	}
-	if d := c.Duration("election-timeout"); d <= 0 || d > time.Hour {
-		errs = append(errs, fmt.Errorf("--election-timeout must be more than 0 and at most %v, not %v", time.Hour, d))
-	}
-	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
-		errs = append(errs, errors.New("--check-time must be positive, and --check-memory at least 64"))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return p, usageError("%v", err)
 	}

@@ -55,13 +55,9 @@ type shrunk struct {
 }
 
 func shrinkAction(c *cli.Context) error {
-	opts := shrink.Options{Budget: c.Duration("budget"), Candidates: c.Int("candidates"), NodesMin: c.Int("nodes-min")}
-	var err error
-	if opts.Workers, err = workers(c); err != nil {
-		return err
-	}
-	if opts.Budget <= 0 || opts.Candidates < 0 || opts.NodesMin < 1 {
-		return usageError("--budget and --nodes-min must be positive, and --candidates must not be negative")
+	opts := shrink.Options{
+		Budget: c.Duration("budget"), Candidates: c.Int("candidates"), NodesMin: c.Int("nodes-min"),
+		Workers: c.Int("workers"),
 	}
 	found, done, err := findMutated(c)
 	if done {

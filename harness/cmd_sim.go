@@ -18,6 +18,7 @@ import (
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
 	"elenchus/node/mutants"
+	"elenchus/node/protocol"
 	"elenchus/results"
 	"elenchus/results/verdict"
 	"elenchus/workloads"
@@ -70,19 +71,19 @@ func drawFlags() []cli.Flag {
 			Usage: "serve reads by `KIND`: quorum, log, lease or local", DefaultText: "drawn"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
 			Usage: "draw faults from `KINDS`: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
-		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "plan all runs in one `STYLE`: " + styleNames(),
+		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "plan all runs in one `STYLE`: " + strings.Join(styleNames(), ", "),
 			DefaultText: "a mixture"},
 		&cli.BoolFlag{Name: "outside", Category: catNemesis,
 			Usage: "go outside the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
 	}
 }
 
-func styleNames() string {
+func styleNames() []string {
 	var names []string
 	for _, s := range sim.Styles() {
 		names = append(names, s.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func simAction(c *cli.Context) error {
@@ -160,13 +161,6 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	if c.Int("workers") < 1 {
-		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
-		campaign.Workers = 1
-	}
-	if c.Int("keep") < 0 {
-		add("keep", fmt.Errorf("%d is negative", c.Int("keep")))
-	}
 	if err := errors.Join(problems...); err != nil {
 		return campaign, usageError("%v", err)
 	}
@@ -226,6 +220,9 @@ func parseSizes(text string) ([]int, error) {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil {
 			return nil, fmt.Errorf("%q is no number of nodes", word)
+		}
+		if n < 1 || n > protocol.NodesMax {
+			return nil, fmt.Errorf("a cluster has 1 to %d nodes, not %d", protocol.NodesMax, n)
 		}
 		sizes = append(sizes, n)
 	}

@@ -13,7 +13,6 @@ import (
 	"elenchus/harness/lab"
 	"elenchus/harness/lab/local"
 	"elenchus/harness/lab/vagrant"
-	"elenchus/node/protocol"
 	"elenchus/results/verdict"
 )
 
@@ -87,17 +86,13 @@ func checkLabFlags(c *cli.Context, also ...string) error {
 		return usageError("lab sim has no hosts: it is for elenchus test and elenchus envelope, and elenchus sim plays " +
 			"many runs in it")
 	case !slices.Contains(kinds, kind):
-		return usageError("unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
+		return usageError("--lab: unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
 	case kind == "inventory" && c.String("inventory") == "":
 		return usageError("--lab inventory needs --inventory FILE (docs/inventory.example.toml shows one)")
 	case kind != "inventory" && c.IsSet("inventory"):
 		return usageError("--inventory goes with --lab inventory, not with --lab %s", kind)
 	case kind != "local" && kind != simLab && c.IsSet("nodes"):
 		return usageError("--nodes goes with --lab local: the hosts of --lab %s are given", kind)
-	case kind == simLab && (c.Int("nodes") < 1 || c.Int("nodes") > protocol.NodesMax):
-		return usageError("--nodes must be 1 to %d in the simulator, not %d", protocol.NodesMax, c.Int("nodes"))
-	case c.Int("nodes") < 1 || c.Int("nodes") > local.HostsMax:
-		return usageError("--nodes must be 1 to %d, not %d", local.HostsMax, c.Int("nodes"))
 	}
 	if err := local.ValidateName(c.String("lab-name")); err != nil {
 		return usageError("--lab-name: %v", err)

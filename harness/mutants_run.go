@@ -136,12 +136,6 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	}
 	checked := h.opts
 	checked.Program = "to be built"
-	for _, v := range []int{c.Int("seeds"), c.Int("workers"), int(c.Duration("budget"))} {
-		if v == 0 {
-			problems = append(problems, errors.New("--seeds, --workers and --budget must not be 0"))
-			break
-		}
-	}
 	if err := errors.Join(append(problems, checked.Validate())...); err != nil {
 		return nil, usageError("%v", err)
 	}

@@ -137,14 +137,5 @@ func (s *simulated) onlySimulated(what string) error {
 		"(elenchus replay plays its schedule in the simulator)", s.name, s.manifest.Lab, what)
 }
 
-// workers reads --workers.
-func workers(c *cli.Context) (int, error) {
-	n := c.Int("workers")
-	if n < 1 || n > 1024 {
-		return 0, usageError("--workers must be 1 to 1024, not %d", n)
-	}
-	return n, nil
-}
-
 // hashText is a hash as it is printed.
 func hashText(hash uint64) string { return fmt.Sprintf("%016x", hash) }

@@ -25,9 +25,6 @@ const (
 	us = time.Microsecond
 )
 
-// lengthMax is how long the simulator plays at most.
-const lengthMax = 10 * time.Minute
-
 // clientsMax is how many clients a node has at most in the simulator.
 const clientsMax = 20
 
@@ -41,8 +38,8 @@ func FromLab(m *results.Manifest, s *nemesis.Schedule) (*sim.Plan, []string, err
 	if n < 1 || n > protocol.NodesMax {
 		return nil, nil, fmt.Errorf("simulate the run: it has %d nodes; the simulator has 1 to %d", n, protocol.NodesMax)
 	}
-	if s.Length > lengthMax {
-		return nil, nil, fmt.Errorf("simulate the run: it lasts %v; the simulator plays up to %v", s.Length, lengthMax)
+	if s.Length > sim.LengthMax {
+		return nil, nil, fmt.Errorf("simulate the run: it lasts %v; the simulator plays up to %v", s.Length, sim.LengthMax)
 	}
 	b := &baggage{}
 	p := &sim.Plan{
