@@ -185,8 +185,9 @@ func printReplay(c *cli.Context, found *simulated, out *replayed) {
 	for _, what := range out.NotTaken {
 		fmt.Fprintf(w, "not taken along: %s\n", what)
 	}
-	fmt.Fprintf(w, "%s: %d nodes, %v of virtual time, %d events, %d operations ok\n", found.name,
-		len(found.plan.Schedule.Nodes), out.Simulated.Round(time.Millisecond), out.Stats.Events, out.Stats.OK)
+	fmt.Fprintf(w, "%s: %s, %v of virtual time, %s, %s ok\n", found.name,
+		verdict.Count(len(found.plan.Schedule.Nodes), "node"), out.Simulated.Round(time.Millisecond),
+		verdict.Count(out.Stats.Events, "event"), verdict.Count(out.Stats.OK, "operation"))
 	switch {
 	case out.Mutant != "":
 		fmt.Fprintf(w, "with the mutant %s in the nodes\n", out.Mutant)

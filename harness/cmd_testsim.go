@@ -15,6 +15,7 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/mutants"
 	"elenchus/results"
+	"elenchus/results/verdict"
 )
 
 // simLab is the lab whose hosts do not exist.
@@ -70,7 +71,7 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	begin := time.Now()
 	sentinel := new(run.Sentinel)
 	directory := sim.Directory{
-		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
+		Root: opts.Results, Argv: opts.Argv, Now: begin,
 		Amend: func(m *results.Manifest) { amendTest(m, &opts, sentinel.Stopped()) },
 	}
 	simulation := sim.Options{Checker: sim.NoChecker{}, Stop: func() bool { return c.Err() != nil }}
@@ -86,11 +87,11 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	} else if result.Interrupted != 0 {
 		ui.Say("interrupted after %v: healing, collecting and checking what there is", result.Interrupted)
 	}
-	if err := recordMutant(dir, mutant); err != nil {
+	if err := errors.Join(repeatBy(dir, run.RepeatIn(dir, opts.Argv, seed)), recordMutant(dir, mutant)); err != nil {
 		return err
 	}
-	ui.Step("simulated %v of %d nodes in %v: hash %016x", result.Simulated.Round(time.Millisecond), len(names),
-		time.Since(begin).Round(time.Millisecond), result.Hash)
+	ui.Step("simulated %v of %s in %v: hash %016x", result.Simulated.Round(time.Millisecond),
+		verdict.Count(len(names), "node"), time.Since(begin).Round(time.Millisecond), result.Hash)
 	if v := result.Violation; v != nil {
 		ui.Step("%s", strings.SplitN(v.String(), "\n", 2)[0])
 	}

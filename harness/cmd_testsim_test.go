@@ -120,6 +120,13 @@ func TestASchedulePlayedInTheSimulator(t *testing.T) {
 		!strings.Contains(string(played), "at 5s for 1s kill n2,n3") {
 		t.Errorf("%v: %s", err, played)
 	}
+	if m, err := dir.LoadManifest(); err != nil || !strings.Contains(m.Repeat, "--schedule "+dir.SchedulePlanned()+" ") {
+		t.Errorf("%v: the file may be gone by then, and the run is repeated by %s", err, m.Repeat)
+	}
+	if code, _, stderr := call(t, nil, "export", "--format", "porcupine", dir.Dir); code != verdict.ExitUsage ||
+		!strings.Contains(stderr, "choose one with --key (r0, r1, ") {
+		t.Errorf("export of many registers: %d, %s", code, stderr)
+	}
 	code, stdout, stderr := call(t, nil, "test", "--lab", "sim", "--nodes", "3", "--schedule", file, "--dry-run")
 	if code != verdict.ExitValid || !strings.Contains(stdout, "partition isolate leader") {
 		t.Errorf("dry run: %d, %s%s", code, stdout, stderr)
@@ -139,8 +146,8 @@ func TestWhatTheSimulatorCannotDoIsRefused(t *testing.T) {
 		{[]string{"test", "--lab", "sim", "--lab-name", "x", "--break-lock"}, []string{"--lab-name", "--break-lock"}},
 		{[]string{"test", "--lab", "sim", "--inventory", "x"}, []string{"--inventory goes with"}},
 		{[]string{"test", "--lab", "sim", "--concurrency", "7"}, []string{"shared out evenly among 5"}},
-		{[]string{"test", "--lab", "sim", "--nodes", "10"}, []string{"1 to 9 in the simulator"}},
-		{[]string{"test", "--lab", "sim", "--time-limit", "1h"}, []string{"length: 1h"}},
+		{[]string{"test", "--lab", "sim", "--nodes", "10"}, []string{"--nodes must be from 1 to 9"}},
+		{[]string{"test", "--lab", "sim", "--time-limit", "1h"}, []string{"--time-limit must be from 1s to 10m0s"}},
 		{[]string{"test", "--lab", "sim", "--nemesis", "flood"}, []string{"--nemesis"}},
 		{[]string{"envelope", "--lab", "sim", "--nodes", "9"}, []string{"of its own"}},
 		{[]string{"envelope", "--lab", "sim", "--node-binary", "x"}, []string{"--node-binary"}},

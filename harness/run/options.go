@@ -132,9 +132,9 @@ func (o *Options) problems(nodes int) []error {
 		"the time limit must be from 1s to %v, not %v", timeLimitMax, o.TimeLimit)
 	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
 	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
-		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
+		"--concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
-	check(o.Retry <= 1, "updates can be asked for again in at most all cases, 100%%, not in %g", o.Retry)
+	check(o.Retry <= 1, "--retry must be at most 100%%, not %g", o.Retry)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)

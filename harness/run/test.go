@@ -133,7 +133,7 @@ func (t *test) hostNames() []string {
 
 func (t *test) newManifest() *results.Manifest {
 	m := &results.Manifest{
-		Tool: results.ThisTool(), Argv: t.opts.Argv, Repeat: Repeat(t.opts.Argv, t.opts.Seed), Seed: t.opts.Seed,
+		Tool: results.ThisTool(), Argv: t.opts.Argv, Repeat: RepeatIn(t.dir, t.opts.Argv, t.opts.Seed), Seed: t.opts.Seed,
 		Lab: string(t.inv.Kind), Started: t.start,
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,
