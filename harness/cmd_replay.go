@@ -122,7 +122,7 @@ func replayExactly(c *cli.Context, found *simulated) error {
 	if c.Bool("planned") {
 		return usageError("--planned is for playing a run in another world: %s was simulated, and is again", found.name)
 	}
-	result, err := sim.New(sim.Options{}).Run(found.plan)
+	result, err := sim.New(found.options()).Run(found.plan)
 	if err != nil {
 		return err
 	}
@@ -148,8 +148,9 @@ func replayExactly(c *cli.Context, found *simulated) error {
 // keepReplay plays a plan, and writes the run down with its picture and its verdict.
 func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (string, error) {
 	plan := found.plan
-	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now()}
-	dir, result, err := directory.Write(sim.Options{}, plan)
+	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now(),
+		Amend: found.amend}
+	dir, result, err := directory.Write(found.options(), plan)
 	if err != nil {
 		return "", err
 	}

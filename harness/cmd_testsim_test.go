@@ -77,6 +77,34 @@ func TestTheSimulatorCatchesSomething(t *testing.T) {
 	}
 }
 
+// A run that fails fast stops at the first answer that nothing explains, and stops there again when it is replayed.
+func TestTheSimulatorFailsFast(t *testing.T) {
+	t.Parallel()
+	for _, workload := range []string{"register", "append"} {
+		dir, stdout := simulatedRun(t, verdict.ExitViolated, "test", "--lab", "sim", "--reads", "local", "--seed", "3",
+			"--workload", workload, "--fail-fast")
+		m, err := dir.LoadManifest()
+		if err != nil || m.Stopped == nil || m.Interrupted || !strings.Contains(stdout, "stopped   early: at ") {
+			t.Fatalf("%s: %v, stopped at %+v, interrupted %v\n%s", workload, err, m.Stopped, m.Interrupted, stdout)
+		}
+		v, err := dir.LoadVerdict()
+		if err != nil || v.Harness.Status != verdict.Healthy || v.Coverage.Status != verdict.None {
+			t.Errorf("%s: %v, harness %+v, coverage %s", workload, err, v.Harness, v.Coverage.Status)
+		}
+		if code, stdout, stderr := call(t, nil, "replay", dir.Dir); !strings.Contains(stdout, "this is the same run") {
+			t.Errorf("%s: replay: %d, %s%s", workload, code, stdout, stderr)
+		}
+		code, _, stderr := call(t, nil, "replay", "--write", "--results", filepath.Dir(dir.Dir), dir.Dir)
+		again, err := results.Open(filepath.Dir(dir.Dir), results.Latest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m2, err := again.LoadManifest(); err != nil || m2.Stopped == nil || *m2.Stopped != *m.Stopped || again == dir {
+			t.Errorf("%s: replay --write: %d, %v, %s\n%s", workload, code, err, again.Dir, stderr)
+		}
+	}
+}
+
 // A schedule that is edited by hand, or comes from a lab, is played as it stands.
 func TestASchedulePlayedInTheSimulator(t *testing.T) {
 	t.Parallel()

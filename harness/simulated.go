@@ -12,6 +12,7 @@ import (
 	"elenchus/harness/sim"
 	"elenchus/node/mutants"
 	"elenchus/results"
+	"elenchus/results/history"
 )
 
 // simulated is a simulated run that the command line names: by its seed, or by its directory.
@@ -56,6 +57,22 @@ func (s *simulated) mutantName() string {
 		return ""
 	}
 	return s.mutant.Name
+}
+
+// options are how the run was played: one that was stopped at a violation stops at the same answer again.
+func (s *simulated) options() (o sim.Options) {
+	if s.manifest != nil && s.manifest.Stopped != nil {
+		last := s.manifest.Stopped.Seq
+		o.Each = func(e *history.Event) bool { return e.Seq != last }
+	}
+	return o
+}
+
+// amend says of a run that is played again where it was stopped.
+func (s *simulated) amend(m *results.Manifest) {
+	if s.manifest != nil && s.manifest.Stopped != nil && m.Interrupted {
+		m.Interrupted, m.Stopped = false, s.manifest.Stopped
+	}
 }
 
 // findRun is what the argument of a command names. A number is a seed. The plan is nil for the run of a lab.

@@ -187,7 +187,7 @@ func facts(m *results.Manifest) checker.Facts {
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
 			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,
 		},
-		Stopped:   stoppedBecause(m.Stopped),
+		Stopped:   StoppedBecause(m.Stopped),
 		Imported:  m.Imported != "",
 		Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted, HarnessErrors: m.HarnessErrors,
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/checker"
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
@@ -63,8 +64,8 @@ type Options struct {
 	// the checker, which wants one when clock faults and others attack leases; a negative number demands none.
 	DeposedReads int
 
-	// FailFast ends the workload at the first answer that leaves some register without a linearization, instead of at the
-	// time limit. It is for workloads of registers.
+	// FailFast ends the workload at the first answer that leaves some register or list without a linearization, instead
+	// of at the time limit.
 	FailFast bool
 
 	BreakLock bool // take the lab from whoever is testing on it
@@ -122,8 +123,9 @@ func (o *Options) problems(nodes int) []error {
 	if w, err := workloads.Lookup(o.Workload); err != nil {
 		errs = append(errs, err)
 	} else {
-		check(!o.FailFast || !slices.Contains(w.Funcs, history.Append),
-			"to fail fast takes registers, which can be decided while a run goes on, and %s appends to lists", o.Workload)
+		check(!o.FailFast || !slices.ContainsFunc(w.Funcs, func(f history.Func) bool { return !checker.DecidesOnline(f) }),
+			"to fail fast takes registers or lists, which can be decided while a run goes on, and %s is about neither",
+			o.Workload)
 	}
 	check(nodes >= 1 && nodes <= nodesMax, "a test has 1 to %d nodes, not %d", nodesMax, nodes)
 	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,

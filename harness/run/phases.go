@@ -53,9 +53,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+		if s := t.sentinel.Stopped(); s != nil && s.At < t.opts.TimeLimit {
 			t.manifest.Stopped = s
-			t.ui.Step("stopping: %s", stoppedBecause(s))
+			t.ui.Step("stopping: %s", StoppedBecause(s))
 		}
 		return nil
 	})

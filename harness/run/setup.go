@@ -256,8 +256,8 @@ func (t *test) startRecords() error {
 	t.manifest.Started = t.start
 	options := history.WriterOptions{Start: t.start}
 	if t.opts.FailFast {
-		t.sentinel = new(sentinel)
-		options.Each = t.sentinel.observe
+		t.sentinel = new(Sentinel)
+		options.Each = func(e *history.Event) { t.sentinel.Observe(e) }
 	}
 	if t.history, err = history.Create(t.dir.History(), options); err != nil {
 		return err

@@ -52,7 +52,7 @@ type test struct {
 	load     *load
 	clocks   *clocks // nil while they are not measured
 	watch    *watch
-	sentinel *sentinel // nil unless the run is to fail fast
+	sentinel *Sentinel // nil unless the run is to fail fast
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
