@@ -165,7 +165,7 @@ func (r *Result) findings(nodes []string) []verdict.Broken {
 	broken, demand := v.Explain(nodes)
 	b := verdict.Broken{
 		Finding: verdict.Finding{
-			Checker: v.Invariant, Key: v.Key, Name: rules[v.Invariant].name, At: v.At,
+			Checker: v.Invariant, Key: v.Key, Name: meanings[v.Invariant].Name, At: v.At,
 			Summary: strings.TrimSuffix(broken, ".") + ": " + v.account(nodes) + ".",
 		},
 		Demand: demand, Slot: uint64(v.Slot),

@@ -12,6 +12,7 @@ import (
 // Kinds of observations known to checkers and reports. Nodes may write others.
 const (
 	ObservedPromised  = "ballot"    // Ballot is now the highest that the node has promised
+	ObservedCampaign  = "campaign"  // the node campaigns in Ballot
 	ObservedElected   = "elected"   // the node leads Ballot
 	ObservedDeposed   = "deposed"   // the node stopped leading Ballot; Reason says why
 	ObservedChosen    = "chosen"    // Slot is known to be chosen
