@@ -21,6 +21,12 @@ type account struct {
 	silence *obligation       // of this life
 	wiped   []time.Duration   // yet to come
 	lost    []history.Loss    // yet to come
+
+	left  Ballot            // the highest ballot that it told others it takes part in
+	used  map[Ballot]string // ballots that it asked promises of, and in which incarnation
+	votes []span            // what it told others that it accepted
+	gap   bool              // lines of this life are missing
+	index int               // its place among the members of the cluster; negative if it has none
 }
 
 // life is one incarnation.
@@ -29,6 +35,8 @@ type life struct {
 	self     uint64 // the node's number
 	promised Ballot // the highest ballot that it has promised
 	used     Ballot // the highest that it has campaigned in
+	traced   bool   // it writes down the messages that leave it
+	asking   int64  // the end of the lease that it asked for last, on the clock of the lease
 }
 
 // promise is a raised promise that breaks a rule, unless it turns out that the node learned of the ballot.
@@ -39,13 +47,15 @@ type promise struct {
 }
 
 func newAccount(c *check, n *Node) *account {
-	return &account{check: c, node: n, led: make(map[Ballot]string), lost: n.Lost, wiped: c.in.Wiped[n.Name]}
+	return &account{check: c, node: n, led: make(map[Ballot]string), used: make(map[Ballot]string), lost: n.Lost,
+		wiped: c.in.Wiped[n.Name]}
 }
 
 func (a *account) read() {
 	a.check.result.Lines += len(a.node.Observations)
 	for i := range a.node.Observations {
 		o := &a.node.Observations[i]
+		lost := len(a.lost)
 		for ; len(a.lost) > 0 && a.lost[0].Before <= i; a.lost = a.lost[1:] {
 			a.granted, a.silence, a.promise = nil, nil, nil // what was lost may have ended or explained them
 		}
@@ -53,22 +63,31 @@ func (a *account) read() {
 		if i == 0 || o.Boot != a.life.boot {
 			a.begin(i)
 		}
+		a.gap = a.gap || len(a.lost) < lost
 		if b, ok := ParseBallot(o.Ballot); ok {
 			a.line(i, o, b)
 		}
+	}
+	if len(a.node.Observations) > 0 {
+		a.check.cluster.ends(a)
 	}
 }
 
 // begin is the beginning of another life.
 func (a *account) begin(i int) {
 	o := &a.node.Observations[i]
+	if i > 0 {
+		a.check.cluster.ends(a)
+	}
 	a.check.result.Incarnations++
 	self, _ := ParseBallot("0." + o.Node)
-	a.life, a.promise, a.silence = life{boot: o.Boot, self: self.Node}, nil, nil
+	a.life, a.promise, a.silence, a.gap = life{boot: o.Boot, self: self.Node}, nil, nil, false
+	a.check.cluster.begins(a)
 	for a.node.placed() && len(a.wiped) > 0 && a.wiped[0] <= a.node.When[i] {
 		a.wiped = a.wiped[1:]
-		a.durable, a.granted = Ballot{}, nil
+		a.durable, a.left, a.granted, a.votes = Ballot{}, Ballot{}, nil, nil
 		clear(a.led)
+		clear(a.used)
 	}
 }
 
@@ -76,6 +95,7 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 	switch o.Kind {
 	case history.ObservedRecovered:
 		a.recovered(i, b)
+		a.votes = slices.DeleteFunc(a.votes, func(v span) bool { return v.last <= o.Slot }) // these it knows to be chosen
 	case history.ObservedPromised:
 		a.promised(i, b)
 	case history.ObservedCampaign:
@@ -90,10 +110,26 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 		if a.granted != nil && a.granted.ballot == b {
 			a.granted = nil
 		}
+	case history.ObservedTraced:
+		a.life.traced = true
+	case history.ObservedChosen:
+		a.check.cluster.chosen(a, i, b, 0)
+	case history.ObservedApplied:
+		if o.Value != 0 {
+			a.check.cluster.value(a, i, o.Slot, b, o.Value, false)
+			a.check.cluster.chosen(a, i, b, o.Value)
+		}
+	case history.ObservedLeaseAsked:
+		a.life.asking = leaseEnd(o)
 	case history.ObservedLeaseHeld, history.ObservedLeaseRenewed:
 		a.check.leases.held(a.node, i, b)
+		a.check.cluster.held(a, i, b)
 	case history.ObservedLeaseForsaken, history.ObservedDeposed:
 		a.check.leases.given(a.node, i, b)
+	default:
+		if o.Sent != nil {
+			a.sent(i, o, b)
+		}
 	}
 }
 
@@ -178,4 +214,5 @@ func (a *account) elected(i int, b Ballot) {
 		a.durable = b // it leads only once its own promise is on its disk
 	}
 	a.check.leases.elected(a.node, i, b)
+	a.check.cluster.elected(a, i, b)
 }

@@ -65,9 +65,10 @@ func (a *account) owed(g *obligation, i int) time.Duration {
 	return g.ends - g.slack - a.node.When[i] - a.node.Slack[i]
 }
 
-// dishonours is the violation of a node that takes part in a ballot although it owes the lease of another.
+// dishonours is the violation of a node that takes part in a ballot although it owes the lease of a lower one. What it
+// still says in lower ballots is from before the grant.
 func (a *account) dishonours(i int, b Ballot, does string) (Violation, bool) {
-	if g := a.granted; g != nil && g.ballot != b {
+	if g := a.granted; g != nil && g.ballot.Less(b) {
 		if left := a.owed(g, i); left > 0 {
 			restarted := ""
 			if g.boot != a.life.boot {
@@ -77,7 +78,7 @@ func (a *account) dishonours(i int, b Ballot, does string) (Violation, bool) {
 				"for another %s", a.node.Name, does, b, a.when(i), g.ballot, a.when(g.line), restarted, milliseconds(left)), true
 		}
 	}
-	if g := a.silence; g != nil && g.ballot != b {
+	if g := a.silence; g != nil && g.ballot.Less(b) {
 		if left := a.owed(g, i); left > 0 {
 			return a.violation(GrantHonoured, i, b, "%s %s ballot %v%s; since its start%s it does not know whether it had "+
 				"granted the lease of ballot %v, and waits for another %s", a.node.Name, does, b, a.when(i), a.when(g.line),

@@ -20,6 +20,9 @@ type Node struct {
 	// about one. Slack is how far each of these may be off. All are nil if the node's clocks cannot be placed on the
 	// common axis.
 	When, Until, Slack []time.Duration
+
+	// Partial says that lines may be missing at the end of one of its lives, other than by a kill.
+	Partial bool
 }
 
 // placed reports whether the node's observations are on the common time axis.
@@ -29,7 +32,8 @@ func (n *Node) placed() bool {
 
 // Input is what the rules are held against.
 type Input struct {
-	Nodes []Node
+	Nodes   []Node
+	Members int // how many nodes the cluster has; zero means as many as gave an account
 
 	// Wiped are the times at which somebody emptied a node's disk, by the node's name. From then on it owes nothing: what
 	// breaks is agreement.
@@ -70,6 +74,7 @@ func Check(in Input) Result {
 		newAccount(c, &in.Nodes[i]).read()
 	}
 	c.leases.judge(c)
+	c.cluster.judge(c)
 	for _, v := range c.found {
 		c.result.Violations = append(c.result.Violations, *v)
 	}
@@ -81,10 +86,11 @@ func Check(in Input) Result {
 
 // check is a check under way.
 type check struct {
-	in     Input
-	leases leases
-	found  map[string]*Violation // the first of each rule
-	result Result
+	in      Input
+	leases  leases
+	cluster cluster
+	found   map[string]*Violation // the first of each rule
+	result  Result
 }
 
 // violated keeps the first violation of each rule.
