@@ -30,6 +30,14 @@ func protocolCheck(in Input, d *diagnosis) (verdict.Check, []verdict.Finding) {
 	c.Detail = fmt.Sprintf("%s of %s in %s, with %s and %s", count(result.Lines, "line"),
 		count(len(in.Nodes), "node"), count(result.Incarnations, "incarnation"), count(result.Elections, "election"),
 		count(result.Grants, "grant"))
+	if result.Messages == 0 {
+		c.Detail += "; messages were not traced, so only what nodes say of themselves was judged"
+	} else {
+		c.Detail += fmt.Sprintf(", and %s sent", count(result.Messages, "message"))
+	}
+	if len(result.Partial) > 0 {
+		c.Detail += "; lines may be missing of " + together(result.Partial)
+	}
 	if result.Unplaced {
 		c.Detail += "; not all nodes can be placed in time, so overlaps of leases were not judged"
 	}
@@ -65,10 +73,11 @@ func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
 
 // rulesInput is what rules are held against.
 func rulesInput(in Input) rules.Input {
-	out := rules.Input{Wiped: make(map[string][]time.Duration), Excess: in.clockExcess}
+	out := rules.Input{Members: len(in.Facts.Nodes), Wiped: make(map[string][]time.Duration), Excess: in.clockExcess}
 	for _, n := range in.Nodes {
 		out.Nodes = append(out.Nodes, rules.Node{
 			Name: n.Node, Observations: n.Log.Observations, Lost: n.Log.Lost, When: n.When, Until: n.Until, Slack: n.Slack,
+			Partial: n.Err != nil || len(n.Ended) > 0, // a node that ended by itself may have had no room for its lines
 		})
 	}
 	for _, e := range in.Faults.Events {

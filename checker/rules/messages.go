@@ -15,6 +15,7 @@ type span struct {
 
 // sent is told of a message that leaves the node.
 func (a *account) sent(i int, o *history.Observation, b Ballot) {
+	a.check.result.Messages++
 	switch o.Kind {
 	case history.ObservedSentPrepare:
 		a.prepares(i, b)

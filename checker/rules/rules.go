@@ -62,6 +62,8 @@ type Result struct {
 	Lines        int         // observations that were looked at
 	Incarnations int
 	Elections    int
+	Messages     int      // lines about messages that left a node
+	Partial      []string // nodes of which lines may be missing, so that they may have said anything
 	Grants       int
 	Unplaced     bool // some node cannot be placed in time, so that rules about several nodes' clocks did not apply
 }
@@ -72,6 +74,11 @@ func Check(in Input) Result {
 	for i := range in.Nodes {
 		c.result.Unplaced = c.result.Unplaced || !in.Nodes[i].placed()
 		newAccount(c, &in.Nodes[i]).read()
+	}
+	for i := range c.cluster.members {
+		if m := &c.cluster.members[i]; m.partial && c.result.Messages > 0 {
+			c.result.Partial = append(c.result.Partial, m.name)
+		}
 	}
 	c.leases.judge(c)
 	c.cluster.judge(c)

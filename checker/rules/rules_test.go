@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,9 @@ func accounts(t *testing.T, text string) Input {
 		}
 		o := history.Observation{Node: n.Name, Boot: words[1], Mono: ms(words[2]), Kind: words[3], Lease: "rate"}
 		o.Wall = time.Unix(100, int64(o.Mono))
+		if strings.HasPrefix(o.Kind, "sent-") {
+			o.Sent = new(history.Sent)
+		}
 		until := time.Duration(0)
 		for _, word := range words[4:] {
 			name, value, pair := strings.Cut(word, "=")
@@ -56,7 +60,7 @@ func accounts(t *testing.T, text string) Input {
 			case name == "lease":
 				o.Lease = value
 			default:
-				t.Fatalf("%q: %s", line, word)
+				says(t, &o, name, value)
 			}
 		}
 		n.Observations = append(n.Observations, o)
@@ -64,6 +68,50 @@ func accounts(t *testing.T, text string) Input {
 		n.Slack = append(n.Slack, time.Millisecond)
 	}
 	return in
+}
+
+// says adds what a line says of slots and messages. Values are hexadecimal digits.
+func says(t *testing.T, o *history.Observation, name, value string) {
+	t.Helper()
+	digest := func(text string) (d history.Digest) {
+		if err := d.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	number, err := strconv.ParseUint(value, 10, 64)
+	if value == "last" {
+		number, err = math.MaxUint64, nil
+	}
+	switch name {
+	case "value":
+		o.Value, err = digest(value), nil
+	case "values":
+		for text := range strings.SplitSeq(value, ",") {
+			o.Sent.Values = append(o.Sent.Values, digest(text))
+		}
+		err = nil
+	case "entries":
+		for text := range strings.SplitSeq(value, ",") {
+			parts := strings.Split(text, ":")
+			slot, problem := strconv.ParseUint(parts[0], 10, 64)
+			o.Sent.Entries = append(o.Sent.Entries, history.Accepted{Slot: slot, Ballot: parts[1], Value: digest(parts[2])})
+			err = problem
+		}
+	case "first":
+		o.First = number
+	case "slot":
+		o.Slot = number
+	case "committed":
+		o.Sent.Committed = number
+	case "seq":
+		o.Sent.Seq = number
+	default:
+		t.Fatalf("%s=%s", name, value)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func broken(r Result) string {
@@ -254,5 +302,135 @@ func TestViolationsAreCounted(t *testing.T) {
 	if len(r.Violations) != 1 || r.Violations[0].Node != "n1" || r.Violations[0].At != 20*time.Millisecond ||
 		r.Violations[0].Others != 2 {
 		t.Errorf("%+v", r.Violations)
+	}
+}
+
+// three is the beginning of an account of three nodes, of which n1 leads ballot 1.n1.
+const three = `
+	n1 1 1 traced
+	n2 1 1 traced
+	n3 1 1 traced
+	n1 1 10 campaign 1.n1
+	n1 1 11 sent-prepare 1.n1 first=1
+	n2 1 12 ballot 1.n1
+	n2 1 13 sent-promise 1.n1 first=1 slot=last
+	n1 1 14 elected 1.n1
+`
+
+func TestRulesOfPaxos(t *testing.T) {
+	// accepted is slot 1 with value a, which n1 and n2 have accepted in ballot 1.n1.
+	const accepted = three + `
+		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+		n2 1 16 sent-accepted 1.n1 first=1 slot=1
+	`
+	// second is the election of n3 by n2, which reports what it has accepted.
+	const second = accepted + `
+		n3 1 20 campaign 2.n3
+		n3 1 20 sent-prepare 2.n3 first=1
+		n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
+		n3 1 22 elected 2.n3
+	`
+	for name, c := range map[string]struct{ text, want string }{
+		"one ballot":         {accepted + `n1 1 17 applied 1.n1 slot=1 value=a`, ""},
+		"a second ballot":    {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
+		"a promise repeated": {second + `n2 1 23 sent-promise 2.n3 first=1 slot=last entries=1:2.n3:a`, ""},
+		"another's ballot":   {`n1 1 10 sent-prepare 1.n2 first=1`, "ballot-owner@n1"},
+		"a ballot in two lives": {`
+			n1 1 10 sent-prepare 1.n1 first=1
+			n1 2 20 recovered
+			n1 2 30 sent-prepare 1.n1 first=1`, "ballot-owner@n1"},
+		"a vote below a promise": {second + `n2 1 23 sent-accepted 1.n1 first=2 slot=2`, "promise-monotone@n2"},
+		"a vote that is forgotten": {accepted + `
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last`, "promise-complete@n2"},
+		"a vote that is known to be chosen": {accepted + `
+			n2 1 31 sent-promise 2.n3 first=1 slot=last committed=1`, ""},
+		"a vote beyond the page": {accepted + `
+			n2 1 31 sent-promise 2.n3 first=5 slot=last`, ""},
+		"a vote replaced by a higher one": {accepted + `
+			n2 1 31 sent-promise 3.n3 first=1 slot=last entries=1:2.n3:a`, ""},
+		"a promise that left and is forgotten": {accepted + `
+			n2 2 30 recovered`, "recovery@n2"},
+		"a grant that left and whose ballot is forgotten": {`
+			n2 1 10 sent-lease-grant 3.n1 seq=1
+			n2 2 30 recovered 2.n1`, "recovery@n2"},
+		"elected without promises": {strings.Replace(accepted, "n2 1 13 sent-promise", "n2 1 13 sent-other", 1),
+			"election@n1"},
+		"elected before the promises": {strings.Replace(accepted, "n2 1 13 sent-promise", "n2 1 17 sent-promise", 1),
+			"election@n1"},
+		"elected with a page missing": {strings.Replace(accepted, "slot=last", "slot=7", 1), "election@n1"},
+		"a promise that may be lost": {strings.Replace(accepted, "n2 1 13 sent-promise", "n2 lost", 1) +
+			"\nn2 1 18 deposed 1.n1", ""},
+		"proposed without an election": {`
+			n1 1 1 traced
+			n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a`, "election@n1"},
+		"two values in a ballot": {accepted + `n1 1 18 sent-accept 1.n1 first=1 slot=1 values=b`, "one-value@n1"},
+		"two values in a ballot, as reported": {accepted + `
+			n2 1 31 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:b`, "one-value@n2"},
+		"another value than the promises allow": {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b`,
+			"safe-value@n3"},
+		"another value, and a promise may be lost": {second + `
+			n1 lost
+			n1 1 40 deposed 1.n1
+			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b`, ""},
+		"another value of an own ballot that a crash hid": {accepted + `
+			n3 1 20 campaign 2.n3
+			n3 1 20 sent-prepare 2.n3 first=1
+			n3 2 30 recovered 2.n3
+			n3 2 30 traced
+			n3 2 31 campaign 3.n3
+			n3 2 31 sent-prepare 3.n3 first=1
+			n2 1 32 sent-promise 3.n3 first=1 slot=last entries=1:1.n1:a
+			n3 2 33 elected 3.n3
+			n3 2 33 sent-accept 3.n3 first=1 slot=1 values=b`, ""},
+		"chosen by one": {three + `
+			n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+			n1 1 16 chosen 1.n1 slot=1`, "chosen-justified@n1"},
+		"chosen before the votes": {accepted + `n1 1 13 applied 1.n1 slot=1 value=a`, "chosen-justified@n1"},
+		"chosen in a lower ballot": {second + `
+			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a
+			n3 1 24 chosen 2.n3 slot=1`, ""},
+		"another value than the chosen one": {accepted + `n3 1 30 applied 1.n1 slot=1 value=b`,
+			"chosen-justified@n3 one-value@n3"},
+		"two values chosen": {second + `
+			n3 1 17 sent-accepted 1.n1 first=1 slot=1
+			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b
+			n1 1 23 sent-accepted 2.n3 first=1 slot=1
+			n2 1 23 sent-accepted 2.n3 first=1 slot=1`, "agreement@n3 safe-value@n3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := broken(Check(accounts(t, c.text))); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestLeaseBasis(t *testing.T) {
+	const asked = three + `
+		n1 1 20 lease-asked 1.n1 until=120
+		n1 1 20 sent-lease-ask 1.n1 seq=1
+		n2 1 21 lease-granted 1.n1 until=121
+		n2 1 21 sent-lease-grant 1.n1 seq=1
+		n1 1 40 lease-asked 1.n1 until=140
+		n1 1 40 sent-lease-ask 1.n1 seq=2
+	`
+	for name, c := range map[string]struct{ text, want string }{
+		"granted":            {asked + `n1 1 23 lease-held 1.n1 until=120`, ""},
+		"longer than it was": {asked + `n1 1 43 lease-renewed 1.n1 until=140`, "lease-basis@n1"},
+		"before it was":      {asked + `n1 1 18 lease-held 1.n1 until=120`, "lease-basis@n1"},
+		"renewed": {asked + `
+			n2 1 42 sent-lease-grant 1.n1 seq=2
+			n1 1 43 lease-renewed 1.n1 until=140`, ""},
+		"a grant that may be lost": {asked + `
+			n3 lost
+			n3 1 43 deposed
+			n1 1 43 lease-renewed 1.n1 until=140`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := broken(Check(accounts(t, c.text))); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
