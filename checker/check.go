@@ -17,6 +17,7 @@ const (
 	CheckDurability      = "durability"
 	CheckLists           = "lists"
 	CheckAgreement       = "agreement"
+	CheckProtocol        = "protocol"
 	CheckInvariants      = "invariants"
 )
 
@@ -98,6 +99,9 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		lists, damages := listsCheck(keys, j.lists)
 		add(lists, untold(damages, safety.Findings))
 		add(j.agreement, j.disagreements())
+		if in.Facts.Protocol == multipaxos {
+			add(protocolCheck(in, j.diagnosis))
+		}
 	}
 	if in.Watched || in.WatchedErr != nil {
 		j.diagnosis.operations = s.named.ops
