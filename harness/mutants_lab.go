@@ -39,13 +39,13 @@ type labHunt struct {
 }
 
 const (
-	// labLimit is how long the workload of one test runs: long enough for a handful of hunts and faults, and short enough
-	// for ten configurations within five minutes.
-	labLimit = 25 * time.Second
+	// labLimit is how long the workload of one test runs: long enough for a dozen hunts, and short enough for some twenty
+	// configurations within five minutes.
+	labLimit = 12 * time.Second
 
 	// labOverhead is what comes before and after that, about, and labLeast what is left to be worth a test.
-	labOverhead = 8 * time.Second
-	labLeast    = 5 * time.Second
+	labOverhead = 3 * time.Second
+	labLeast    = 4 * time.Second
 
 	// labFailures is how many tests may fail in a row, before anything was seen, until it is the lab that is to blame.
 	labFailures = 3

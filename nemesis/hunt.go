@@ -140,7 +140,7 @@ func (h *hunter) plan() []Fault {
 			// Before the next one the cluster must have a leader with a lease again.
 			at = end + h.options.LeaseTerm/2 + h.options.Term/2
 			if h.options.Elections { // the previous faults must be over as well, which takes time
-				at += settle
+				at += h.options.settle()
 			}
 		}
 	}
@@ -195,18 +195,24 @@ func (c *chase) end() (end time.Duration) {
 	return end
 }
 
-// settle is the time allowed for proving that a clock has moved and for leases to be renewed on it.
-const settle = 300 * time.Millisecond
+// settle is the time allowed for proving that a clock has moved and for leases to be renewed on it. Where the system's
+// own times are shorter it is half of its election timeout, but at least settleLeast: faults take that long themselves.
+const (
+	settle      = 300 * time.Millisecond
+	settleLeast = 40 * time.Millisecond
+)
+
+func (o PlanOptions) settle() time.Duration { return min(settle, max(o.Term/2, settleLeast)) }
 
 // lead is settle plus a random part of a term, because the times of lease renewals are unknown.
 func (c *chase) lead() time.Duration {
-	return settle + between(c.random, 0, c.options.LeaseTerm*2/5)
+	return c.options.settle() + between(c.random, 0, c.options.LeaseTerm*2/5)
 }
 
 // expiry is the time until a lease that was just renewed has expired on every clock and a new leader has written
 // something.
 func (c *chase) expiry() time.Duration {
-	return c.over() + c.options.Term/2 + settle
+	return c.over() + c.options.Term/2 + c.options.settle()
 }
 
 // over is how long a lease that was just renewed lasts on the slowest clock; zero without leases.
@@ -261,7 +267,7 @@ func (c *chase) stepped(who string, step time.Duration) {
 
 func (c *chase) granters() {
 	c.cut(0)
-	c.add("kill", settle, c.options.LeaseTerm/10, Fault{Kind: Kill, Groups: [][]string{{RoleMinority}}})
+	c.add("kill", c.options.settle(), c.options.LeaseTerm/10, Fault{Kind: Kill, Groups: [][]string{{RoleMinority}}})
 }
 
 func (c *chase) slowKill() {

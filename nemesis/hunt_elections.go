@@ -5,7 +5,7 @@ import "time"
 // elected is the time from the loss of a leader until its successor has written something. With leases, the old
 // lease must first expire on the slowest clock.
 func (c *chase) elected() time.Duration {
-	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
+	return c.over() + c.options.Term + c.options.settle() + between(c.random, 0, c.options.Term)
 }
 
 // moment separates faults that are meant to coincide: the first one takes some milliseconds to take effect.
@@ -99,12 +99,13 @@ func (c *chase) replay() {
 // then.
 func (c *chase) hiccup() {
 	c.kill("one", RoleLeader, 0, restarted)
-	c.kill("two", RoleLeader, settle+between(c.random, 0, c.options.Term), restarted)
+	c.kill("two", RoleLeader, c.options.settle()+between(c.random, 0, c.options.Term), restarted)
 }
 
 // amnesia makes granters forget all that is not on disk, and the leader renew its lease with them when they are
 // back.
 func (c *chase) amnesia() {
 	c.kill("kill", RoleFollowers, 0, restarted)
-	c.cut(restarted + between(c.random, settle, settle+c.options.LeaseTerm*3/5))
+	settled := c.options.settle()
+	c.cut(restarted + between(c.random, settled, settled+c.options.LeaseTerm*3/5))
 }
