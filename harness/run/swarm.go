@@ -117,7 +117,7 @@ func (s *swarm) drawTimes(lease string) {
 		return
 	}
 	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
-	term := election * []time.Duration{3, 4, 8}[s.random.IntN(3)] / 2
+	term := election * []time.Duration{3, 6, 12}[s.random.IntN(3)] / 2
 	s.set("lease-term", term.String())
 	s.set("lease-renew", min(election/2, term/4).String())
 	if lease == "rate" {
