@@ -42,8 +42,11 @@ var swarmReads = [...]struct{ reads, lease string }{
 // swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. What a
 // fault takes by itself, some 50 ms, and a busy machine set the limit.
 var swarmElections = [...]time.Duration{
-	80 * time.Millisecond, 120 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond,
+	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
 }
+
+// swarmTermMax is the longest term of a lease: a hunt waits for the end of one or two of them.
+const swarmTermMax = 500 * time.Millisecond
 
 // swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
 // divisor in common, so that all combinations come up.
@@ -117,7 +120,7 @@ func (s *swarm) drawTimes(lease string) {
 		return
 	}
 	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
-	term := election * []time.Duration{3, 6, 12}[s.random.IntN(3)] / 2
+	term := min(election*[]time.Duration{3, 6, 12}[s.random.IntN(3)]/2, swarmTermMax)
 	s.set("lease-term", term.String())
 	s.set("lease-renew", min(election/2, term/4).String())
 	if lease == "rate" {
