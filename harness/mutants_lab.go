@@ -241,8 +241,8 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 	return rows, errors.Join(problems...)
 }
 
-// rowInLab is what is known of a mutant, and what a hunt finds out beyond that. There may be a row besides an error: what
-// was found out before. It is nil if that is nothing.
+// rowInLab is what is known of a mutant, and what a hunt finds out beyond that. There may be a row besides an error:
+// what was found out before. It is nil if that is nothing.
 func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt.Row) (*hunt.Row, error) {
 	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place,
 		Precedent: m.Facts.Precedent, Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}

@@ -26,15 +26,16 @@ type labStart struct {
 }
 
 // start hunts from one seed on, or goes on with a hunt that has found nothing yet. The error is one that goes for all
-// tests: the program cannot be run, or is called wrongly, or the lab never comes up. What came of the tests before that,
-// or before the end of ctx, is valid.
+// tests: the program cannot be run, or is called wrongly, or the lab never comes up. What came of the tests before
+// that, or before the end of ctx, is valid.
 func (l *labHunt) start(ctx context.Context, number int, budget time.Duration, so hunt.Start) (hunt.Start, error) {
 	if so.From == 0 {
 		so.From = 1 + uint64(number)*hunt.SeedsPerStart
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	h := &labStart{hunt: l, budget: budget, before: so.CPU, begun: time.Now(), found: cancel, s: so, next: so.From + so.Runs}
+	h := &labStart{hunt: l, budget: budget, before: so.CPU, begun: time.Now(), found: cancel, s: so,
+		next: so.From + so.Runs}
 	var group errgroup.Group
 	for range max(1, l.labs) {
 		group.Go(func() error { return h.tests(ctx) })

@@ -122,7 +122,8 @@ func newHunting(c *cli.Context) (*hunting, error) {
 		problems = append(problems, fmt.Errorf("--labs and --wall go with --lab %s", labLocal))
 	}
 	if h.labs < 1 || h.wall < 0 {
-		problems = append(problems, fmt.Errorf("--labs: %d; want at least 1, and --wall: %v must not be negative", h.labs, h.wall))
+		problems = append(problems, fmt.Errorf("--labs: %d; want at least 1, and --wall: %v; want no negative time", h.labs,
+			h.wall))
 	}
 	if c.Int("sample") < 0 || c.IsSet("day") && c.Int("sample") == 0 {
 		problems = append(problems, errors.New("--sample is a positive number, and --day goes with it"))

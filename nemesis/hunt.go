@@ -80,7 +80,7 @@ func Hunts() []Hunt {
 			[]string{Partition, Kill}, 4, false, true, false, (*chase).reboot},
 		{"succession", "cut one leader off after the other, each as the one before comes back",
 			[]string{Partition}, 4, false, true, true, (*chase).succession},
-		{"whispers", "join a follower again that has missed much, while the leader hears no answers and is about to be cut off",
+		{"whispers", "join a follower again that has missed much, while the leader hears no answers",
 			[]string{Partition}, 3, false, true, true, (*chase).whispers},
 		{"stagger", "stop the followers while clients go on, wake them one after the other, and kill the leader meanwhile",
 			[]string{Pause, Kill}, 4, false, true, true, (*chase).stagger},

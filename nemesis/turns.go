@@ -75,7 +75,8 @@ func (t *turns) wait(ctx context.Context, f Fault) (shift time.Duration, err err
 	}
 }
 
-// over ends the part of a fault in its hunt. The next hunt begins as long after the end of the last part as was planned.
+// over ends the part of a fault in its hunt. The next hunt begins as long after the end of the last part as was
+// planned.
 func (t *turns) over(f Fault, now time.Duration) {
 	own := t.turn(f)
 	if own == nil {

@@ -92,8 +92,8 @@ func (c *config) flags() *flag.FlagSet {
 		"a majority; 0 means not at all")
 	f.DurationVar(&c.retryInterval, "retry-interval", 0, "repeat a message to another node that was not answered for "+
 		"this long: 0 means 200ms")
-	f.DurationVar(&c.backoff, "backoff", 0, "how long a candidate that lost waits at least, and at most 16 times as long, "+
-		"before it campaigns again: 0 means 150ms")
+	f.DurationVar(&c.backoff, "backoff", 0, "how long a candidate that lost waits at least, and at most 16 times as "+
+		"long, before it campaigns again: 0 means 150ms")
 	f.DurationVar(&c.linkSilence, "link-silence", 0, "connect anew to a peer that was silent for this long; heartbeats "+
 		"and attempts to connect come four times as often: 0 means 800ms")
 	f.StringVar(&c.ballot, "ballot", "counter", "how to choose the round of a ballot: counter (one above the highest "+

@@ -24,6 +24,8 @@ type Options struct {
 	TimeLimit   time.Duration     // of the main phase (default 30 s)
 	Rate        float64           // operations a second over all clients; 0: as fast as answers come
 	Concurrency int               // clients (default: two for each node)
+	Keys        int               // in use at a time (default: the workload's)
+	ReadPercent int               // of the operations of clients that also write (default: the workload's)
 	Seed        uint64
 
 	OpTimeout       time.Duration // a client's patience (default 2 s)
@@ -80,6 +82,7 @@ const (
 	nodesMax     = 9 // of the node itself
 	windowMax    = 1 << 16
 	clientsMax   = 1000
+	keysMax      = 10_000
 )
 
 // Validate fills in defaults for a lab of nodes hosts and lists everything that is wrong.
@@ -131,6 +134,8 @@ func (o *Options) problems(nodes int) []error {
 	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
 	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
 		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
+	check(o.Keys >= 0 && o.Keys <= keysMax, "there must be 1 to %d keys in use at a time, not %d", keysMax, o.Keys)
+	check(o.ReadPercent >= 0 && o.ReadPercent <= 100, "the share of reads must be up to 100%%, not %d%%", o.ReadPercent)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
 	check(o.Retry <= 1, "updates can be asked for again in at most all cases, 100%%, not in %g", o.Retry)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)

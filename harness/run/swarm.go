@@ -82,8 +82,11 @@ func (s *swarm) draw(seed uint64) {
 	way := swarmReads[seed%swarmCycle]
 	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
 	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
-	s.set("rate", s.one("", "", "500"))
-	s.set("concurrency", s.one("", "", "4n"))
+	// What is under way when a fault comes is what it can go wrong with: a busy system has a window full of that.
+	s.set("rate", s.one("400", "800", "1500"))
+	s.set("concurrency", s.one("2n", "4n", "6n"))
+	s.set("keys", s.one("", "2", "5"))
+	s.set("read-percent", s.one("", "30", "50"))
 	s.set("op-timeout", s.one("250ms", "500ms", "1s"))
 	s.set("retry", s.one("", "50%"))
 	reads := way.reads

@@ -70,8 +70,9 @@ func (p *Paxos) ask(ctx context.Context, heard func(answer)) []answer {
 }
 
 // Leader returns the host of the current leader: of the nodes that claim to lead, the one with the highest ballot,
-// because a deposed leader may not know it yet. It does not wait long for nodes that are slow to answer, or paused, once
-// somebody claims to lead: whoever asks is about to do something to the leader. Errors match [ErrNoLeader] and contain every node's answer.
+// because a deposed leader may not know it yet. It does not wait long for nodes that are slow to answer, or paused,
+// once somebody claims to lead: whoever asks is about to do something to the leader. Errors match [ErrNoLeader] and
+// contain every node's answer.
 func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
 	soon, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
