@@ -228,7 +228,8 @@ func TestHuntsForElections(t *testing.T) {
 	for _, want := range []string{
 		"kill kill leader", "first partition isolate follower", "cut partition isolate leader",
 		"cut partition halves leader", "kill kill all", "one kill follower", "two kill minority", "pause pause all",
-		"pause pause follower",
+		"pause pause follower", "deaf partition one-way rest -> leader", "some pause followers", "more pause follower",
+		"away partition isolate follower", "one partition halves", "two partition halves", "three partition isolate leader",
 	} {
 		if count[want] == 0 {
 			t.Errorf("%q never came: %v", want, count)

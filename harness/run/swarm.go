@@ -45,8 +45,9 @@ var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
 }
 
-// swarmTermMax is the longest term of a lease: a hunt waits for the end of one or two of them.
-const swarmTermMax = 500 * time.Millisecond
+// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or lets
+// others be elected, has to be done well inside of one.
+var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
 
 // swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
 // divisor in common, so that all combinations come up.
@@ -123,7 +124,7 @@ func (s *swarm) drawTimes(lease string) {
 		return
 	}
 	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
-	term := min(election*[]time.Duration{3, 6, 12}[s.random.IntN(3)]/2, swarmTermMax)
+	term := swarmTerms[s.random.IntN(len(swarmTerms))]
 	s.set("lease-term", term.String())
 	s.set("lease-renew", min(election/2, term/4).String())
 	if lease == "rate" {
