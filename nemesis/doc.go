@@ -134,6 +134,6 @@
 // the leader, with leases or without, see [PlanOptions].Elections.
 //
 // The faults of a hunt have names that begin alike: h3-cut and h3-kill. How long they take depends on the machine, and
-// those of the next hunt must not come in between, so a player can be told to play hunts in turn. Then times in the plan
-// are the earliest ones, and the schedule as it was played has the real ones.
+// those of the next hunt must not come in between, so a player can be told to play hunts in turn. Then times in the
+// plan are the earliest ones, and the schedule as it was played has the real ones.
 package nemesis
