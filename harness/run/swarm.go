@@ -137,7 +137,6 @@ func (s *swarm) drawTimes(lease string) {
 // drawPace has everything that the nodes do about others that are silent happen in proportion to how soon they elect
 // another leader. A link that is given up later outlives short cuts, and what was sent meanwhile arrives after them.
 func (s *swarm) drawPace(election time.Duration) {
-	s.set("node-flag", "--heartbeat="+(election/4).String())
 	s.set("node-flag", "--retry-interval="+(election/3).String())
 	s.set("node-flag", "--backoff="+(election/4).String())
 	s.set("node-flag", s.one("", "--link-silence="+(2*election).String(), "--link-silence="+(2*election).String()))

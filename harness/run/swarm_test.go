@@ -75,7 +75,7 @@ func TestSwarmKeepsPace(t *testing.T) {
 		}
 		election := times["election-timeout"]
 		for option, most := range map[string]time.Duration{
-			"heartbeat": election / 3, "lease-renew": election / 2, "retry-interval": election / 2, "backoff": election / 2,
+			"lease-renew": election / 2, "retry-interval": election / 2, "backoff": election / 2,
 			"link-silence": 4 * election,
 		} {
 			if times[option] > most {

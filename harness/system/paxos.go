@@ -160,7 +160,9 @@ func (p *Paxos) flags(n *node) []string {
 		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
 	}
 	if p.options.ElectionTimeout > 0 {
-		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String())
+		// A default heartbeat would come too seldom for a short election timeout, and be refused.
+		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String(),
+			"--heartbeat="+min(heartbeatDefault, p.options.ElectionTimeout/4).String())
 	}
 	if p.options.Seed != 0 {
 		flags = append(flags, "--seed="+strconv.FormatUint(nodeSeed(p.options.Seed, n.id), 10))
