@@ -28,6 +28,9 @@ type Hunt struct {
 	plan      func(h *chase)
 }
 
+// NeedsLeases reports whether the hunt is planned only where reads rest on leases.
+func (h Hunt) NeedsLeases() bool { return !h.leaseless }
+
 // Hunts lists the recipes.
 //
 // Terms are lease terms. A cut lasts until the leases of both sides have expired by the slowest clock, so that the
@@ -100,6 +103,15 @@ func Hunts() []Hunt {
 // everyHunt is [Hunts], shared by readers that do not modify it.
 var everyHunt = Hunts()
 
+// huntNames lists the names of [Hunts] in order.
+func huntNames() []string {
+	var names []string
+	for _, h := range everyHunt {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
 // hunts returns the recipes that fault kinds, nodes and clock bounds allow.
 func (o PlanOptions) hunts() []Hunt {
 	if o.Hunt <= 0 || len(o.Nodes) < 3 {
@@ -111,7 +123,8 @@ func (o PlanOptions) hunts() []Hunt {
 		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
-		case h.elections && !o.Elections, !h.leaseless && o.LeaseTerm <= 0:
+		case o.Only != nil && !slices.Contains(o.Only, h.Name):
+		case h.elections && !o.Elections && o.Only == nil, !h.leaseless && o.LeaseTerm <= 0:
 		case moves && h.wall != o.Clocks.Wall:
 		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:

@@ -58,6 +58,9 @@ type Options struct {
 	// HuntElections adds hunts that are aimed at changes of the leader, and need no leases.
 	HuntElections bool
 
+	// HuntOnly are the names of the only hunts to plan; nil means all.
+	HuntOnly []string
+
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
 
