@@ -122,6 +122,35 @@ func (r Requests) Odd() (a, b Operation, found bool) {
 	return a, b, found
 }
 
+// Discord are two answers to one request that are not the same, the first that the request ever got and another; of
+// all such pairs the one that was complete first.
+func (r Requests) Discord() (first, other Operation, found bool) {
+	for _, attempts := range r {
+		a, b, differ := discord(attempts)
+		if differ && (!found || b.ReturnSeq < other.ReturnSeq) {
+			first, other, found = a, b, true
+		}
+	}
+	return first, other, found
+}
+
+// discord finds the first answer and the first that is not the same.
+func discord(attempts []Operation) (first, other Operation, found bool) {
+	answered := make([]Operation, 0, len(attempts))
+	for _, a := range attempts {
+		if a.Outcome == OK {
+			answered = append(answered, a)
+		}
+	}
+	slices.SortFunc(answered, func(a, b Operation) int { return cmp.Compare(a.ReturnSeq, b.ReturnSeq) })
+	for _, b := range answered {
+		if !b.Result.Equal(answered[0].Result) {
+			return answered[0], b, true
+		}
+	}
+	return Operation{}, Operation{}, false
+}
+
 // Latest is the latest request of each session as its first attempt asks for it, in order of the sessions' first
 // attempts: those that the system is bound to answer however late they are repeated.
 func (r Requests) Latest() []Op {

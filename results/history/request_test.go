@@ -135,3 +135,25 @@ func TestRequestsAreRecorded(t *testing.T) {
 		t.Errorf("read %+v, %v", log.Events, err)
 	}
 }
+
+func TestDiscord(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		ops          []Operation
+		first, other int
+		found        bool
+	}{
+		{"alike", []Operation{attempt(0, 0, 1, OK, 5), attempt(1, 2, 3, OK, 5)}, 0, 0, false},
+		{"another list", []Operation{attempt(0, 0, 1, OK, 5), attempt(1, 2, 3, OK, 4, 5)}, 0, 1, true},
+		{"in order of answers", []Operation{attempt(0, 0, 9, OK, 5), attempt(1, 2, 3, OK, 4, 5)}, 1, 0, true},
+		{"no answer is none", []Operation{attempt(0, 0, 1, OK, 5), attempt(1, 2, 3, Unknown), attempt(2, 4, 5, Fail)}, 0, 0,
+			false},
+		{"the earliest", []Operation{attempt(0, 0, 1, OK, 5), attempt(1, 2, 9, OK, 6), attempt(2, 4, 5, OK, 7)}, 0, 2, true},
+	} {
+		_, requests := Once(tt.ops)
+		first, other, found := requests.Discord()
+		if found != tt.found || found && (first.ID != tt.first || other.ID != tt.other) {
+			t.Errorf("%s: found %v: %d and %d", tt.name, found, first.ID, other.ID)
+		}
+	}
+}
