@@ -16,6 +16,7 @@ const (
 	CheckLinearizability = "linearizability"
 	CheckDurability      = "durability"
 	CheckLists           = "lists"
+	CheckSessions        = "sessions"
 	CheckAgreement       = "agreement"
 	CheckInvariants      = "invariants"
 )
@@ -97,6 +98,9 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		add(durabilityCheck(keys, j.durability))
 		lists, damages := listsCheck(keys, j.lists)
 		add(lists, untold(damages, safety.Findings))
+		if sessions, broken, any := sessionsCheck(keys, j.sessions, &safety.Reasons); any {
+			add(sessions, untold(broken, safety.Findings))
+		}
 		add(j.agreement, j.disagreements())
 	}
 	if in.Watched || in.WatchedErr != nil {

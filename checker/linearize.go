@@ -230,7 +230,7 @@ func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) 
 	case status == verdict.Violated:
 		e, core, err := explain(key.Ops)
 		if err == nil {
-			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
+			err = d.confirm(ctx, KeyHistory{Key: key.Key, Ops: core}, verdict.Violated, d.budget.Key)
 		}
 		if err != nil {
 			res.Reason = err.Error()

@@ -48,7 +48,7 @@ func (r *registers) of(key string) *registerWatch {
 
 func (w *registerWatch) invoke(c *call) {
 	op := &c.Op
-	if op.Func.Mutates() && !w.values.add(op.Value) && !w.repeated {
+	if op.Func.Mutates() && op.Request.IsZero() && !w.values.add(op.Value) && !w.repeated {
 		w.repeated = true
 		if w.all.repeated == nil {
 			w.all.repeated = w

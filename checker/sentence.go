@@ -83,7 +83,7 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	if p, ok := listPlainly(k, failed, byID[e.Last]); ok {
 		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
 		f.Operations, f.Table = p.operations(), p.rows()
-		f.Details = append([]string{alone(p)}, stillLegal(k, e, byID)...)
+		f.Details = slices.Concat([]string{alone(p)}, p.details, stillLegal(k, e, byID))
 		return f, p
 	}
 	p := explainPlainly(k, failed, e, byID)
@@ -124,11 +124,11 @@ func listPlainly(k KeyHistory, failed []history.Operation, last history.Operatio
 		return plainly{}, false
 	}
 	if p := l.account(last, true); last.Outcome == history.OK && p.name != "" {
-		return p, true
+		return l.asRequests(p), true
 	}
 	for _, a := range l.answers {
 		if p := l.account(a, false); p.name != "" {
-			return p, true
+			return l.asRequests(p), true
 		}
 	}
 	return plainly{}, false
@@ -195,6 +195,8 @@ type plainly struct {
 	twice  bool
 	values []int64
 	parts  []part
+
+	details []string // more sentences, of requests
 }
 
 // part is what an operation has to do with a violation, in a few words.

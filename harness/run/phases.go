@@ -13,6 +13,7 @@ import (
 	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/history"
+	"elenchus/workloads"
 )
 
 // mainPhase runs the load and the nemesis until the time limit or the end of ctx. The error is the harness's.
@@ -160,6 +161,9 @@ func (t *test) useAgain(ctx context.Context) {
 	err := t.load.updateEverywhere(ctx)
 	if err == nil {
 		t.ui.Step("updated something through each of %d nodes", len(t.load.nodes))
+		err = t.repeat(ctx)
+	}
+	if err == nil {
 		keys = t.gen.Keys()
 		t.ui.Status("final reads of %d keys at every node …", len(keys))
 		err = t.load.finalReads(ctx, keys)
@@ -175,6 +179,21 @@ func (t *test) useAgain(ctx context.Context) {
 		return
 	}
 	t.ui.Step("read %d keys at each of %d nodes", len(keys), len(t.load.nodes))
+}
+
+// repeat sends the latest request of every session once more, if clients have sessions of requests.
+func (t *test) repeat(ctx context.Context) error {
+	gen, ok := t.gen.(workloads.Repeater)
+	if !ok {
+		return nil
+	}
+	requests := gen.Latest()
+	t.ui.Status("repeating the latest requests of %d sessions …", len(requests))
+	err := t.load.repeatEverywhere(ctx, requests)
+	if err == nil {
+		t.ui.Step("repeated the latest requests of %d sessions", len(requests))
+	}
+	return err
 }
 
 // heal reverts what is in effect: first what this run knows of, then whatever else the hosts show.
