@@ -17,6 +17,7 @@ const (
 	CheckDurability      = "durability"
 	CheckLists           = "lists"
 	CheckSessions        = "sessions"
+	CheckWriteOnce       = "write-once"
 	CheckAgreement       = "agreement"
 	CheckInvariants      = "invariants"
 )
@@ -92,6 +93,9 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Findings = append(safety.Findings, findings...)
 	}
 	add(linearizabilityCheck(keys, elapsed, &safety.Reasons))
+	if objects, any := objectsCheck(keys, &s.keys.objects, elapsed); any {
+		add(objects, nil)
+	}
 	if ctx.Err() != nil {
 		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {

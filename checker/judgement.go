@@ -42,6 +42,7 @@ type judgement struct {
 	keys      map[string]keyVerdict
 	executed  *executed // see execution
 	looked    bool      // it was
+	writeOnce bool      // the run is about write-once objects
 	repeated  string    // the key whose first value that is written twice is wanted, if there is one
 
 	durability, lists, sessions time.Duration // what these took
@@ -51,6 +52,7 @@ func (s *Stream) newJudgement() *judgement {
 	agreement, disagreements, clashes := checkAgreement(s.in.Nodes)
 	j := &judgement{agreement: agreement, clashes: clashes, clashed: make([]plainly, len(clashes)),
 		diagnosis: newDiagnosis(s.in, disagreements), keys: make(map[string]keyVerdict)}
+	j.writeOnce = s.keys.objects.writeOnce()
 	if s.keys.repeated != nil {
 		j.repeated = s.keys.repeated.name
 	}
@@ -63,6 +65,7 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 	failed := failedByKey(keys.ops)
 	for i := range keys.Len() {
 		k := keys.At(i)
+		k.writeOnce = j.writeOnce
 		v := keyVerdict{says: len(k.Ops), result: result(k)}
 		if v.result.Status == verdict.Violated {
 			var p plainly

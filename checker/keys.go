@@ -12,7 +12,8 @@ type KeyHistory struct {
 	Key string
 	Ops []history.Operation
 
-	requests history.Requests // the attempts behind operations that have a request; of other keys, too
+	requests  history.Requests // the attempts behind operations that have a request; of other keys, too
+	writeOnce bool             // the run is about write-once objects
 }
 
 // Keys is a history by key: every register has its own, which is made when it is asked for, because operations are

@@ -86,6 +86,12 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 		f.Details = slices.Concat([]string{alone(p)}, p.details, stillLegal(k, e, byID))
 		return f, p
 	}
+	if p, ok := objectPlainly(k, failed, byID[e.Last]); ok {
+		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
+		f.Operations, f.Table = p.operations(), p.rows()
+		f.Details = append([]string{among(p)}, stillLegal(k, e, byID)...)
+		return f, p
+	}
 	p := explainPlainly(k, failed, e, byID)
 	f.Name, f.Summary, f.At = p.name, p.summary, byID[e.Last].Return
 	f.Operations = withLast(e)
@@ -141,6 +147,14 @@ func alone(p plainly) string {
 	}
 	return fmt.Sprintf("The %d operations in the table alone have no legal order, "+
 		"whatever else is in the list besides %s.", len(p.parts), elements(p.values))
+}
+
+// among says that the operations of an account are impossible by themselves.
+func among(p plainly) string {
+	if len(p.parts) == 1 {
+		return "This operation alone has no legal place."
+	}
+	return fmt.Sprintf("The %d operations in the table alone have no legal order.", len(p.parts))
 }
 
 // operationsOf are the operations that an explanation names, by ID.
