@@ -54,12 +54,15 @@ func sessionsOf(k KeyHistory, failed []history.Operation, log func() *executed, 
 			a.Op.Request, a.Op, a.Process, b.Op, b.Process)
 		return s
 	}
-	if l, ok := newList(k, failed); ok {
+	l, ok := newList(k, failed)
+	if ok {
 		s.findings = l.findings(d)
-		if first, other, found := requests.Discord(); found {
-			s.findings = append(s.findings, twoAnswers(requests, first, other, d))
-		}
-		if f, found := log().disagrees(l); found && len(s.findings) == 0 {
+	}
+	if first, other, found := requests.Discord(); found {
+		s.findings = append(s.findings, twoAnswers(requests, first, other, d))
+	}
+	if ok && len(s.findings) == 0 { // else it is clear that they disagree
+		if f, found := log().disagrees(l); found {
 			s.findings = append(s.findings, f)
 		}
 	}
