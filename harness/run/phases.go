@@ -13,6 +13,7 @@ import (
 	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 	"elenchus/workloads"
 )
 
@@ -53,9 +54,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+		if s := t.sentinel.Stopped(); s != nil && s.At < t.opts.TimeLimit {
 			t.manifest.Stopped = s
-			t.ui.Step("stopping: %s", stoppedBecause(s))
+			t.ui.Step("stopping: %s", StoppedBecause(s))
 		}
 		return nil
 	})
@@ -160,12 +161,12 @@ func (t *test) useAgain(ctx context.Context) {
 	keys := t.gen.Keys()
 	err := t.load.updateEverywhere(ctx)
 	if err == nil {
-		t.ui.Step("updated something through each of %d nodes", len(t.load.nodes))
+		t.ui.Step("updated something through each of %s", verdict.Count(len(t.load.nodes), "node"))
 		err = t.repeat(ctx)
 	}
 	if err == nil {
 		keys = t.gen.Keys()
-		t.ui.Status("final reads of %d keys at every node …", len(keys))
+		t.ui.Status("final reads of %s at every node …", verdict.Count(len(keys), "key"))
 		err = t.load.finalReads(ctx, keys)
 	}
 	recovery := &t.manifest.Recovery
@@ -178,7 +179,7 @@ func (t *test) useAgain(ctx context.Context) {
 		t.blame(err)
 		return
 	}
-	t.ui.Step("read %d keys at each of %d nodes", len(keys), len(t.load.nodes))
+	t.ui.Step("read %s at each of %s", verdict.Count(len(keys), "key"), verdict.Count(len(t.load.nodes), "node"))
 }
 
 // repeat sends the latest request of every session once more, if clients have sessions of requests.
@@ -188,10 +189,11 @@ func (t *test) repeat(ctx context.Context) error {
 		return nil
 	}
 	requests := gen.Latest()
-	t.ui.Status("repeating the latest requests of %d sessions …", len(requests))
+	sessions := verdict.Count(len(requests), "session")
+	t.ui.Status("repeating the latest requests of %s …", sessions)
 	err := t.load.repeatEverywhere(ctx, requests)
 	if err == nil {
-		t.ui.Step("repeated the latest requests of %d sessions", len(requests))
+		t.ui.Step("repeated the latest requests of %s", sessions)
 	}
 	return err
 }
@@ -239,7 +241,7 @@ func (t *test) cleanUp(ctx context.Context) {
 	if err != nil {
 		t.blame(fmt.Errorf("collect: %w", err))
 	} else {
-		t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
+		t.ui.Step("collected logs and data of %s in %v", verdict.Count(len(t.clients), "node"), round(time.Since(begin)))
 	}
 	if files, err := t.dir.Evidence(nil); err != nil {
 		t.blame(err)
