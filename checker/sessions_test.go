@@ -350,3 +350,36 @@ func TestSessionsAndTheLog(t *testing.T) {
 		}
 	}
 }
+
+// A request is decided while it goes on as it is in the end: the first objection comes with the first answer that has
+// no legal order. Only where an attempt failed may it come late, or not at all.
+func TestRequestsOnline(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	objections, missed := 0, 0
+	for range sessionHistories / 10 {
+		ops := randomRequests(rng)
+		failed := slices.ContainsFunc(ops, func(op history.Operation) bool { return op.Outcome == history.Fail })
+		var o Online
+		events := eventsOf(ops)
+		for i := range events {
+			if o.Observe(&events[i]) {
+				if !failed && !sessionLegal(upTo(ops, events[i].Seq)) {
+					t.Fatalf("it does not object to event %d:\n%s", i, accounts(ops))
+				}
+				continue
+			}
+			objections++
+			if sessionLegal(ops) || !failed && !sessionLegal(upTo(ops, events[i].Seq-1)) {
+				t.Fatalf("it objects to event %d:\n%s", i, accounts(ops))
+			}
+			break
+		}
+		if _, why := o.Decision("x"); failed && why == "" && !sessionLegal(ops) {
+			missed++
+		}
+	}
+	t.Logf("%d objections, %d missed where an attempt had failed", objections, missed)
+	if objections < 500 {
+		t.Error("there is hardly anything to object to")
+	}
+}
