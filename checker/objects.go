@@ -123,8 +123,8 @@ func (o object) account(last history.Operation) plainly {
 	switch o.flaw {
 	case writeonce.Unknowable:
 		p.name = nameNoDecision
-		p.summary = fmt.Sprintf("%s was told at %s that something else than %d had been chosen for %s, and that it is %v: no "+
-			"object answers that.", upper(who(a)), seconds(a.Return), a.Op.Value, o.k.Key, a.Result)
+		p.summary = fmt.Sprintf("%s was told at %s that something else than %d had been chosen for %s, and that it is %v: "+
+			"no object answers that.", upper(who(a)), seconds(a.Return), a.Op.Value, o.k.Key, a.Result)
 		p.takes(a, "cannot be explained")
 	case writeonce.Unproposed:
 		o.unproposed(&p, a)

@@ -90,7 +90,9 @@ func (e *executed) otherwise(l *list) (verdict.Finding, bool) {
 		return verdict.Finding{}, false
 	}
 	log := e.lists[l.key]
-	n, _ := slices.BinarySearchFunc(log, a.By.Slot+1, func(x appended, slot uint64) int { return cmp.Compare(x.slot, slot) })
+	n, _ := slices.BinarySearchFunc(log, a.By.Slot+1, func(x appended, slot uint64) int {
+		return cmp.Compare(x.slot, slot)
+	})
 	for i, v := range a.Result.Values {
 		there := "nothing more"
 		switch {

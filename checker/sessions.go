@@ -126,8 +126,8 @@ func twoAnswers(requests history.Requests, first, other history.Operation, d *di
 	if places > 1 {
 		p.name, demand = nameExecutedTwice, fmt.Sprintf("%d is there %s", v, timesOver(places))
 	}
-	p.summary = fmt.Sprintf("Request %v, the %s of %d to %s, was answered to %s at %s with %s, and to %s at %s with %s: %s.",
-		first.Op.Request, first.Op.Func, v, first.Op.Key, who(first), seconds(first.Return), bracketed(first), who(other),
+	p.summary = fmt.Sprintf("Request %v, the %s of %d to %s, was answered to %s at %s with %s, and to %s at %s with "+
+		"%s: %s.", first.Op.Request, first.Op.Func, v, first.Op.Key, who(first), seconds(first.Return), bracketed(first), who(other),
 		seconds(other.Return), bracketed(other), demand)
 	p.takes(first, "was answered first").takes(other, "was answered otherwise")
 	f := verdict.Finding{Key: first.Op.Key, Name: p.name, Summary: p.summary, At: other.Return,
@@ -184,7 +184,8 @@ func (l *list) executedTwice(p plainly, attempts []history.Operation) string {
 		}
 	}
 	return fmt.Sprintf("Request %v, the append of %d to %s, was sent %s and executed %s: %d is %s of %s.",
-		attempts[0].Op.Request, v, l.key, timesOver(len(attempts)), timesOver(len(places)), v, together(places), l.seenBy(p.last))
+		attempts[0].Op.Request, v, l.key, timesOver(len(attempts)), timesOver(len(places)), v, together(places),
+		l.seenBy(p.last))
 }
 
 // sentOver tells of the attempts at a request: by whom, when, and with what success.
@@ -192,10 +193,10 @@ func sentOver(attempts []history.Operation) string {
 	var parts []string
 	for _, a := range attempts[:min(len(attempts), attemptsTold)] {
 		text := fmt.Sprintf("by %s at %s", who(a), seconds(a.Call))
-		switch {
-		case a.Outcome == history.OK:
+		switch a.Outcome {
+		case history.OK:
 			text += fmt.Sprintf(" (answered at %s)", seconds(a.Return))
-		case a.Outcome == history.Fail:
+		case history.Fail:
 			text += fmt.Sprintf(" (failed: %s)", a.Reason)
 		default:
 			text += " (outcome unknown)"

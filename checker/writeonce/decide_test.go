@@ -2,13 +2,12 @@ package writeonce
 
 import (
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
-
-	"math/rand/v2"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -260,9 +259,7 @@ func proves(t *testing.T, ops []Op, v Violation) {
 	}
 	for i, o := range core {
 		rest := slices.Clone(core[:i])
-		for _, other := range core[i+1:] {
-			rest = append(rest, other)
-		}
+		rest = append(rest, core[i+1:]...)
 		if o.Kind == Won || o.Kind == Open { // nobody can see what nobody proposes
 			rest = slices.DeleteFunc(rest, func(r Op) bool { return r.Kind == Saw && r.Value == o.Value })
 		}

@@ -9,8 +9,8 @@
 // when there is none yet. Proposals may be of unknown outcome. Values need not be unique.
 //
 // As a sequential object that is a register whose only update is a compare-and-set from absent; so package register
-// decides such histories too, where values are unique. This package shares nothing with that one, and says what is wrong
-// in terms of consensus:
+// decides such histories too, where values are unique. This package shares nothing with that one, and says what is
+// wrong in terms of consensus:
 //
 //   - validity: who saw a value saw one that somebody had proposed by then, in a proposal that did not fail;
 //   - agreement: all who saw a value saw the same, and one proposal at most was the first;
