@@ -127,8 +127,8 @@ func twoAnswers(requests history.Requests, first, other history.Operation, d *di
 		p.name, demand = nameExecutedTwice, fmt.Sprintf("%d is there %s", v, timesOver(places))
 	}
 	p.summary = fmt.Sprintf("Request %v, the %s of %d to %s, was answered to %s at %s with %s, and to %s at %s with "+
-		"%s: %s.", first.Op.Request, first.Op.Func, v, first.Op.Key, who(first), seconds(first.Return), bracketed(first), who(other),
-		seconds(other.Return), bracketed(other), demand)
+		"%s: %s.", first.Op.Request, first.Op.Func, v, first.Op.Key, who(first), seconds(first.Return), bracketed(first),
+		who(other), seconds(other.Return), bracketed(other), demand)
 	p.takes(first, "was answered first").takes(other, "was answered otherwise")
 	f := verdict.Finding{Key: first.Op.Key, Name: p.name, Summary: p.summary, At: other.Return,
 		Operations: p.operations(), Table: p.rows(), Details: []string{sentOver(requests[first.Op.Request])}}

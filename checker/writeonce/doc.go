@@ -20,8 +20,8 @@
 //
 // Let v be the one value that was seen. It was chosen by a proposal c of v: the one that was told so, or else, if none
 // was, one of unknown outcome. Of several of unknown outcome it may as well be the one called first, which could have
-// taken effect whenever another could; and what the others do after it nobody sees. Let L be the latest call among c and
-// all reads that found nothing, and R the earliest return among all who saw v, c included if it was answered.
+// taken effect whenever another could; and what the others do after it nobody sees. Let L be the latest call among c
+// and all reads that found nothing, and R the earliest return among all who saw v, c included if it was answered.
 //
 // If R < L, somebody had seen v before either c was called or a read was that found nothing, and there is no
 // linearization. Otherwise put the reads that found nothing first, in the order of their calls; then c; then all who
