@@ -17,7 +17,7 @@ import (
 // DrawOptions say what plans are drawn from. The zero value is usable.
 type DrawOptions struct {
 	Nodes     []int         `json:"nodes"`           // sizes of the cluster (3, 4, 5)
-	Workloads []string      `json:"workloads"`       // names of workloads (all)
+	Workloads []string      `json:"workloads"`       // names of workloads (those of workloads.Drawn)
 	Kinds     []string      `json:"kinds"`           // of faults, see [Kinds]; nil means all, empty none
 	Length    time.Duration `json:"length_ns"`       // before everything is healed (2 s)
 	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn, too
@@ -32,9 +32,7 @@ func (o DrawOptions) withDefaults() DrawOptions {
 		o.Nodes = []int{3, 4, 5}
 	}
 	if o.Workloads == nil {
-		for _, w := range workloads.All() {
-			o.Workloads = append(o.Workloads, w.Name)
-		}
+		o.Workloads = workloads.Drawn()
 	}
 	if o.Kinds == nil {
 		o.Kinds = allKinds
