@@ -241,7 +241,7 @@ func (c *config) server(logger hclog.Logger) server.Options {
 		ID: protocol.NodeID(c.id), Cluster: c.cluster, Peers: c.peerAddresses, Data: c.data,
 		PeerAddress: c.listen, HTTPAddress: c.http, Logger: logger, Machine: c.machine,
 		Protocol: c.protocol, Reads: c.reads, Version: version(), ObservationBytes: c.observationBytes,
-		NoTrace: !c.traceMessages,
+		NoTrace:     !c.traceMessages,
 		LinkSilence: c.linkSilence,
 	}
 }
