@@ -81,7 +81,7 @@ func Check(in Input) Result {
 		}
 	}
 	c.leases.judge(c)
-	c.cluster.judge(c)
+	c.cluster.judge(in.Members)
 	for _, v := range c.found {
 		c.result.Violations = append(c.result.Violations, *v)
 	}
