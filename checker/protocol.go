@@ -73,7 +73,8 @@ func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
 
 // rulesInput is what rules are held against.
 func rulesInput(in Input) rules.Input {
-	out := rules.Input{Members: len(in.Facts.Nodes), Wiped: make(map[string][]time.Duration), Excess: in.clockExcess}
+	out := rules.Input{Members: len(in.Facts.Nodes), Excess: in.clockExcess,
+		Wiped: make(map[string][]time.Duration), Deaths: make(map[string][]time.Duration)}
 	for _, n := range in.Nodes {
 		out.Nodes = append(out.Nodes, rules.Node{
 			Name: n.Node, Observations: n.Log.Observations, Lost: n.Log.Lost, When: n.When, Until: n.Until, Slack: n.Slack,
@@ -81,9 +82,15 @@ func rulesInput(in Input) rules.Input {
 		})
 	}
 	for _, e := range in.Faults.Events {
-		if e.Kind == "disk-wipe" && e.Step == history.FaultApply && e.Status == history.FaultInstalled {
-			for _, node := range e.Targets {
+		if e.Step != history.FaultApply || e.Status != history.FaultInstalled {
+			continue
+		}
+		for _, node := range e.Targets {
+			switch e.Kind {
+			case "disk-wipe":
 				out.Wiped[node] = append(out.Wiped[node], e.Begin)
+			case "kill":
+				out.Deaths[node] = append(out.Deaths[node], e.Begin)
 			}
 		}
 	}

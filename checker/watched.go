@@ -17,7 +17,7 @@ import (
 // tell than of others.
 const (
 	ruleLease    = rules.LeaseExclusive
-	ruleBasis    = "lease-basis"
+	ruleBasis    = rules.LeaseBasis
 	ruleGrant    = rules.GrantHonoured
 	rulePromise  = rules.PromiseMonotone
 	ruleRecovery = rules.Recovery

@@ -78,6 +78,7 @@ func (a *account) begin(i int) {
 	o := &a.node.Observations[i]
 	if i > 0 {
 		a.check.cluster.ends(a)
+		a.check.leases.died(a.node, i)
 	}
 	a.check.result.Incarnations++
 	self, _ := ParseBallot("0." + o.Node)
@@ -110,6 +111,8 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 		if a.granted != nil && a.granted.ballot == b {
 			a.granted = nil
 		}
+	case history.ObservedEnded:
+		a.check.leases.died(a.node, i)
 	case history.ObservedTraced:
 		a.life.traced = true
 	case history.ObservedChosen:

@@ -51,7 +51,7 @@ func (c *cluster) held(a *account, i int, b Ballot) {
 }
 
 // judgeLeases checks that a lease rests on what a majority, the leader included, was asked for and has granted.
-func (c *cluster) judgeLeases(k *check, b Ballot, size, quorum int) {
+func (c *cluster) judgeLeases(b Ballot, size, quorum int) {
 	s := c.ballots[b]
 	if len(s.holds) == 0 || !c.whole(b.Node) {
 		return

@@ -131,15 +131,15 @@ func (c *cluster) ballot(b Ballot) *ballotState {
 }
 
 // judge holds the cluster to the rules about several nodes.
-func (c *cluster) judge(k *check) {
-	size := max(k.in.Members, len(c.members))
+func (c *cluster) judge(members int) {
+	size := max(members, len(c.members))
 	quorum := size/2 + 1
 	for _, b := range slices.SortedFunc(maps.Keys(c.ballots), Ballot.Compare) {
-		c.judgeElection(k, b, size, quorum)
-		c.judgeLeases(k, b, size, quorum)
+		c.judgeElection(b, size, quorum)
+		c.judgeLeases(b, size, quorum)
 	}
 	for _, number := range slices.Sorted(maps.Keys(c.slots)) {
-		c.judgeSlot(k, number, size, quorum)
+		c.judgeSlot(number, size, quorum)
 	}
 }
 
@@ -215,7 +215,7 @@ func (c *cluster) elected(a *account, i int, b Ballot) {
 
 // judgeElection checks that a majority, the candidate included, has promised the ballot of a leader. Round 0 is that of
 // the ballot with which a new cluster may start, which nobody need promise: there is none below it.
-func (c *cluster) judgeElection(k *check, b Ballot, size, quorum int) {
+func (c *cluster) judgeElection(b Ballot, size, quorum int) {
 	s := c.ballots[b]
 	if s.elected == nil || b.Round == 0 {
 		return

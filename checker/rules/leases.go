@@ -45,6 +45,14 @@ func (l *leases) held(n *Node, i int, b Ballot) {
 	l.holds = append(l.holds, hold{node: n, ballot: b, from: n.When[i], until: n.Until[i], slack: n.Slack[i], term: term})
 }
 
+// died is told that a process is gone by the time of a line.
+func (l *leases) died(n *Node, i int) {
+	if last := len(l.holds) - 1; last >= 0 && n.placed() && l.holds[last].node == n {
+		h := &l.holds[last]
+		h.over, h.until = true, min(h.until, n.When[i])
+	}
+}
+
 // given is told that a node gave up the lease of a ballot.
 func (l *leases) given(n *Node, i int, b Ballot) {
 	if last := len(l.holds) - 1; last >= 0 && n.placed() {
@@ -65,6 +73,11 @@ func (l *leases) elected(n *Node, i int, b Ballot) {
 func (l *leases) judge(c *check) {
 	for i := range l.holds {
 		h := &l.holds[i]
+		for _, death := range c.in.Deaths[h.node.Name] {
+			if death >= h.from {
+				h.until = min(h.until, death)
+			}
+		}
 		for k := range l.elections {
 			e := &l.elections[k]
 			if e.node == h.node || !h.ballot.Less(e.ballot) {

@@ -39,6 +39,10 @@ type Input struct {
 	// breaks is agreement.
 	Wiped map[string][]time.Duration
 
+	// Deaths are the earliest times at which a node's process may have been killed, by the node's name: who is dead does
+	// not believe in any lease.
+	Deaths map[string][]time.Duration
+
 	// Excess is by how much the clocks may have left the bounds that leases rest on at some time between two instants: the
 	// part of an overlap of leases that clocks explain, for a lease of a given term. Nil means that they kept to them.
 	Excess func(from, to, term time.Duration) time.Duration
@@ -81,7 +85,7 @@ func Check(in Input) Result {
 		}
 	}
 	c.leases.judge(c)
-	c.cluster.judge(c)
+	c.cluster.judge(in.Members)
 	for _, v := range c.found {
 		c.result.Violations = append(c.result.Violations, *v)
 	}

@@ -228,6 +228,14 @@ func TestRules(t *testing.T) {
 			n1 1 13 lease-held 1.n1 until=112
 			n1 1 20 lease-forsaken 1.n1
 			n2 1 21 elected 2.n2`, ""},
+		"elected after the holder was gone": {`
+			n1 1 13 lease-held 1.n1 until=112
+			n1 1 20 ended
+			n2 1 50 elected 2.n2`, ""},
+		"elected after the holder had started again": {`
+			n1 1 13 lease-held 1.n1 until=112
+			n1 2 20 recovered 1.n1
+			n2 1 50 elected 2.n2`, ""},
 		"elected in a lower ballot": {`
 			n1 1 13 lease-held 3.n1 until=112
 			n2 1 50 elected 2.n2`, ""},
@@ -273,6 +281,21 @@ func TestClocksExcuse(t *testing.T) {
 	in.Excess = func(time.Duration, time.Duration, time.Duration) time.Duration { return 10 * time.Millisecond }
 	if got := broken(Check(in)); got != "" {
 		t.Errorf("an overlap that clocks explain: %q", got)
+	}
+}
+
+// Who may have been killed by then does not hold a lease.
+func TestDeaths(t *testing.T) {
+	in := accounts(t, `
+		n1 1 13 lease-held 1.n1 until=112
+		n2 1 50 elected 2.n2`)
+	for at, want := range map[time.Duration]string{
+		5: "lease-exclusive@n1", 20: "", 49: "", 60: "lease-exclusive@n1",
+	} {
+		in.Deaths = map[string][]time.Duration{"n1": {at * time.Millisecond}}
+		if got := broken(Check(in)); got != want {
+			t.Errorf("killed at %d ms: %q", at, got)
+		}
 	}
 }
 

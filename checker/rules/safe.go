@@ -4,8 +4,8 @@ import (
 	"math/bits"
 )
 
-// allowed is the rule that carries Paxos (P2c of Paxos Made Simple, §2.2): in some majority that promised the ballot of a
-// proposal, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a
+// allowed is the rule that carries Paxos (P2c of Paxos Made Simple, §2.2): in some majority that promised the ballot of
+// a proposal, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a
 // ballot, by anybody, that none of theirs exceeds.
 //
 // What the proposer itself had accepted is known only as far as it said so. It may have accepted more, in particular a
@@ -48,8 +48,8 @@ func (c *cluster) allowed(s *slotState, p *proposal, slot uint64, size, quorum i
 	return false
 }
 
-// reported are the ballots in which others had accepted something in a slot, as their complete promises say, and how many
-// promises there are, that of the proposer included.
+// reported are the ballots in which others had accepted something in a slot, as their complete promises say, and how
+// many promises there are, that of the proposer included.
 func (c *cluster) reported(b *ballotState, p *proposal, slot uint64) (accepted []Ballot, promised int) {
 	promised = 1
 	for i := range c.members {

@@ -126,7 +126,7 @@ func (c *cluster) acceptors(p *proposal, by moment) uint16 {
 	return set
 }
 
-func (c *cluster) judgeSlot(k *check, number uint64, size, quorum int) {
+func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 	s := c.slots[number]
 	for i := range s.claims {
 		c.judgeChosen(s, &s.claims[i], number, size, quorum)
@@ -174,8 +174,8 @@ func (c *cluster) judgeChosen(s *slotState, f *chosen, number uint64, size, quor
 		return
 	}
 	a := f.account
-	v := a.violation(ChosenJustified, f.line, f.ballot, "%s takes it for chosen in ballot %v%s, and of %d nodes only %s had "+
-		"accepted its value in one ballot by then", a.node.Name, f.ballot, a.when(f.line), size, c.names(best))
+	v := a.violation(ChosenJustified, f.line, f.ballot, "%s takes it for chosen in ballot %v%s, and of %d nodes only %s "+
+		"had accepted its value in one ballot by then", a.node.Name, f.ballot, a.when(f.line), size, c.names(best))
 	v.Slot = number
 	a.check.violated(v)
 }

@@ -55,9 +55,9 @@ func reported(t *testing.T, w *World) rules.Input {
 }
 
 // What nodes report is held to the same rules as everything that they do, and nobody is accused whom the observer of
-// everything finds correct.
+// everything finds correct. Runs go on as in a lab when only that observer sees a rule broken.
 func TestRulesAgreeWithTheGhost(t *testing.T) {
-	w := New(Options{Record: true, Trace: true})
+	w := New(Options{Record: true, Trace: true, ClientsOnly: true})
 	counts := make(map[string]int)
 	var elections, grants, lines int
 	for seed := *rulesFirst; seed < *rulesFirst+*rulesSeeds; seed++ {
@@ -72,8 +72,11 @@ func TestRulesAgreeWithTheGhost(t *testing.T) {
 		got := rules.Check(reported(t, w))
 		elections, grants, lines = elections+got.Elections, grants+got.Grants, lines+got.Lines
 		ghost := "-"
-		if r.Violation != nil {
-			ghost = r.Violation.Invariant
+		if r.Hidden == nil {
+			r.Hidden = r.Violation
+		}
+		if r.Hidden != nil {
+			ghost = r.Hidden.Invariant
 		}
 		own := "-"
 		for _, v := range got.Violations {
@@ -82,7 +85,7 @@ func TestRulesAgreeWithTheGhost(t *testing.T) {
 			}
 		}
 		if counts[ghost+" / "+own]++; own != "-" && ghost == "-" || counts[ghost+" / "+own] == 1 && own != ghost {
-			text := fmt.Sprintf("seed %d: the ghost says %v, the rules say:", seed, r.Violation)
+			text := fmt.Sprintf("seed %d: the ghost says %v, the rules say:", seed, r.Hidden)
 			for _, v := range got.Violations {
 				text += fmt.Sprintf("\n  %s: %s (and %d others)", v.Rule, v.Account, v.Others)
 			}

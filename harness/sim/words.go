@@ -12,41 +12,21 @@ import (
 )
 
 // meanings are those of the invariants, by the names that violations have. Those that are also held against what the
-// nodes of a lab report are in package rules, all others here: a name, a sentence in which %K stands for the key, and what must hold.
+// nodes of a lab report are in package rules, all others here: a name, a sentence in which %K stands for the key, and
+// what must hold.
 var meanings = withShared(map[string][3]string{
-	invariantAgreement: {"two values in one slot",
-		"Two values are chosen in slot %S",
-		"A slot of the log has one value for ever: it is what all nodes agree on."},
-	invariantOneValue: {"two values in one ballot",
-		"Ballot %B proposes two values for slot %S",
-		"A ballot stands for one value in a slot; otherwise two majorities could accept different ones."},
 	invariantDurable: {"told before it was on disk",
 		"%N says what its disk does not have",
 		"What a node says it has promised or accepted must survive a crash, so it must be on its disk first."},
 	invariantAcceptFalls: {"a vote taken back",
 		"%N accepts slot %S in a lower ballot than before",
 		"What a node has accepted is only replaced by what comes in a higher ballot."},
-	invariantComplete: {"a promise that leaves something out",
-		"%N promises ballot %B and does not report all that it has accepted",
-		"A new leader must hear of every value that may have been chosen."},
-	invariantElection: {"led without a majority",
-		"%N leads ballot %B without the promises of a majority",
-		"Only a majority of promises shuts out earlier leaders."},
-	invariantSafeValue: {"a value that may replace a chosen one",
-		"%N proposes for slot %S in ballot %B what may differ from a value that was chosen",
-		"A new leader must propose the value of the highest ballot that it was told of."},
-	invariantJustified: {"taken for chosen too early",
-		"%N takes slot %S for chosen, and it is not",
-		"A value is chosen when a majority of disks have it in one ballot. Before that a crash can still undo it."},
 	invariantPrefix: {"applied out of turn",
 		"%N applies slot %S out of turn",
 		"Nodes apply what is chosen, slot by slot, and never take it back."},
 	invariantStateHash: {"states that differ",
 		"%N has come to another state than others after the same slots",
 		"Equal commands in equal order make equal states."},
-	invariantBasis: {"a lease without a majority",
-		"%N takes a lease for its own that no majority has granted",
-		"A lease rests on the grants of a majority, counted from before they were asked for."},
 	invariantAck: {"acknowledged before it was safe",
 		"%N acknowledges an update that is not on a majority of disks",
 		"What a client is told has happened must survive any minority of disks."},
