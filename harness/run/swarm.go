@@ -45,8 +45,8 @@ var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
 }
 
-// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or lets
-// others be elected, has to be done well inside of one.
+// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or
+// lets others be elected, has to be done well inside of one.
 var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
 
 // swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
