@@ -145,18 +145,18 @@ func (s *swarm) drawPace(election time.Duration) {
 // drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
 // and small batches.
 func (s *swarm) drawKnobs() {
-	s.set("window", s.one("", "", "", "", "8", "1"))
+	s.set("window", s.one("", "", "", "", "", "", "8", "1"))
 	s.set("promise-grace", s.one("", "", "20ms"))
 	if _, ok := s.said("node-flag"); ok {
 		return
 	}
-	if s.chance(70) {
+	if s.chance(55) {
 		s.set("node-flag", "--snapshot-entries="+s.one("20", "100", "500"))
 		s.set("node-flag", s.one("", "--snapshot-keep=-1", "--snapshot-keep=3"))
 		s.set("node-flag", s.one("", "--snapshot-chunk=300"))
 	}
 	s.set("node-flag", s.one("", "", "--batch=1", "--batch=4"))
-	s.set("node-flag", s.one("", "--catchup-chunk=2", "--catchup-chunk=8"))
+	s.set("node-flag", s.one("", "", "--catchup-chunk=2", "--catchup-chunk=8"))
 	s.set("node-flag", s.one("", "", "--pre-vote=false"))
 }
 
