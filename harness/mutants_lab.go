@@ -48,6 +48,9 @@ const (
 	labOverhead = 3 * time.Second
 	labLeast    = 4 * time.Second
 
+	// labRecovery is how long a system may take to answer again in the end: many of its election timeouts.
+	labRecovery = 15 * time.Second
+
 	// labFailures is how many tests may fail in a row, before anything was seen, until it is the lab that is to blame.
 	labFailures = 3
 
@@ -68,7 +71,7 @@ func (l *labHunt) test(ctx context.Context, seed uint64, limit time.Duration) (l
 	args := slices.Concat([]string{
 		"test", "--lab", labLocal, "--swarm", "--fail-fast", "--json", "--node-binary", l.node,
 		"--seed", strconv.FormatUint(seed, 10), "--time-limit", limit.Round(time.Second).String(),
-		"--deposed-reads", "-1", "--results", l.results,
+		"--deposed-reads", "-1", "--recovery-timeout", labRecovery.String(), "--results", l.results,
 	}, l.args)
 	cmd := exec.CommandContext(ctx, l.program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

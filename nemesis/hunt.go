@@ -83,6 +83,8 @@ func Hunts() []Hunt {
 			[]string{Partition, Kill}, 4, false, true, false, (*chase).reboot},
 		{"succession", "cut one leader off after the other, each as the one before comes back",
 			[]string{Partition}, 4, false, true, true, (*chase).succession},
+		{"rivals", "cut the leader off with a companion, then its successor with another, and let the rest elect",
+			[]string{Partition}, 5, false, true, true, (*chase).rivals},
 		{"whispers", "join a follower again that has missed much, while the leader hears no answers",
 			[]string{Partition}, 3, false, true, true, (*chase).whispers},
 		{"stagger", "stop the followers while clients go on, wake them one after the other, and kill the leader meanwhile",

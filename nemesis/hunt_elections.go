@@ -127,6 +127,20 @@ func (c *chase) succession() {
 	}
 }
 
+// rivals leaves two minorities behind that have accepted different values in the same slots, in two ballots, and lets a
+// third leader decide.
+func (c *chase) rivals() {
+	pair := func(name string, after, lasts time.Duration) {
+		c.add(name, after, lasts,
+			Fault{Kind: Partition, Shape: Split, Groups: [][]string{{RoleLeader, RoleFollower}, {RoleRest}}})
+	}
+	second := c.elected()
+	third := second + between(c.random, 2*moment, c.options.Term)
+	pair("one", 0, third)
+	pair("two", second, third-second)
+	c.isolate("three", RoleLeader, third-2*moment, c.elected())
+}
+
 // whispers leaves values behind that many have accepted and nobody knows to be chosen, and a node that asks for them.
 func (c *chase) whispers() {
 	first := c.elected()
@@ -151,7 +165,7 @@ func (c *chase) checkpoint() {
 	node := c.options.Nodes[c.random.IntN(len(c.options.Nodes))]
 	away := c.options.Term + between(c.random, 0, c.options.Term)
 	c.isolate("away", node, 0, away)
-	at := away + between(c.random, 0, 5*moment)
+	at := away + between(c.random, 0, 12*moment) // the cut takes a while to end, and the nodes to connect
 	c.kill("one", node, at, restarted)
 	c.kill("two", node, at+3*restarted+between(c.random, 0, 5*moment), restarted)
 }

@@ -231,6 +231,7 @@ func TestHuntsForElections(t *testing.T) {
 		"cut partition halves leader", "kill kill all", "one kill follower", "two kill minority", "pause pause all",
 		"pause pause follower", "deaf partition one-way rest -> leader", "some pause followers", "more pause follower",
 		"away partition isolate follower", "one partition halves", "two partition halves", "three partition isolate leader",
+		"one partition split leader,follower | rest",
 	} {
 		if count[want] == 0 {
 			t.Errorf("%q never came: %v", want, count)

@@ -45,8 +45,8 @@ var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
 }
 
-// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or lets
-// others be elected, has to be done well inside of one.
+// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or
+// lets others be elected, has to be done well inside of one.
 var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
 
 // swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
@@ -145,18 +145,18 @@ func (s *swarm) drawPace(election time.Duration) {
 // drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
 // and small batches.
 func (s *swarm) drawKnobs() {
-	s.set("window", s.one("", "", "", "", "8", "1"))
+	s.set("window", s.one("", "", "", "", "", "", "8", "1"))
 	s.set("promise-grace", s.one("", "", "20ms"))
 	if _, ok := s.said("node-flag"); ok {
 		return
 	}
-	if s.chance(70) {
+	if s.chance(55) {
 		s.set("node-flag", "--snapshot-entries="+s.one("20", "100", "500"))
 		s.set("node-flag", s.one("", "--snapshot-keep=-1", "--snapshot-keep=3"))
 		s.set("node-flag", s.one("", "--snapshot-chunk=300"))
 	}
 	s.set("node-flag", s.one("", "", "--batch=1", "--batch=4"))
-	s.set("node-flag", s.one("", "--catchup-chunk=2", "--catchup-chunk=8"))
+	s.set("node-flag", s.one("", "", "--catchup-chunk=2", "--catchup-chunk=8"))
 	s.set("node-flag", s.one("", "", "--pre-vote=false"))
 }
 
