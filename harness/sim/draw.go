@@ -117,7 +117,7 @@ type style struct {
 // on.
 var styles = []style{
 	{
-		name: "uniform", share: 15, faults: true,
+		name: "uniform", share: 10, faults: true,
 		summary: "all kinds of faults at once, and the system as it comes",
 	},
 	{
@@ -129,7 +129,7 @@ var styles = []style{
 		summary: "messages in the order of priorities, which change a few times, and few other faults",
 	},
 	{
-		name: "recipes", share: 40, faults: true, swarm: true, recipes: true,
+		name: "recipes", share: 45, faults: true, swarm: true, recipes: true,
 		summary: "hazards: sequences of faults that wait for leaders, leases and votes",
 	},
 	{
