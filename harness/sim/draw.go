@@ -117,6 +117,10 @@ type style struct {
 // on.
 var styles = []style{
 	{
+		name: "calm", share: 5, swarm: true,
+		summary: "no faults at all",
+	},
+	{
 		name: "uniform", share: 10, faults: true,
 		summary: "all kinds of faults at once, and the system as it comes",
 	},
@@ -131,10 +135,6 @@ var styles = []style{
 	{
 		name: "recipes", share: 45, faults: true, swarm: true, recipes: true,
 		summary: "hazards: sequences of faults that wait for leaders, leases and votes",
-	},
-	{
-		name: "calm", share: 5, swarm: true,
-		summary: "no faults at all",
 	},
 }
 
