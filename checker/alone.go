@@ -18,6 +18,7 @@ func SearchAlone(ctx context.Context, model porcupine.Model, ops []history.Opera
 ) Linearizability {
 	begin := time.Now()
 	d := newDriver(func(Budget) (solver, error) { return local{inProcess{model: model, raw: raw}}, nil }, nil, budget)
+	d.alone = true
 	defer d.stop()
 	keys := ByKey(ops)
 	order, costs := make([]int, keys.Len()), make([]float64, keys.Len())

@@ -47,6 +47,7 @@ type saw struct {
 	boot   string
 	slot   uint64
 	ops    []history.Update
+	ids    []string // of the commands; as many nameless ones as there are ops if nil
 }
 
 func (s *scene) node(name string, lines ...saw) *scene {
@@ -55,6 +56,9 @@ func (s *scene) node(name string, lines ...saw) *scene {
 		at := time.Duration(l.at) * ms
 		o := history.Observation{Mono: at, Wall: s.start.Add(at), Boot: orElse(l.boot, "1"), Node: name, Kind: l.kind,
 			Ballot: l.ballot, Slot: l.slot, Ops: l.ops, IDs: make([]string, len(l.ops)), Lease: "rate"}
+		if l.ids != nil {
+			o.IDs = l.ids
+		}
 		if l.until != 0 {
 			o.Until = history.Moment{Mono: time.Duration(l.until) * ms}
 		}

@@ -13,15 +13,16 @@
 // register), in time O(n log n) however much overlaps, and never unknown. Every such decision carries its proof: a
 // valid key an order that is replayed, a violated one the first answer that no order explains and a minimal core of
 // what was known then, which counts only when a search confirms that it is impossible. Keys that a search can afford
-// are searched anyway, and a disagreement makes the key unknown and says so. [Online] decides by order while a run goes
-// on. Lists of unique elements are decided by order, too: whoever sees one sees in which order its elements came, so
-// that there is a single order to replay.
+// are searched anyway, and a disagreement makes the key unknown and says so. Lists of unique elements are decided by
+// order, too: whoever sees one sees in which order its elements came, so that there is a single order to replay.
+// [Online] decides registers and lists by order while a run goes on.
 //
 // Everything else is decided by Porcupine's search ([BySearch]). It is exponential in the number of
 // operations that overlap, and updates of unknown outcome overlap with everything after them. When all values of a key
 // are unique, most of them can be bounded or left out without changing the answer ([tighten]); that is what keeps
 // histories with many faults decidable. The search runs in a process of its own under limits of time and memory
-// ([RunWorker]). A key that exhausts them is unknown, never valid.
+// ([RunWorker]). A key that exhausts them is cut to its shortest prefix that is violated. If none is found the key is
+// unknown, never valid, and the reason says up to which answer it is linearizable.
 //
 // # The other checks
 //

@@ -3,6 +3,7 @@ package checker
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -62,8 +63,12 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 		v := keyVerdict{says: len(k.Ops), result: result(k)}
 		if v.result.Status == verdict.Violated {
 			var p plainly
-			if v.finding, p = linearizabilityFinding(k, failed[k.Key], v.result); p.summary != "" {
+			if v.finding, p = linearizabilityFinding(v.result.decided(k), failed[k.Key], v.result); p.summary != "" {
 				j.diagnosis.tell(&v.finding, p)
+			}
+			if n := v.result.Answers; n > 0 {
+				v.finding.Details = append(v.finding.Details, fmt.Sprintf("This was found in the history up to the %s of its "+
+					"answers. Whatever comes later cannot make up for it.", ordinal(n)))
 			}
 		}
 		if ctx.Err() == nil {

@@ -16,7 +16,7 @@ import (
 
 // Budget limits the search. The zero value is a usable default.
 type Budget struct {
-	Key    time.Duration // to decide one key (default 30 s)
+	Key    time.Duration // to decide one key (default 30 s), half of it for the whole and the rest for its prefixes
 	Total  time.Duration // to decide all keys (default 5 min)
 	Memory int64         // bytes that the searching process may occupy (default 2 GiB); [Linearize] does not watch it
 
@@ -53,6 +53,10 @@ type KeyResult struct {
 	By        Method         // what decided
 	Tightened bool           // the bounds that unique values allow were used
 	Elapsed   time.Duration
+
+	// Answers says that a violation is one of the history up to the first so many answers, because the whole was too much;
+	// zero when the whole was decided.
+	Answers int
 
 	// Explanation is why the key is violated, as far as the budget allowed; nil when it was not explained.
 	Explanation *Explanation
@@ -171,6 +175,7 @@ type driver struct {
 	failures  int
 	explained int
 	orderer   orderer
+	alone     bool // keys are searched as wholes, and not decided in any other way
 }
 
 func newDriver(searcher Searcher, windows []history.FaultWindow, budget Budget) *driver {
@@ -274,10 +279,11 @@ func (d *driver) confirm(ctx context.Context, key KeyHistory, want verdict.Statu
 	return nil
 }
 
-// bySearch has a solver decide a key.
+// bySearch has a solver decide a key: the whole of it, or if that is too much a prefix that is violated.
 func (d *driver) bySearch(ctx context.Context, key KeyHistory) KeyResult {
 	res := KeyResult{Key: key.Key, Ops: len(key.Ops), Status: verdict.Unknown, By: BySearch}
-	left := time.Until(d.deadline)
+	begin := time.Now()
+	left := d.deadline.Sub(begin)
 	switch {
 	case ctx.Err() != nil:
 		res.Reason = "the check was stopped before this key's turn"
@@ -286,16 +292,35 @@ func (d *driver) bySearch(ctx context.Context, key KeyHistory) KeyResult {
 		res.Reason = fmt.Sprintf("the %v for all keys were used up before this key's turn", d.budget.Total)
 		return res
 	}
-	got, err := d.solve(ctx, request{Key: key, Budget: min(left, d.budget.Key)})
+	budget := min(left, d.budget.Key)
+	deadline, legal := begin.Add(budget), 0
+	c := newCut(key)
+	if d.alone || len(c.answers) < 2 {
+		c.answers = nil
+	} else {
+		var final bool
+		if res, legal, final = d.byUniquePrefix(ctx, c); final {
+			return res
+		}
+		budget /= wholeShare
+	}
+	objection := res.Reason
+	got, err := d.solve(ctx, request{Key: key, Budget: budget})
 	if err != nil {
-		res.Reason = err.Error()
-		return res
+		got = KeyResult{Key: key.Key, Ops: len(key.Ops), Status: verdict.Unknown, By: BySearch, Reason: err.Error()}
+	}
+	if objection != "" && got.Status == verdict.Unknown {
+		got.Reason = objection + "; " + got.Reason
+	}
+	if tooMuch := err == nil || errors.Is(err, errKilled); got.Status == verdict.Unknown && tooMuch && c.answers != nil {
+		return d.byShorterPrefix(ctx, c, legal, got, deadline)
 	}
 	return got
 }
 
 // explain adds to a violated key what is not known yet of its explanation, and a picture.
 func (d *driver) explain(ctx context.Context, key KeyHistory, res *KeyResult) {
+	key = res.decided(key)
 	req := request{Explain: true, Key: key, Windows: d.windows, Budget: d.budget.Explain}
 	if e := res.Explanation; e != nil {
 		req.Known, req.Core = e, res.core

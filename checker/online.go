@@ -1,49 +1,84 @@
 package checker
 
 import (
+	"fmt"
+
 	"elenchus/checker/register"
 	"elenchus/results/history"
 )
 
-// Online decides registers while a run goes on: after every event it knows whether the history so far is linearizable,
-// and so it objects to the first completion that no order explains, and to no other. It knows nothing of keys that are
-// appended to or whose values repeat. The zero value is ready; it serves one goroutine at a time.
+// Online decides registers and lists while a run goes on: after every event it knows whether the history so far is
+// linearizable, and so it objects to the first completion that no order explains, and to no other. It knows nothing of
+// keys that are both written and appended to, or whose values repeat. The zero value is ready; it serves one goroutine
+// at a time.
 //
-// Memory grows with keys, with what overlaps, and with updates of unknown outcome that nobody has seen yet.
+// Memory grows with keys, with the longest answer of each list, with what overlaps, and with updates of unknown outcome
+// that nobody has seen yet.
 type Online struct {
-	keys map[string]*register.Monitor
-	open map[int]register.Ticket // of each process with an outstanding operation
+	keys map[string]*onlineKey
+	open map[int]onlineCall // of each process with an outstanding operation
+}
+
+// onlineKey is a key that is watched both as a register and as a list. One of the two abstains at the first update at
+// the latest; until then nothing can be in either, and they agree.
+type onlineKey struct {
+	register register.Monitor
+	list     listMonitor
+}
+
+// onlineCall is what each of the two wants to know again when the operation completes.
+type onlineCall struct {
+	ticket register.Ticket
+	floor  int
+}
+
+// DecidesOnline reports whether [Online] knows what an operation does to a register or to a list.
+func DecidesOnline(f history.Func) bool {
+	return f == history.Read || f == history.Write || f == history.CAS || f == history.Append
 }
 
 // Observe takes the next event of a valid history and reports whether its key is linearizable so far.
 func (o *Online) Observe(e *history.Event) bool {
 	if o.keys == nil {
-		o.keys, o.open = make(map[string]*register.Monitor), make(map[int]register.Ticket)
+		o.keys, o.open = make(map[string]*onlineKey), make(map[int]onlineCall)
 	}
 	if e.Type == history.End {
 		return true
 	}
-	m := o.keys[e.Op.Key]
-	if m == nil {
-		m = new(register.Monitor)
-		o.keys[e.Op.Key] = m
+	k := o.keys[e.Op.Key]
+	if k == nil {
+		k = new(onlineKey)
+		o.keys[e.Op.Key] = k
 	}
 	if e.Type == history.Invoke {
-		o.open[e.Process] = invoke(m, &e.Op, e.Seq)
-		return m.Decision() != register.Violated
+		o.open[e.Process] = onlineCall{invoke(&k.register, &e.Op, e.Seq), k.list.invoke(&e.Op)}
+	} else {
+		c := o.open[e.Process]
+		delete(o.open, e.Process)
+		complete(&k.register, c.ticket, &e.Op, e.Type, &e.Result, e.Seq)
+		k.list.complete(&e.Op, c.floor, e.Type, e.Result.Values)
 	}
-	t := o.open[e.Process]
-	delete(o.open, e.Process)
-	return complete(m, t, &e.Op, e.Type, &e.Result, e.Seq) != register.Violated
+	decision, _ := k.decision()
+	return decision != register.Violated
 }
 
 // Decision is what is known of a key, and in terms of values why.
 func (o *Online) Decision(key string) (register.Decision, string) {
-	m := o.keys[key]
-	if m == nil {
+	k := o.keys[key]
+	if k == nil {
 		return register.Valid, ""
 	}
-	return m.Decision(), m.Reason()
+	return k.decision()
+}
+
+func (k *onlineKey) decision() (register.Decision, string) {
+	switch d := k.register.Decision(); {
+	case d != register.Abstained:
+		return d, k.register.Reason()
+	case !k.list.abstained:
+		return k.list.decision(), k.list.reason
+	}
+	return register.Abstained, fmt.Sprintf("as a register: %s; as a list: %s", k.register.Reason(), k.list.reason)
 }
 
 // decider is a [register.Monitor] or a [register.Proof]; T stands for an outstanding operation.
@@ -63,6 +98,7 @@ type decider[T any] interface {
 func invoke[T any](m decider[T], op *history.Op, seq int64) T {
 	o := register.Op{Call: seq, Writes: op.Value}
 	switch op.Func {
+	case history.Read:
 	case history.Write:
 		o.Kind = register.Write
 	case history.CAS:
@@ -72,6 +108,8 @@ func invoke[T any](m decider[T], op *history.Op, seq int64) T {
 		}
 	case history.Append:
 		m.Abstain("it is appended to")
+	default:
+		m.Abstain(fmt.Sprintf("there is a %s, which no register knows", op.Func))
 	}
 	return m.Invoke(&o)
 }

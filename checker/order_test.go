@@ -157,7 +157,8 @@ func TestOnlineLimits(t *testing.T) {
 		want register.Decision
 		why  string
 	}{
-		{"append", newScript(t, "x").do(0, appendOp(1), 1).do(0, read(), 7).ops, register.Abstained, "appended to"},
+		{"mixed", newScript(t, "x").do(0, appendOp(1), 1).do(0, write(2)).do(0, read(), 7).ops, register.Abstained,
+			"appended to"},
 		{"repeated", newScript(t, "x").call(0, write(1)).do(1, write(1)).do(1, read(), 7).ops, register.Abstained, "twice"},
 		{"two values", newScript(t, "x").do(0, read(), 1, 2).ops, register.Violated, "impossible"},
 		{"mismatch of a match", newScript(t, "x").do(0, write(1)).call(0, cas(1, 2)).ret(0, ok, false, 1).ops,

@@ -160,7 +160,7 @@ func (w *worker) causeOf(err error) error {
 	defer w.mu.Unlock()
 	switch {
 	case w.killed != "":
-		return fmt.Errorf("the checking process was killed: %s", w.killed)
+		return fmt.Errorf("%w: %s", errKilled, w.killed)
 	case w.err != nil && w.stderr.String() != "":
 		return fmt.Errorf("the checking process ended: %w: %s", w.err, w.stderr)
 	case w.err != nil:

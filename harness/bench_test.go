@@ -53,9 +53,9 @@ func TestWrongBenchmarksAreRefused(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--rounds", "0", "--clients", "-1", "--keys", "0"}, []string{"--rounds must not be 0", "clients", "--keys"}},
+		{[]string{"--rounds", "0", "--clients", "-1", "--keys", "0"}, []string{"--rounds must be from 1", "--clients", "--keys"}},
 		{[]string{"--time", "1s", "--rounds", "100"}, []string{"a round must last"}},
-		{[]string{"--lease", "none"}, []string{"reads under a lease need one"}},
+		{[]string{"--lease", "none"}, []string{"--reads lease needs a lease"}},
 	} {
 		code, _, stderr := call(t, nil, append([]string{"bench", "reads"}, c.args...)...)
 		if code != verdict.ExitUsage {

@@ -66,14 +66,6 @@ func benchOptions(c *cli.Context, seed uint64) (bench.Options, error) {
 		Time: c.Duration("time"), Rounds: c.Int("rounds"), Clients: c.Int("clients"), Keys: c.Int("keys"), Seed: seed,
 		Lease: nodes.Lease, ElectionTimeout: nodes.ElectionTimeout, PromiseGrace: nodes.PromiseGrace, Window: nodes.Window,
 	}
-	for _, name := range []string{"rounds", "clients", "keys"} {
-		if c.Int(name) == 0 {
-			errs = append(errs, fmt.Errorf("--%s must not be 0", name))
-		}
-	}
-	if o.Time == 0 {
-		errs = append(errs, errors.New("--time must not be 0"))
-	}
 	if err := errors.Join(append(errs, o.Validate())...); err != nil {
 		return o, usageError("%v", err)
 	}
@@ -119,8 +111,8 @@ func benchReads(c *cli.Context) error {
 		_, err = fmt.Fprintf(c.App.Writer, "\n  repeat    %s\n  kept in   %s\n", benchRepeat(c, seed), dir.Dir)
 	}
 	if c.Err() != nil {
-		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted after %d of %d rounds", report.Rounds,
-			o.Rounds)}
+		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted after %d of %s", report.Rounds,
+			verdict.Count(o.Rounds, "round"))}
 	}
 	return errors.Join(failed, err)
 }
@@ -150,7 +142,7 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 		return report, err
 	}
 	defer func() { err = errors.Join(err, f.Close(ctx)) }()
-	ui.Step("connected to %d hosts over SSH", len(inv.Hosts))
+	ui.Step("connected to %s over SSH", verdict.Count(len(inv.Hosts), "host"))
 	held, stop := f.While(ctx)
 	defer stop()
 	report, err = bench.Reads(held, f, dir.Name(), o, ui.Status)
@@ -160,7 +152,7 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 	if report.Rounds == 0 {
 		return report, errors.Join(err, f.Collect(context.WithoutCancel(ctx), dir.Path(results.NodesDir)))
 	}
-	ui.Step("measured %d rounds of %d", report.Rounds, o.Rounds)
+	ui.Step("measured %s of %d", verdict.Count(report.Rounds, "round"), o.Rounds)
 	m.Interrupted = ctx.Err() != nil
 	if err != nil && !m.Interrupted {
 		m.HarnessErrors = append(m.HarnessErrors, err.Error())

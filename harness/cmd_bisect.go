@@ -23,18 +23,12 @@ type bisected struct {
 // bisectAction finds the moment of no return of a run.
 func bisectAction(c *cli.Context, found *simulated) error {
 	opts := bisect.Options{
-		Points: c.Int("points"), Samples: c.Int("samples"), Resolution: c.Duration("resolution"),
-	}
-	var err error
-	if opts.Workers, err = workers(c); err != nil {
-		return err
-	}
-	if opts.Points < 1 || opts.Points > 10_000 || opts.Samples < 1 || opts.Samples > 1_000_000 ||
-		opts.Resolution < time.Microsecond {
-		return usageError("--points must be 1 to 10000, --samples 1 to 1000000, and --resolution at least 1µs")
+		Points: c.Int("points"), Samples: c.Int("samples"), Resolution: c.Duration("resolution"), Workers: c.Int("workers"),
 	}
 	ui := run.NewUI(c.App.ErrWriter)
-	opts.Progress = func(played int) { ui.Status("%d futures played", played) }
+	opts.Progress = func(played int) { ui.Status("%s played", verdict.Count(played, "future")) }
+	ui.Step("%s from each of %s at least, up to the failure", verdict.Count(opts.Samples, "future"),
+		verdict.Count(opts.Points, "point"))
 	result, err := bisect.Run(c.Context, found.plan, opts)
 	switch {
 	case errors.Is(err, bisect.ErrPasses):
@@ -46,17 +40,16 @@ func bisectAction(c *cli.Context, found *simulated) error {
 	case err != nil:
 		return err
 	}
-	ui.Step("done")
 	if c.Bool("json") {
 		err = printJSON(c, bisected{found.name, result})
 	} else {
 		err = printBisected(c, found, result)
 	}
-	code := verdict.ExitViolated
 	if result.Interrupted {
-		code = verdict.ExitHarness
+		return errors.Join(err, exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted after %s: the moment "+
+			"of no return was not found, and the point in progress is not counted", verdict.Count(len(result.Points), "point"))})
 	}
-	return errors.Join(err, exitError{code: code})
+	return errors.Join(err, exitError{code: verdict.ExitViolated})
 }
 
 // barWidth is how long a share of 1 is in the table.
@@ -65,6 +58,9 @@ const barWidth = 32
 func printBisected(c *cli.Context, found *simulated, r *bisect.Result) error {
 	out := c.App.Writer
 	fmt.Fprintf(out, "%s fails: %v\n\n", found.name, r.Violation)
+	if len(r.Points) == 0 {
+		return nil
+	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "time\tP(fail)\t95 %\tother failures\t\t")
 	for _, p := range r.Points {
@@ -81,8 +77,7 @@ func printBisected(c *cli.Context, found *simulated, r *bisect.Result) error {
 		return err
 	}
 	switch {
-	case r.Interrupted:
-		fmt.Fprintln(out, "\ninterrupted before the moment of no return was found")
+	case r.Interrupted: // the command's error says so
 	case r.To == 0:
 		fmt.Fprintln(out, "\nthe plan alone decides: whatever is drawn, most runs of it fail from the beginning")
 	default:

@@ -53,9 +53,6 @@ func checkWorkerCommand() *cli.Command {
 }
 
 func checkAction(c *cli.Context) error {
-	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
-		return usageError("--check-time must be positive, and --check-memory at least 64")
-	}
 	ui := run.NewUI(c.App.ErrWriter)
 	if ref := c.Args().First(); isFile(ref) {
 		return checkFile(c, ui, ref)

@@ -106,12 +106,6 @@ func envelopePlan(c *cli.Context) (envelope.Plan, error) {
 	if p.Mode == envelope.Rate || p.Mode == envelope.Wall {
 		errs = append(errs, errors.Join(lease.WithDefaults().Problems("lease", c.Duration("election-timeout"))...))
 	}
-	if d := c.Duration("election-timeout"); d <= 0 || d > time.Hour {
-		errs = append(errs, fmt.Errorf("--election-timeout must be more than 0 and at most %v, not %v", time.Hour, d))
-	}
-	if c.Duration("check-time") <= 0 || c.Int("check-memory") < 64 {
-		errs = append(errs, errors.New("--check-time must be positive, and --check-memory at least 64"))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return p, usageError("%v", err)
 	}
@@ -287,7 +281,8 @@ func (e *sweeping) run(c *cli.Context) error {
 	if err != nil {
 		return errors.Join(err, f.Close(ctx))
 	}
-	e.ui.Step("connected to %d hosts over SSH: %d clusters are attacked side by side", len(hosts), backend.Lanes())
+	e.ui.Step("connected to %s over SSH, to attack %s at a time", verdict.Count(len(hosts), "host"),
+		verdict.Count(backend.Lanes(), "cluster"))
 	begin := time.Now()
 	held, stop := f.While(ctx)
 	defer stop()
@@ -353,7 +348,7 @@ func concludeEnvelope(c *cli.Context, dir results.Run, ui *run.UI) error {
 	if err != nil {
 		return err
 	}
-	ui.Step("checked %d attacks in %v", len(sweep.Trials), time.Since(begin).Round(time.Millisecond))
+	ui.Step("checked %s in %v", verdict.Count(len(sweep.Trials), "attack"), time.Since(begin).Round(time.Millisecond))
 	if err := printEnvelope(c, dir, v, sweep); err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -21,8 +23,8 @@ func exportCommand() *cli.Command {
 		Usage:     "convert the history of a run for other checkers",
 		ArgsUsage: "[RUN]",
 		Description: "RUN is a run directory, its name, or latest (the default). The format jepsen is read by Jepsen,\n" +
-			"Knossos and Elle, and has faults as :nemesis operations; porcupine is the format of Porcupine's test data.\n" +
-			"elenchus check reads both.",
+			"Knossos and Elle, and has faults as :nemesis operations; porcupine is the format of Porcupine's test data,\n" +
+			"in which a history with cas is one of a single register: choose it with --key. elenchus check reads both.",
 		Flags: withEnv([]cli.Flag{
 			&cli.StringFlag{Name: "format", Category: catOutput, Value: foreign.FormatJepsen,
 				Usage: "write `FORMAT`: jepsen or porcupine"},
@@ -60,7 +62,7 @@ func exportAction(c *cli.Context) (err error) {
 		err := foreign.FitsPorcupine(events)
 		switch {
 		case errors.Is(err, foreign.ErrRegisters):
-			return usageError("%v: choose one with --key", err)
+			return usageError("%v: choose one with --key (%s)", err, strings.Join(keysOf(events), ", "))
 		case err != nil:
 			return usageError("%v", err)
 		}
@@ -97,18 +99,26 @@ func eventsOf(events []history.Event, key string) ([]history.Event, error) {
 	if key == "" {
 		return events, nil
 	}
-	var keys []string
 	var out []history.Event
 	for _, e := range events {
 		if e.Op.Key == key {
 			out = append(out, e)
-		} else if !slices.Contains(keys, e.Op.Key) {
-			keys = append(keys, e.Op.Key)
 		}
 	}
 	if len(out) == 0 {
-		slices.Sort(keys)
-		return nil, usageError("no operation is on %q: the registers are %s", key, strings.Join(keys, ", "))
+		return nil, usageError("no operation is on %q: the registers are %s", key, strings.Join(keysOf(events), ", "))
 	}
 	return out, nil
 }
+
+// keysOf lists the registers of a history, in order.
+func keysOf(events []history.Event) []string {
+	seen := map[string]bool{}
+	for _, e := range events {
+		seen[e.Op.Key] = true
+	}
+	return slices.SortedFunc(maps.Keys(seen), byNumber)
+}
+
+// byNumber compares names so that r2 comes before r10.
+func byNumber(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"elenchus/harness/control"
+	"elenchus/harness/lab"
 	"elenchus/harness/lab/local"
 	"elenchus/harness/run"
 	"elenchus/nemesis"
@@ -73,8 +74,8 @@ func labUp(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "lab %s is up after %v: %d hosts\n", state.Name,
-		time.Since(begin).Round(time.Millisecond), len(state.Hosts))
+	fmt.Fprintf(c.App.Writer, "lab %s is up after %v: %s\n", state.Name,
+		time.Since(begin).Round(time.Millisecond), verdict.Count(len(state.Hosts), "host"))
 	return nil
 }
 
@@ -84,6 +85,13 @@ func labDown(c *cli.Context) error {
 	}
 	begin := time.Now()
 	name := c.String("lab-name")
+	up, err := local.List(localOptions(c))
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(up, name) {
+		return sayNotUp(c, up, "nothing to take down")
+	}
 	if err := local.Down(c.Context, name, localOptions(c), c.Bool("force")); err != nil {
 		if errors.Is(err, local.ErrInUse) {
 			return fmt.Errorf("%w (--force ends it all the same)", err)
@@ -110,7 +118,8 @@ func labStatus(c *cli.Context) error {
 		return printJSON(c, states)
 	}
 	if len(states) == 0 {
-		fmt.Fprintln(c.App.Writer, "no lab is up")
+		up, err := local.List(localOptions(c))
+		return errors.Join(err, sayNotUp(c, up, ""))
 	}
 	for _, s := range states {
 		printState(c, s)
@@ -118,19 +127,20 @@ func labStatus(c *cli.Context) error {
 	return nil
 }
 
-// labStates is the state of the lab that the options name, or of all.
+// labStates is the state of the lab that the options name, unless it is not up, or of all labs.
 func labStates(c *cli.Context) ([]local.State, error) {
 	opts := localOptions(c)
 	if !c.IsSet("lab-name") {
 		return local.States(c.Context, opts)
 	}
-	name := c.String("lab-name")
-	state, err := local.Status(c.Context, name, opts)
-	if errors.Is(err, local.ErrNotUp) {
-		up, err := local.List(opts)
-		return nil, errors.Join(notUp(name, up), err)
+	state, err := local.Status(c.Context, c.String("lab-name"), opts)
+	switch {
+	case errors.Is(err, local.ErrNotUp):
+		return nil, nil
+	case err != nil:
+		return nil, err
 	}
-	return []local.State{state}, err
+	return []local.State{state}, nil
 }
 
 func printState(c *cli.Context, s labState) {
@@ -221,20 +231,16 @@ func execOn(c *cli.Context, h control.Host, argv []string) error {
 
 // labDoctor checks the hosts and proves the faults.
 func labDoctor(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
-		return err
-	}
 	kinds, err := nemesis.ParseKinds(c.String("nemesis"))
 	if err != nil {
 		return usageError("--nemesis: %v", err)
 	}
-	if c.String("lab") == "local" && !inside() {
-		return enterLab(c, false)
-	}
-	inv, err := inventory(c)
-	if err != nil {
-		return err
-	}
+	enter := func(c *cli.Context) error { return enterLab(c, false) }
+	return onHosts(c, enter, func(inv lab.Inventory) error { return examine(c, inv, kinds) })
+}
+
+// examine says what works on the hosts of a lab.
+func examine(c *cli.Context, inv lab.Inventory, kinds []string) error {
 	ctx, cancel := context.WithTimeout(c.Context, 2*time.Minute)
 	defer cancel()
 	findings, err := run.Doctor(ctx, inv, kinds, clockBinary(), c.String("results"))
@@ -256,16 +262,11 @@ func labDoctor(c *cli.Context) error {
 
 // labHeal undoes faults and says which.
 func labHeal(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
-		return err
-	}
-	if c.String("lab") == "local" && !inside() {
-		return enterLab(c, true)
-	}
-	inv, err := inventory(c)
-	if err != nil {
-		return err
-	}
+	return onHosts(c, enterIfUp("nothing to heal", run.Healed{Outstanding: []string{}, Done: []string{}}),
+		func(inv lab.Inventory) error { return heal(c, inv) })
+}
+
+func heal(c *cli.Context, inv lab.Inventory) error {
 	healed, err := run.Heal(c.Context, inv, c.String("results"), clockBinary(), c.Bool("break-lock"))
 	if c.Bool("json") {
 		return errors.Join(err, printJSON(c, healed))
@@ -280,9 +281,13 @@ func labHeal(c *cli.Context) error {
 		return err
 	}
 	if len(healed.Outstanding)+len(healed.Done) == 0 {
-		fmt.Fprintf(c.App.Writer, "nothing to heal on the %d hosts of lab %s\n", len(inv.Hosts), inv.Name)
+		fmt.Fprintf(c.App.Writer, "nothing to heal on %s\n", hostsOf(inv))
 		return nil
 	}
-	fmt.Fprintf(c.App.Writer, "healed the %d hosts of lab %s\n", len(inv.Hosts), inv.Name)
+	fmt.Fprintf(c.App.Writer, "healed %s\n", hostsOf(inv))
 	return nil
+}
+
+func hostsOf(inv lab.Inventory) string {
+	return fmt.Sprintf("the %s of lab %s", verdict.Count(len(inv.Hosts), "host"), inv.Name)
 }

@@ -9,8 +9,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"elenchus/harness/lab"
 	"elenchus/harness/lab/local"
 	"elenchus/harness/run"
+	"elenchus/nemesis"
 )
 
 func leftoversCommand() *cli.Command {
@@ -23,16 +25,11 @@ func leftoversCommand() *cli.Command {
 }
 
 func labLeftovers(c *cli.Context) error {
-	if err := checkLabFlags(c); err != nil {
-		return err
-	}
-	if c.String("lab") == "local" && !inside() {
-		return enterLab(c, true)
-	}
-	inv, err := inventory(c)
-	if err != nil {
-		return err
-	}
+	return onHosts(c, enterIfUp("nothing was left behind", run.Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}),
+		func(inv lab.Inventory) error { return leftovers(c, inv) })
+}
+
+func leftovers(c *cli.Context, inv lab.Inventory) error {
 	left, err := run.Look(c.Context, inv, c.String("results"))
 	if err != nil {
 		return err
@@ -41,7 +38,7 @@ func labLeftovers(c *cli.Context) error {
 		return printJSON(c, left)
 	}
 	if left.Clean() {
-		fmt.Fprintf(c.App.Writer, "nothing was left behind on the %d hosts of lab %s\n", len(inv.Hosts), inv.Name)
+		fmt.Fprintf(c.App.Writer, "nothing was left behind on %s\n", hostsOf(inv))
 		return nil
 	}
 	printLeft(c.App.Writer, left)

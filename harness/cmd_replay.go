@@ -122,7 +122,7 @@ func replayExactly(c *cli.Context, found *simulated) error {
 	if c.Bool("planned") {
 		return usageError("--planned is for playing a run in another world: %s was simulated, and is again", found.name)
 	}
-	result, err := sim.New(sim.Options{}).Run(found.plan)
+	result, err := sim.New(found.options()).Run(found.plan)
 	if err != nil {
 		return err
 	}
@@ -148,8 +148,9 @@ func replayExactly(c *cli.Context, found *simulated) error {
 // keepReplay plays a plan, and writes the run down with its picture and its verdict.
 func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (string, error) {
 	plan := found.plan
-	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now()}
-	dir, result, err := directory.Write(sim.Options{}, plan)
+	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now(),
+		Amend: found.amend}
+	dir, result, err := directory.Write(found.options(), plan)
 	if err != nil {
 		return "", err
 	}
@@ -184,8 +185,9 @@ func printReplay(c *cli.Context, found *simulated, out *replayed) {
 	for _, what := range out.NotTaken {
 		fmt.Fprintf(w, "not taken along: %s\n", what)
 	}
-	fmt.Fprintf(w, "%s: %d nodes, %v of virtual time, %d events, %d operations ok\n", found.name,
-		len(found.plan.Schedule.Nodes), out.Simulated.Round(time.Millisecond), out.Stats.Events, out.Stats.OK)
+	fmt.Fprintf(w, "%s: %s, %v of virtual time, %s, %s ok\n", found.name,
+		verdict.Count(len(found.plan.Schedule.Nodes), "node"), out.Simulated.Round(time.Millisecond),
+		verdict.Count(out.Stats.Events, "event"), verdict.Count(out.Stats.OK, "operation"))
 	switch {
 	case out.Mutant != "":
 		fmt.Fprintf(w, "with the mutant %s in the nodes\n", out.Mutant)

@@ -55,13 +55,9 @@ type shrunk struct {
 }
 
 func shrinkAction(c *cli.Context) error {
-	opts := shrink.Options{Budget: c.Duration("budget"), Candidates: c.Int("candidates"), NodesMin: c.Int("nodes-min")}
-	var err error
-	if opts.Workers, err = workers(c); err != nil {
-		return err
-	}
-	if opts.Budget <= 0 || opts.Candidates < 0 || opts.NodesMin < 1 {
-		return usageError("--budget and --nodes-min must be positive, and --candidates must not be negative")
+	opts := shrink.Options{
+		Budget: c.Duration("budget"), Candidates: c.Int("candidates"), NodesMin: c.Int("nodes-min"),
+		Workers: c.Int("workers"),
 	}
 	found, done, err := findMutated(c)
 	if done {
@@ -100,7 +96,7 @@ func shrinkAction(c *cli.Context) error {
 // keepShrunk writes the smallest run down.
 func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
 	r := done.Result
-	ui.Step("%d smaller runs tried, %d kept", r.Candidates, len(r.Steps))
+	ui.Step("%s tried, %d kept", verdict.Count(r.Candidates, "smaller run"), len(r.Steps))
 	directory := sim.Directory{
 		Root: c.String("results"), Name: fmt.Sprintf("shrunk-%s-seed%d", r.Plan.Load.Workload, of.plan.Seed),
 		Argv: commandLine(), Now: time.Now(),
@@ -151,12 +147,13 @@ func printShrunk(c *cli.Context, done *shrunk) {
 		fmt.Fprintf(out, "  %s: %s\n", f.ID, f)
 	}
 	for _, call := range r.Plan.Load.Script {
-		fmt.Fprintf(out, "  client %d at %v: %v\n", call.Client+1, call.At, call.Op)
+		fmt.Fprintf(out, "  client %d at %v: %v\n", call.Client, call.At, call.Op)
 	}
 	ended := "nothing more can be left out"
 	if !r.Finished {
 		ended = "not everything was tried"
 	}
-	fmt.Fprintf(out, "%d smaller runs tried in %v: %s\n", r.Candidates, r.Elapsed.Round(10*time.Millisecond), ended)
+	fmt.Fprintf(out, "%s tried in %v: %s\n", verdict.Count(r.Candidates, "smaller run"),
+		r.Elapsed.Round(10*time.Millisecond), ended)
 	fmt.Fprintf(out, "run      %s\npicture  %s\n", done.Directory, done.Picture)
 }

@@ -185,6 +185,50 @@ func TestWrongReplaysAndShrinks(t *testing.T) {
 	}
 }
 
+// A lab plays a schedule from a file that is gone afterwards, and the run can be repeated without it.
+func TestReplayInALabLeavesNothingBesideTheRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.start("replay", "--lab", "local", "--nodes", "3", "--nemesis", "pause", "7")
+	p.wait()
+	dir, m, _ := r.outcome()
+	entries, err := os.ReadDir(r.results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != dir.Name() && e.Name() != results.Latest {
+			t.Errorf("%s is beside the run", e.Name())
+		}
+	}
+	if _, err := os.Stat(dir.SchedulePlanned()); err != nil || !strings.Contains(m.Repeat, "--schedule="+dir.SchedulePlanned()) {
+		t.Errorf("%v: repeated by %s", err, m.Repeat)
+	}
+}
+
+// A sweep has no plan of its own, and the newest run that has one is named.
+func TestASweepIsNotPlayedAgain(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs")
+	if code, _, stderr := call(t, nil, "replay", "--write", "--results", dir, "3"); code != verdict.ExitValid {
+		t.Fatal(stderr)
+	}
+	run, err := results.Open(dir, results.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, nil, "envelope", "--lab", "sim", "--bounds", "0%", "--drifts", "0%,50%", "--probes", "1",
+		"--results", dir); code == verdict.ExitUsage {
+		t.Fatal(stderr)
+	}
+	for _, args := range [][]string{{"replay"}, {"shrink"}, {"replay", "--bisect-time"}, {"replay", "--lab", "local"}} {
+		code, _, stderr := call(t, nil, append(args, "--results", dir)...)
+		if code != verdict.ExitUsage || !strings.Contains(stderr, "is a sweep") || !strings.Contains(stderr, run.Name()) {
+			t.Errorf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+}
+
 // The schedule of a lab's run is played in the simulator, and what was left behind is said.
 func TestReplayOfALabsRun(t *testing.T) {
 	t.Parallel()

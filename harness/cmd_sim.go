@@ -18,6 +18,7 @@ import (
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
 	"elenchus/node/mutants"
+	"elenchus/node/protocol"
 	"elenchus/results"
 	"elenchus/results/verdict"
 	"elenchus/workloads"
@@ -70,19 +71,19 @@ func drawFlags() []cli.Flag {
 			Usage: "serve reads by `KIND`: quorum, log, lease or local", DefaultText: "drawn"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
 			Usage: "draw faults from `KINDS`: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
-		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "plan all runs in one `STYLE`: " + styleNames(),
+		&cli.StringFlag{Name: "style", Category: catNemesis, Usage: "plan all runs in one `STYLE`: " + strings.Join(styleNames(), ", "),
 			DefaultText: "a mixture"},
 		&cli.BoolFlag{Name: "outside", Category: catNemesis,
 			Usage: "go outside the safe envelope: clocks beyond their bounds, nodes that come back without their disk"},
 	}
 }
 
-func styleNames() string {
+func styleNames() []string {
 	var names []string
 	for _, s := range sim.Styles() {
 		names = append(names, s.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func simAction(c *cli.Context) error {
@@ -160,13 +161,6 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	if c.Int("workers") < 1 {
-		add("workers", fmt.Errorf("at least 1 is needed, not %d", c.Int("workers")))
-		campaign.Workers = 1
-	}
-	if c.Int("keep") < 0 {
-		add("keep", fmt.Errorf("%d is negative", c.Int("keep")))
-	}
 	if err := errors.Join(problems...); err != nil {
 		return campaign, usageError("%v", err)
 	}
@@ -227,6 +221,9 @@ func parseSizes(text string) ([]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is no number of nodes", word)
 		}
+		if n < 1 || n > protocol.NodesMax {
+			return nil, fmt.Errorf("a cluster has 1 to %d nodes, not %d", protocol.NodesMax, n)
+		}
 		sizes = append(sizes, n)
 	}
 	return sizes, nil
@@ -250,7 +247,7 @@ func parseWorkloads(text string) ([]string, error) {
 // simStatus is how a campaign stands, in a line.
 func simStatus(s *sim.Summary) string {
 	seconds := max(s.Elapsed.Seconds(), 1e-9)
-	return fmt.Sprintf("%d of %d runs (%.0f/min, %.0f× real time)  %d failed", s.Runs, s.To-s.From+1,
+	return fmt.Sprintf("%d of %s (%.0f/min, %.0f× real time)  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"),
 		float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds, s.Failed)
 }
 
@@ -360,13 +357,13 @@ func printSummary(c *cli.Context, s *sim.Summary) {
 		fmt.Fprintf(out, "%s: seeds %d to %d are done, of %d to %d\n", why, s.From, s.Next-1, s.From, s.To)
 	}
 	seconds := max(s.Elapsed.Seconds(), 1e-9)
-	fmt.Fprintf(out, "%d runs, %v of virtual time in %v: %.0f runs a minute, %.0f× real time, %.1f M events a second\n",
-		s.Runs, s.Simulated.Round(time.Second), s.Elapsed.Round(time.Millisecond), float64(s.Runs)/seconds*60,
-		s.Simulated.Seconds()/seconds, float64(s.Stats.Events)/seconds/1e6)
+	fmt.Fprintf(out, "%s, %v of virtual time in %v: %.0f runs a minute, %.0f× real time, %.1f M events a second\n",
+		verdict.Count(s.Runs, "run"), s.Simulated.Round(time.Second), s.Elapsed.Round(time.Millisecond),
+		float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds, float64(s.Stats.Events)/seconds/1e6)
 	n := &s.Stats
-	fmt.Fprintf(out, "%d operations ok, %d failed, %d unknown\n", n.OK, n.Failed, n.Unknown)
-	fmt.Fprintf(out, "%d faults, %d crashes, %d elections, %d leases, %d snapshots\n", n.Faults, n.Crashes, n.Elections,
-		n.Leases, n.Snapshots)
+	fmt.Fprintf(out, "%s ok, %d failed, %d unknown\n", verdict.Count(n.OK, "operation"), n.Failed, n.Unknown)
+	fmt.Fprintf(out, "%s, %s, %s, %s, %s\n", verdict.Count(n.Faults, "fault"), verdict.Count(n.Crashes, "crash"),
+		verdict.Count(n.Elections, "election"), verdict.Count(n.Leases, "lease"), verdict.Count(n.Snapshots, "snapshot"))
 	fmt.Fprintf(out, "fingerprint %016x\n", s.Fingerprint)
 	if len(s.Undecided) > 0 {
 		fmt.Fprintf(out, "not decided: seeds %v\n", s.Undecided)
@@ -378,7 +375,7 @@ func printSummary(c *cli.Context, s *sim.Summary) {
 		fmt.Fprintln(out, "nothing was found")
 		return
 	}
-	fmt.Fprintf(out, "%d runs failed\n", s.Failed)
+	fmt.Fprintf(out, "%s failed\n", verdict.Count(s.Failed, "run"))
 	for i, f := range s.Failures {
 		if i == 20 {
 			fmt.Fprintf(out, "  … and %d more\n", s.Failed-20)

@@ -168,13 +168,10 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 		CheckMemory: int64(c.Int("check-memory")) << 20, Results: c.String("results"),
 		Argv: append(commandLine(), fromEnvironment(c)...), BreakLock: c.Bool("break-lock"),
 	}
-	zeros := leaseOptions(c, &opts)
+	empty := leaseOptions(c, &opts)
 	var err error
 	if opts.Retry, err = share(c, "retry"); err != nil {
 		return opts, err
-	}
-	if opts.TimeLimit == 0 {
-		return opts, usageError("--time-limit must not be 0")
 	}
 	if opts.Nemesis, err = nemesis.ParseKinds(c.String("nemesis")); err != nil {
 		return opts, usageError("--nemesis: %v", err)
@@ -194,7 +191,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 		}
 		opts.TimeLimit = opts.Schedule.Length
 	}
-	if err := errors.Join(zeros, opts.Validate(len(names))); err != nil {
+	if err := errors.Join(empty, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
 	if !c.Bool("dry-run") && c.String("lab") != simLab {

@@ -15,6 +15,7 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/mutants"
 	"elenchus/results"
+	"elenchus/results/verdict"
 )
 
 // simLab is the lab whose hosts do not exist.
@@ -25,7 +26,6 @@ const simLab = "sim"
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
 	"break-lock":       "there is nobody to take it from",
-	"fail-fast":        "a simulated run is over in a moment, and judged then",
 	"node-binary":      "the node is part of this program",
 	"node-flag":        "the node is part of this program: what it can be told has an option of its own here",
 	"recovery-timeout": "how long a recovery may take follows from the configuration",
@@ -69,23 +69,29 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 		ui.Step("outside of what a correct system must survive: %s", reason)
 	}
 	begin := time.Now()
+	sentinel := new(run.Sentinel)
 	directory := sim.Directory{
-		Root: opts.Results, Argv: opts.Argv, Repeat: run.Repeat(opts.Argv, seed), Now: begin,
-		Amend: func(m *results.Manifest) { amendTest(m, &opts) },
+		Root: opts.Results, Argv: opts.Argv, Now: begin,
+		Amend: func(m *results.Manifest) { amendTest(m, &opts, sentinel.Stopped()) },
 	}
-	stop := func() bool { return c.Err() != nil }
-	dir, result, err := directory.Write(sim.Options{Checker: sim.NoChecker{}, Stop: stop}, plan)
+	simulation := sim.Options{Checker: sim.NoChecker{}, Stop: func() bool { return c.Err() != nil }}
+	if opts.FailFast {
+		simulation.Each = sentinel.Observe
+	}
+	dir, result, err := directory.Write(simulation, plan)
 	if err != nil {
 		return err
 	}
-	if result.Interrupted != 0 {
+	if s := sentinel.Stopped(); s != nil && result.Interrupted != 0 {
+		ui.Step("stopped: %s", run.StoppedBecause(s))
+	} else if result.Interrupted != 0 {
 		ui.Say("interrupted after %v: healing, collecting and checking what there is", result.Interrupted)
 	}
-	if err := recordMutant(dir, mutant); err != nil {
+	if err := errors.Join(repeatBy(dir, run.RepeatIn(dir, opts.Argv, seed)), recordMutant(dir, mutant)); err != nil {
 		return err
 	}
-	ui.Step("simulated %v of %d nodes in %v: hash %016x", result.Simulated.Round(time.Millisecond), len(names),
-		time.Since(begin).Round(time.Millisecond), result.Hash)
+	ui.Step("simulated %v of %s in %v: hash %016x", result.Simulated.Round(time.Millisecond),
+		verdict.Count(len(names), "node"), time.Since(begin).Round(time.Millisecond), result.Hash)
 	if v := result.Violation; v != nil {
 		ui.Step("%s", strings.SplitN(v.String(), "\n", 2)[0])
 	}
@@ -100,8 +106,11 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
 }
 
-// amendTest says of a simulated run what a run in a lab would say.
-func amendTest(m *results.Manifest, o *run.Options) {
+// amendTest says of a simulated run what a run in a lab would say. It was stopped at a violation, or that is nil.
+func amendTest(m *results.Manifest, o *run.Options, stopped *results.Stopped) {
+	if m.Interrupted && stopped != nil {
+		m.Interrupted, m.Stopped = false, stopped
+	}
 	m.Config.Rate, m.Config.DeposedReads = o.Rate, o.DeposedReads
 	if o.Schedule == nil {
 		m.Config.Nemesis = o.Nemesis

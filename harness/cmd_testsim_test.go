@@ -77,6 +77,34 @@ func TestTheSimulatorCatchesSomething(t *testing.T) {
 	}
 }
 
+// A run that fails fast stops at the first answer that nothing explains, and stops there again when it is replayed.
+func TestTheSimulatorFailsFast(t *testing.T) {
+	t.Parallel()
+	for _, workload := range []string{"register", "append"} {
+		dir, stdout := simulatedRun(t, verdict.ExitViolated, "test", "--lab", "sim", "--reads", "local", "--seed", "3",
+			"--workload", workload, "--fail-fast")
+		m, err := dir.LoadManifest()
+		if err != nil || m.Stopped == nil || m.Interrupted || !strings.Contains(stdout, "stopped   early: at ") {
+			t.Fatalf("%s: %v, stopped at %+v, interrupted %v\n%s", workload, err, m.Stopped, m.Interrupted, stdout)
+		}
+		v, err := dir.LoadVerdict()
+		if err != nil || v.Harness.Status != verdict.Healthy || v.Coverage.Status != verdict.None {
+			t.Errorf("%s: %v, harness %+v, coverage %s", workload, err, v.Harness, v.Coverage.Status)
+		}
+		if code, stdout, stderr := call(t, nil, "replay", dir.Dir); !strings.Contains(stdout, "this is the same run") {
+			t.Errorf("%s: replay: %d, %s%s", workload, code, stdout, stderr)
+		}
+		code, _, stderr := call(t, nil, "replay", "--write", "--results", filepath.Dir(dir.Dir), dir.Dir)
+		again, err := results.Open(filepath.Dir(dir.Dir), results.Latest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m2, err := again.LoadManifest(); err != nil || m2.Stopped == nil || *m2.Stopped != *m.Stopped || again == dir {
+			t.Errorf("%s: replay --write: %d, %v, %s\n%s", workload, code, err, again.Dir, stderr)
+		}
+	}
+}
+
 // A schedule that is edited by hand, or comes from a lab, is played as it stands.
 func TestASchedulePlayedInTheSimulator(t *testing.T) {
 	t.Parallel()
@@ -91,6 +119,13 @@ func TestASchedulePlayedInTheSimulator(t *testing.T) {
 	if err != nil || !strings.Contains(string(played), "at 2s for 2s partition isolate n") ||
 		!strings.Contains(string(played), "at 5s for 1s kill n2,n3") {
 		t.Errorf("%v: %s", err, played)
+	}
+	if m, err := dir.LoadManifest(); err != nil || !strings.Contains(m.Repeat, "--schedule "+dir.SchedulePlanned()+" ") {
+		t.Errorf("%v: the file may be gone by then, and the run is repeated by %s", err, m.Repeat)
+	}
+	if code, _, stderr := call(t, nil, "export", "--format", "porcupine", dir.Dir); code != verdict.ExitUsage ||
+		!strings.Contains(stderr, "choose one with --key (r0, r1, ") {
+		t.Errorf("export of many registers: %d, %s", code, stderr)
 	}
 	code, stdout, stderr := call(t, nil, "test", "--lab", "sim", "--nodes", "3", "--schedule", file, "--dry-run")
 	if code != verdict.ExitValid || !strings.Contains(stdout, "partition isolate leader") {
@@ -111,8 +146,8 @@ func TestWhatTheSimulatorCannotDoIsRefused(t *testing.T) {
 		{[]string{"test", "--lab", "sim", "--lab-name", "x", "--break-lock"}, []string{"--lab-name", "--break-lock"}},
 		{[]string{"test", "--lab", "sim", "--inventory", "x"}, []string{"--inventory goes with"}},
 		{[]string{"test", "--lab", "sim", "--concurrency", "7"}, []string{"shared out evenly among 5"}},
-		{[]string{"test", "--lab", "sim", "--nodes", "10"}, []string{"1 to 9 in the simulator"}},
-		{[]string{"test", "--lab", "sim", "--time-limit", "1h"}, []string{"length: 1h"}},
+		{[]string{"test", "--lab", "sim", "--nodes", "10"}, []string{"--nodes must be from 1 to 9"}},
+		{[]string{"test", "--lab", "sim", "--time-limit", "1h"}, []string{"--time-limit must be from 1s to 10m0s"}},
 		{[]string{"test", "--lab", "sim", "--nemesis", "flood"}, []string{"--nemesis"}},
 		{[]string{"envelope", "--lab", "sim", "--nodes", "9"}, []string{"of its own"}},
 		{[]string{"envelope", "--lab", "sim", "--node-binary", "x"}, []string{"--node-binary"}},

@@ -132,9 +132,10 @@ func TestWrongSweepsAreRefused(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--mode", "sundial"}, []string{`"sundial"`, "rate and wall"}},
+		{[]string{"--mode", "sundial"}, []string{`"sundial"`, "rate, wall"}},
 		{[]string{"--bounds", "x", "--drifts", "5%,y"}, []string{`--bounds: "x"`, `--drifts: "y"`}},
-		{[]string{"--bounds", "10%,5%", "--probes", "0"}, []string{"bounds must rise", "probes of a cell, not 0"}},
+		{[]string{"--bounds", "10%,5%", "--drifts", "-1%"}, []string{"bounds must rise", "possible drifts"}},
+		{[]string{"--probes", "0", "--check-memory", "1"}, []string{"--probes must be from", "--check-memory must be from"}},
 		{[]string{"--drifts", "-1%"}, []string{"possible drifts"}},
 		{[]string{"--mode", "wall", "--bounds", "2s"}, []string{"2s is not among possible bounds"}},
 		{[]string{"--mode", "wall", "--bounds", "10%"}, []string{`"10%" is no length of time`}},

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -42,7 +40,7 @@ func leaseFlags() []cli.Flag {
 }
 
 // leaseOptions puts what leaseFlags say into the options. Whether it makes sense is for these to find out; the error
-// lists zeros that were given, which there would mean the default.
+// says that a bound was given as nothing, which there would mean the default.
 func leaseOptions(c *cli.Context, opts *run.Options) error {
 	opts.Reads = c.String("reads")
 	opts.Lease = system.Lease{
@@ -51,19 +49,8 @@ func leaseOptions(c *cli.Context, opts *run.Options) error {
 	}
 	opts.ElectionTimeout, opts.PromiseGrace = c.Duration("election-timeout"), c.Duration("promise-grace")
 	opts.Window = c.Int("window")
-	var errs []error
-	for _, name := range []string{"lease-term", "lease-renew", "max-offset", "election-timeout"} {
-		if c.IsSet(name) && c.Duration(name) == time.Duration(0) {
-			errs = append(errs, fmt.Errorf("--%s must not be 0", name))
-		}
+	if c.IsSet("drift-bound") && opts.Lease.DriftBound == "" {
+		return errors.New("--drift-bound must not be empty")
 	}
-	for _, name := range []string{"lease", "drift-bound", "reads"} {
-		if c.IsSet(name) && c.String(name) == "" {
-			errs = append(errs, fmt.Errorf("--%s must not be empty", name))
-		}
-	}
-	if c.IsSet("window") && opts.Window == 0 {
-		errs = append(errs, errors.New("--window must not be 0"))
-	}
-	return errors.Join(errs...)
+	return nil
 }

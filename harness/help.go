@@ -137,7 +137,7 @@ func noRun(root, ref string, err error) error {
 		return usageError("%v", err)
 	}
 	entries, listErr := results.List(root)
-	if listErr != nil || len(entries) == 0 {
+	if (listErr != nil || len(entries) == 0) && !isPath(ref) {
 		return usageError("there is no run in %s yet: elenchus test makes one, --results says where runs are kept", root)
 	}
 	var names, similar []string
@@ -156,11 +156,19 @@ func noRun(root, ref string, err error) error {
 		return usageError("%s has no %s run; the newest is %s", root, results.Latest, names[0])
 	case len(similar) > 0:
 		return usageError("there is no run %q in %s: did you mean %s?", ref, root, firstOf(similar, " or "))
+	case isPath(ref):
+		return usageError("there is no file and no directory %q", ref)
 	}
 	return usageError("there is no run %q in %s, but %s", ref, root, firstOf(names, ", "))
 }
 
-// firstOf lists the first few of some names.
+// isPath reports whether somebody has meant a file or a directory: the name of a run has neither a slash nor an
+// extension of the histories that are read.
+func isPath(ref string) bool {
+	return filepath.Base(ref) != ref && ref != "" || slices.Contains([]string{".edn", ".jsonl", ".txt"}, filepath.Ext(ref))
+}
+
+// firstOf lists the first few of the names of runs.
 func firstOf(names []string, and string) string {
 	if more := len(names) - nearRuns; more > 0 {
 		names = append(names[:nearRuns:nearRuns], fmt.Sprintf("%d more (elenchus list runs)", more))

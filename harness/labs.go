@@ -13,7 +13,6 @@ import (
 	"elenchus/harness/lab"
 	"elenchus/harness/lab/local"
 	"elenchus/harness/lab/vagrant"
-	"elenchus/node/protocol"
 	"elenchus/results/verdict"
 )
 
@@ -87,17 +86,13 @@ func checkLabFlags(c *cli.Context, also ...string) error {
 		return usageError("lab sim has no hosts: it is for elenchus test and elenchus envelope, and elenchus sim plays " +
 			"many runs in it")
 	case !slices.Contains(kinds, kind):
-		return usageError("unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
+		return usageError("--lab: unknown lab %q: there are %s", kind, strings.Join(kinds, ", "))
 	case kind == "inventory" && c.String("inventory") == "":
 		return usageError("--lab inventory needs --inventory FILE (docs/inventory.example.toml shows one)")
 	case kind != "inventory" && c.IsSet("inventory"):
 		return usageError("--inventory goes with --lab inventory, not with --lab %s", kind)
 	case kind != "local" && kind != simLab && c.IsSet("nodes"):
 		return usageError("--nodes goes with --lab local: the hosts of --lab %s are given", kind)
-	case kind == simLab && (c.Int("nodes") < 1 || c.Int("nodes") > protocol.NodesMax):
-		return usageError("--nodes must be 1 to %d in the simulator, not %d", protocol.NodesMax, c.Int("nodes"))
-	case c.Int("nodes") < 1 || c.Int("nodes") > local.HostsMax:
-		return usageError("--nodes must be 1 to %d, not %d", local.HostsMax, c.Int("nodes"))
 	}
 	if err := local.ValidateName(c.String("lab-name")); err != nil {
 		return usageError("--lab-name: %v", err)
@@ -174,6 +169,56 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 			"could finish: elenchus check judges what there is", syscall.Signal(code-signaled))}
 	}
 	return exitError{code: code}
+}
+
+// onHosts does something on the hosts of the lab that the options choose. From outside of a local lab, enter has this
+// command line run again inside.
+func onHosts(c *cli.Context, enter func(*cli.Context) error, do func(lab.Inventory) error) error {
+	if err := checkLabFlags(c); err != nil {
+		return err
+	}
+	if c.String("lab") == "local" && !inside() {
+		return enter(c)
+	}
+	inv, err := inventory(c)
+	if err != nil {
+		return err
+	}
+	return do(inv)
+}
+
+// enterIfUp is enterLab for a command that has nothing to do when the lab is not up, because nothing outlives a local
+// lab. It says so, or prints empty for scripts.
+func enterIfUp(nothing string, empty any) func(*cli.Context) error {
+	return func(c *cli.Context) error {
+		up, err := local.List(localOptions(c))
+		if err != nil {
+			return err
+		}
+		if slices.Contains(up, c.String("lab-name")) {
+			return enterLab(c, true)
+		}
+		if c.Bool("json") {
+			return printJSON(c, empty)
+		}
+		return sayNotUp(c, up, nothing)
+	}
+}
+
+// sayNotUp says that a local lab is not up, where that is no failure, and what that means.
+func sayNotUp(c *cli.Context, up []string, so string) error {
+	text := "no lab is up"
+	if name := c.String("lab-name"); len(up) > 0 || c.IsSet("lab-name") {
+		text = fmt.Sprintf("lab %s is not up", name)
+	}
+	if so != "" {
+		text += ": " + so
+	}
+	if len(up) > 0 {
+		text += fmt.Sprintf(" (up are: %s)", strings.Join(up, ", "))
+	}
+	_, err := fmt.Fprintln(c.App.Writer, text)
+	return err
 }
 
 // signaled is what a shell adds to the number of the signal that ended a command.

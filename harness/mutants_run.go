@@ -136,12 +136,6 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	}
 	checked := h.opts
 	checked.Program = "to be built"
-	for _, v := range []int{c.Int("seeds"), c.Int("workers"), int(c.Duration("budget"))} {
-		if v == 0 {
-			problems = append(problems, errors.New("--seeds, --workers and --budget must not be 0"))
-			break
-		}
-	}
 	if err := errors.Join(append(problems, checked.Validate())...); err != nil {
 		return nil, usageError("%v", err)
 	}
@@ -165,7 +159,7 @@ func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
 	if err := errors.Join(problems...); err != nil {
 		return exitError{code: verdict.ExitViolated, msg: err.Error()}
 	}
-	h.ui.Say("%d patches apply and compile", len(list))
+	h.ui.Say("%s: all apply and compile", verdict.Count(len(list), "patch"))
 	return nil
 }
 
@@ -189,7 +183,7 @@ func (h *hunting) clean(c *cli.Context) error {
 	if row.Found() {
 		return exitError{code: verdict.ExitViolated, msg: "something was found in the sources as they are: " + describe(row)}
 	}
-	h.ui.Say("nothing was found in %d runs from %d seeds", runs, len(row.All.Starts))
+	h.ui.Say("nothing was found in %s from %s", verdict.Count(runs, "run"), verdict.Count(len(row.All.Starts), "seed"))
 	return nil
 }
 
@@ -390,7 +384,8 @@ func describe(r *hunt.Row) string {
 	}
 	runs, _ := r.All.Runs()
 	if !r.Found() {
-		return fmt.Sprintf("%-32s NOT FOUND in %d runs from %d seeds: %s", r.Name, runs, len(r.All.Starts), r.Blame())
+		return fmt.Sprintf("%-32s NOT FOUND in %s from %s: %s", r.Name, verdict.Count(runs, "run"),
+			verdict.Count(len(r.All.Starts), "seed"), r.Blame())
 	}
 	e := hunt.Median(r.All.Times())
 	return fmt.Sprintf("%-32s %d/%d  %s  median %v s, worst %v s; %s", r.Name, r.All.Found(), len(r.All.Starts),

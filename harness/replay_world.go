@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,11 +83,11 @@ func replayInLab(c *cli.Context, found *simulated) error {
 	for _, what := range lab.Left {
 		ui.Say("not taken along: %s", what)
 	}
-	file := filepath.Join(c.String("results"), fmt.Sprintf("replayed-seed%d.schedule", plan.Seed))
-	err = os.MkdirAll(filepath.Dir(file), 0o755)
-	if err = errors.Join(err, results.WriteFile(file, lab.Schedule.Format())); err != nil {
+	file, remove, err := temporarySchedule(lab.Schedule)
+	if err != nil {
 		return err
 	}
+	defer remove()
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -108,4 +107,19 @@ func replayInLab(c *cli.Context, found *simulated) error {
 		return fmt.Errorf("run in a lab: %w", err)
 	}
 	return execHere(c.Context, argv)
+}
+
+// temporarySchedule writes a schedule down for another program. The run has a copy of its own in the end.
+func temporarySchedule(s *nemesis.Schedule) (path string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "elenchus-replay-")
+	if err != nil {
+		return "", nil, fmt.Errorf("write the schedule: %w", err)
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	path = filepath.Join(dir, results.SchedulePlannedFile)
+	if err := results.WriteFile(path, s.Format()); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return path, remove, nil
 }

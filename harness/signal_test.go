@@ -96,6 +96,35 @@ func TestSignalEndsASimulatedRunInOrder(t *testing.T) {
 	r.checkAgrees(v)
 }
 
+// A search says how much of it was complete, and that what was found by then is not the answer.
+func TestSignalEndsASearchInOrder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := &rig{t: t, dir: dir, results: filepath.Join(dir, "runs")}
+	r.env = []string{envAsProgram + "=1", raceOptions, "ELENCHUS_RESULTS=" + r.results}
+	failing := failingRun(t, r.results).Name()
+	for _, c := range []struct {
+		args  []string
+		until string
+		want  []string
+	}{
+		{[]string{"replay", "--bisect-time", "--samples", "1000000", failing}, "1000000 futures", []string{"fails: ",
+			"interrupted after 0 points: the moment of no return was not found"}},
+		{[]string{"replay", "--json", "--bisect-time", "--samples", "1000000", failing}, "1000000 futures",
+			[]string{`"interrupted": true`, "interrupted after 0 points"}},
+		{[]string{"bench", "checkers", "--workload", "register", "--seeds", "1-1000000"}, "run 1 of 1000000",
+			[]string{"interrupted after 0 of 2 tables"}},
+	} {
+		p := r.start(c.args...)
+		p.until(c.until)
+		p.signal(syscall.SIGINT, false)
+		if code := p.wait(); code != verdict.ExitHarness {
+			t.Errorf("%v: exit code %d", c.args, code)
+		}
+		p.says(c.want...)
+	}
+}
+
 func TestSignalDuringSetupEndsItInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -12,6 +12,7 @@ import (
 	"elenchus/harness/sim"
 	"elenchus/node/mutants"
 	"elenchus/results"
+	"elenchus/results/history"
 )
 
 // simulated is a simulated run that the command line names: by its seed, or by its directory.
@@ -58,6 +59,22 @@ func (s *simulated) mutantName() string {
 	return s.mutant.Name
 }
 
+// options are how the run was played: one that was stopped at a violation stops at the same answer again.
+func (s *simulated) options() (o sim.Options) {
+	if s.manifest != nil && s.manifest.Stopped != nil {
+		last := s.manifest.Stopped.Seq
+		o.Each = func(e *history.Event) bool { return e.Seq != last }
+	}
+	return o
+}
+
+// amend says of a run that is played again where it was stopped.
+func (s *simulated) amend(m *results.Manifest) {
+	if s.manifest != nil && s.manifest.Stopped != nil && m.Interrupted {
+		m.Interrupted, m.Stopped = false, s.manifest.Stopped
+	}
+}
+
 // findRun is what the argument of a command names. A number is a seed. The plan is nil for the run of a lab.
 func findRun(c *cli.Context) (simulated, error) {
 	ref := c.Args().First()
@@ -78,6 +95,9 @@ func findRun(c *cli.Context) (simulated, error) {
 	if run.manifest, err = dir.LoadManifest(); err != nil {
 		return run, err
 	}
+	if run.manifest.Kind != results.KindTest {
+		return run, notATest(c, &run)
+	}
 	run.plan, err = sim.LoadPlan(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && run.manifest.Lab != "sim":
@@ -86,6 +106,26 @@ func findRun(c *cli.Context) (simulated, error) {
 		return run, usageError("%s: %v", dir.Name(), err)
 	}
 	return run, nil
+}
+
+// notATest says why a sweep or a benchmark cannot be played again, and names the newest run that can be.
+func notATest(c *cli.Context, found *simulated) error {
+	what := "a benchmark, which measures"
+	if found.manifest.Kind == results.KindEnvelope {
+		what = "a sweep, which is made of many attacks"
+	}
+	hint := "name another run, or a seed"
+	entries, err := results.List(c.String("results"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries { // the newest first
+		if m, err := e.Run.LoadManifest(); err == nil && m.Kind == results.KindTest && m.Imported == "" {
+			hint = fmt.Sprintf("the newest run of a test is %s", e.Run.Name())
+			break
+		}
+	}
+	return usageError("%s is %s: elenchus %s is for the run of a test (%s)", found.name, what, c.Command.Name, hint)
 }
 
 // looksLikeSeed reports whether somebody has meant a number.
@@ -112,15 +152,6 @@ func (s *simulated) onlySimulated(what string) error {
 	}
 	return usageError("%s is the run of a %s lab, which cannot be played again exactly: %s needs a simulated run "+
 		"(elenchus replay plays its schedule in the simulator)", s.name, s.manifest.Lab, what)
-}
-
-// workers reads --workers.
-func workers(c *cli.Context) (int, error) {
-	n := c.Int("workers")
-	if n < 1 || n > 1024 {
-		return 0, usageError("--workers must be 1 to 1024, not %d", n)
-	}
-	return n, nil
 }
 
 // hashText is a hash as it is printed.

@@ -2,14 +2,11 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"elenchus/harness/run"
-	"elenchus/results/history"
-	"elenchus/workloads"
 )
 
 // applySwarm sets the options that --swarm draws, as if they had been typed. Inside a lab the same ones are drawn
@@ -35,10 +32,6 @@ func applySwarm(c *cli.Context, seed uint64) error {
 	}
 	if !inside() {
 		run.NewUI(c.App.ErrWriter).Say("drawn from seed %d: %s", seed, strings.Join(words, " "))
-	}
-	// What can be decided only at the end ends at its end.
-	if w, err := workloads.Lookup(c.String("workload")); err == nil && slices.Contains(w.Funcs, history.Append) {
-		return c.Set("fail-fast", "false")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"elenchus/harness/lab/local"
+	"elenchus/results/verdict"
 )
 
 // call runs "elenchus args…" with nothing of a lab, and returns its exit code and what it printed.
@@ -66,27 +67,29 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"option like no other", nil, []string{"check", "--frobnicate"}, []string{"unknown option --frobnicate (see elenchus check"}},
 		{"unknown option of a subcommand", nil, []string{"lab", "up", "--x"}, []string{"-x", "elenchus lab up --help"}},
 		{"unknown judge", nil, []string{"sim", "--judge", "everybody"}, []string{"--judge", `"everybody"`, "clients"}},
-		{"limit below zero", nil, []string{"sim", "--cpu-limit", "-1s"}, []string{"--cpu-limit", "negative"}},
+		{"limit below zero", nil, []string{"sim", "--cpu-limit", "-1s"}, []string{"--cpu-limit must be from"}},
 		{"all that is wrong with a hunt", nil,
-			[]string{"mutants", "run", "--lab", "moon", "--seeds", "-1", "--budget", "1ms", "--workers", "-2", "--clean", "x"},
-			[]string{`"moon"`, "seeds: -1", "budget: 1ms", "workers: -2", "--clean"}},
-		{"hunt without seeds", nil, []string{"mutants", "run", "--seeds", "0"}, []string{"must not be 0"}},
+			[]string{"mutants", "run", "--seeds", "-1", "--budget", "1ms", "--workers", "-2"},
+			[]string{"--seeds must be", "--budget must be", "--workers must be"}},
+		{"all that does not go together in a hunt", nil, []string{"mutants", "run", "--lab", "moon", "--clean", "x"},
+			[]string{`"moon"`, "--clean"}},
+		{"hunt without seeds", nil, []string{"mutants", "run", "--seeds", "0"}, []string{"--seeds must be from 1"}},
 		{"mutants without sources", nil, []string{"mutants", "list"}, []string{"mutants are built from the sources"}},
 		{"mutant and node", nil, []string{"test", "--mutant", "x", "--node-binary", "y"}, []string{"leave --node-binary out"}},
 		{"swarm in the simulator", nil, []string{"test", "--swarm", "--lab", "sim"}, []string{"--swarm is for labs with hosts"}},
-		{"too many retries", nil, []string{"test", "--retry", "2"}, []string{"at most all cases"}},
+		{"too many retries", nil, []string{"test", "--retry", "2"}, []string{"--retry must be at most 100%"}},
 		{"unknown workload", nil, []string{"test", "--workload", "regster"}, []string{`"regster"`, "register, append"}},
 		{"unknown nemesis", nil, []string{"test", "--nemesis", "kil"}, []string{`"kil"`, `did you mean "kill"`}},
 		{"unknown reads", nil, []string{"test", "--reads", "dirty"}, []string{`"dirty"`, "lease, quorum, log, local"}},
 		{"unknown lease", nil, []string{"test", "--lease", "sundial"}, []string{`"sundial"`, "rate", "wall", "none"}},
-		{"lease reads without a lease", nil, []string{"test", "--lease", "none"}, []string{"reads under a lease need one"}},
+		{"lease reads without a lease", nil, []string{"test", "--lease", "none"}, []string{"--reads lease needs a lease"}},
 		{"all that is wrong with a lease", nil, []string{"test", "--lease-term", "100ms", "--drift-bound", "-1", "--max-offset", "1s",
-			"--window", "-3", "--election-timeout", "200ms"},
-			[]string{"ends before it is renewed", "drift bound", "maximal offset", "window", "heartbeat"}},
-		{"lease without a term", nil, []string{"test", "--lease-term", "0s", "--window", "0"}, []string{"--lease-term must not be 0", "--window"}},
+			"--election-timeout", "200ms"},
+			[]string{"ends before it is renewed", "--drift-bound", "--max-offset", "heartbeat"}},
+		{"lease without a term", nil, []string{"test", "--lease-term", "0s", "--window", "0"}, []string{"--lease-term must be from", "--window"}},
 		{"unknown lab", nil, []string{"test", "--lab", "cloud"}, []string{`"cloud"`, "local, inventory, vagrant"}},
 		{"all that is wrong", nil, []string{"test", "--workload", "x", "--reads", "y", "--rate", "-1"},
-			[]string{`"x"`, `"y"`, "the rate"}},
+			[]string{`"x"`, `"y"`, "--rate"}},
 		{"option behind an argument", nil, []string{"check", "latest", "--json"}, []string{"--json", "options go first"}},
 		{"argument where none goes", nil, []string{"test", "now"}, []string{`unexpected argument "now"`}},
 		{"too many arguments", nil, []string{"check", "a", "b"}, []string{`unexpected argument "b"`}},
@@ -129,6 +132,9 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 			[]string{"did you mean 20261121T045118.138Z-register-seed7 or 20261121T045117.138Z-register-seed7?"}},
 		{"run unlike any other", nil, []string{"check", "--results", runs, "x"},
 			[]string{"20261121T045119.138Z-append-seed8, 20261121T045118.138Z-register-seed7"}},
+		{"file that is not there", nil, []string{"check", "--results", runs, dir + "/no.edn"},
+			[]string{"there is no file and no directory", dir + "/no.edn"}},
+		{"file that is not there, and no run", nil, []string{"check", "no.edn"}, []string{`there is no file and no directory "no.edn"`}},
 		{"no latest run", nil, []string{"check", "--results", runs}, []string{"has no latest run; the newest is 20261121T045119"}},
 		{"command that is not there", nil, []string{"lab", "exec", "n1"}, []string{"say what to run"}},
 		{"lab up of somebody else's hosts", nil, []string{"lab", "up", "--lab", "vagrant"}, []string{"vagrant up"}},
@@ -151,6 +157,32 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nothing outlives a local lab, so without one there is nothing to do for some commands, and that is no failure. Those
+// that need hosts fail.
+func TestLabCommandsWithoutALab(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"lab heal --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing to heal"},
+		{"lab heal --json --lab-name nobody", verdict.ExitValid, `"outstanding": []`},
+		{"lab leftovers --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing was left behind"},
+		{"lab leftovers --json --lab-name nobody", verdict.ExitValid, `"found": []`},
+		{"lab down --lab-name nobody", verdict.ExitValid, "lab nobody is not up: nothing to take down"},
+		{"lab status --lab-name nobody", verdict.ExitValid, "lab nobody is not up"},
+		{"lab exec --lab-name nobody -- true", verdict.ExitHarness, "lab nobody is not up (elenchus lab up starts it"},
+		{"lab exec --lab-name nobody n1 -- true", verdict.ExitHarness, "lab nobody is not up"},
+		{"lab doctor --lab-name nobody", verdict.ExitHarness, "lab nobody is not up"},
+	} {
+		code, stdout, stderr := call(t, nil, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+			t.Errorf("%s: exit code %d, no %q in\n%s%s", c.args, code, c.want, stdout, stderr)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func TestOptionsListAllProblems(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"a round must last 50ms", "clients", "keys", "reads under a lease need one"} {
+	for _, want := range []string{"a round must last 50ms", "clients", "keys", "--reads lease needs a lease"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

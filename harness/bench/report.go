@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"elenchus/results/verdict"
 )
 
 // Schema is the version of the report. It is incremented whenever a field changes its meaning or is removed.
@@ -129,8 +131,8 @@ func ratio(of, to Result) Ratio {
 // Table writes the report for a terminal.
 func (r Report) Table(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d closed-loop clients at the leader, %d rounds of %v for each way to read, in drawn order\n\n",
-		r.Clients, r.Rounds, r.RoundTime)
+	fmt.Fprintf(&b, "%s at the leader, %s of %v for each way to read, in drawn order\n\n",
+		verdict.Count(r.Clients, "closed-loop client"), verdict.Count(r.Rounds, "round"), r.RoundTime)
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "reads by\tanswered\tfailed\tops/s\tlowest … highest round\tp50\tp99\t")
 	for _, x := range r.Ways {

@@ -180,10 +180,11 @@ func coverage(s envelope.Sweep) verdict.Coverage {
 	}
 	a := s.Agreement
 	if n := a.Cells[envelope.NotProbed]; n > 0 {
-		lack("%d of %d cells were not probed", n, len(s.Cells))
+		lack("not probed: %d of %s", n, verdict.Count(len(s.Cells), "cell"))
 	}
 	if a.Missed > 0 {
-		lack("in %d cells nothing was seen to break although their windows are %v or longer", a.Missed, envelope.Decisive)
+		lack("in %s nothing was seen to break although the window is %v or longer",
+			verdict.Count(a.Missed, "cell"), envelope.Decisive)
 	}
 	outside := slices.ContainsFunc(s.Cells, func(cell envelope.Cell) bool { return cell.Window >= envelope.Decisive })
 	if outside && a.Missed == 0 && a.Cells[envelope.Broke] == 0 && a.Cells[envelope.NotProbed] == 0 {

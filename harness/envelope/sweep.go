@@ -16,6 +16,7 @@ import (
 	"elenchus/results"
 	"elenchus/results/envelope"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // Tell reports the progress of a sweep. Each of its functions may be nil.
@@ -205,7 +206,7 @@ func (s *sweep) status(format string, args ...any) {
 	done, void := s.done, s.void
 	s.mu.Unlock()
 	all := s.plan.Probes * len(s.plan.Bounds) * len(s.plan.Drifts)
-	text := fmt.Sprintf("%d of %d attacks", done, all)
+	text := fmt.Sprintf("%d of %s", done, verdict.Count(all, "attack"))
 	if void > 0 {
 		text += fmt.Sprintf(", %d more did not come off", void)
 	}

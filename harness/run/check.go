@@ -62,7 +62,7 @@ func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget tim
 	if err != nil {
 		return verdict.Verdict{}, fmt.Errorf("find this program: %w", err)
 	}
-	ui.Status("checking %d operations …", p.stream.Operations())
+	ui.Status("checking %s …", verdict.Count(p.stream.Operations(), "operation"))
 	v, lin, err := p.stream.Finish(ctx, p.how, checker.Deciding{
 		Searcher: checker.SearchIn([]string{self, CheckWorker}),
 		Budget:   checker.Budget{Key: budget / keyTimeShare, Total: budget, Memory: memory},
@@ -74,7 +74,8 @@ func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget tim
 	if ctx.Err() != nil { // half a check must not replace a whole one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
-	ui.Step("checked %d operations on %d keys in %v", p.stream.Operations(), len(lin.Keys), round(time.Since(p.begun)))
+	ui.Step("checked %s on %s in %v", verdict.Count(p.stream.Operations(), "operation"),
+		verdict.Count(len(lin.Keys), "key"), round(time.Since(p.begun)))
 	return v, fullDisk(writeVerdict(p.dir, manifest, v, lin, p.activity), filepath.Dir(p.dir.Dir))
 }
 
@@ -186,7 +187,7 @@ func facts(m *results.Manifest) checker.Facts {
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,
 			Took: m.Recovery.Took, Deadline: m.Recovery.Deadline,
 		},
-		Stopped:   stoppedBecause(m.Stopped),
+		Stopped:   StoppedBecause(m.Stopped),
 		Imported:  m.Imported != "",
 		Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted, HarnessErrors: m.HarnessErrors,
 	}

@@ -10,29 +10,34 @@ import (
 	"elenchus/results/history"
 )
 
-// sentinel decides every register while a run goes on, and ends its workload at the first answer that leaves one of
-// them without a linearization. It is told of events by the writer of the history, in order, and costs a few hundred
-// nanoseconds for each. A nil sentinel never ends anything.
-type sentinel struct {
+// Sentinel decides every register and every list while a run goes on, and ends its workload at the first answer that
+// leaves one of them without a linearization. It is told of events by the writer of the history, in order, and costs a
+// few hundred nanoseconds for each. The zero value is ready; a nil Sentinel never ends anything.
+type Sentinel struct {
 	mu     sync.Mutex
 	online checker.Online
 	end    context.CancelFunc // of the workload; nil while there is none to end
 	found  *results.Stopped
 }
 
-// observe learns of the next event. When it finds a violation it has ended the workload by the time it returns, so that
-// no client begins another operation after the one that it is about to ask for.
-func (s *sentinel) observe(e *history.Event) {
+// Observe learns of the next event and reports whether everything is linearizable so far. When it finds a violation it
+// has ended the workload by the time it returns, so that no client begins another operation after the one that it is
+// about to ask for.
+func (s *Sentinel) Observe(e *history.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.found != nil || s.online.Observe(e) {
-		return
+	if s.found != nil {
+		return false
+	}
+	if s.online.Observe(e) {
+		return true
 	}
 	_, why := s.online.Decision(e.Op.Key)
 	s.found = stopAt(e, why)
 	if s.end != nil {
 		s.end()
 	}
+	return false
 }
 
 func stopAt(e *history.Event, why string) *results.Stopped {
@@ -41,7 +46,7 @@ func stopAt(e *history.Event, why string) *results.Stopped {
 }
 
 // arm says how the workload is ended.
-func (s *sentinel) arm(end context.CancelFunc) {
+func (s *Sentinel) arm(end context.CancelFunc) {
 	if s == nil {
 		return
 	}
@@ -53,8 +58,8 @@ func (s *sentinel) arm(end context.CancelFunc) {
 	}
 }
 
-// stopped is the violation at which the workload was ended, if it was, and from now on none ends anything.
-func (s *sentinel) stopped() *results.Stopped {
+// Stopped is the violation at which the workload was ended, if it was, and from now on none ends anything.
+func (s *Sentinel) Stopped() *results.Stopped {
 	if s == nil {
 		return nil
 	}
@@ -64,10 +69,10 @@ func (s *sentinel) stopped() *results.Stopped {
 	return s.found
 }
 
-// stoppedBecause tells people why a workload was ended early; it is empty if it was not.
-func stoppedBecause(s *results.Stopped) string {
+// StoppedBecause tells people why a workload was ended early; it is empty if it was not.
+func StoppedBecause(s *results.Stopped) string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf("at %.3f s register %s had no linearization any more, by %s", s.At.Seconds(), s.Key, s.Reason)
+	return fmt.Sprintf("at %.3f s %s had no linearization any more, by %s", s.At.Seconds(), s.Key, s.Reason)
 }

@@ -15,9 +15,16 @@ import (
 // TestFailFastEndsTheWorkload: after the first answer without a linearization no client asks for more than the one
 // operation that it may just have been about to.
 func TestFailFastEndsTheWorkload(t *testing.T) {
+	for _, workload := range []string{"register", "append"} {
+		t.Run(workload, func(t *testing.T) { failsFast(t, workload) })
+	}
+}
+
+func failsFast(t *testing.T, workload string) {
+	t.Helper()
 	const workers = 6
 	system, urls := serveRegisters(t)
-	kind, err := workloads.Lookup("register")
+	kind, err := workloads.Lookup(workload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,9 +32,9 @@ func TestFailFastEndsTheWorkload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := new(sentinel)
+	s := new(Sentinel)
 	path := t.TempDir() + "/history.jsonl"
-	h, err := history.Create(path, history.WriterOptions{Each: s.observe})
+	h, err := history.Create(path, history.WriterOptions{Each: func(e *history.Event) { s.Observe(e) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +52,7 @@ func TestFailFastEndsTheWorkload(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	found := s.stopped()
+	found := s.Stopped()
 	if found == nil || found.Key == "" || !strings.Contains(found.Reason, " at n") {
 		t.Fatalf("stopped at %+v", found)
 	}
@@ -64,35 +71,25 @@ func TestFailFastEndsTheWorkload(t *testing.T) {
 	}
 }
 
-func TestFailFastIsForRegisters(t *testing.T) {
-	o := Options{Workload: "append", FailFast: true}
-	if err := o.Validate(3); err == nil || !strings.Contains(err.Error(), "to fail fast takes registers") {
-		t.Error(err)
-	}
-	o = Options{Workload: "register", FailFast: true}
-	if err := o.Validate(3); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestStopWithoutAViolationIsNotTrusted: a run that was stopped at a violation that its history does not show has been
 // judged by two checkers of which one is wrong.
 func TestStopWithoutAViolationIsNotTrusted(t *testing.T) {
-	for _, stale := range []bool{false, true} {
-		dir := planted(t, "register", stale)
+	for i := range 4 {
+		stale := i%2 == 1
+		dir := planted(t, []string{"register", "append"}[i/2], stale)
 		m, err := dir.LoadManifest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := new(sentinel)
+		s := new(Sentinel)
 		log, err := history.ReadFile(dir.History())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range log.Events {
-			s.observe(&log.Events[i])
+			s.Observe(&log.Events[i])
 		}
-		if m.Stopped = s.stopped(); (m.Stopped != nil) != stale {
+		if m.Stopped = s.Stopped(); (m.Stopped != nil) != stale {
 			t.Fatalf("stale %v: stopped at %+v", stale, m.Stopped)
 		}
 		want := verdict.Violated

@@ -87,7 +87,8 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	if err != nil {
 		return nil, errors.Join(err, run.Discard())
 	}
-	ui.Step("imported %d operations from %s, a history of the format %s", i.stats.operations, shown, format)
+	ui.Step("imported %s from %s, a history of the format %s", verdict.Count(i.stats.operations, "operation"),
+		shown, format)
 	for _, note := range i.notes {
 		ui.Step("note: %s", note)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/checker"
 	"elenchus/harness/system"
 	"elenchus/nemesis"
 	"elenchus/nemesis/hostclock"
@@ -63,8 +64,8 @@ type Options struct {
 	// the checker, which wants one when clock faults and others attack leases; a negative number demands none.
 	DeposedReads int
 
-	// FailFast ends the workload at the first answer that leaves some register without a linearization, instead of at the
-	// time limit. It is for workloads of registers.
+	// FailFast ends the workload at the first answer that leaves some register or list without a linearization, instead
+	// of at the time limit.
 	FailFast bool
 
 	BreakLock bool // take the lab from whoever is testing on it
@@ -122,17 +123,18 @@ func (o *Options) problems(nodes int) []error {
 	if w, err := workloads.Lookup(o.Workload); err != nil {
 		errs = append(errs, err)
 	} else {
-		check(!o.FailFast || !slices.Contains(w.Funcs, history.Append),
-			"to fail fast takes registers, which can be decided while a run goes on, and %s appends to lists", o.Workload)
+		check(!o.FailFast || !slices.ContainsFunc(w.Funcs, func(f history.Func) bool { return !checker.DecidesOnline(f) }),
+			"to fail fast takes registers or lists, which can be decided while a run goes on, and %s is about neither",
+			o.Workload)
 	}
 	check(nodes >= 1 && nodes <= nodesMax, "a test has 1 to %d nodes, not %d", nodesMax, nodes)
 	check(o.TimeLimit >= time.Second && o.TimeLimit <= timeLimitMax,
 		"the time limit must be from 1s to %v, not %v", timeLimitMax, o.TimeLimit)
 	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
 	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
-		"the concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
+		"--concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
-	check(o.Retry <= 1, "updates can be asked for again in at most all cases, 100%%, not in %g", o.Retry)
+	check(o.Retry <= 1, "--retry must be at most 100%%, not %g", o.Retry)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)
 	check(o.CheckTime > 0, "the checker's time must be positive, not %v", o.CheckTime)
 	check(o.CheckMemory >= 64<<20, "the checker's memory must be at least 64 MiB, not %d bytes", o.CheckMemory)

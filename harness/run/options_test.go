@@ -26,7 +26,7 @@ func TestAllThatIsWrongIsListedAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`"sometimes": there are lease`, "window", "promise grace", "drift bound is for"} {
+	for _, want := range []string{`"sometimes": there are lease`, "window", "promise grace", "--drift-bound is for"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // mainPhase runs the load and the nemesis until the time limit or the end of ctx. The error is the harness's.
@@ -52,9 +53,9 @@ func (t *test) mainPhase(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		if s := t.sentinel.stopped(); s != nil && s.At < t.opts.TimeLimit {
+		if s := t.sentinel.Stopped(); s != nil && s.At < t.opts.TimeLimit {
 			t.manifest.Stopped = s
-			t.ui.Step("stopping: %s", stoppedBecause(s))
+			t.ui.Step("stopping: %s", StoppedBecause(s))
 		}
 		return nil
 	})
@@ -159,9 +160,9 @@ func (t *test) useAgain(ctx context.Context) {
 	keys := t.gen.Keys()
 	err := t.load.updateEverywhere(ctx)
 	if err == nil {
-		t.ui.Step("updated something through each of %d nodes", len(t.load.nodes))
+		t.ui.Step("updated something through each of %s", verdict.Count(len(t.load.nodes), "node"))
 		keys = t.gen.Keys()
-		t.ui.Status("final reads of %d keys at every node …", len(keys))
+		t.ui.Status("final reads of %s at every node …", verdict.Count(len(keys), "key"))
 		err = t.load.finalReads(ctx, keys)
 	}
 	recovery := &t.manifest.Recovery
@@ -174,7 +175,7 @@ func (t *test) useAgain(ctx context.Context) {
 		t.blame(err)
 		return
 	}
-	t.ui.Step("read %d keys at each of %d nodes", len(keys), len(t.load.nodes))
+	t.ui.Step("read %s at each of %s", verdict.Count(len(keys), "key"), verdict.Count(len(t.load.nodes), "node"))
 }
 
 // heal reverts what is in effect: first what this run knows of, then whatever else the hosts show.
@@ -220,7 +221,7 @@ func (t *test) cleanUp(ctx context.Context) {
 	if err != nil {
 		t.blame(fmt.Errorf("collect: %w", err))
 	} else {
-		t.ui.Step("collected logs and data of %d nodes in %v", len(t.clients), round(time.Since(begin)))
+		t.ui.Step("collected logs and data of %s in %v", verdict.Count(len(t.clients), "node"), round(time.Since(begin)))
 	}
 	if files, err := t.dir.Evidence(nil); err != nil {
 		t.blame(err)

@@ -13,6 +13,7 @@ import (
 	"elenchus/nemesis"
 	"elenchus/results"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 	"elenchus/workloads"
 	"elenchus/workloads/paxosclient"
 )
@@ -81,7 +82,7 @@ func (t *test) connect(ctx context.Context) error {
 	if t.lock, err = lab.Acquire(ctx, t.inv, clients, lab.LockOptions{Run: name, Break: t.opts.BreakLock}); err != nil {
 		return err
 	}
-	t.ui.Step("connected to %d hosts over SSH in %v", len(t.clients), round(time.Since(begin)))
+	t.ui.Step("connected to %s over SSH in %v", verdict.Count(len(t.clients), "host"), round(time.Since(begin)))
 	return nil
 }
 
@@ -208,7 +209,7 @@ func (t *test) proveFaults(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.ui.Step("proved %d kinds of fault on every host in %v", len(kinds), round(time.Since(begin)))
+	t.ui.Step("proved %s of fault on every host in %v", verdict.Count(len(kinds), "kind"), round(time.Since(begin)))
 	return nil
 }
 
@@ -255,8 +256,8 @@ func (t *test) startRecords() error {
 	t.manifest.Started = t.start
 	options := history.WriterOptions{Start: t.start}
 	if t.opts.FailFast {
-		t.sentinel = new(sentinel)
-		options.Each = t.sentinel.observe
+		t.sentinel = new(Sentinel)
+		options.Each = func(e *history.Event) { t.sentinel.Observe(e) }
 	}
 	if t.history, err = history.Create(t.dir.History(), options); err != nil {
 		return err

@@ -52,7 +52,7 @@ type test struct {
 	load     *load
 	clocks   *clocks // nil while they are not measured
 	watch    *watch
-	sentinel *sentinel // nil unless the run is to fail fast
+	sentinel *Sentinel // nil unless the run is to fail fast
 	deployed bool      // there may be something of the system on the hosts
 	start    time.Time // time zero of the history
 
@@ -133,7 +133,7 @@ func (t *test) hostNames() []string {
 
 func (t *test) newManifest() *results.Manifest {
 	m := &results.Manifest{
-		Tool: results.ThisTool(), Argv: t.opts.Argv, Repeat: Repeat(t.opts.Argv, t.opts.Seed), Seed: t.opts.Seed,
+		Tool: results.ThisTool(), Argv: t.opts.Argv, Repeat: RepeatIn(t.dir, t.opts.Argv, t.opts.Seed), Seed: t.opts.Seed,
 		Lab: string(t.inv.Kind), Started: t.start,
 		Config: results.Config{
 			System: "paxos", Protocol: "multipaxos", Workload: t.workload.Name, Funcs: t.workload.Funcs,

@@ -135,6 +135,7 @@ func (w *World) invoke(c *client, phase history.Phase, op history.Op) {
 		Reason: history.ReasonNoCompletion, Call: w.now, CallSeq: w.historySeq - 1, ReturnSeq: -1,
 	})
 	w.extras = append(w.extras, extra{client: c.index, nth: c.nth})
+	w.tell(&w.ops[c.op], false)
 	w.trace.invoked(w.now, c, op)
 	w.ask(c, c.node)
 }
@@ -453,6 +454,20 @@ func (w *World) result(c *client) history.Result {
 	return out
 }
 
+// tell tells whoever listens that an operation was invoked, or completed.
+func (w *World) tell(op *history.Operation, completed bool) {
+	if w.opts.Each == nil || w.calm {
+		return
+	}
+	e := history.Event{Seq: op.CallSeq, Time: op.Call, Type: history.Invoke, Process: op.Process, Node: op.Node,
+		Phase: op.Phase, Op: op.Op}
+	if completed {
+		e.Seq, e.Time, e.Type = op.ReturnSeq, op.Return, op.Outcome
+		e.Result, e.Reason = op.Result, op.Reason
+	}
+	w.stopped = !w.opts.Each(&e) || w.stopped
+}
+
 // complete ends an operation.
 func (w *World) complete(c *client, outcome history.Type, result history.Result, reason string) {
 	op := &w.ops[c.op]
@@ -464,6 +479,7 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 		x.slot, x.ballot, x.leader = c.reply.Slot, c.reply.Ballot, c.reply.Leader
 	}
 	c.busy = false
+	w.tell(op, true)
 	w.trace.completed(w.now, c, op)
 	pause := time.Duration(0)
 	switch outcome {

@@ -69,13 +69,13 @@ func (o DrawOptions) Validate() error {
 			check(false, "unknown kind of fault %q (there are %s)", kind, strings.Join(allKinds, ", "))
 		}
 	}
-	check(o.Length >= time.Second && o.Length <= lengthMax, "length: %v; want 1s to %v", o.Length, lengthMax)
+	check(o.Length >= time.Second && o.Length <= LengthMax, "length: %v; want 1s to %v", o.Length, LengthMax)
 	if o.Style != "" {
 		names := make([]string, 0, len(styles))
 		for _, s := range styles {
 			names = append(names, s.name)
 		}
-		check(slices.Contains(names, o.Style), "unknown style %q (there are %s)", o.Style, strings.Join(names, ", "))
+		check(slices.Contains(names, o.Style), "style: there is no %q (there are %s)", o.Style, strings.Join(names, ", "))
 	}
 	if o.Reads != "" {
 		if _, err := multipaxos.ParseReads(o.Reads); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // The end of a run, as in a lab: everything is healed, and then every node must answer. It is asked for one update, so
@@ -114,14 +115,14 @@ func (w *World) describe(n *node) string {
 		text += fmt.Sprintf(", follows %v", s.Leader)
 	}
 	if s.Pending > 0 {
-		text += fmt.Sprintf(", %d requests wait", s.Pending)
+		text += fmt.Sprintf(", %s waiting", verdict.Count(s.Pending, "request"))
 	}
 	if !s.Lease.Granted.IsZero() {
 		text += fmt.Sprintf(", owes a lease of %v for %v", s.Lease.Granted,
 			time.Duration(s.Lease.GrantedUntil-w.leaseClock(n)))
 	}
 	if len(n.disk.pending) > 0 {
-		text += fmt.Sprintf(", %d records wait for its disk", len(n.disk.pending))
+		text += fmt.Sprintf(", %s waiting for its disk", verdict.Count(len(n.disk.pending), "record"))
 	}
 	return text
 }

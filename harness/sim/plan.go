@@ -175,7 +175,7 @@ func (p *Plan) Validate() error {
 	}
 	n := p.Nodes()
 	check(n >= 1 && n <= protocol.NodesMax, "clocks: %d nodes; want 1 to %d", n, protocol.NodesMax)
-	check(p.Length > 0 && p.Length <= lengthMax, "length: %v; want more than 0, up to %v", p.Length, lengthMax)
+	check(p.Length > 0 && p.Length <= LengthMax, "length: %v; want more than 0, up to %v", p.Length, LengthMax)
 	check(len(p.Schedule.Nodes) == n, "schedule: it has %d nodes, the plan %d", len(p.Schedule.Nodes), n)
 	if err := p.Schedule.Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("schedule: %w", err))
@@ -207,8 +207,8 @@ func (p *Plan) Validate() error {
 	return errors.Join(append(problems, p.triggerProblems()...)...)
 }
 
-// lengthMax bounds a run. Longer ones are better cut in pieces: their histories are kept in memory.
-const lengthMax = 10 * time.Minute
+// LengthMax is how long a run may be. Longer ones are better cut in pieces: their histories are kept in memory.
+const LengthMax = 10 * time.Minute
 
 func (l *Load) problems() []error {
 	var problems []error

@@ -223,7 +223,7 @@ func (w *World) played() []byte {
 func (w *World) log(r *Result) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "seed %d, style %s, hash %016x\n", r.Seed, w.plan.Style, r.Hash)
-	fmt.Fprintf(&b, "%d nodes, %v simulated\n", w.n, r.Simulated)
+	fmt.Fprintf(&b, "%s, %v simulated\n", verdict.Count(w.n, "node"), r.Simulated)
 	for _, reason := range w.plan.Outside() {
 		fmt.Fprintf(&b, "outside the safe envelope: %s\n", reason)
 	}

@@ -39,6 +39,10 @@ type Options struct {
 	// of a run comes then: all is healed, and everybody is asked once more. See [Result.Interrupted].
 	Stop func() bool
 
+	// Each is called for every event of the clients' history, in order, until all is healed, and reports whether the run
+	// is to go on. If it is not, it ends at once, as it does by Stop. Each must not keep the event.
+	Each func(*history.Event) bool
+
 	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
 	// clocks are made to leave their bounds.
 	BrokenLeases bool
@@ -52,6 +56,7 @@ type World struct {
 	// The run.
 	plan      *Plan
 	length    time.Duration // the plan's, or when the run was told to stop
+	stopped   bool          // it was, by [Options.Each]
 	n         int
 	rng       rng
 	net       Network // the plan's, until everything is healed
@@ -156,6 +161,7 @@ func (w *World) reset(plan *Plan) error {
 	w.net, w.disk = plan.Network, plan.Disk
 	w.names = plan.Schedule.Nodes
 	w.now, w.calm, w.violation, w.hidden, w.stats = 0, false, nil, nil, Stats{}
+	w.stopped = false
 	w.hash = mix(plan.Seed, uint64(w.n))
 	w.events.reset()
 	w.messages.reset()
@@ -289,7 +295,7 @@ func (w *World) loop(until time.Duration) {
 			if w.finals == 0 {
 				return
 			}
-		case w.opts.Stop != nil && w.stats.Events%stopEvery == 0 && w.opts.Stop():
+		case w.stopped, w.opts.Stop != nil && w.stats.Events%stopEvery == 0 && w.opts.Stop():
 			w.length = w.now
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"elenchus/harness/sim/simtest"
+	"elenchus/results/history"
 )
 
 // cleanSeeds is how many seeds the tests play; a campaign plays many more.
@@ -112,6 +113,39 @@ func TestARunCanBeStopped(t *testing.T) {
 	whole := run(t, w, p)
 	if whole.Interrupted != 0 || whole.Simulated < p.Length || len(whole.History) <= len(r.History) {
 		t.Errorf("the next run in that world ends at %v, interrupted at %v", whole.Simulated, whole.Interrupted)
+	}
+}
+
+// A run ends at the event at which it is told to, and nobody asks for anything more until all is healed. Who only looks
+// on changes nothing.
+func TestARunStopsAtAnEvent(t *testing.T) {
+	const last = 200
+	var seen []history.Event
+	stop := int64(last)
+	w := New(Options{Each: func(e *history.Event) bool {
+		seen = append(seen, *e)
+		return e.Seq != stop
+	}})
+	p := draw(t, 3, DrawOptions{Length: 20 * time.Second})
+	r := run(t, w, p)
+	at := seen[last].Time
+	if r.Violation != nil || r.Interrupted != at || r.Recovered <= 0 || r.Simulated != r.Interrupted+r.Recovered {
+		t.Errorf("told to stop at %v: %v, %+v", at, r.Violation, r)
+	}
+	for i, e := range seen {
+		if e.Seq != int64(i) || e.Time > at || e.Phase != history.PhaseMain {
+			t.Errorf("event %d is %+v", i, e)
+		}
+	}
+	for _, op := range r.History {
+		if op.CallSeq > last && op.Phase == history.PhaseMain && op.Call > at {
+			t.Errorf("%v was invoked at %v", op.Op, op.Call)
+		}
+	}
+	seen, stop = nil, -1
+	whole := run(t, w, p)
+	if quiet := run(t, New(Options{}), p); whole.Interrupted != 0 || whole.Hash != quiet.Hash {
+		t.Errorf("interrupted at %v, hash %x and without anybody looking on %x", whole.Interrupted, whole.Hash, quiet.Hash)
 	}
 }
 

@@ -60,7 +60,7 @@ func (l Lease) WithDefaults() Lease {
 
 // Problems lists what is wrong with leases that have their defaults, given the nodes' mode of reads and election
 // timeout (zero means the nodes' default). It finds whatever the nodes would refuse at their start, and settings
-// without effect.
+// without effect. It calls settings by the options of the node's program.
 func (l Lease) Problems(reads string, election time.Duration) (problems []error) {
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -68,23 +68,23 @@ func (l Lease) Problems(reads string, election time.Duration) (problems []error)
 		}
 	}
 	if !slices.Contains([]string{LeaseNone, LeaseRate, LeaseWall}, l.Mode) {
-		return []error{fmt.Errorf("unknown lease %q: there are rate (monotonic clocks), wall (wall clocks), none", l.Mode)}
+		return []error{fmt.Errorf("--lease: there is no %q, but rate (monotonic clocks), wall (wall clocks), none", l.Mode)}
 	}
-	check(l.Mode == LeaseRate || l.DriftBound == "", "a drift bound is for leases by rate, and the lease is %s", l.Mode)
-	check(l.Mode == LeaseWall || l.MaxOffset == 0, "a maximal offset is for leases by wall clock, and the lease is %s",
+	check(l.Mode == LeaseRate || l.DriftBound == "", "--drift-bound is for leases by rate, and --lease is %s", l.Mode)
+	check(l.Mode == LeaseWall || l.MaxOffset == 0, "--max-offset is for leases by wall clock, and --lease is %s",
 		l.Mode)
 	if l.Mode == LeaseNone {
-		check(reads != "lease", "reads under a lease need one: choose a lease (rate or wall), or other reads (quorum or log)")
-		check(l.Term == 0 && l.Renew == 0, "there is no lease that could have a term or be renewed: the lease is none")
+		check(reads != "lease", "--reads lease needs a lease: choose --lease rate or wall, or --reads quorum or log")
+		check(l.Term == 0 && l.Renew == 0, "--lease-term and --lease-renew are for a lease, and --lease is none")
 		return problems
 	}
 	election = cmp.Or(election, ElectionTimeoutDefault)
-	check(l.Term > 0 && l.Term <= leaseTermMax, "the lease term must be more than 0, up to %v, not %v", leaseTermMax,
+	check(l.Term > 0 && l.Term <= leaseTermMax, "--lease-term must be more than 0, up to %v, not %v", leaseTermMax,
 		l.Term)
-	check(l.Renew > 0, "the time between renewals of a lease must be positive, not %v", l.Renew)
-	check(l.Renew < l.Term, "a lease that is renewed every %v, and lasts %v, always ends before it is renewed",
+	check(l.Renew > 0, "--lease-renew must be positive, not %v", l.Renew)
+	check(l.Renew < l.Term, "--lease-renew %v is not below --lease-term %v: a lease always ends before it is renewed",
 		l.Renew, l.Term)
-	check(l.Renew < election, "renewals are the leader's heartbeat: every %v is too seldom for an election timeout of %v",
+	check(l.Renew < election, "--lease-renew %v is not below --election-timeout %v: renewals are the leader's heartbeat",
 		l.Renew, election)
 	if l.Mode == LeaseRate {
 		if _, err := ParseDriftBound(l.DriftBound); err != nil {
@@ -92,9 +92,10 @@ func (l Lease) Problems(reads string, election time.Duration) (problems []error)
 		}
 		return problems
 	}
-	check(l.MaxOffset > 0, "the maximal offset must be positive, not %v: the leader's lease could outlive a grant",
+	check(l.MaxOffset > 0, "--max-offset must be positive, not %v: the leader's lease could outlive a grant",
 		l.MaxOffset)
-	check(l.MaxOffset < l.Term, "wall clocks that may be %v apart cannot tell whether a lease of %v has ended",
+	check(l.MaxOffset < l.Term,
+		"--max-offset %v is not below --lease-term %v: such clocks cannot tell whether a lease has ended",
 		l.MaxOffset, l.Term)
 	return problems
 }
@@ -124,11 +125,11 @@ func ParseDriftBound(text string) (ppb int64, err error) {
 	ppb, err = ParseShare(text)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("the drift bound: %w", err)
+		return 0, fmt.Errorf("--drift-bound: %w", err)
 	case ppb < 0:
-		return 0, fmt.Errorf("the drift bound must not be negative, or the leader's lease could outlive a grant: %q", text)
+		return 0, fmt.Errorf("--drift-bound must not be negative, or the leader's lease could outlive a grant: %q", text)
 	case ppb > partsPerUnit:
-		return 0, fmt.Errorf("the drift bound must be at most 100%%, not %q", text)
+		return 0, fmt.Errorf("--drift-bound must be at most 100%%, not %q", text)
 	}
 	return ppb, nil
 }

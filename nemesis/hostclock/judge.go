@@ -152,7 +152,7 @@ func (r Report) Restored() (string, error) {
 		return "", fmt.Errorf("the clocks did not go back to rate %v: %s", wanted, text)
 	}
 	if len(r.Left) > 0 {
-		return text + fmt.Sprintf("; %d other faults move these clocks", len(r.Left)), nil
+		return text + fmt.Sprintf("; other faults that move these clocks: %d", len(r.Left)), nil
 	}
 	if r.Off.Abs() > slack+5*time.Millisecond {
 		return "", fmt.Errorf("the wall clock is %v off", r.Off)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"elenchus/results/verdict"
 )
 
 // Dimensions of the picture, in its own units, which are pixels at full size.
@@ -90,7 +92,7 @@ func (p *picture) head() {
 	if s.Lab == "sim" {
 		where = "simulation"
 	}
-	said := fmt.Sprintf("%s, term %v, %d attacks that came off", where, s.Plan.Term, s.Agreement.Probes)
+	said := fmt.Sprintf("%s, term %v, %s that came off", where, s.Plan.Term, verdict.Count(s.Agreement.Probes, "attack"))
 	if s.How != "" {
 		said += "; clocks by " + s.How
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"elenchus/results/verdict"
 )
 
 // Files derived from the evidence of a sweep.
@@ -174,29 +176,29 @@ func (s Sweep) sentences(a Agreement, inside, outside, broke, tried int) []strin
 	switch {
 	case a.Cells[BrokeInside] > 0:
 		say("Observation contradicts the arithmetic: leases broke in %s inside the envelope, where they must hold.",
-			plural(a.Cells[BrokeInside], "cell"))
+			verdict.Count(a.Cells[BrokeInside], "cell"))
 	case a.Agree:
 		say("Observation and arithmetic agree.")
 	case a.agrees(inside, broke):
 		say("Only part was attacked, in %d of %d attacks: there, observation and arithmetic agree.", a.Probes, a.Wanted)
 	case a.Missed > 0:
 		say("Observation does not confirm the arithmetic: in %s far outside the envelope nothing was seen to break.",
-			plural(a.Missed, "cell"))
+			verdict.Count(a.Missed, "cell"))
 	default:
 		say("Too little was probed to compare observation and arithmetic.")
 	}
-	say("Inside, in %s, %s: %s.", plural(a.Cells[HeldThere]+a.Cells[BrokeInside], "cell"), plural(inside, "probe"),
-		count(s.staleInside(), "stale answer", "no stale answer"))
-	say("Outside, %s broke, in %d of %s.", plural(a.Cells[Broke], "cell"), broke, plural(tried, "probe"))
+	say("Inside, in %s, %s: %s.", verdict.Count(a.Cells[HeldThere]+a.Cells[BrokeInside], "cell"),
+		verdict.Count(inside, "probe"), count(s.staleInside(), "stale answer", "no stale answer"))
+	say("Outside, %s broke, in %d of %s.", verdict.Count(a.Cells[Broke], "cell"), broke, verdict.Count(tried, "probe"))
 	if n := a.Cells[NotObserved]; n > 0 {
-		say("Outside, in %s nothing was observed, in %s: %s. That does not make them safe: the window %s.", plural(n, "cell"),
-			plural(outside-tried, "probe"), strings.Join(s.unobserved(), "; "), windowText(n))
+		say("Outside, in %s nothing was observed, in %s: %s. That does not make them safe: the window %s.",
+			verdict.Count(n, "cell"), verdict.Count(outside-tried, "probe"), strings.Join(s.unobserved(), "; "), windowText(n))
 	}
 	if n := a.Cells[NotProbed]; n > 0 {
-		say("%s not probed.", plural(n, "cell"))
+		say("%s not probed.", verdict.Count(n, "cell"))
 	}
 	if a.Void > 0 {
-		say("%s did not come off and counted for nothing.", plural(a.Void, "attack"))
+		say("%s did not come off and counted for nothing.", verdict.Count(a.Void, "attack"))
 	}
 	return out
 }
@@ -230,16 +232,9 @@ func (s Sweep) unobserved() []string {
 	return out
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 func count(n int, noun, none string) string {
 	if n == 0 {
 		return none
 	}
-	return plural(n, noun)
+	return verdict.Count(n, noun)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // History is a history of another tool, converted to ours.
@@ -175,14 +176,14 @@ func (b *builder) at(t time.Duration) time.Duration {
 // finish returns the history without its events.
 func (b *builder) finish() History {
 	h := History{Names: b.names}
-	note := func(count int, format string) {
+	note := func(count int, noun, text string) {
 		if count > 0 {
-			h.Notes = append(h.Notes, fmt.Sprintf(format, count))
+			h.Notes = append(h.Notes, verdict.Count(count, noun)+" "+text)
 		}
 	}
-	note(b.moved, "%d times were earlier than one before them and were moved behind it; the order of lines counts")
-	note(b.reused, "%d times a process went on after an operation whose outcome is unknown: it counts as another one")
-	note(len(b.ids), "%d values are no whole numbers and have been given some, from "+strconv.FormatInt(firstName, 10))
+	note(b.moved, "line", "with an earlier time than one before, and moved behind it: the order of lines counts")
+	note(b.reused, "time", "a process went on after an operation whose outcome is unknown: it counts as another one")
+	note(len(b.ids), "value", "without a whole number, and given one, from "+strconv.FormatInt(firstName, 10)+" on")
 	return h
 }
 

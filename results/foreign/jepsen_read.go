@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // scanJepsen reads a history of Jepsen or Knossos, see the package documentation.
@@ -21,7 +22,7 @@ func scanJepsen(r io.Reader, name string, o Options, each func(*history.Event) e
 	h.Faults = t.faults
 	if t.others > 0 {
 		h.Notes = append(h.Notes, fmt.Sprintf(
-			"%d operations of processes that are neither clients nor :nemesis were left out", t.others))
+			"left out: %s of processes that are neither clients nor :nemesis", verdict.Count(t.others, "operation")))
 	}
 	return h, nil
 }

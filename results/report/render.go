@@ -26,7 +26,7 @@ var figuresSource string
 var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
+	"count": plural, "seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
 	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
 }).Parse(pageSource + figuresSource))
 

@@ -17,7 +17,7 @@ import (
 var sweepSource string
 
 var sweepTemplate = template.Must(template.New("sweep").Funcs(template.FuncMap{
-	"size": size, "href": href,
+	"count": plural, "size": size, "href": href,
 }).Parse(sweepSource))
 
 // SweepInput is what the page of a sweep is made from.

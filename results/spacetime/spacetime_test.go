@@ -18,7 +18,7 @@ const ms = time.Millisecond
 func busy() *Diagram {
 	d := &Diagram{
 		Title: "n1 & n2 both lead <at once>", Subtitle: "One leader at a time.", Caption: "a test", End: 900 * ms,
-		Lanes: []Lane{{Name: "n1"}, {Name: "client 1", Client: true}, {Name: "n2"}, {Name: "n3"}},
+		Lanes: []Lane{{Name: "n1"}, {Name: "client 0", Client: true}, {Name: "n2"}, {Name: "n3"}},
 		Bands: []Band{
 			{Lane: 0, From: 10 * ms, To: 500 * ms, Kind: BandLeads, Label: "leads 1.n1"},
 			{Lane: 2, From: 20 * ms, To: 600 * ms, Kind: BandGrant, Label: "owes 1.n1"},
@@ -72,7 +72,7 @@ func TestEverythingIsInThePicture(t *testing.T) {
 	}
 	texts := words(t, first.Bytes())
 	for _, want := range []string{
-		"n1 & n2 both lead <at once>", "One leader at a time.", "n1", "client 1", "n2", "n3", "write r1 1", "read r1",
+		"n1 & n2 both lead <at once>", "One leader at a time.", "n1", "client 0", "n2", "n3", "write r1 1", "read r1",
 		"What happened", "n1 is elected.", "Each of n2 and n3 rests.", "n2 leads, too.", "kill n3", "pause n1", "who leads",
 		"what is chosen", "lost", "leads", "owes a lease to somebody", "down", "leads 1.n1", "ms", "900.0",
 	} {

@@ -61,6 +61,8 @@ const (
 	Stale = "any node answers reads from its own state"
 )
 
+var systems = []string{Sound, Stale}
+
 // decider is a way to decide a history.
 type decider struct {
 	name   string
@@ -87,6 +89,9 @@ var deciders = []decider{
 	}},
 }
 
+// Sets is how many sets of runs the options ask for: one for every workload and system.
+func (o *Options) Sets() int { return len(o.Draw.Workloads) * len(systems) }
+
 // Run plays the seeds of every workload with both systems, and has every decider decide every history. When ctx ends,
 // the report has what was complete by then, besides the error. show is told what happens now.
 //
@@ -95,7 +100,7 @@ func Run(ctx context.Context, o Options, show func(string, ...any)) (Report, err
 	report := Report{Schema: Schema, From: o.From, To: o.To, Budget: o.Budget}
 	world := sim.New(sim.Options{Checker: sim.NoChecker{}, ClientsOnly: true})
 	for _, workload := range o.Draw.Workloads {
-		for _, system := range []string{Sound, Stale} {
+		for _, system := range systems {
 			draw := o.Draw
 			draw.Workloads = []string{workload}
 			if system == Stale {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"elenchus/results/verdict"
 )
 
 // Schema is the version of the report. It rises whenever a field changes its meaning or goes away.
@@ -79,8 +81,9 @@ func (r Report) Table(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seeds %d to %d; a history may be searched for %v\n", r.From, r.To, r.Budget)
 	for _, s := range r.Sets {
-		fmt.Fprintf(&b, "\n%s, %s: %d runs, %d operations (%.1f %% of unknown outcome), %d in the longest run\n\n",
-			s.Workload, s.System, s.Runs, s.Operations, 100*float64(s.Unknown)/float64(max(1, s.Operations)), s.OperationsMax)
+		fmt.Fprintf(&b, "\n%s, %s: %s, %s (%.1f %% of unknown outcome), %d in the longest run\n\n", s.Workload, s.System,
+			verdict.Count(s.Runs, "run"), verdict.Count(s.Operations, "operation"),
+			100*float64(s.Unknown)/float64(max(1, s.Operations)), s.OperationsMax)
 		tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(tw, "\tvalid\tviolated\tunknown\tkeys by order\ttightened\tsearched\tunknown\tCPU p50\tp99\tmax\t"+
 			"all\t")

@@ -17,15 +17,13 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/results"
+	"elenchus/results/verdict"
 )
 
 const (
 	ms = time.Millisecond
 	us = time.Microsecond
 )
-
-// lengthMax is how long the simulator plays at most.
-const lengthMax = 10 * time.Minute
 
 // clientsMax is how many clients a node has at most in the simulator.
 const clientsMax = 20
@@ -40,8 +38,8 @@ func FromLab(m *results.Manifest, s *nemesis.Schedule) (*sim.Plan, []string, err
 	if n < 1 || n > protocol.NodesMax {
 		return nil, nil, fmt.Errorf("simulate the run: it has %d nodes; the simulator has 1 to %d", n, protocol.NodesMax)
 	}
-	if s.Length > lengthMax {
-		return nil, nil, fmt.Errorf("simulate the run: it lasts %v; the simulator plays up to %v", s.Length, lengthMax)
+	if s.Length > sim.LengthMax {
+		return nil, nil, fmt.Errorf("simulate the run: it lasts %v; the simulator plays up to %v", s.Length, sim.LengthMax)
 	}
 	b := &baggage{}
 	p := &sim.Plan{
@@ -75,7 +73,7 @@ func (b *baggage) load(p *sim.Plan, c *results.Config, n int) {
 		each = clientsMax
 	}
 	if each*n != c.Concurrency {
-		b.leave("%d clients: there are %d, %d for each node", c.Concurrency, each*n, each)
+		b.leave("%s: there are %d, %d for each node", verdict.Count(c.Concurrency, "client"), each*n, each)
 	}
 	p.Load = sim.Load{Workload: c.Workload, Clients: each, Delay: 200 * us, Patience: c.OpTimeout, ThinkMax: ms}
 	if c.Rate > 0 {

@@ -8,6 +8,7 @@ import (
 	"elenchus/harness/sim"
 	"elenchus/nemesis"
 	"elenchus/node/multipaxos"
+	"elenchus/results/verdict"
 )
 
 // Lab is a simulated run for a lab: options of elenchus test, but for the file with the schedule, and that.
@@ -117,13 +118,14 @@ func (b *baggage) world(p *sim.Plan) {
 		b.leave("processes that die in the middle of a step")
 	}
 	if p.Load.Script != nil {
-		b.leave("the %d operations of the script: the workload generates its own", len(p.Load.Script))
+		b.leave("the script, %s: the workload generates its own",
+			verdict.Count(len(p.Load.Script), "operation"))
 	}
 	if p.Load.RetryPPM != 0 {
 		b.leave("clients that ask again with the same place in their session")
 	}
 	if p.Load.Digits != 0 {
-		b.leave("values of %d digits", p.Load.Digits)
+		b.leave("values of %s", verdict.Count(p.Load.Digits, "digit"))
 	}
 	for _, t := range p.Triggers {
 		b.leave("what a fault waits for, or whom it is aimed at: %s", t)

@@ -191,7 +191,8 @@ func (t *teller) lanes() {
 	}
 }
 
-func clientName(c int) string { return fmt.Sprintf("client %d", c+1) }
+// clientName counts from 0, as the processes of a history do: client 3 is process 3 until an answer fails to come.
+func clientName(c int) string { return fmt.Sprintf("client %d", c) }
 
 func (t *teller) name(node int) string { return t.plan.Schedule.Nodes[node-1] }
 

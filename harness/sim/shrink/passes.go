@@ -9,6 +9,7 @@ import (
 	"elenchus/harness/sim"
 	"elenchus/nemesis"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // search tries every kind of reduction, again and again until none helps: first with the draws as they are, then with
@@ -205,7 +206,7 @@ func resets(p *sim.Plan, list []setting) iter.Seq[candidate] {
 
 func (s *shrinker) lessClients() {
 	s.greedy(thinBy(func(c *sim.Call) int { return c.Client }, func(client int) string {
-		return fmt.Sprintf("without client %d", client+1)
+		return fmt.Sprintf("without client %d", client)
 	}))
 }
 
@@ -236,7 +237,7 @@ func thinBy[T comparable](of func(c *sim.Call) T, what func(T) string) func(p *s
 func (s *shrinker) lessCalls() {
 	s.thin(func(p *sim.Plan) int { return len(p.Load.Script) }, func(p *sim.Plan, from, to int) candidate {
 		c := withoutCalls(p, func(i int, _ *sim.Call) bool { return i >= from && i < to })
-		return candidate{c, fmt.Sprintf("without %s", count(to-from, "operation"))}
+		return candidate{c, fmt.Sprintf("without %s", verdict.Count(to-from, "operation"))}
 	})
 }
 
@@ -537,7 +538,7 @@ func (s *shrinker) simplerCalls() {
 					c := p.Clone()
 					c.Load.Script[i] = other
 					if !yield(candidate{c, fmt.Sprintf("%v of client %d in the place of %v of client %d", other.Op,
-						other.Client+1, call.Op, call.Client+1)}) {
+						other.Client, call.Op, call.Client)}) {
 						return
 					}
 				}

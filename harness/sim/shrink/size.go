@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"elenchus/harness/sim"
+	"elenchus/results/verdict"
 )
 
 // Size is how much there is in a run up to its failure.
@@ -27,19 +28,12 @@ type Size struct {
 
 // String is the size as a line.
 func (s Size) String() string {
-	text := fmt.Sprintf("%s, %s, %s, %s, %v", count(s.Faults, "fault"), count(s.Nodes, "node"),
-		count(s.Operations, "operation"), count(s.Messages, "message"), s.Time.Round(time.Millisecond))
+	text := fmt.Sprintf("%s, %s, %s, %s, %v", verdict.Count(s.Faults, "fault"), verdict.Count(s.Nodes, "node"),
+		verdict.Count(s.Operations, "operation"), verdict.Count(s.Messages, "message"), s.Time.Round(time.Millisecond))
 	if s.Accidents > 0 {
-		text += ", " + count(s.Accidents, "kind") + " of accidents"
+		text += ", " + verdict.Count(s.Accidents, "kind") + " of accidents"
 	}
 	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // weight is what a reduction must lower. What somebody has to understand to follow a run weighs most: a fault as much
