@@ -65,7 +65,7 @@ var recipes = []recipe{
 	{"second-term", "have a leader that one follower hears lose the lead, and win it again before that vote has arrived",
 		3, []string{kindHold, kindStuck, kindSlow, kindDemote, kindQuit, kindCrash, nemesis.Partition}, false,
 		(*hazard).secondTerm},
-	{"late-beats", "delay what a leader's heartbeats are answered until it has lost the lead, won it again, and is cut off",
+	{"late-beats", "delay answers to a leader's heartbeats until it has lost the lead, won it again, and is cut off",
 		3, []string{kindDemote, kindQuit, kindCrash, nemesis.Partition}, false, (*hazard).lateBeats},
 	{"restoration", "elect another leader, crash it and cut off who has voted for it, and join the old leader again",
 		3, []string{nemesis.Partition, kindCrash, kindSlow}, false, (*hazard).restoration},

@@ -11,8 +11,8 @@ import (
 
 // secondTerm has a leader of which one follower alone hears lose the lead, by giving up or by losing its power before
 // its own disk is done, and keeps the others' bids back. So the same node is elected again, while the vote for what it
-// proposed in its first term is still on its way, the voter's disk is stuck, and nobody else has heard of it. Then it is
-// cut off.
+// proposed in its first term is still on its way, the voter's disk is stuck, and nobody else has heard of it. Then it
+// is cut off.
 func (h *hazard) secondTerm() {
 	lasts := h.succeedsItself()
 	few := h.play("few", 0, lasts, nemesis.Fault{
@@ -91,7 +91,8 @@ func (h *hazard) succeedsItself() (lasts time.Duration) {
 func (h *hazard) cutOnceElected(after time.Duration) {
 	patience := h.p.Node.ElectionTimeout
 	id := h.cut("cut", after+ms, h.over(), nemesis.RoleAny)
-	h.when(Trigger{Fault: id, On: CueElected, After: pick(h.d, h.d.within(0, 5*ms), h.d.within(0, patience)), Aim: AimActor})
+	after = pick(h.d, h.d.within(0, 5*ms), h.d.within(0, patience))
+	h.when(Trigger{Fault: id, On: CueElected, After: after, Aim: AimActor})
 	h.end += patience
 }
 
