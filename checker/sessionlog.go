@@ -5,17 +5,21 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
 
 // executed is what a state machine that executes each request once makes of the log: the elements of every list, in the
-// order of the slots in which their requests are for the first time, as far as every slot before is known.
+// order of the slots in which their requests are for the first time, as far as every slot before is known. Of a session
+// it executes only what comes after all that it has executed: a request that was sent on while the session went on may
+// be in the log behind its successor, and is then not executed any more.
 type executed struct {
 	lists map[string][]appended
-	ids   map[string]bool // of all requests in the log
-	until uint64          // the last slot of those that are known from the first one on
+	ids   map[string]bool   // of all requests that were executed
+	last  map[string]uint64 // of each session, the latest
+	until uint64            // the last slot of those that are known from the first one on
 }
 
 // appended is an element, and the slot that it is from.
@@ -39,7 +43,7 @@ func executionOf(nodes []NodeObservations, disagree bool) *executed {
 	if len(slots) == 0 || disagree {
 		return nil
 	}
-	e := &executed{lists: make(map[string][]appended), ids: make(map[string]bool)}
+	e := &executed{lists: make(map[string][]appended), ids: make(map[string]bool), last: make(map[string]uint64)}
 	for slots[e.until+1] != nil {
 		e.until++
 		e.slot(slots[e.until])
@@ -50,8 +54,11 @@ func executionOf(nodes []NodeObservations, disagree bool) *executed {
 // slot executes the commands of a slot.
 func (e *executed) slot(o *history.Observation) {
 	for i, u := range o.Ops {
-		if e.ids[o.IDs[i]] {
+		client, place, _ := strings.Cut(o.IDs[i], ":")
+		if seq, err := strconv.ParseUint(place, 10, 64); err != nil || seq <= e.last[client] {
 			continue
+		} else {
+			e.last[client] = seq
 		}
 		e.ids[o.IDs[i]] = true
 		v, err := strconv.ParseInt(u.Value, 10, 64)

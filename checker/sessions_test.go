@@ -330,6 +330,10 @@ func TestSessionsAndTheLog(t *testing.T) {
 	}{
 		{"as in the log", at(two(), 1, 2), appliedIn(5, 6), ""},
 		{"repeated in the log", at(two(), 1, 3), appliedIn(5, 5, 6), ""},
+		{"sent on while its session went on", at(new(sent).try(5, "n1", 0, 1, history.Unknown).
+			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6), 0, 1, 2), appliedIn(6, 5), ""},
+		{"executed although its session had gone on", at(new(sent).try(5, "n1", 0, 1, history.Unknown).
+			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6, 5), 0, 1, 2), appliedIn(6, 5), nameOtherLog},
 		{"another order", at(two(), 1, 2), appliedIn(6, 5), nameOtherLog},
 		{"more than the log has", at(two(), 1, 1), appliedIn(5), nameOtherLog},
 		{"not in the log", at(new(sent).try(5, "n1", 0, 1, history.OK, 5).try(6, "n1", 2, 3, history.Unknown).
