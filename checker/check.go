@@ -16,7 +16,10 @@ const (
 	CheckLinearizability = "linearizability"
 	CheckDurability      = "durability"
 	CheckLists           = "lists"
+	CheckSessions        = "sessions"
+	CheckWriteOnce       = "write-once"
 	CheckAgreement       = "agreement"
+	CheckProtocol        = "protocol"
 	CheckInvariants      = "invariants"
 )
 
@@ -91,13 +94,22 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Findings = append(safety.Findings, findings...)
 	}
 	add(linearizabilityCheck(keys, elapsed, &safety.Reasons))
+	if objects, any := objectsCheck(keys, &s.keys.objects, elapsed); any {
+		add(objects, nil)
+	}
 	if ctx.Err() != nil {
 		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {
 		add(durabilityCheck(keys, j.durability))
 		lists, damages := listsCheck(keys, j.lists)
 		add(lists, untold(damages, safety.Findings))
+		if sessions, broken, any := sessionsCheck(keys, j.sessions, &safety.Reasons); any {
+			add(sessions, untold(broken, safety.Findings))
+		}
 		add(j.agreement, j.disagreements())
+		if in.Facts.Protocol == multipaxos {
+			add(protocolCheck(in, j.diagnosis))
+		}
 	}
 	if in.Watched || in.WatchedErr != nil {
 		j.diagnosis.operations = s.named.ops

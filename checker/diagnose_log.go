@@ -160,8 +160,8 @@ func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {
 	}
 	return &verdict.Cause{
 		Name: "a repeated request was executed again",
-		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again when no answer had come, and every "+
-			"time it was executed: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
+		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again, and it was executed more than "+
+			"once: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
 		Evidence: []string{upper(strings.Join(by, ", ")) + "."},
 	}
 }

@@ -56,6 +56,8 @@ type NodeObservations struct {
 	// Until is the same for the end of the term of each that is about a lease, on the clock that the lease is on; zero for
 	// others. Nil when When is.
 	Until []time.Duration
+	// Slack is how far each of these may be off; nil when When is.
+	Slack []time.Duration
 }
 
 // Facts are the things a verdict depends on that the harness knows and the history does not say.
@@ -65,6 +67,7 @@ type Facts struct {
 	WantedKinds []string       // kinds of faults that were asked for
 	TimeLimit   time.Duration  // of the workload
 
+	Protocol     string // what the nodes run; the rules of "multipaxos" are known
 	Reads        string // how the system answers reads, "lease" for one; empty when nothing is known of it
 	Lease        Lease  // what leases rest on, if the system has any
 	UniqueValues bool   // the workload promises that no value is written twice to a key

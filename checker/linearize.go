@@ -228,14 +228,20 @@ func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) 
 	if err == nil && status == verdict.Unknown && isPureList(key.Ops) && uniqueValues(key) {
 		status, explain = decideList(key.Ops), explainList
 	}
+	if err == nil {
+		var object bool
+		if status, object, err = asObject(key.Ops, status); object {
+			explain = explainObject
+		}
+	}
 	switch {
 	case err != nil:
 		res.Reason = err.Error()
-		return res, false
+		return res, errors.Is(err, errDisagree)
 	case status == verdict.Violated:
 		e, core, err := explain(key.Ops)
 		if err == nil {
-			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
+			err = d.confirm(ctx, KeyHistory{Key: key.Key, Ops: core}, verdict.Violated, d.budget.Key)
 		}
 		if err != nil {
 			res.Reason = err.Error()

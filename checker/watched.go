@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/checker/rules"
 	"elenchus/results/history"
 	"elenchus/results/leases"
 	"elenchus/results/verdict"
@@ -15,11 +16,11 @@ import (
 // Rules that somebody who sees everything may see broken, as package harness/sim names them, of which there is more to
 // tell than of others.
 const (
-	ruleLease    = "lease-exclusive"
-	ruleBasis    = "lease-basis"
-	ruleGrant    = "grant-honoured"
-	rulePromise  = "promise-monotone"
-	ruleRecovery = "recovery"
+	ruleLease    = rules.LeaseExclusive
+	ruleBasis    = rules.LeaseBasis
+	ruleGrant    = rules.GrantHonoured
+	rulePromise  = rules.PromiseMonotone
+	ruleRecovery = rules.Recovery
 )
 
 // named keeps the operations that broken rules are about: those that they name, and updates that are said to be in

@@ -207,7 +207,7 @@ func coverage(s envelope.Sweep) verdict.Coverage {
 	}
 	a := s.Agreement
 	if n := a.Cells[envelope.NotProbed]; n > 0 {
-		lack("not probed: %d of %s", n, verdict.Count(len(s.Cells), "cell"))
+		lack("%d of %s not probed", n, verdict.Count(len(s.Cells), "cell"))
 	}
 	if a.Missed > 0 {
 		lack("in %s nothing was seen to break although the window is %v or longer",

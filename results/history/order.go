@@ -105,5 +105,5 @@ func (o *Op) equal(p *Op) bool {
 	if (o.Expect == nil) != (p.Expect == nil) || o.Expect != nil && *o.Expect != *p.Expect {
 		return false
 	}
-	return o.Func == p.Func && o.Key == p.Key && o.Value == p.Value
+	return o.Func == p.Func && o.Key == p.Key && o.Value == p.Value && o.Request == p.Request
 }
