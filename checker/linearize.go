@@ -29,12 +29,12 @@ type Budget struct {
 }
 
 func (b Budget) withDefaults() Budget {
-	b.Key = orElse(b.Key, 30*time.Second)
-	b.Total = orElse(b.Total, 5*time.Minute)
-	b.Memory = orElse(b.Memory, 2<<30)
-	b.Explained = orElse(b.Explained, 30)
-	b.Explain = orElse(b.Explain, 20*time.Second)
-	b.Second = orElse(b.Second, 500)
+	b.Key = cmp.Or(b.Key, 30*time.Second)
+	b.Total = cmp.Or(b.Total, 5*time.Minute)
+	b.Memory = cmp.Or(b.Memory, 2<<30)
+	b.Explained = cmp.Or(b.Explained, 30)
+	b.Explain = cmp.Or(b.Explain, 20*time.Second)
+	b.Second = cmp.Or(b.Second, 500)
 	return b
 }
 

@@ -22,6 +22,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	t.enter(results.StateRunning)
 	player, err := nemesis.NewPlayer(nemesis.PlayerOptions{
 		Schedule: t.schedule, Cluster: t.cluster, Ledger: t.ledger, Record: t.recordFault, Now: t.now,
+		InTurn: t.opts.Schedule == nil,
 	})
 	if err != nil {
 		return err

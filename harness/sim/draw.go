@@ -115,7 +115,11 @@ type style struct {
 // on.
 var styles = []style{
 	{
-		name: "uniform", share: 15, faults: true,
+		name: "calm", share: 5, swarm: true,
+		summary: "no faults at all",
+	},
+	{
+		name: "uniform", share: 10, faults: true,
 		summary: "all kinds of faults at once, and the system as it comes",
 	},
 	{
@@ -127,12 +131,8 @@ var styles = []style{
 		summary: "messages in the order of priorities, which change a few times, and few other faults",
 	},
 	{
-		name: "recipes", share: 40, faults: true, swarm: true, recipes: true,
+		name: "recipes", share: 45, faults: true, swarm: true, recipes: true,
 		summary: "hazards: sequences of faults that wait for leaders, leases and votes",
-	},
-	{
-		name: "calm", share: 5, swarm: true,
-		summary: "no faults at all",
 	},
 }
 

@@ -202,7 +202,7 @@ func pick[T ~string](d *decoder, s *T, among []T) bool {
 
 // room returns an empty slice with capacity exactly n.
 func (d *decoder) room(n int) []int64 {
-	const chunk = 1024
+	const chunk = 128 // one number that somebody keeps keeps them all
 	if cap(d.numbers)-len(d.numbers) < n {
 		d.numbers = make([]int64, 0, chunk)
 	}
