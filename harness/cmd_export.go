@@ -15,6 +15,7 @@ import (
 	"elenchus/results"
 	"elenchus/results/foreign"
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 func exportCommand() *cli.Command {
@@ -58,6 +59,7 @@ func exportAction(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	events, merged := foreign.Once(events)
 	if c.String("format") == foreign.FormatPorcupine {
 		err := foreign.FitsPorcupine(events)
 		switch {
@@ -75,6 +77,10 @@ func exportAction(c *cli.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		out = file
+	}
+	if merged > 0 {
+		fmt.Fprintf(c.App.ErrWriter, "note: %s sent several times became one operation each\n",
+			verdict.Count(merged, "request"))
 	}
 	if !log.Complete {
 		fmt.Fprintln(c.App.ErrWriter, "note: the history breaks off, and so does what is written")

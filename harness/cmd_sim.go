@@ -64,7 +64,8 @@ func drawFlags() []cli.Flag {
 		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
 			Usage: "draw the cluster size from `LIST`"},
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
-			Usage: "draw the workload from `NAMES` (see elenchus list workloads), or all"},
+			Usage: "draw the workload from `NAMES` (see elenchus list workloads), or all: " +
+				strings.Join(workloads.Drawn(), " and ")},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "run the workload for `TIME`, in virtual time"},
 		&cli.StringFlag{Name: "reads", Category: catSystem,
