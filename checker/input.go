@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -138,7 +139,7 @@ type Thresholds struct {
 
 func (t Thresholds) withDefaults(facts Facts) Thresholds {
 	limit := facts.TimeLimit
-	def := func(v *int, d int) { *v = max(0, orElse(*v, d)) }
+	def := func(v *int, d int) { *v = max(0, cmp.Or(*v, d)) }
 	def(&t.OKPerFunc, 1)
 	def(&t.InstalledPerKind, 1)
 	underFault := 20
@@ -152,7 +153,7 @@ func (t Thresholds) withDefaults(facts Facts) Thresholds {
 		deposed = 1
 	}
 	def(&t.DeposedReads, deposed)
-	t.InEffectPerKind = max(0, orElse(t.InEffectPerKind, min(limit/30, time.Second)))
+	t.InEffectPerKind = max(0, cmp.Or(t.InEffectPerKind, min(limit/30, time.Second)))
 	return t
 }
 
@@ -171,13 +172,4 @@ func partial(in Input) string {
 		return fmt.Sprintf("of %s only the lines before line %d are looked at", in.Prefix[0].File, in.Prefix[0].Line)
 	}
 	return ""
-}
-
-// orElse is v, or d when v is zero.
-func orElse[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }

@@ -217,7 +217,7 @@ func (d *diagnosis) chronicle(b verdict.Broken) []string {
 func (d *diagnosis) about(b verdict.Broken) []string {
 	nodes := []string{b.Node}
 	if _, owner, ok := strings.Cut(b.Ballot, "."); ok {
-		nodes = append(nodes, orElse(d.names[owner], owner))
+		nodes = append(nodes, cmp.Or(d.names[owner], owner))
 	}
 	for _, e := range d.lastReigns(b.At) {
 		nodes = append(nodes, e.node)
@@ -355,7 +355,7 @@ func (d *diagnosis) faultsOn(b verdict.Broken, nodes []string) []episode {
 		case w.To < b.At:
 			lasted = fmt.Sprintf("was in effect from %s to %s", seconds(w.From), seconds(w.To))
 		}
-		out = append(out, episode{w.From, fmt.Sprintf("Fault %s (%s %s) %s.", w.ID, w.Kind, orElse(w.Played, w.Detail),
+		out = append(out, episode{w.From, fmt.Sprintf("Fault %s (%s %s) %s.", w.ID, w.Kind, cmp.Or(w.Played, w.Detail),
 			lasted)})
 	}
 	return out[max(0, len(out)-3):]
@@ -377,7 +377,7 @@ func (d *diagnosis) slotOf(b verdict.Broken) []episode {
 			if !seen[what+o.Ballot] {
 				seen[what+o.Ballot] = true
 				out = append(out, episode{n.When[i], fmt.Sprintf("%s had applied slot %d as %s, in ballot %s, at %s.", n.Node,
-					b.Slot, what, orElse(o.Ballot, "none"), seconds(n.When[i]))})
+					b.Slot, what, cmp.Or(o.Ballot, "none"), seconds(n.When[i]))})
 			}
 		}
 	}

@@ -26,6 +26,8 @@ const simLab = "sim"
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
 	"break-lock":       "there is nobody to take it from",
+	"keys":             "how many there are follows from the number of clients",
+	"read-percent":     "how much is read follows from the workload",
 	"node-binary":      "the node is part of this program",
 	"node-flag":        "the node is part of this program: what it can be told has an option of its own here",
 	"recovery-timeout": "how long a recovery may take follows from the configuration",
@@ -68,6 +70,7 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	for _, reason := range plan.Outside() {
 		ui.Step("outside of what a correct system must survive: %s", reason)
 	}
+	run.Warn(ui, &opts, &plan.Schedule)
 	begin := time.Now()
 	sentinel := new(run.Sentinel)
 	directory := sim.Directory{

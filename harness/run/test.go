@@ -80,6 +80,7 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 	}
 	defer closeLog()
 	ui.Step("%s", opts.seeds())
+	Warn(ui, &t.opts, t.schedule)
 	if err := t.live(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -100,7 +101,8 @@ func (t *test) open() (closeLog func(), err error) {
 	if t.schedule, err = Plan(t.opts, names); err != nil {
 		return nil, err
 	}
-	t.gen, err = t.workload.New(workloads.Options{Seed: t.opts.Seed, Workers: t.opts.Concurrency, Nodes: len(names)})
+	t.gen, err = t.workload.New(workloads.Options{Seed: t.opts.Seed, Workers: t.opts.Concurrency, Nodes: len(names),
+		ActiveKeys: t.opts.Keys, ReadPercent: t.opts.ReadPercent})
 	if err != nil {
 		return nil, fmt.Errorf("make workload: %w", err)
 	}

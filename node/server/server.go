@@ -173,6 +173,7 @@ func (s *Server) launch(peers, clients net.Listener) error {
 	s.transport, err = transport.New(peers, transport.Options{
 		Cluster: s.opts.Cluster, Self: uint16(s.opts.ID), Peers: addresses, Deliver: s.deliver,
 		Logger: s.logger.Named("transport"), FrameBytesMax: protocol.EncodedBytesMax,
+		Heartbeat: s.opts.LinkSilence / 4, DeadAfter: s.opts.LinkSilence, DialEvery: s.opts.LinkSilence / 4,
 	})
 	if err != nil {
 		return err
