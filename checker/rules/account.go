@@ -36,6 +36,8 @@ type life struct {
 	promised Ballot // the highest ballot that it has promised
 	used     Ballot // the highest that it has campaigned in
 	traced   bool   // it writes down the messages that leave it
+	stopped  bool   // it ended in good order
+	known    uint64 // the last slot that it knows to be chosen, and all before
 	asking   int64  // the end of the lease that it asked for last, on the clock of the lease
 }
 
@@ -113,11 +115,16 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 		}
 	case history.ObservedEnded:
 		a.check.leases.died(a.node, i)
+	case history.ObservedStopped:
+		a.life.stopped = true
 	case history.ObservedTraced:
 		a.life.traced = true
 	case history.ObservedChosen:
 		a.check.cluster.chosen(a, i, b, 0)
+	case history.ObservedSnapshotInstalled, history.ObservedSnapshotRestored:
+		a.life.known = max(a.life.known, o.Slot)
 	case history.ObservedApplied:
+		a.life.known = max(a.life.known, o.Slot)
 		if o.Value != 0 {
 			a.check.cluster.value(a, i, o.Slot, b, o.Value, false)
 			a.check.cluster.chosen(a, i, b, o.Value)

@@ -28,6 +28,7 @@ type member struct {
 	name    string
 	partial bool         // lines of it are missing, or it did not trace its messages: it may have said anything
 	used    []usedBallot // in which it asked for promises
+	ends    []uint64     // of each of its lives that was cut off, the last slot that it knew to be chosen
 }
 
 type usedBallot struct {
@@ -69,6 +70,9 @@ func (c *cluster) ends(a *account) {
 	if a.index >= 0 && a.index < len(c.members) {
 		m := &c.members[a.index]
 		m.partial = m.partial || !a.life.traced || a.node.Partial || len(a.node.Lost) > 0
+		if !a.life.stopped {
+			m.ends = append(m.ends, a.life.known)
+		}
 	}
 }
 
@@ -77,11 +81,24 @@ func (c *cluster) member(number uint64) int {
 	return slices.IndexFunc(c.members, func(m member) bool { return m.number == number })
 }
 
-// silent is how many nodes may have said anything, besides those in the set: they gave no account, or only part of one.
-func (c *cluster) silent(size int, heard uint16) int {
+// unwritten bounds the slots in which a node can have accepted something within the last moments of a life. The lines
+// about these votes may be missing: a kill can come before they are written.
+const unwritten = slotsMax
+
+// mayLack reports whether lines about a slot may be missing of what a node said. Slot zero stands for what is always
+// written before it leaves.
+func (m *member) mayLack(slot uint64) bool {
+	return m.partial || slot > 0 && slices.ContainsFunc(m.ends, func(end uint64) bool {
+		return slot > end && slot-end <= unwritten
+	})
+}
+
+// silent is how many nodes may have said anything of a slot, besides those in the set: they gave no account, or only part
+// of one.
+func (c *cluster) silent(size int, heard uint16, slot uint64) int {
 	count := max(0, size-len(c.members))
 	for i := range c.members {
-		if c.members[i].partial && heard>>i&1 == 0 {
+		if c.members[i].mayLack(slot) && heard>>i&1 == 0 {
 			count++
 		}
 	}
@@ -226,7 +243,7 @@ func (c *cluster) judgeElection(b Ballot, size, quorum int) {
 			set |= 1 << i
 		}
 	}
-	if bits.OnesCount16(set)+c.silent(size, set) < quorum {
+	if bits.OnesCount16(set)+c.silent(size, set, 0) < quorum {
 		a, i := s.elected.account, s.elected.line
 		a.violated(Election, i, b, "%s leads it%s, and of %d nodes only %s had promised it by then", a.node.Name, a.when(i),
 			size, c.names(set))

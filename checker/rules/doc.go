@@ -6,8 +6,7 @@
 // A client sees a broken rule only if it asks the right node within the milliseconds in which an answer is wrong. The
 // nodes' own accounts show it whenever it happens. The same rules, under the same names, are held against simulated
 // runs by the observer of package harness/sim, which sees every step in true time. Here there are only the nodes' logs:
-// what the protocol observes of itself, and the messages that leave, each of which the driver writes down before it
-// does. So every rule is formulated such that a correct node is never accused:
+// what the protocol observes of itself, and the messages that leave, which the driver writes down. So every rule is formulated such that a correct node is never accused:
 //
 //   - What concerns one life of one node is compared on that node's own clock, without any error.
 //   - What concerns several lives or several nodes is compared by the order of one node's lines where that suffices,
@@ -15,7 +14,8 @@
 //     Without a common axis, what happened somewhere counts as having happened in time.
 //   - Lines can be missing, because the oldest were dropped or could not be written. A node of which lines are missing,
 //     that ended by itself, or that did not trace its messages may have said anything. A rule that concludes something
-//     from the absence of a line counts it as if the line were there.
+//     from the absence of a line counts it as if the line were there. So it does with votes from right before a kill,
+//     whose lines need not have been written: those in slots that the node did not know to be chosen by then.
 //
 // The sources are Lamport, Paxos Made Simple (2001), by section, and for leases Gray and Cheriton, Leases (SOSP 1989).
 //

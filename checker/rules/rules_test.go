@@ -422,10 +422,34 @@ func TestRulesOfPaxos(t *testing.T) {
 			n2 1 23 sent-accepted 2.n3 first=1 slot=1`, "agreement@n3 safe-value@n3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := broken(Check(accounts(t, c.text))); got != c.want {
+			if got := broken(Check(accounts(t, c.text+stopped))); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// stopped is the orderly end of three nodes.
+const stopped = `
+	n1 1 900 stopped
+	n2 1 900 stopped
+	n3 1 900 stopped
+`
+
+// The votes of the last moments before a kill can lack their lines, but not those in slots that the node knew to be
+// chosen by then.
+func TestVotesBeforeAKill(t *testing.T) {
+	const text = three + `
+		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+		n1 1 16 chosen 1.n1 slot=1
+		n1 1 900 stopped
+		n3 1 900 stopped
+	`
+	if got := broken(Check(accounts(t, text))); got != "" {
+		t.Errorf("n2 may have accepted it right before it was killed: %q", got)
+	}
+	if got := broken(Check(accounts(t, text+"n2 1 17 applied 1.n1 slot=1 value=a"))); got != "chosen-justified@n1" {
+		t.Errorf("n2 knows the slot to be chosen, and has not accepted it: %q", got)
 	}
 }
 

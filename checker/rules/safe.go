@@ -20,7 +20,7 @@ func (c *cluster) allowed(s *slotState, p *proposal, slot uint64, size, quorum i
 	if own := c.own(s, p); !own.IsZero() {
 		accepted = append(accepted, own)
 	}
-	promised += c.silent(size, 0)
+	promised += c.silent(size, 0, 0)
 	if promised-len(accepted) >= quorum {
 		return true // free in a majority
 	}

@@ -163,14 +163,14 @@ func (c *cluster) judgeChosen(s *slotState, f *chosen, number uint64, size, quor
 			continue
 		}
 		set := c.acceptors(p, f.when)
-		if bits.OnesCount16(set)+c.silent(size, set) >= quorum {
+		if bits.OnesCount16(set)+c.silent(size, set, number) >= quorum {
 			return
 		}
 		if bits.OnesCount16(set) > bits.OnesCount16(best) {
 			best = set
 		}
 	}
-	if c.silent(size, 0) >= quorum {
+	if c.silent(size, 0, number) >= quorum {
 		return
 	}
 	a := f.account

@@ -382,6 +382,10 @@ func (w *World) writeObservations(dir results.Run, node int, started time.Time) 
 			last = m
 		}
 	}
+	if n := &w.nodes[node]; n.up {
+		end := Moment{At: w.now, Node: node + 1, Life: int(n.life), Clock: n.clock.reading(w.now)}
+		w.writeSent(&b, &end, started, []byte(`"kind":"`+history.ObservedStopped+`"`))
+	}
 	if err := os.MkdirAll(dir.NodeDir(w.names[node]), 0o755); err != nil {
 		return err
 	}

@@ -92,6 +92,7 @@ type outgoing struct {
 	to      protocol.NodeID
 	payload []byte
 	trace   []byte // its line in the observations; nil if it has none, or shares that of the message before
+	waits   bool   // for the line to be written
 }
 
 func (l *loop) init() {
@@ -117,6 +118,9 @@ func (l *loop) run(ctx context.Context) error {
 	for err == nil {
 		l.post()
 		err = l.turn(ctx)
+	}
+	if l.tracing && errors.Is(err, errStopped) {
+		l.observer.sent(l.clock(), stoppedLine)
 	}
 	l.post()
 	if errors.Is(err, errStopped) {
@@ -176,8 +180,8 @@ func (l *loop) turn(ctx context.Context) error {
 	return err
 }
 
-// post writes the observations, and lets go the messages that wait for that. A process can be killed at any moment:
-// whatever has left it is then among its observations, while the operating system lives.
+// post writes the observations, and lets go the messages that wait for that. A process can be killed at any moment: the
+// promises and grants that have left it are then among its observations, while the operating system lives.
 func (l *loop) post() {
 	l.observer.flush()
 	for i := range l.outbox {
@@ -287,6 +291,7 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 		}
 		// Encode now, because the machine may reuse the memory in its next step.
 		out := outgoing{to: s.Message.To, payload: wire.AppendMessage(nil, &s.Message)}
+		out.waits = l.tracing && trace.Before(&s.Message)
 		if l.tracing && (i == 0 || s.After != fx.Sends[i-1].After || !trace.Same(&s.Message, &fx.Sends[i-1].Message)) {
 			out.trace, _ = trace.Append(nil, &s.Message)
 		}
@@ -352,14 +357,14 @@ func (l *loop) write(fx *protocol.Effects) error {
 
 func (l *loop) sendNow(out outgoing) {
 	if out.to != l.self {
-		if !l.tracing {
-			l.send(out.to, out.payload)
-			return
-		}
 		if out.trace != nil {
 			l.observer.sent(l.clock(), out.trace)
 		}
-		l.outbox = append(l.outbox, out)
+		if out.waits || len(l.outbox) > 0 { // messages stay in order
+			l.outbox = append(l.outbox, out)
+		} else {
+			l.send(out.to, out.payload)
+		}
 		return
 	}
 	msg, err := wire.DecodeMessage(out.payload)

@@ -187,6 +187,9 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 // tracedLine says that from here on the messages that leave this incarnation are among the observations.
 var tracedLine = []byte(`"kind":"traced"`)
 
+// stoppedLine says that this incarnation ended in good order, so that no line of it is missing.
+var stoppedLine = []byte(`"kind":"stopped"`)
+
 // sent buffers the line of a message that leaves now, which is given from its kind on. See package trace.
 func (o *observer) sent(now clock.Reading, line []byte) {
 	b := strconv.AppendInt(append(o.buffer, `{"mono_ns":`...), int64(now.Mono), 10)

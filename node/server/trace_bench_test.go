@@ -23,10 +23,15 @@ func BenchmarkTrace(b *testing.B) {
 			traced := newTraceLoad(b, clients, false)
 			plain := newTraceLoad(b, clients, true)
 			b.ResetTimer()
-			for done := 0; done < b.N; done += 100 {
-				n := min(100, b.N-done)
-				traced.run(n)
-				plain.run(n)
+			for done := 0; done < b.N; done += 50 {
+				n := min(50, b.N-done)
+				if done/50%2 == 0 {
+					traced.run(n)
+					plain.run(n)
+				} else {
+					plain.run(n)
+					traced.run(n)
+				}
 			}
 			b.StopTimer()
 			b.ReportMetric(traced.rate()/plain.rate(), "ops-ratio")

@@ -47,8 +47,8 @@ func kinds(t *testing.T, text string) string {
 	return strings.Join(words, ",")
 }
 
-// A message leaves only when its line is written, a broadcast has one line, and what waits for the disk has its line when
-// it leaves.
+// A promise leaves only when its line is written, a broadcast has one line, and what waits for the disk has its line when
+// it leaves. What must not wait goes at once, unless that would change the order of messages.
 func TestMessagesLeaveAfterTheirLines(t *testing.T) {
 	l, left := tracedLoop(t, true)
 	l.appended = 3
@@ -66,6 +66,12 @@ func TestMessagesLeaveAfterTheirLines(t *testing.T) {
 	if err := l.execute(clock.Reading{Mono: 4, Wall: 5}, &fx); err != nil {
 		t.Fatal(err)
 	}
+	vote := protocol.Effects{Sends: []protocol.Send{{Message: protocol.Message{Kind: protocol.MsgAccepted, To: 2}}}}
+	defer func() {
+		if err := l.execute(clock.Reading{}, &vote); err != nil || len(*left) != 5 {
+			t.Errorf("a vote does not leave at once: %q, %v", *left, err)
+		}
+	}()
 	if len(*left) != 0 {
 		t.Errorf("left before anything was written: %q", *left)
 	}
@@ -119,7 +125,7 @@ func TestTracedIncarnationSaysSo(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := observed(t, dir, ObservationsName); strings.Join(got, " ") != "segment:1 traced recovered" {
+	if got := observed(t, dir, ObservationsName); strings.Join(got, " ") != "segment:1 traced recovered stopped" {
 		t.Errorf("%q", got)
 	}
 }

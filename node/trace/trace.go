@@ -51,6 +51,19 @@ func Append(dst []byte, m *protocol.Message) ([]byte, bool) {
 	return dst, false
 }
 
+// Before reports whether the line about a message must be written before the message leaves. It must for promises and
+// leases, which are rare. Votes are not: the lines about them are written soon after they left, so that a kill can leave
+// the votes of the last few milliseconds without their lines.
+func Before(m *protocol.Message) bool {
+	switch m.Kind {
+	case protocol.MsgPrepare, protocol.MsgPromise:
+		return true
+	case protocol.MsgHeartbeat, protocol.MsgHeartbeatAck:
+		return m.Lease != protocol.LeaseNothing
+	}
+	return false
+}
+
 // Same reports whether two messages of the same step have the same line: a broadcast is traced once.
 func Same(a, b *protocol.Message) bool {
 	return a.Kind == b.Kind && a.Ballot == b.Ballot && a.First == b.First && a.Last == b.Last && a.Seq == b.Seq &&

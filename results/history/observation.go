@@ -36,8 +36,10 @@ const (
 	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer participation in Ballot, or a lease; Reason says why
 	ObservedLeaseSilence  = "lease-silence"  // after a restart the node grants and promises nothing until Until
 
-	// Messages that leave a node, written before they do by the driver of the protocol. What they say is in Sent.
+	// Messages that leave a node, as the driver of the protocol writes them. What they say is in Sent. The lines about
+	// promises and leases are written before these leave; a kill can leave the last votes without theirs.
 	ObservedTraced       = "traced"           // from here on this incarnation writes down the messages that leave it
+	ObservedStopped      = "stopped"          // this incarnation ended in good order: none of its lines is missing
 	ObservedSentPrepare  = "sent-prepare"     // phase 1a of Ballot, for slots from First on
 	ObservedSentPromise  = "sent-promise"     // phase 1b of Ballot: all that the node accepted in First…Slot
 	ObservedSentAccept   = "sent-accept"      // phase 2a of Ballot for First…Slot
