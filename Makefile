@@ -30,9 +30,12 @@ build: ## all programs, into bin/
 # Some of the seeded bugs, others every day: `bin/elenchus mutants run --sample 6 --day YYYY-MM-DD` are those of a day.
 MUTANTS ?= 6
 
+# A file with the reasons for which a test may be skipped; empty allows any. All that were skipped are listed.
+SKIPS ?=
+
 test: tools build ## everything that must pass, including a short real lab run
 	$(GO) vet ./...
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -json -race -timeout 20m ./... | $(GO) run .ci/tests.go bin/skipped $(SKIPS)
 	CGO_ENABLED=0 $(GO) test -timeout 20m ./harness/sim/... # which plays a few runs under the race detector, all without
 	bin/elenchus mutants run --sample $(MUTANTS) --seeds 1 --budget 150s --client-seeds 0 --shrink 0 --workers 2
 	bin/elenchus test --lab local --nodes 5 --workload register --nemesis partition,kill,pause \

@@ -97,6 +97,3 @@ func (s *Stream) conclude(c *call) {
 
 // Operations is how many have been invoked so far.
 func (s *Stream) Operations() int { return s.open.Invoked() }
-
-// Keys is how many registers they are on.
-func (s *Stream) Keys() int { return len(s.keys.order) }

@@ -176,15 +176,15 @@ func TestSimRefusesWhatMakesNoSense(t *testing.T) {
 	for want, args := range map[string][]string{
 		"ends before it begins":      {"--seeds", "9-3"},
 		"neither a seed":             {"--seeds", "many"},
-		"nodes: 0":                   {"--nodes", "0"},
+		"1 to 9 nodes, not 0":        {"--nodes", "0"},
 		"no number of nodes":         {"--nodes", "3,x"},
 		"unknown workload":           {"--workload", "bank"},
 		`unknown kind of fault "bo"`: {"--nemesis", "kill,bo"},
-		"unknown style":              {"--style", "baroque"},
-		"unknown way to read":        {"--reads", "dirty"},
-		"length":                     {"--time-limit", "10ms"},
-		"at least 1":                 {"--workers", "0"},
-		"is negative":                {"--keep", "-1"},
+		"--style is one of":          {"--style", "baroque"},
+		"--reads is one of":          {"--reads", "dirty"},
+		"--time-limit must be from":  {"--time-limit", "10ms"},
+		"--workers must be from":     {"--workers", "0"},
+		"--keep must be from":        {"--keep", "-1"},
 		"not the state of":           {"--resume", broken},
 	} {
 		code, _, stderr := call(t, nil, append([]string{"sim"}, args...)...)

@@ -70,6 +70,7 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	for _, reason := range plan.Outside() {
 		ui.Step("outside of what a correct system must survive: %s", reason)
 	}
+	run.Warn(ui, &opts, &plan.Schedule)
 	begin := time.Now()
 	sentinel := new(run.Sentinel)
 	directory := sim.Directory{

@@ -326,12 +326,7 @@ func (h *hunting) digest(m *mutants.Mutant) string {
 // patchDigest returns a hash that has been fed a mutant's patch.
 func patchDigest(m *mutants.Mutant) hash.Hash {
 	d := sha256.New()
-	for _, f := range m.Patch.Files {
-		fmt.Fprintln(d, f.Path)
-		for _, hunk := range f.Hunks {
-			fmt.Fprintf(d, "%q %q\n", hunk.Old, hunk.New)
-		}
-	}
+	m.HashPatch(d)
 	return d
 }
 

@@ -47,7 +47,7 @@ func TestClocks(t *testing.T) {
 3s..3.003s revert f2 clock step n2,n3 +2s: reverted
   before: n2: mono runs at 0.900000, wall is 2s off; process 2 (start 200) has it mapped
   before: n3: mono runs at 1.000000, wall is 2s off; process 3 (start 300) has it mapped
-  n2: mono runs at 0.900000, was 0.900000; 1 other faults move these clocks
+  n2: mono runs at 0.900000, was 0.900000; other faults that move these clocks: 1
   n3: mono runs at 1.000000, was 1.000000, wall is 0s off
 3.5s..3.502s apply f4 clock strobe n3 200ms every 50ms: installed
   n3: wall flips by 200ms, 4 times seen in 100ms; process 3 (start 300) has it mapped

@@ -54,6 +54,7 @@ type config struct {
 	snapshotChunk   int
 
 	observationBytes int64
+	traceMessages    bool
 
 	logLevel  string
 	logFormat string
@@ -115,6 +116,8 @@ func (c *config) flags() *flag.FlagSet {
 		"page of a promise: 0 means 256")
 	f.Int64Var(&c.observationBytes, "observation-bytes", 0,
 		"drop the oldest observations when they take more than this many bytes: 0 means 1 GiB, -1 no limit")
+	f.BoolVar(&c.traceMessages, "trace-messages", true, "write the messages that leave this node to its observations, so "+
+		"that it can be held to the rules of its protocol")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 means random")
 	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
@@ -238,6 +241,7 @@ func (c *config) server(logger hclog.Logger) server.Options {
 		ID: protocol.NodeID(c.id), Cluster: c.cluster, Peers: c.peerAddresses, Data: c.data,
 		PeerAddress: c.listen, HTTPAddress: c.http, Logger: logger, Machine: c.machine,
 		Protocol: c.protocol, Reads: c.reads, Version: version(), ObservationBytes: c.observationBytes,
+		NoTrace:     !c.traceMessages,
 		LinkSilence: c.linkSilence,
 	}
 }

@@ -258,7 +258,7 @@ func TestAttacksThatDoNotComeOffAreMadeAgain(t *testing.T) {
 	}
 	v, s = check(t, dir)
 	if v.Word() != "VACUOUS" || s.At(0, 0).Void != voidMax*2+1 || !strings.Contains(strings.Join(v.Coverage.Reasons, " "),
-		"2 of 6 cells were not probed") {
+		"2 of 6 cells not probed") {
 		t.Errorf("%s: %+v %q", v.Word(), s.At(0, 0), v.Coverage.Reasons)
 	}
 }

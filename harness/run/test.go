@@ -80,6 +80,7 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 	}
 	defer closeLog()
 	ui.Step("%s", opts.seeds())
+	Warn(ui, &t.opts, t.schedule)
 	if err := t.live(ctx); err != nil {
 		return Outcome{}, err
 	}

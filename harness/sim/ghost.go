@@ -431,10 +431,12 @@ func describeBatch(batch []register.Command) string {
 
 func describeCommand(c *register.Command) string {
 	text := c.Op.String() + " " + c.Key
-	if c.Op == register.OpCAS {
-		text += " " + c.Expect + "→"
-	}
-	if c.Value != "" {
+	switch {
+	case c.Op == register.OpCAS && c.ExpectAbsent:
+		text += " absent→" + c.Value
+	case c.Op == register.OpCAS:
+		text += " " + c.Expect + "→" + c.Value
+	case c.Value != "":
 		text += " " + c.Value
 	}
 	return text + " (" + c.ID() + ")"

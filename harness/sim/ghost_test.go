@@ -324,3 +324,21 @@ func TestHistoryHasTheAnswerThatBrokeARule(t *testing.T) {
 	}
 	t.Error("no answer broke the rule")
 }
+
+func TestGhostSaysWhatIsTwiceInTheLog(t *testing.T) {
+	update := func(client register.ClientID, seq uint64, key, value string) register.Command {
+		return register.Command{Client: client, Seq: seq, Op: register.OpWrite, Key: key, Value: value}
+	}
+	g := &ghost{slots: []slotGhost{
+		{chosen: true, batch: []register.Command{update(6, 8, "r0", "32"), update(6, 9, "r1", "5")}},
+		{chosen: true, batch: []register.Command{update(7, 1, "r0", "40")}},
+		{batch: []register.Command{update(7, 1, "r0", "40")}},
+		{chosen: true, batch: []register.Command{update(6, 8, "r0", "32")}},
+	}}
+	if got, want := g.twice("r0"), "; write r0 32 (6:8) is in slot 1 and again in slot 4, and must be executed once"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := g.twice("r1"); got != "" {
+		t.Errorf("what is there once: %q", got)
+	}
+}

@@ -230,7 +230,7 @@ func (g *ghost) acknowledged(n *node, asked *request, r *protocol.Reply) {
 	case s.code != r.Result.Code || !equalValues(s.values, r.Result.Values):
 		v.Invariant = invariantResult
 		v.Message = describeCommand(c) + " is answered with " + describeResult(r.Result) + ", and should be with " +
-			describeResult(register.Result{Code: s.code, Values: s.values})
+			describeResult(register.Result{Code: s.code, Values: s.values}) + g.twice(c.Key)
 	default:
 		return
 	}
@@ -253,11 +253,42 @@ func (g *ghost) served(n *node, asked *request, r *protocol.Reply, fromLog, stal
 	case fromLog && !reg.during(r.Slot, r.Result.Values), !fromLog && !equalValues(reg.at(r.Slot), r.Result.Values):
 		v.Invariant = invariantResult
 		v.Message = "a read of " + c.Key + " is answered with " + describeResult(r.Result) + ", after slot " +
-			decimal(uint64(r.Slot)) + " it is " + describeResult(register.Result{Values: reg.at(r.Slot)})
+			decimal(uint64(r.Slot)) + " it is " + describeResult(register.Result{Values: reg.at(r.Slot)}) + g.twice(c.Key)
 	default:
 		return
 	}
 	g.violated(v)
+}
+
+// twice says which update of a key is in the log more than once, the last of them if there are several: what a client
+// that has no answer asks for again may be chosen again, and must be executed once.
+func (g *ghost) twice(key string) string {
+	type id struct {
+		client register.ClientID
+		seq    uint64
+	}
+	first := make(map[id]int)
+	text := ""
+	for i := range g.slots {
+		s := &g.slots[i]
+		if !s.chosen {
+			continue
+		}
+		for k := range s.batch {
+			c := &s.batch[k]
+			if c.Key != key || c.Op == register.OpRead {
+				continue
+			}
+			before, known := first[id{c.Client, c.Seq}]
+			if !known {
+				first[id{c.Client, c.Seq}] = i
+			} else if before != i {
+				text = "; " + describeCommand(c) + " is in slot " + decimal(uint64(before+1)) + " and again in slot " +
+					decimal(uint64(i+1)) + ", and must be executed once"
+			}
+		}
+	}
+	return text
 }
 
 func describeResult(r register.Result) string {

@@ -292,10 +292,14 @@ func TestOtherPrograms(t *testing.T) {
 			if err := os.WriteFile(source, []byte(cSource), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := exec.Command("gcc", append(flags, "-o", binary, source)...).CombinedOutput(); err != nil {
-				t.Skipf("no C compiler: %v %s", err, out)
+			out, err := exec.Command("gcc", append(flags, "-o", binary, source)...).CombinedOutput()
+			if errors.Is(err, exec.ErrNotFound) || strings.Contains(string(out), "cannot find -lc") {
+				t.Skipf("no C compiler, or no library for it: %v %s", err, out)
 			}
-			out, err := under(t, control, "", binary).Output()
+			if err != nil {
+				t.Fatalf("compile: %v\n%s", err, out)
+			}
+			out, err = under(t, control, "", binary).Output()
 			fields := strings.Fields(string(out))
 			if err != nil || len(fields) != 4 {
 				t.Fatalf("%q, %v", out, err)

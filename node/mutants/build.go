@@ -34,18 +34,18 @@ func FindTree(dir string) (string, error) {
 	}
 }
 
-// Mutated is a mutant applied to a tree.
-type Mutated struct {
+// mutated is a mutant applied to a tree.
+type mutated struct {
 	Files map[string][]byte // content by path from the root of the tree
-	Spans []Span            // changed lines
+	Spans []span            // changed lines
 }
 
-// Apply applies the patch to the sources of a tree, in memory. It returns all problems at once.
-func (m *Mutant) Apply(tree string) (*Mutated, error) {
-	out := &Mutated{Files: make(map[string][]byte)}
+// apply applies the patch to the sources of a tree, in memory. It returns all problems at once.
+func (m *Mutant) apply(tree string) (*mutated, error) {
+	out := &mutated{Files: make(map[string][]byte)}
 	var problems []error
-	for i := range m.Patch.Files {
-		f := &m.Patch.Files[i]
+	for i := range m.patch.Files {
+		f := &m.patch.Files[i]
 		source, err := os.ReadFile(filepath.Join(tree, filepath.FromSlash(f.Path)))
 		if err != nil {
 			problems = append(problems, fmt.Errorf("read what the patch changes: %w", err))
@@ -65,19 +65,19 @@ func (m *Mutant) Apply(tree string) (*Mutated, error) {
 	return out, nil
 }
 
-// Packages returns the packages that the patch changes, as paths from the root of the tree, such as
+// packages returns the packages that the patch changes, as paths from the root of the tree, such as
 // "./node/multipaxos".
-func (m *Mutant) Packages() []string {
+func (m *Mutant) packages() []string {
 	set := make(map[string]bool)
-	for _, f := range m.Patch.Files {
+	for _, f := range m.patch.Files {
 		set["./"+path.Dir(f.Path)] = true
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// WriteOverlay writes the patched files into the existing directory dir, together with an overlay file for the -overlay
+// writeOverlay writes the patched files into the existing directory dir, together with an overlay file for the -overlay
 // option of go commands. It returns the name of the overlay file.
-func (c *Mutated) WriteOverlay(tree, dir string) (string, error) {
+func (c *mutated) writeOverlay(tree, dir string) (string, error) {
 	tree, err := filepath.Abs(tree)
 	if err != nil {
 		return "", fmt.Errorf("write overlay: %w", err)
@@ -112,7 +112,7 @@ type Build struct {
 
 // Build builds a program of the tree with the mutant applied. The error includes the compiler's output.
 func (m *Mutant) Build(ctx context.Context, tree string, b Build) error {
-	changed, err := m.Apply(tree)
+	changed, err := m.apply(tree)
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,11 @@ func (m *Mutant) Build(ctx context.Context, tree string, b Build) error {
 		return fmt.Errorf("build mutant %s: %w", m.Name, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	overlay, err := changed.WriteOverlay(tree, dir)
+	overlay, err := changed.writeOverlay(tree, dir)
 	if err != nil {
 		return fmt.Errorf("build mutant %s: %w", m.Name, err)
 	}
-	if err := build(ctx, tree, []string{"-overlay", overlay}, b, m.Packages()); err != nil {
+	if err := build(ctx, tree, []string{"-overlay", overlay}, b, m.packages()); err != nil {
 		return fmt.Errorf("build mutant %s: %w", m.Name, err)
 	}
 	return nil

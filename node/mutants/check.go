@@ -41,7 +41,7 @@ type listed struct {
 func NewChecker(ctx context.Context, tree string, list []*Mutant) (*Checker, error) {
 	changed := make(map[string]bool)
 	for _, m := range list {
-		for _, name := range m.Packages() {
+		for _, name := range m.packages() {
 			changed[name] = true
 		}
 	}
@@ -82,11 +82,11 @@ func cutModule(importPath string) (string, bool) {
 
 // Check applies a mutant's patch in memory and type-checks the packages it changes. The error lists all problems.
 func (c *Checker) Check(ctx context.Context, m *Mutant) error {
-	changed, err := m.Apply(c.tree)
+	changed, err := m.apply(c.tree)
 	if err != nil {
 		return err
 	}
-	packages := m.Packages()
+	packages := m.packages()
 	if len(packages) > 1 { // one may depend on changes in another
 		return m.Build(ctx, c.tree, Build{})
 	}

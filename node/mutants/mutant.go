@@ -25,7 +25,7 @@ type Mutant struct {
 	Name  string `json:"name"`
 	Dir   string `json:"dir"`
 	Facts Facts  `json:"facts"`
-	Patch *Patch `json:"-"`
+	patch *patch
 }
 
 // Save copies the mutant's files into a folder of its name in dir, creating dir if needed.
@@ -123,7 +123,7 @@ func Read(dir string) (*Mutant, error) {
 	add(PageName, missing(err))
 	text, err := os.ReadFile(filepath.Join(dir, PatchName))
 	if err == nil {
-		m.Patch, err = ParsePatch(m.patchFile(), text)
+		m.patch, err = parsePatch(m.patchFile(), text)
 	}
 	add(PatchName, missing(err))
 	if err := errors.Join(problems...); err != nil {

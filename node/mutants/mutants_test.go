@@ -72,12 +72,12 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 			held++
 		}
 		places[m.Facts.Place]++
-		changed, err := m.Apply(root)
+		changed, err := m.apply(root)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		if n := m.Patch.Changed(); n < 1 || n > 10 {
+		if n := m.patch.changed(); n < 1 || n > 10 {
 			t.Errorf("%s: the patch changes %d lines; want 1 to 10", m.Name, n)
 		}
 		for name, text := range changed.Files {

@@ -4,42 +4,43 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Patch is a parsed unified diff.
-type Patch struct {
-	Files []FilePatch
+// patch is a parsed unified diff.
+type patch struct {
+	Files []filePatch
 }
 
-// FilePatch is the patch of one file.
-type FilePatch struct {
+// filePatch is the patch of one file.
+type filePatch struct {
 	Path  string // from the root of the tree, with slashes
-	Hunks []Hunk
+	Hunks []hunk
 }
 
-// Hunk replaces the lines Old with the lines New.
-type Hunk struct {
+// hunk replaces the lines Old with the lines New.
+type hunk struct {
 	Line     int // line of its header in the patch
 	Old, New []string
 	changed  []int // indices of the lines of New that are not in Old; for a pure removal, the line after it
 }
 
-// PatchError is a problem with a patch, located in the patch itself or in the file where it should apply.
-type PatchError struct {
+// patchError is a problem with a patch, located in the patch itself or in the file where it should apply.
+type patchError struct {
 	File   string
 	Line   int
 	Reason string
 }
 
 // Error returns file, line and reason.
-func (e *PatchError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
+func (e *patchError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
 
-// ParsePatch parses a unified diff of existing Go files. The name is for error messages.
-func ParsePatch(name string, text []byte) (*Patch, error) {
+// parsePatch parses a unified diff of existing Go files. The name is for error messages.
+func parsePatch(name string, text []byte) (*patch, error) {
 	p := &patchReader{name: name, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")}
 	for p.at < len(p.lines) && p.err == nil {
 		line := p.lines[p.at]
@@ -69,13 +70,13 @@ type patchReader struct {
 	name  string
 	lines []string
 	at    int
-	patch Patch
+	patch patch
 	err   error
 }
 
 func (p *patchReader) fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = &PatchError{p.name, p.at + 1, fmt.Sprintf(format, args...)}
+		p.err = &patchError{p.name, p.at + 1, fmt.Sprintf(format, args...)}
 	}
 }
 
@@ -99,10 +100,10 @@ func (p *patchReader) file() {
 		p.fail("%q is no path from the root of the tree", after)
 	case !strings.HasSuffix(after, ".go") || strings.HasSuffix(after, "_test.go"):
 		p.fail("%s is no Go file that is built", after)
-	case slices.ContainsFunc(p.patch.Files, func(f FilePatch) bool { return f.Path == after }):
+	case slices.ContainsFunc(p.patch.Files, func(f filePatch) bool { return f.Path == after }):
 		p.fail("%s is changed twice", after)
 	}
-	p.patch.Files = append(p.patch.Files, FilePatch{Path: after})
+	p.patch.Files = append(p.patch.Files, filePatch{Path: after})
 	p.at++
 }
 
@@ -117,7 +118,7 @@ func (p *patchReader) hunk() {
 		p.fail("%q is no header of a hunk", p.lines[p.at])
 		return
 	}
-	h := Hunk{Line: p.at + 1}
+	h := hunk{Line: p.at + 1}
 	p.at++
 	changes := false
 	for ; oldLeft > 0 || newLeft > 0; p.at++ {
@@ -158,7 +159,7 @@ func (p *patchReader) hunk() {
 	f.Hunks = append(f.Hunks, h)
 }
 
-func (h *Hunk) mark(line int) {
+func (h *hunk) mark(line int) {
 	if n := len(h.changed); n == 0 || h.changed[n-1] != line {
 		h.changed = append(h.changed, line)
 	}
@@ -184,8 +185,8 @@ func hunkLengths(header string) (before, after int, ok bool) {
 	return before, after, ok1 && ok2
 }
 
-// Changed returns the number of lines the patch removes or adds, whichever is more, summed over all hunks.
-func (p *Patch) Changed() (lines int) {
+// changed returns the number of lines the patch removes or adds, whichever is more, summed over all hunks.
+func (p *patch) changed() (lines int) {
 	for _, f := range p.Files {
 		for _, h := range f.Hunks {
 			common := 0
@@ -201,14 +202,14 @@ func (p *Patch) Changed() (lines int) {
 	return lines
 }
 
-// Span is a range of lines of a changed file, numbered from 1, inclusive.
-type Span struct {
+// span is a range of lines of a changed file, numbered from 1, inclusive.
+type span struct {
 	File        string // from the root of the tree
 	First, Last int
 }
 
 // apply returns the patched file and the changed spans. It returns all problems at once, as PatchErrors.
-func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []Span, err error) {
+func (f *filePatch) apply(patch string, source []byte) (result []byte, spans []span, err error) {
 	lines := strings.Split(string(source), "\n")
 	var out []string
 	var problems []error
@@ -217,7 +218,7 @@ func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []S
 		h := &f.Hunks[i]
 		at, err := h.find(lines, taken)
 		if err != nil {
-			problems = append(problems, &PatchError{patch, h.Line, fmt.Sprintf("the hunk %s %s", err, f.Path)})
+			problems = append(problems, &patchError{patch, h.Line, fmt.Sprintf("the hunk %s %s", err, f.Path)})
 			continue
 		}
 		out = append(out, lines[taken:at]...)
@@ -226,7 +227,7 @@ func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []S
 			if n := len(spans); n > 0 && spans[n-1].Last >= line-1 {
 				spans[n-1].Last = line
 			} else {
-				spans = append(spans, Span{f.Path, line, line})
+				spans = append(spans, span{f.Path, line, line})
 			}
 		}
 		out = append(out, h.New...)
@@ -235,13 +236,13 @@ func (f *FilePatch) apply(patch string, source []byte) (result []byte, spans []S
 	out = append(out, lines[taken:]...)
 	result = []byte(strings.Join(out, "\n"))
 	if len(problems) == 0 && bytes.Equal(result, source) {
-		problems = append(problems, &PatchError{f.Path, 1, "the patch changes nothing in it"})
+		problems = append(problems, &patchError{f.Path, 1, "the patch changes nothing in it"})
 	}
 	return result, spans, errors.Join(problems...)
 }
 
 // find returns the index in lines, from taken on, of the only occurrence of the hunk's old lines.
-func (h *Hunk) find(lines []string, taken int) (int, error) {
+func (h *hunk) find(lines []string, taken int) (int, error) {
 	found := -1
 	for at := taken; at+len(h.Old) <= len(lines); at++ {
 		if !slices.Equal(lines[at:at+len(h.Old)], h.Old) {
@@ -259,7 +260,7 @@ func (h *Hunk) find(lines []string, taken int) (int, error) {
 }
 
 // miss returns an error that describes the best partial match of the hunk.
-func (h *Hunk) miss(lines []string, taken int) error {
+func (h *hunk) miss(lines []string, taken int) error {
 	best, line := -1, 0
 	for at := taken; at < len(lines); at++ {
 		n := 0
@@ -278,4 +279,15 @@ func (h *Hunk) miss(lines []string, taken int) error {
 		there = strconv.Quote(strings.TrimSpace(lines[line]))
 	}
 	return fmt.Errorf("wants %q at line %d, where there is %s, of", strings.TrimSpace(h.Old[best]), line+1, there)
+}
+
+// HashPatch feeds a digest with the files and lines of the mutant's patch. Line numbers are left out, so that it stays
+// the same when the patch moves within a file.
+func (m *Mutant) HashPatch(digest io.Writer) {
+	for _, f := range m.patch.Files {
+		fmt.Fprintln(digest, f.Path)
+		for _, h := range f.Hunks {
+			fmt.Fprintf(digest, "%q %q\n", h.Old, h.New)
+		}
+	}
 }

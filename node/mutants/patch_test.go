@@ -29,15 +29,15 @@ func diff(body ...string) string {
 }
 
 func TestPatchApplies(t *testing.T) {
-	p, err := ParsePatch("x.patch", []byte("diff --git a/p/p.go b/p/p.go\nindex 1..2 100644\n"+diff(
+	p, err := parsePatch("x.patch", []byte("diff --git a/p/p.go b/p/p.go\nindex 1..2 100644\n"+diff(
 		"@@ -3,3 +3,2 @@", " func f(a, b int) int {", "-	if a > b {", "-		return a", "+	if a < b { return a",
 		"@@ -100,3 +99,4 @@ func g", " func g(a, b int) int {", "+	a++", " 	if a > b {", " 		return a",
 		"@@ -13,3 +13,3 @@", " 	return b", " }", "-", "+// end")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Changed() != 4 {
-		t.Errorf("%d lines change", p.Changed())
+	if p.changed() != 4 {
+		t.Errorf("%d lines change", p.changed())
 	}
 	// The last hunk begins with lines that occur twice in the file, but only once after the earlier hunks.
 	out, spans, err := p.Files[0].apply("x.patch", []byte(source))
@@ -50,19 +50,19 @@ func TestPatchApplies(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("made\n%s\nwant\n%s", out, want)
 	}
-	if !slices.Equal(spans, []Span{{"p/p.go", 4, 4}, {"p/p.go", 10, 10}, {"p/p.go", 16, 16}}) {
+	if !slices.Equal(spans, []span{{"p/p.go", 4, 4}, {"p/p.go", 10, 10}, {"p/p.go", 16, 16}}) {
 		t.Errorf("changed at %v", spans)
 	}
 }
 
 func TestRemovedLinesHaveAPlace(t *testing.T) {
-	p, err := ParsePatch("x.patch", []byte(diff("@@ -3,5 +3,2 @@", " func f(a, b int) int {", "-	if a > b {",
+	p, err := parsePatch("x.patch", []byte(diff("@@ -3,5 +3,2 @@", " func f(a, b int) int {", "-	if a > b {",
 		"-		return a", "-	}", " 	return b")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, spans, err := p.Files[0].apply("x.patch", []byte(source))
-	if err != nil || !slices.Equal(spans, []Span{{"p/p.go", 4, 4}}) {
+	if err != nil || !slices.Equal(spans, []span{{"p/p.go", 4, 4}}) {
 		t.Errorf("changed at %v, %v", spans, err)
 	}
 }
@@ -80,7 +80,7 @@ func TestPatchThatNoLongerApplies(t *testing.T) {
 			"x.patch:3: the hunk fits at lines 4 and 11 of p/p.go"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p, err := ParsePatch("x.patch", []byte(diff(test.hunk...)))
+			p, err := parsePatch("x.patch", []byte(diff(test.hunk...)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestPatchThatNoLongerApplies(t *testing.T) {
 			if err == nil || err.Error() != test.want {
 				t.Errorf("applying says %v\nwant %s", err, test.want)
 			}
-			if at := (*PatchError)(nil); !errors.As(err, &at) || at.Line != 3 {
+			if at := (*patchError)(nil); !errors.As(err, &at) || at.Line != 3 {
 				t.Errorf("it is no error of line 3: %v", err)
 			}
 		})
@@ -116,7 +116,7 @@ func TestBadPatchesAreRefused(t *testing.T) {
 		{"no context", diff("@@ -4,0 +4,1 @@", good[3]), "a hunk without context fits everywhere"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := ParsePatch("x.patch", []byte(test.patch))
+			_, err := parsePatch("x.patch", []byte(test.patch))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("parsing says %v\nwant %s", err, test.want)
 			}
@@ -129,7 +129,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add(toyPatch)
 	f.Add(diff("@@ -4,2 +4,2 @@", " 	if a > b {", "-		return a", "+		return b"))
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := ParsePatch("x.patch", []byte(text))
+		p, err := parsePatch("x.patch", []byte(text))
 		if err != nil {
 			return
 		}

@@ -41,7 +41,7 @@ func mutantReached() {
 // addProbes inserts calls that report when a changed place is reached. Each call precedes the statement that contains
 // the change or, for a removed statement, the one that follows. A change outside all functions has no place to be
 // reached: it is in effect from the start.
-func (c *Mutated) addProbes(tell string) error {
+func (c *mutated) addProbes(tell string) error {
 	packages := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
 		files := token.NewFileSet()

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 )
 
 // The snapshot format, version 1. Integers are unsigned varints, strings are length and bytes.
@@ -26,35 +24,26 @@ const (
 	answerPrefix
 )
 
-// Snapshot returns the encoded store. Equal stores return equal bytes. It takes about half a microsecond per register
-// or session, most of it for sorting.
+// Snapshot returns the encoded store. Equal stores return equal bytes. It takes about a tenth of a microsecond for a
+// register or session, and the node does nothing else meanwhile: 10 ms for 100,000 registers of 100 bytes, see
+// BenchmarkSnapshotPause of package multipaxos. What is new since the last snapshot is sorted first, at about half a
+// microsecond each.
 func (s *Store) Snapshot() []byte {
-	type named struct {
-		key string
-		*register
+	registers, clients := s.byKey.all(), s.byClient.all()
+	size := 64 + 64*len(clients)
+	for _, r := range registers {
+		size += 2*binary.MaxVarintLen32 + len(r.key) + r.value.bytes + 3*len(r.value.values)
 	}
-	list := make([]named, 0, len(s.registers))
-	size := 64 + 64*len(s.sessions)
-	for key, r := range s.registers {
-		list = append(list, named{key, r})
-		size += 2*binary.MaxVarintLen32 + len(key) + r.bytes + 3*len(r.values)
-	}
-	slices.SortFunc(list, func(a, b named) int { return strings.Compare(a.key, b.key) })
 	out := append(make([]byte, 0, size), snapshotVersion)
-	out = binary.AppendUvarint(out, uint64(len(list)))
-	for _, r := range list {
+	out = binary.AppendUvarint(out, uint64(len(registers)))
+	for _, r := range registers {
 		out = appendString(out, r.key)
-		out = appendStrings(out, r.values)
+		out = appendStrings(out, r.value.values)
 	}
-	clients := make([]ClientID, 0, len(s.sessions))
-	for client := range s.sessions {
-		clients = append(clients, client)
-	}
-	slices.Sort(clients)
 	out = binary.AppendUvarint(out, uint64(len(clients)))
 	same := make(prefixes)
 	for _, client := range clients {
-		out = s.appendSession(out, client, same)
+		out = s.appendSession(out, client.key, client.value, same)
 	}
 	return binary.LittleEndian.AppendUint64(out, s.hash)
 }
@@ -77,8 +66,7 @@ func (p prefixes) hold(answer, register []string) bool {
 	return n >= len(answer)
 }
 
-func (s *Store) appendSession(out []byte, client ClientID, same prefixes) []byte {
-	known := s.sessions[client]
+func (s *Store) appendSession(out []byte, client ClientID, known *session, same prefixes) []byte {
 	out = binary.AppendUvarint(out, uint64(client))
 	out = binary.AppendUvarint(out, known.seq)
 	out = appendString(out, known.key)
@@ -136,6 +124,7 @@ func (s *Store) decodeRegisters(d *decoder) {
 			s.registers = make(map[string]*register)
 		}
 		s.registers[key] = r
+		s.byKey.add(key, r)
 		s.count(r)
 	}
 }
@@ -158,6 +147,7 @@ func (s *Store) decodeSessions(d *decoder) {
 			s.sessions = make(map[ClientID]*session)
 		}
 		s.sessions[client] = known
+		s.byClient.add(client, known)
 		known.share = known.contribution(client)
 		s.hash += known.share
 	}

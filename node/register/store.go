@@ -29,6 +29,10 @@ type Store struct {
 	sessions    map[ClientID]*session
 	hash        uint64 // sum of the digests of all registers and sessions
 
+	// The same registers and sessions by key, for snapshots.
+	byKey    ordered[string, *register]
+	byClient ordered[ClientID, *session]
+
 	// Registers and sessions are never dropped, so they are allocated in pieces that hold many.
 	newRegisters []register
 	newSessions  []session
@@ -205,6 +209,7 @@ func (s *Store) touch(key string, r *register) *register {
 	r = next(&s.newRegisters)
 	r.name = digest(key)
 	s.registers[key] = r
+	s.byKey.add(key, r)
 	return r
 }
 
@@ -215,6 +220,7 @@ func (s *Store) remember(c Command, known *session, result Result, chain uint64)
 		}
 		known = next(&s.newSessions)
 		s.sessions[c.Client] = known
+		s.byClient.add(c.Client, known)
 	} else {
 		s.hash -= known.share
 	}

@@ -56,6 +56,10 @@ type Options struct {
 	// ObservationBytesDefault, -1 no limit.
 	ObservationBytes int64
 
+	// NoTrace leaves the messages that leave this node out of its observations. Otherwise each is written there before it
+	// leaves, so that others can hold the node to the rules of its protocol. See package trace.
+	NoTrace bool
+
 	FS     wal.FS       // for all data that must survive a crash; nil means wal.OS
 	Clock  Clock        // nil means SystemClock
 	Logger hclog.Logger // nil discards

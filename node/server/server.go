@@ -155,7 +155,8 @@ func (s *Server) recover() (err error) {
 	s.store = store
 	s.loop = loop{
 		machine: machine, store: store, observer: observer, clock: s.opts.Clock, logger: s.logger, self: s.opts.ID,
-		send: func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
+		tracing: !s.opts.NoTrace,
+		send:    func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
 	}
 	s.loop.init()
 	s.logger.Info("log opened", "boot", s.boot, "records", info.Records, "bytes", info.Bytes, "base", info.Base)

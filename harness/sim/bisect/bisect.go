@@ -27,8 +27,6 @@ type Options struct {
 	Resolution time.Duration // the moment is found to within this (20 ms)
 	Workers    int           // goroutines (1)
 
-	World sim.Options // for machines and the checker, as for any run
-
 	// Progress is told how many futures were played, now and then and from one goroutine; nil is nobody.
 	Progress func(played int)
 }
@@ -70,7 +68,7 @@ func Run(ctx context.Context, plan *sim.Plan, o Options) (*Result, error) {
 	}
 	b := &bisection{ctx: ctx, opts: o, plan: plan, points: make(map[time.Duration]Point)}
 	for range o.Workers {
-		b.worlds = append(b.worlds, sim.New(o.World))
+		b.worlds = append(b.worlds, sim.New(sim.Options{}))
 	}
 	r, err := b.worlds[0].Run(plan)
 	if err != nil {

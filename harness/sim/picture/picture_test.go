@@ -58,3 +58,32 @@ func TestEveryRunCanBeDrawn(t *testing.T) {
 		t.Errorf("only %d runs have failed", failed)
 	}
 }
+
+// A request that is in the log twice is told of where a node is asked again and where the second copy is applied.
+func TestTheStoryTellsOfCopies(t *testing.T) {
+	w := sim.New(sim.Options{Record: true, Trace: true})
+	for seed := uint64(1); seed <= 200; seed++ {
+		p, err := sim.Draw(seed, sim.DrawOptions{Workloads: []string{"register"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Load.RetryPPM == 0 {
+			continue
+		}
+		r, err := w.Run(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var story strings.Builder
+		for _, n := range Of(p, &r).Notes {
+			story.WriteString(n.Text)
+		}
+		if strings.Contains(story.String(), ", whose client has heard nothing") {
+			if !strings.Contains(story.String(), ", too") {
+				t.Errorf("seed %d: the second copy is not told of", seed)
+			}
+			return
+		}
+	}
+	t.Error("no client has put a request into the log twice")
+}

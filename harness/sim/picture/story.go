@@ -18,6 +18,7 @@ func (t *teller) story() {
 	chosen := make(map[protocol.Slot]bool)
 	granted := make(map[string]bool)
 	var events []happening
+	copies := t.copies()
 	for i := range t.moments {
 		m := &t.moments[i]
 		if m.At > t.d.End || m.Node == 0 || !t.counts(m.Node, m.At) {
@@ -31,8 +32,10 @@ func (t *teller) story() {
 			text = "stands still: it notices nothing, and does nothing"
 		case sim.MomentResumed:
 			text = "goes on"
+		case sim.MomentAsked:
+			text = copies.asked(&m.Command)
 		case sim.MomentObserved:
-			text = t.observed(m, chosen, granted)
+			text = t.observed(m, chosen, granted) + copies.applied(&m.Seen)
 		}
 		if text != "" {
 			events = append(events, happening{m.At, m.Node, text})

@@ -119,9 +119,7 @@ func (s *shrinker) spellOut() {
 	if s.best.Process.CrashPPM == 0 && s.best.Disk.ErrorPPM == 0 {
 		return
 	}
-	opts := s.opts.World
-	opts.Trace = true
-	r, err := sim.New(opts).Run(s.best)
+	r, err := sim.New(sim.Options{Trace: true}).Run(s.best)
 	if err != nil {
 		return
 	}

@@ -25,9 +25,6 @@ type Options struct {
 	// two is another thing: no minority can fail, and what is wrong with it may be another bug.
 	NodesMin int
 
-	// World makes the machines and judges histories, as for any run.
-	World sim.Options
-
 	// Progress is told how it stands, now and then and from one goroutine; nil is nobody.
 	Progress func(Progress)
 
@@ -141,10 +138,8 @@ type shrinker struct {
 func begin(plan *sim.Plan, o Options) (*shrinker, error) {
 	s := &shrinker{opts: o, origin: plan, begun: time.Now(), inside: len(plan.Outside()) == 0}
 	for range o.Workers {
-		s.worlds = append(s.worlds, sim.New(o.World))
-		brief := o.World
-		brief.Brief, brief.Checker = true, sim.NoChecker{}
-		s.brief = append(s.brief, sim.New(brief))
+		s.worlds = append(s.worlds, sim.New(sim.Options{}))
+		s.brief = append(s.brief, sim.New(sim.Options{Brief: true, Checker: sim.NoChecker{}}))
 	}
 	frozen, r, err := s.worlds[0].Frozen(plan)
 	if err != nil {

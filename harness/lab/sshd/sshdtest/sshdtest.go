@@ -89,7 +89,7 @@ func Start(t testing.TB, configure ...func(*sshd.Server)) *Endpoint {
 }
 
 // StartOpenSSH runs OpenSSH's sshd for the current user until the test ends. The test is skipped where it is not
-// installed or cannot start.
+// installed.
 func StartOpenSSH(t testing.TB) *Endpoint {
 	t.Helper()
 	binary, err := exec.LookPath("sshd")
@@ -101,7 +101,7 @@ func StartOpenSSH(t testing.TB) *Endpoint {
 	if os.Geteuid() == 0 {
 		// The privilege separation directory, which a distribution creates when the service starts.
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Skipf("OpenSSH's sshd cannot run here: %v", err)
+			t.Skipf("OpenSSH's sshd needs /run/sshd: %v", err)
 		}
 	}
 	e, _, hostKeyFile := prepare(t)
@@ -118,7 +118,7 @@ func StartOpenSSH(t testing.TB) *Endpoint {
 	cmd := exec.CommandContext(ctx, binary, "-D", "-f", config, "-E", log)
 	if err := cmd.Start(); err != nil {
 		stop()
-		t.Skipf("OpenSSH's sshd cannot run here: %v", err)
+		t.Fatalf("start OpenSSH's sshd: %v", err)
 	}
 	exited := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(exited) }()
@@ -127,7 +127,7 @@ func StartOpenSSH(t testing.TB) *Endpoint {
 	return e
 }
 
-// awaitListening returns when the server accepts connections, and skips the test when the server has given up.
+// awaitListening returns when the server accepts connections.
 func awaitListening(t testing.TB, e *Endpoint, exited <-chan struct{}, log string) {
 	t.Helper()
 	for deadline := time.Now().Add(startDeadline); time.Now().Before(deadline); {
@@ -138,7 +138,7 @@ func awaitListening(t testing.TB, e *Endpoint, exited <-chan struct{}, log strin
 		select {
 		case <-exited:
 			text, _ := os.ReadFile(log)
-			t.Skipf("OpenSSH's sshd cannot run here: %s", text)
+			t.Fatalf("OpenSSH's sshd has ended: %s", text)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
