@@ -15,7 +15,7 @@ import (
 
 const (
 	leaderTimeout       = 300 * time.Millisecond // for all to say who leads: a fault aimed at the leader waits for it
-	leaderGrace         = 10 * time.Millisecond  // for others to contradict a node that claims to lead
+	leaderGrace         = 25 * time.Millisecond  // for others to contradict a node that claims to lead
 	askTimeout          = time.Second            // for one answer of one node; a paused one never answers
 	readyPoll           = 50 * time.Millisecond  // between queries of all nodes
 	readyTimeoutDefault = time.Minute
