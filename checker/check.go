@@ -16,7 +16,10 @@ const (
 	CheckLinearizability = "linearizability"
 	CheckDurability      = "durability"
 	CheckLists           = "lists"
+	CheckSessions        = "sessions"
+	CheckWriteOnce       = "write-once"
 	CheckAgreement       = "agreement"
+	CheckProtocol        = "protocol"
 	CheckInvariants      = "invariants"
 )
 
@@ -91,13 +94,22 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Findings = append(safety.Findings, findings...)
 	}
 	add(linearizabilityCheck(keys, elapsed, &safety.Reasons))
+	if objects, any := objectsCheck(keys, &s.keys.objects, elapsed); any {
+		add(objects, nil)
+	}
 	if ctx.Err() != nil {
 		safety.Reasons = append(safety.Reasons, "the check was stopped")
 	} else {
 		add(durabilityCheck(keys, j.durability))
 		lists, damages := listsCheck(keys, j.lists)
 		add(lists, untold(damages, safety.Findings))
+		if sessions, broken, any := sessionsCheck(keys, j.sessions, &safety.Reasons); any {
+			add(sessions, untold(broken, safety.Findings))
+		}
 		add(j.agreement, j.disagreements())
+		if in.Facts.Protocol == multipaxos {
+			add(protocolCheck(in, j.diagnosis))
+		}
 	}
 	if in.Watched || in.WatchedErr != nil {
 		j.diagnosis.operations = s.named.ops
@@ -169,7 +181,7 @@ func underWhich(findings []verdict.Finding, windows []history.FaultWindow) {
 		for _, w := range windows {
 			if f.At > 0 && w.Status == history.FaultInstalled && w.From <= f.At && f.At <= w.To {
 				f.Details = append(f.Details, fmt.Sprintf("Fault %s (%s %s) was in effect, from %s to %s.",
-					w.ID, w.Kind, orElse(w.Played, w.Detail), seconds(w.From), seconds(w.To)))
+					w.ID, w.Kind, cmp.Or(w.Played, w.Detail), seconds(w.From), seconds(w.To)))
 			}
 		}
 	}
@@ -228,7 +240,7 @@ func linearizabilityCheck(keys []keyVerdict, elapsed time.Duration, reasons *[]s
 		count(len(keys), "key"), count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
-		return cmp.Compare(orElse(a.At, history.Forever), orElse(b.At, history.Forever))
+		return cmp.Compare(cmp.Or(a.At, history.Forever), cmp.Or(b.At, history.Forever))
 	})
 	return c, findings
 }

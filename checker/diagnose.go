@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,7 +104,7 @@ func (d *diagnosis) server(op history.Operation) (node string, ok bool) {
 	if op.By.Leader == "" {
 		return "", false
 	}
-	return orElse(d.names[op.By.Leader], op.By.Leader), true
+	return cmp.Or(d.names[op.By.Leader], op.By.Leader), true
 }
 
 // Ways of answering reads that diagnoses know.
@@ -179,7 +180,7 @@ func (d *diagnosis) whence(p plainly, node string) string {
 		return ""
 	}
 	s := fmt.Sprintf("The %s was answered by %s from its state up to slot %d, of ballot %s", p.last.Op.Func, node, by.Slot,
-		orElse(by.Ballot, "none"))
+		cmp.Or(by.Ballot, "none"))
 	if by.Slot == 0 {
 		s = fmt.Sprintf("The %s was answered by %s from its empty state, before slot 1", p.last.Op.Func, node)
 	}
@@ -188,8 +189,8 @@ func (d *diagnosis) whence(p plainly, node string) string {
 	}
 	if w := p.before.By; p.superseded && w.Slot > 0 && p.before.Op.Func.Mutates() {
 		s += fmt.Sprintf("; the %s of %d is in slot %d, of ballot %s", p.before.Op.Func, p.before.Op.Value, w.Slot,
-			orElse(w.Ballot, "none"))
-		if leader := orElse(d.names[w.Leader], w.Leader); leader != "" {
+			cmp.Or(w.Ballot, "none"))
+		if leader := cmp.Or(d.names[w.Leader], w.Leader); leader != "" {
 			s += ", acknowledged by way of " + leader
 		}
 	}
@@ -211,11 +212,11 @@ func (d *diagnosis) underFaults(p plainly, node string) string {
 		switch {
 		case w.Status != history.FaultInstalled || !slices.Contains(w.Targets, node) || w.From > p.last.Return:
 		case p.last.Call <= w.To:
-			parts = append(parts, fmt.Sprintf("%s (%s %s, since %s)", w.ID, w.Kind, orElse(w.Played, w.Detail),
+			parts = append(parts, fmt.Sprintf("%s (%s %s, since %s)", w.ID, w.Kind, cmp.Or(w.Played, w.Detail),
 				seconds(w.From)))
 		case p.superseded && w.To >= p.before.Call:
 			before = fmt.Sprintf("%s had been under fault %s (%s %s) until %s.", node, w.ID, w.Kind,
-				orElse(w.Played, w.Detail), seconds(w.To))
+				cmp.Or(w.Played, w.Detail), seconds(w.To))
 		}
 	}
 	switch len(parts) {

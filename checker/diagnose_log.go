@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -159,8 +160,8 @@ func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {
 	}
 	return &verdict.Cause{
 		Name: "a repeated request was executed again",
-		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again when no answer had come, and every "+
-			"time it was executed: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
+		Says: fmt.Sprintf("The append of %d is in the log %s, because it was sent again, and it was executed more than "+
+			"once: a node must recognise what it has executed before.", *p.newer, timesOver(len(slots))),
 		Evidence: []string{upper(strings.Join(by, ", ")) + "."},
 	}
 }
@@ -185,10 +186,10 @@ func (d *diagnosis) forgottenPromise(plainly) *verdict.Cause {
 				return &verdict.Cause{
 					Name: "a forgotten promise",
 					Says: fmt.Sprintf("%s had promised ballot %s, and after a restart knew only of %s: what it had promised was not "+
-						"on its disk.", n.Node, highest, orElse(o.Ballot, "none")),
+						"on its disk.", n.Node, highest, cmp.Or(o.Ballot, "none")),
 					Evidence: []string{
 						fmt.Sprintf("%s wrote that it had promised %s, and its incarnation %s began with the promise of %s.",
-							n.Node, highest, o.Boot, orElse(o.Ballot, "none")),
+							n.Node, highest, o.Boot, cmp.Or(o.Ballot, "none")),
 						fmt.Sprintf("Ballot %s was elected, with no more promises than it needed: this one was among them.", highest),
 					},
 				}

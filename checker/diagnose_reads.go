@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 
 	"elenchus/results/history"
@@ -89,7 +90,7 @@ func (d *diagnosis) early(p plainly) *verdict.Cause {
 	if !p.superseded || !w.Op.Func.Mutates() || w.By.Slot == 0 || w.By.Leader == "" {
 		return nil
 	}
-	leader := orElse(d.names[w.By.Leader], w.By.Leader)
+	leader := cmp.Or(d.names[w.By.Leader], w.By.Leader)
 	n, ok := d.observations(leader)
 	if !ok {
 		return nil

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func (s *scene) node(name string, lines ...saw) *scene {
 	n := NodeObservations{Node: name}
 	for _, l := range lines {
 		at := time.Duration(l.at) * ms
-		o := history.Observation{Mono: at, Wall: s.start.Add(at), Boot: orElse(l.boot, "1"), Node: name, Kind: l.kind,
+		o := history.Observation{Mono: at, Wall: s.start.Add(at), Boot: cmp.Or(l.boot, "1"), Node: name, Kind: l.kind,
 			Ballot: l.ballot, Slot: l.slot, Ops: l.ops, IDs: make([]string, len(l.ops)), Lease: "rate"}
 		if l.ids != nil {
 			o.IDs = l.ids

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,14 +24,14 @@ func (s *Stream) checkHarness(repeated error) verdict.Harness {
 	for _, e := range in.Faults.Events {
 		if e.Status == history.FaultFailed {
 			fail("fault %s (%s %s) could not be proven at %s of its %s: %s",
-				e.ID, e.Kind, orElse(e.Played, e.Detail), seconds(e.End), e.Step,
-				orElse(e.Error, "no reason was given"))
+				e.ID, e.Kind, cmp.Or(e.Played, e.Detail), seconds(e.End), e.Step,
+				cmp.Or(e.Error, "no reason was given"))
 		}
 	}
 	if in.FaultsErr == nil && len(in.Prefix) == 0 && !in.Facts.Imported {
 		for _, w := range history.Windows(in.Faults.Events) {
 			if w.Status == history.FaultInstalled && w.RevertStatus == "" {
-				fail("fault %s (%s %s) was never reverted", w.ID, w.Kind, orElse(w.Played, w.Detail))
+				fail("fault %s (%s %s) was never reverted", w.ID, w.Kind, cmp.Or(w.Played, w.Detail))
 			}
 		}
 	}
@@ -179,7 +180,7 @@ func lostObservations(node string, lost []history.Loss) []string {
 	reason := ""
 	for _, l := range lost {
 		segments, lines = segments+l.Segments, lines+l.Lines
-		reason = orElse(reason, l.Reason)
+		reason = cmp.Or(reason, l.Reason)
 	}
 	var out []string
 	if segments > 0 {
@@ -188,7 +189,7 @@ func lostObservations(node string, lost []history.Loss) []string {
 	}
 	if lines > 0 {
 		out = append(out, fmt.Sprintf("%s of %s could not be written: %s", count(int(lines), "observation"), node,
-			orElse(reason, "no reason was given")))
+			cmp.Or(reason, "no reason was given")))
 	}
 	return out
 }

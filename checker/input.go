@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -55,6 +56,8 @@ type NodeObservations struct {
 	// Until is the same for the end of the term of each that is about a lease, on the clock that the lease is on; zero for
 	// others. Nil when When is.
 	Until []time.Duration
+	// Slack is how far each of these may be off; nil when When is.
+	Slack []time.Duration
 }
 
 // Facts are the things a verdict depends on that the harness knows and the history does not say.
@@ -64,6 +67,7 @@ type Facts struct {
 	WantedKinds []string       // kinds of faults that were asked for
 	TimeLimit   time.Duration  // of the workload
 
+	Protocol     string // what the nodes run; the rules of "multipaxos" are known
 	Reads        string // how the system answers reads, "lease" for one; empty when nothing is known of it
 	Lease        Lease  // what leases rest on, if the system has any
 	UniqueValues bool   // the workload promises that no value is written twice to a key
@@ -135,7 +139,7 @@ type Thresholds struct {
 
 func (t Thresholds) withDefaults(facts Facts) Thresholds {
 	limit := facts.TimeLimit
-	def := func(v *int, d int) { *v = max(0, orElse(*v, d)) }
+	def := func(v *int, d int) { *v = max(0, cmp.Or(*v, d)) }
 	def(&t.OKPerFunc, 1)
 	def(&t.InstalledPerKind, 1)
 	underFault := 20
@@ -149,7 +153,7 @@ func (t Thresholds) withDefaults(facts Facts) Thresholds {
 		deposed = 1
 	}
 	def(&t.DeposedReads, deposed)
-	t.InEffectPerKind = max(0, orElse(t.InEffectPerKind, min(limit/30, time.Second)))
+	t.InEffectPerKind = max(0, cmp.Or(t.InEffectPerKind, min(limit/30, time.Second)))
 	return t
 }
 
@@ -168,13 +172,4 @@ func partial(in Input) string {
 		return fmt.Sprintf("of %s only the lines before line %d are looked at", in.Prefix[0].File, in.Prefix[0].Line)
 	}
 	return ""
-}
-
-// orElse is v, or d when v is zero.
-func orElse[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
 }

@@ -13,12 +13,13 @@ import (
 
 // keyVerdict is all that is said of one key.
 type keyVerdict struct {
-	says     int // operations that say something of it
-	result   KeyResult
-	finding  verdict.Finding // of a key that is not linearizable
-	durable  durable
-	listed   listed
-	repeated error // the first value that was written to it twice
+	says      int // operations that say something of it
+	result    KeyResult
+	finding   verdict.Finding // of a key that is not linearizable
+	durable   durable
+	listed    listed
+	sessioned sessioned
+	repeated  error // the first value that was written to it twice
 }
 
 // verdict is what is said of a key that was proven to be linearizable as it went by.
@@ -40,15 +41,19 @@ type judgement struct {
 	clashes   []clash   // what each finding on agreement was made from …
 	clashed   []plainly // … and who of the clients had a part in it
 	keys      map[string]keyVerdict
-	repeated  string // the key whose first value that is written twice is wanted, if there is one
+	executed  *executed // see execution
+	looked    bool      // it was
+	writeOnce bool      // the run is about write-once objects
+	repeated  string    // the key whose first value that is written twice is wanted, if there is one
 
-	durability, lists time.Duration // what these took
+	durability, lists, sessions time.Duration // what these took
 }
 
 func (s *Stream) newJudgement() *judgement {
 	agreement, disagreements, clashes := checkAgreement(s.in.Nodes)
 	j := &judgement{agreement: agreement, clashes: clashes, clashed: make([]plainly, len(clashes)),
 		diagnosis: newDiagnosis(s.in, disagreements), keys: make(map[string]keyVerdict)}
+	j.writeOnce = s.keys.objects.writeOnce()
 	if s.keys.repeated != nil {
 		j.repeated = s.keys.repeated.name
 	}
@@ -57,9 +62,11 @@ func (s *Stream) newJudgement() *judgement {
 
 // examine says what there is to say of the keys of some operations, which must be all on these keys.
 func (j *judgement) examine(ctx context.Context, ops []history.Operation, result func(KeyHistory) KeyResult) {
-	keys, failed := ByKey(ops), failedByKey(ops)
+	keys := ByKey(ops)
+	failed := failedByKey(keys.ops)
 	for i := range keys.Len() {
 		k := keys.At(i)
+		k.writeOnce = j.writeOnce
 		v := keyVerdict{says: len(k.Ops), result: result(k)}
 		if v.result.Status == verdict.Violated {
 			var p plainly
@@ -75,9 +82,14 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 			begin := time.Now()
 			v.durable = durableOf(k, j.diagnosis)
 			middle := time.Now()
-			v.listed = listedOf(k, failed[k.Key], j.diagnosis)
+			v.sessioned = sessionsOf(k, failed[k.Key], j.execution, j.diagnosis)
+			late := time.Now()
+			if !v.sessioned.is {
+				v.listed = listedOf(k, failed[k.Key], j.diagnosis)
+			}
 			j.durability += middle.Sub(begin)
-			j.lists += time.Since(middle)
+			j.sessions += late.Sub(middle)
+			j.lists += time.Since(late)
 		}
 		if k.Key == j.repeated {
 			all := slices.Concat(k.Ops, failed[k.Key])
@@ -91,6 +103,15 @@ func (j *judgement) examine(ctx context.Context, ops []history.Operation, result
 			j.clashed[i].takesPart(a, ops)
 		}
 	}
+}
+
+// execution is what the nodes' log comes to, when somebody needs it; nil if it is not known.
+func (j *judgement) execution() *executed {
+	if !j.looked {
+		j.looked = true
+		j.executed = executionOf(j.diagnosis.in.Nodes, len(j.diagnosis.agreement) > 0)
+	}
+	return j.executed
 }
 
 // disagreements are the findings on agreement, with all that can be told of them.

@@ -11,20 +11,26 @@ import (
 type KeyHistory struct {
 	Key string
 	Ops []history.Operation
+
+	requests  history.Requests // the attempts behind operations that have a request; of other keys, too
+	writeOnce bool             // the run is about write-once objects
 }
 
 // Keys is a history by key: every register has its own, which is made when it is asked for, because operations are
 // large and there may be millions. Operations that say nothing about a register are left out: those that failed, and
-// reads that got no answer. Keys come in order of their first operation.
+// reads that got no answer. Attempts at one request are one operation. Keys come in order of their first operation.
 type Keys struct {
-	ops   []history.Operation
+	ops      []history.Operation
+	requests history.Requests
+
 	names []string
 	index [][]int32 // of each key, into ops
 }
 
 // ByKey sorts operations by key. It holds on to them.
 func ByKey(ops []history.Operation) *Keys {
-	k := &Keys{ops: ops}
+	ops, requests := history.Once(ops)
+	k := &Keys{ops: ops, requests: requests}
 	at := make(map[string]int)
 	for i := range ops {
 		n, ok := at[ops[i].Op.Key]
@@ -45,7 +51,7 @@ func (k *Keys) Len() int { return len(k.names) }
 
 // At is the history of the i-th key.
 func (k *Keys) At(i int) KeyHistory {
-	h := KeyHistory{Key: k.names[i]}
+	h := KeyHistory{Key: k.names[i], requests: k.requests}
 	if len(k.index[i]) > 0 {
 		h.Ops = make([]history.Operation, len(k.index[i]))
 	}

@@ -29,12 +29,12 @@ type Budget struct {
 }
 
 func (b Budget) withDefaults() Budget {
-	b.Key = orElse(b.Key, 30*time.Second)
-	b.Total = orElse(b.Total, 5*time.Minute)
-	b.Memory = orElse(b.Memory, 2<<30)
-	b.Explained = orElse(b.Explained, 30)
-	b.Explain = orElse(b.Explain, 20*time.Second)
-	b.Second = orElse(b.Second, 500)
+	b.Key = cmp.Or(b.Key, 30*time.Second)
+	b.Total = cmp.Or(b.Total, 5*time.Minute)
+	b.Memory = cmp.Or(b.Memory, 2<<30)
+	b.Explained = cmp.Or(b.Explained, 30)
+	b.Explain = cmp.Or(b.Explain, 20*time.Second)
+	b.Second = cmp.Or(b.Second, 500)
 	return b
 }
 
@@ -228,14 +228,20 @@ func (d *driver) byOrder(ctx context.Context, key KeyHistory) (KeyResult, bool) 
 	if err == nil && status == verdict.Unknown && isPureList(key.Ops) && uniqueValues(key) {
 		status, explain = decideList(key.Ops), explainList
 	}
+	if err == nil {
+		var object bool
+		if status, object, err = asObject(key.Ops, status); object {
+			explain = explainObject
+		}
+	}
 	switch {
 	case err != nil:
 		res.Reason = err.Error()
-		return res, false
+		return res, errors.Is(err, errDisagree)
 	case status == verdict.Violated:
 		e, core, err := explain(key.Ops)
 		if err == nil {
-			err = d.confirm(ctx, KeyHistory{key.Key, core}, verdict.Violated, d.budget.Key)
+			err = d.confirm(ctx, KeyHistory{Key: key.Key, Ops: core}, verdict.Violated, d.budget.Key)
 		}
 		if err != nil {
 			res.Reason = err.Error()

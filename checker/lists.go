@@ -64,6 +64,8 @@ type list struct {
 	answers []history.Operation
 	longest history.Operation // the answer that showed most
 	shown   []sighting        // elements that were seen, in the order in which they first were
+
+	requests history.Requests // that these operations are, if they are requests
 }
 
 // sighting is an element with the first answer that had it.
@@ -73,7 +75,7 @@ type sighting struct {
 }
 
 func newList(k KeyHistory, failed []history.Operation) (*list, bool) {
-	l := &list{key: k.Key, appends: make(map[int64]history.Operation)}
+	l := &list{key: k.Key, appends: make(map[int64]history.Operation), requests: k.requests}
 	for _, op := range append(slices.Clone(failed), k.Ops...) {
 		switch op.Op.Func {
 		case history.Append:
@@ -115,7 +117,7 @@ func (l *list) findings(d *diagnosis) []verdict.Finding {
 	at := make(map[string]int) // by name, into out
 	others := make(map[string]int)
 	for _, a := range l.answers {
-		p := l.account(a, false)
+		p := l.asRequests(l.account(a, false))
 		if p.name == "" {
 			continue
 		}
@@ -125,7 +127,7 @@ func (l *list) findings(d *diagnosis) []verdict.Finding {
 		}
 		at[p.name] = len(out)
 		f := verdict.Finding{Checker: CheckLists, Key: l.key, Name: p.name, Summary: p.summary, At: a.Return,
-			Operations: p.operations(), Table: p.rows()}
+			Operations: p.operations(), Table: p.rows(), Details: p.details}
 		if d != nil {
 			d.tell(&f, p)
 		}

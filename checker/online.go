@@ -9,14 +9,16 @@ import (
 
 // Online decides registers and lists while a run goes on: after every event it knows whether the history so far is
 // linearizable, and so it objects to the first completion that no order explains, and to no other. It knows nothing of
-// keys that are both written and appended to, or whose values repeat. The zero value is ready; it serves one goroutine
-// at a time.
+// keys that are both written and appended to, or whose values repeat otherwise than in attempts at one request. The
+// zero value is ready; it serves one goroutine at a time.
 //
-// Memory grows with keys, with the longest answer of each list, with what overlaps, and with updates of unknown outcome
-// that nobody has seen yet.
+// Memory grows with keys, with the longest answer of each list, with requests, with what overlaps, and with updates of
+// unknown outcome that nobody has seen yet.
 type Online struct {
 	keys map[string]*onlineKey
 	open map[int]onlineCall // of each process with an outstanding operation
+
+	requests map[history.Request]*onlineRequest
 }
 
 // onlineKey is a key that is watched both as a register and as a list. One of the two abstains at the first update at
@@ -50,16 +52,27 @@ func (o *Online) Observe(e *history.Event) bool {
 		k = new(onlineKey)
 		o.keys[e.Op.Key] = k
 	}
-	if e.Type == history.Invoke {
-		o.open[e.Process] = onlineCall{invoke(&k.register, &e.Op, e.Seq), k.list.invoke(&e.Op)}
-	} else {
+	switch {
+	case !e.Op.Request.IsZero():
+		o.attempt(k, e)
+	case e.Type == history.Invoke:
+		o.open[e.Process] = k.invoke(e)
+	default:
 		c := o.open[e.Process]
 		delete(o.open, e.Process)
-		complete(&k.register, c.ticket, &e.Op, e.Type, &e.Result, e.Seq)
-		k.list.complete(&e.Op, c.floor, e.Type, e.Result.Values)
+		k.complete(c, e)
 	}
 	decision, _ := k.decision()
 	return decision != register.Violated
+}
+
+func (k *onlineKey) invoke(e *history.Event) onlineCall {
+	return onlineCall{invoke(&k.register, &e.Op, e.Seq), k.list.invoke(&e.Op)}
+}
+
+func (k *onlineKey) complete(c onlineCall, e *history.Event) {
+	complete(&k.register, c.ticket, &e.Op, e.Type, &e.Result, e.Seq)
+	k.list.complete(&e.Op, c.floor, e.Type, e.Result.Values)
 }
 
 // Decision is what is known of a key, and in terms of values why.

@@ -12,6 +12,7 @@ type registers struct {
 	order  []*registerWatch
 
 	repeated *registerWatch // the first one to which a value was written twice
+	objects  objects
 }
 
 func newRegisters(prove bool) *registers {
@@ -29,6 +30,7 @@ type registerWatch struct {
 
 	values   valueSet // of all updates, whatever came of them
 	repeated bool     // a value was written twice
+	decided  bool     // something was seen in it
 
 	proof *register.Proof // nil when it is not, or no longer, to be proven here
 }
@@ -48,7 +50,8 @@ func (r *registers) of(key string) *registerWatch {
 
 func (w *registerWatch) invoke(c *call) {
 	op := &c.Op
-	if op.Func.Mutates() && !w.values.add(op.Value) && !w.repeated {
+	w.all.objects.note(op)
+	if op.Func.Mutates() && op.Request.IsZero() && !w.values.add(op.Value) && !w.repeated {
 		w.repeated = true
 		if w.all.repeated == nil {
 			w.all.repeated = w
@@ -66,6 +69,10 @@ func (w *registerWatch) complete(c *call) {
 		w.says++
 	}
 	if op.Outcome == history.OK {
+		if !w.decided && (op.Result.Matched || len(op.Result.Values) > 0) {
+			w.decided = true
+			w.all.objects.decided++
+		}
 		switch {
 		case !op.Op.Func.Mutates():
 			if op.Phase == history.PhaseFinal {

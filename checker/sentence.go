@@ -83,7 +83,13 @@ func linearizabilityFinding(k KeyHistory, failed []history.Operation, r KeyResul
 	if p, ok := listPlainly(k, failed, byID[e.Last]); ok {
 		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
 		f.Operations, f.Table = p.operations(), p.rows()
-		f.Details = append([]string{alone(p)}, stillLegal(k, e, byID)...)
+		f.Details = slices.Concat([]string{alone(p)}, p.details, stillLegal(k, e, byID))
+		return f, p
+	}
+	if p, ok := objectPlainly(k, failed, byID[e.Last]); ok {
+		f.Name, f.Summary, f.At = p.name, p.summary, p.last.Return
+		f.Operations, f.Table = p.operations(), p.rows()
+		f.Details = append([]string{among(p)}, stillLegal(k, e, byID)...)
 		return f, p
 	}
 	p := explainPlainly(k, failed, e, byID)
@@ -124,11 +130,11 @@ func listPlainly(k KeyHistory, failed []history.Operation, last history.Operatio
 		return plainly{}, false
 	}
 	if p := l.account(last, true); last.Outcome == history.OK && p.name != "" {
-		return p, true
+		return l.asRequests(p), true
 	}
 	for _, a := range l.answers {
 		if p := l.account(a, false); p.name != "" {
-			return p, true
+			return l.asRequests(p), true
 		}
 	}
 	return plainly{}, false
@@ -141,6 +147,14 @@ func alone(p plainly) string {
 	}
 	return fmt.Sprintf("The %d operations in the table alone have no legal order, "+
 		"whatever else is in the list besides %s.", len(p.parts), elements(p.values))
+}
+
+// among says that the operations of an account are impossible by themselves.
+func among(p plainly) string {
+	if len(p.parts) == 1 {
+		return "This operation alone has no legal place."
+	}
+	return fmt.Sprintf("The %d operations in the table alone have no legal order.", len(p.parts))
 }
 
 // operationsOf are the operations that an explanation names, by ID.
@@ -195,6 +209,8 @@ type plainly struct {
 	twice  bool
 	values []int64
 	parts  []part
+
+	details []string // more sentences, of requests
 }
 
 // part is what an operation has to do with a violation, in a few words.

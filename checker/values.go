@@ -58,6 +58,9 @@ func (c *valueChunk) add(v uint16) bool {
 		return false
 	}
 	if len(c.list) < listedMax {
+		if len(c.list) == cap(c.list) { // there are very many of these lists, and what they could grow to adds up
+			c.list = append(make([]uint16, 0, len(c.list)+4+len(c.list)/8), c.list...)
+		}
 		c.list = slices.Insert(c.list, at, v)
 		return true
 	}

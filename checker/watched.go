@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"elenchus/checker/rules"
 	"elenchus/results/history"
 	"elenchus/results/leases"
 	"elenchus/results/verdict"
@@ -15,11 +16,11 @@ import (
 // Rules that somebody who sees everything may see broken, as package harness/sim names them, of which there is more to
 // tell than of others.
 const (
-	ruleLease    = "lease-exclusive"
-	ruleBasis    = "lease-basis"
-	ruleGrant    = "grant-honoured"
-	rulePromise  = "promise-monotone"
-	ruleRecovery = "recovery"
+	ruleLease    = rules.LeaseExclusive
+	ruleBasis    = rules.LeaseBasis
+	ruleGrant    = rules.GrantHonoured
+	rulePromise  = rules.PromiseMonotone
+	ruleRecovery = rules.Recovery
 )
 
 // named keeps the operations that broken rules are about: those that they name, and updates that are said to be in
@@ -216,7 +217,7 @@ func (d *diagnosis) chronicle(b verdict.Broken) []string {
 func (d *diagnosis) about(b verdict.Broken) []string {
 	nodes := []string{b.Node}
 	if _, owner, ok := strings.Cut(b.Ballot, "."); ok {
-		nodes = append(nodes, orElse(d.names[owner], owner))
+		nodes = append(nodes, cmp.Or(d.names[owner], owner))
 	}
 	for _, e := range d.lastReigns(b.At) {
 		nodes = append(nodes, e.node)
@@ -354,7 +355,7 @@ func (d *diagnosis) faultsOn(b verdict.Broken, nodes []string) []episode {
 		case w.To < b.At:
 			lasted = fmt.Sprintf("was in effect from %s to %s", seconds(w.From), seconds(w.To))
 		}
-		out = append(out, episode{w.From, fmt.Sprintf("Fault %s (%s %s) %s.", w.ID, w.Kind, orElse(w.Played, w.Detail),
+		out = append(out, episode{w.From, fmt.Sprintf("Fault %s (%s %s) %s.", w.ID, w.Kind, cmp.Or(w.Played, w.Detail),
 			lasted)})
 	}
 	return out[max(0, len(out)-3):]
@@ -376,7 +377,7 @@ func (d *diagnosis) slotOf(b verdict.Broken) []episode {
 			if !seen[what+o.Ballot] {
 				seen[what+o.Ballot] = true
 				out = append(out, episode{n.When[i], fmt.Sprintf("%s had applied slot %d as %s, in ballot %s, at %s.", n.Node,
-					b.Slot, what, orElse(o.Ballot, "none"), seconds(n.When[i]))})
+					b.Slot, what, cmp.Or(o.Ballot, "none"), seconds(n.When[i]))})
 			}
 		}
 	}

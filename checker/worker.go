@@ -2,6 +2,7 @@ package checker
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,7 @@ func (w *worker) kill(why string) {
 		return
 	default:
 	}
-	w.killed = orElse(w.killed, why)
+	w.killed = cmp.Or(w.killed, why)
 	_ = w.cmd.Process.Kill()
 }
 

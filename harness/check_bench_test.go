@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,8 +19,8 @@ import (
 )
 
 // BenchmarkCheckFile has the whole program check histories of a correct register, as files and by standard input, and
-// says what it took: the processor time of the process and its greatest memory, and what reading alone takes, in this
-// process. CHECK_OPERATIONS is another number of operations than those in the list.
+// says what it took: the processor time of the process and its greatest memory, and what reading alone, and copying and
+// hashing alone take, in this process.
 func BenchmarkCheckFile(b *testing.B) {
 	sizes := []int{10_000, 100_000, 1_000_000, 10_000_000}
 	for _, operations := range sizes {
@@ -43,6 +45,9 @@ func checkOnce(b *testing.B, path string, operations int) {
 	}
 	read := processorTime(b) - begin
 	dir := b.TempDir()
+	begin = processorTime(b)
+	copyHashed(b, path, filepath.Join(dir, "copy"))
+	copied := processorTime(b) - begin
 	cmd := exec.Command(os.Args[0], "check", "--results", dir, path)
 	cmd.Env = append(os.Environ(), envAsProgram+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -56,9 +61,27 @@ func checkOnce(b *testing.B, path string, operations int) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(spent.Seconds(), "check-cpu-s")
 	b.ReportMetric(read.Seconds(), "read-cpu-s")
+	b.ReportMetric(copied.Seconds(), "copy-cpu-s")
 	b.ReportMetric(float64(spent.Nanoseconds())/float64(operations), "check-ns/operation")
 	b.ReportMetric(float64(usage.Maxrss)/(1<<10), "MiB")
 	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// copyHashed is what an import does with a file besides reading it.
+func copyHashed(b *testing.B, from, to string) {
+	b.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = io.CopyBuffer(io.MultiWriter(out, sha256.New()), struct{ io.Reader }{in}, make([]byte, 1<<16))
+	if err := errors.Join(err, in.Close(), out.Close(), os.Remove(to)); err != nil {
 		b.Fatal(err)
 	}
 }

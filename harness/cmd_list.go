@@ -16,12 +16,14 @@ import (
 func listCommand() *cli.Command {
 	return &cli.Command{
 		Name: "list", ArgsUsage: "WHAT",
-		Usage: "list workloads, nemeses, labs, recipes or runs",
+		Usage: "list workloads, nemeses, hunts, labs, recipes or runs",
 		Subcommands: []*cli.Command{
 			{Name: "workloads", Usage: "what clients can do",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listWorkloads},
 			{Name: "nemeses", Usage: "the kinds of faults, and how to write them in a schedule",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listNemeses},
+			{Name: "hunts", Usage: "the recipes of several faults that plans for labs consist of",
+				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listHunts},
 			{Name: "labs", Usage: "where tests run, and which commands support which lab",
 				Flags: withEnv([]cli.Flag{jsonFlag()}), Action: listLabs},
 			{Name: "recipes", Usage: "how the simulator plans runs, and the hazards it sets up",
@@ -83,6 +85,31 @@ func listNemeses(c *cli.Context) error {
 	}
 	_, err := fmt.Fprintf(c.App.Writer, "\nonly in elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
 	return err
+}
+
+func listHunts(c *cli.Context) error {
+	type row struct {
+		Name    string   `json:"name"`
+		Kinds   []string `json:"kinds"`
+		Leases  bool     `json:"leases"` // it makes sense only where reads rest on leases
+		Summary string   `json:"summary"`
+	}
+	var rows []row
+	for _, h := range nemesis.Hunts() {
+		rows = append(rows, row{Name: h.Name, Kinds: h.Kinds, Leases: h.NeedsLeases(), Summary: h.Summary})
+	}
+	if c.Bool("json") {
+		return printJSON(c, rows)
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		leases := ""
+		if r.Leases {
+			leases = "leases"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Kinds, " "), leases, r.Summary)
+	}
+	return tw.Flush()
 }
 
 func listLabs(c *cli.Context) error {

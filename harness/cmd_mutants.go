@@ -54,7 +54,12 @@ func mutantRunFlags() []cli.Flag {
 		&cli.IntFlag{Name: "client-seeds", Category: catChecking, Value: 3,
 			Usage: "hunt what was found again, using only what clients can see, from `N` seeds that share one budget; " +
 				"0 skips this"},
-		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1, Usage: "use `N` processors, or as many labs at once"},
+		&cli.IntFlag{Name: "workers", Category: catOutput, Value: 1,
+			Usage: "use `N` processors, or hunt as many mutants at once in labs"},
+		&cli.IntFlag{Name: "labs", Category: catLab, Value: 1,
+			Usage: "hunt each mutant in `N` local labs at once, which are idle for most of the time"},
+		&cli.DurationFlag{Name: "wall", Category: catLab, DefaultText: "no limit",
+			Usage: "in local labs: end after `TIME`; --resume goes on with what is left"},
 		&cli.StringFlag{Name: "keep", Category: catOutput,
 			Usage: "keep those runs of a lab in `DIR` that found something or failed"},
 		&cli.DurationFlag{Name: "shrink", Category: catChecking, Value: 10 * time.Second,

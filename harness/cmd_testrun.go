@@ -50,6 +50,10 @@ func testFlags() []cli.Flag {
 			Usage: "limit all clients together to `OPS` operations per second; 0 means no limit"},
 		&cli.StringFlag{Name: "concurrency", Category: catWorkload, Value: "2n",
 			Usage: "run this number of `CLIENTS`, or 2n for two per node"},
+		&cli.IntFlag{Name: "keys", Category: catWorkload, DefaultText: "one per client",
+			Usage: "use `N` registers at a time: with few, more operations contend for each"},
+		&cli.IntFlag{Name: "read-percent", Category: catWorkload, DefaultText: "70",
+			Usage: "let `N` of 100 operations be reads, of clients that also write"},
 		&cli.DurationFlag{Name: "op-timeout", Category: catWorkload, Value: 2 * time.Second,
 			Usage: "let a client wait `TIME` for an answer"},
 		&cli.StringFlag{Name: "retry", Category: catWorkload, DefaultText: "none",
@@ -162,6 +166,7 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 	}
 	opts := run.Options{
 		Workload: c.String("workload"), TimeLimit: c.Duration("time-limit"), Rate: c.Float64("rate"), Seed: seed,
+		Keys: c.Int("keys"), ReadPercent: c.Int("read-percent"),
 		OpTimeout: c.Duration("op-timeout"), RecoveryTimeout: c.Duration("recovery-timeout"),
 		NodeFlags: c.StringSlice("node-flag"), CheckTime: c.Duration("check-time"),
 		DeposedReads: c.Int("deposed-reads"), FailFast: c.Bool("fail-fast"),

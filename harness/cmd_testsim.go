@@ -26,6 +26,8 @@ const simLab = "sim"
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
 	"break-lock":       "there is nobody to take it from",
+	"keys":             "how many there are follows from the number of clients",
+	"read-percent":     "how much is read follows from the workload",
 	"node-binary":      "the node is part of this program",
 	"node-flag":        "the node is part of this program: what it can be told has an option of its own here",
 	"recovery-timeout": "how long a recovery may take follows from the configuration",

@@ -26,6 +26,8 @@ func clockFlags() []cli.Flag {
 			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
 			Usage: "spend `SHARE` of the time under faults on recipes that attack leases: 50%, 1 or none"},
+		&cli.StringFlag{Name: "hunts", Category: catNemesis, DefaultText: "all that fit",
+			Usage: "use only the recipes `NAMES` in that time, separated by commas (see elenchus list hunts)"},
 		&cli.BoolFlag{Name: "hunt-elections", Category: catNemesis,
 			Usage: "attack changes of the leader in that time, too, with or without leases"},
 	}
@@ -49,6 +51,11 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 		return usageError("--hunt must be more than 0%% and at most 100%%, or none, not %q", c.String("hunt"))
 	}
 	opts.HuntElections = c.Bool("hunt-elections")
+	for name := range strings.SplitSeq(c.String("hunts"), ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			opts.HuntOnly = append(opts.HuntOnly, name)
+		}
+	}
 	switch step := c.String("clock-step"); step {
 	case "":
 		if c.IsSet("clock-step") {

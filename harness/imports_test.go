@@ -41,8 +41,9 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "harness/lab", []string{mod + "harness/control"}},
 		{mod + "harness/sim", []string{
 			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker",
-			mod + "checker/register", mod + "results", mod + "results/spacetime", history, verdict, mod + "node/clock",
+			mod + "checker/register", mod + "checker/rules", mod + "results", mod + "results/spacetime", history, verdict, mod + "node/clock",
 			mod + "node/protocol", mod + "node/register", mod + "node/multipaxos", mod + "node/wire", mod + "node/wal",
+			mod + "node/trace",
 		}},
 		{mod + "harness/cpulimit", []string{}},
 		{mod + "harness/hunt", []string{mod + "harness/sim", mod + "harness/sim/shrink", mod + "harness/cpulimit"}},
@@ -51,7 +52,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	world := []string{"net", "net/http", "os", "os/exec", "log", "syscall", "math/rand", "crypto/rand", "io/ioutil",
 		"golang.org/x/sys/unix", "github.com/hashicorp/go-hclog", "sync", "sync/atomic", "context", "runtime"}
 	pure := []string{mod + "node/clock", mod + "node/protocol", mod + "node/register", mod + "node/multipaxos",
-		mod + "node/wire", mod + "checker/register", mod + "checker/register/synthetic"}
+		mod + "node/wire", mod + "node/trace", mod + "checker/rules", mod + "checker/register", mod + "checker/register/synthetic"}
 	onlyFromHarness := "github.com/urfave/cli/v2"
 
 	for _, p := range listPackages(t) {

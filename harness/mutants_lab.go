@@ -33,19 +33,23 @@ type labHunt struct {
 	results string   // where runs are made
 	keep    string   // where the runs that found something are kept; empty keeps none
 	args    []string // further options of every test
+	labs    int      // how many labs side by side; zero is one
 
 	// step is told of every test that has ended.
 	step func(seed uint64, took time.Duration, came labRun)
 }
 
 const (
-	// labLimit is how long the workload of one test runs: long enough for a handful of hunts and faults, and short enough
-	// for ten configurations within five minutes.
-	labLimit = 25 * time.Second
+	// labLimit is how long the workload of one test runs: long enough for a dozen hunts, and short enough for some twenty
+	// configurations within five minutes.
+	labLimit = 12 * time.Second
 
 	// labOverhead is what comes before and after that, about, and labLeast what is left to be worth a test.
-	labOverhead = 8 * time.Second
-	labLeast    = 5 * time.Second
+	labOverhead = 3 * time.Second
+	labLeast    = 4 * time.Second
+
+	// labRecovery is how long a system may take to answer again in the end: many of its election timeouts.
+	labRecovery = 15 * time.Second
 
 	// labFailures is how many tests may fail in a row, before anything was seen, until it is the lab that is to blame.
 	labFailures = 3
@@ -62,50 +66,12 @@ type labRun struct {
 	dir     string // the run's directory; empty when there is none
 }
 
-// start hunts from one seed on. The error is one that goes for all tests: the program cannot be run, or is called
-// wrongly, or the lab never comes up.
-func (l *labHunt) start(ctx context.Context, number int, budget time.Duration) (hunt.Start, error) {
-	begun := time.Now()
-	s := hunt.Start{From: 1 + uint64(number)*hunt.SeedsPerStart}
-	for seed := s.From; ; seed++ {
-		limit := min(labLimit, budget-time.Since(begun)-labOverhead)
-		if limit < labLeast && s.Runs > 0 {
-			return s, nil
-		}
-		at := time.Now()
-		came, err := l.test(ctx, seed, max(limit, labLeast))
-		if err != nil {
-			return s, err
-		}
-		s.Runs++
-		s.CPU = time.Since(begun)
-		l.step(seed, time.Since(at), came)
-		if came.failed != "" {
-			s.Failed++
-			s.Message = came.failed
-			if err := l.keepRun(came.dir); err != nil {
-				return s, err
-			}
-		}
-		if s.Failed == s.Runs && s.Failed >= labFailures {
-			return s, fmt.Errorf("the lab failed %d times in a row: %s", s.Failed, came.failed)
-		}
-		if came.check != "" {
-			s.Check, s.Seed, s.Message = came.check, seed, came.message
-			return s, l.keepRun(came.dir)
-		}
-		if came.dir != "" {
-			_ = os.RemoveAll(came.dir) // it is a temporary directory's, which goes in the end anyway
-		}
-	}
-}
-
 // test runs one test.
 func (l *labHunt) test(ctx context.Context, seed uint64, limit time.Duration) (labRun, error) {
 	args := slices.Concat([]string{
 		"test", "--lab", labLocal, "--swarm", "--fail-fast", "--json", "--node-binary", l.node,
 		"--seed", strconv.FormatUint(seed, 10), "--time-limit", limit.Round(time.Second).String(),
-		"--deposed-reads", "-1", "--results", l.results,
+		"--deposed-reads", "-1", "--recovery-timeout", labRecovery.String(), "--results", l.results,
 	}, l.args)
 	cmd := exec.CommandContext(ctx, l.program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
@@ -197,7 +163,7 @@ func (h *hunting) inLab(ctx context.Context, opts hunt.Options, name string) (hu
 	group.SetLimit(opts.Workers)
 	for i := range out.Starts {
 		group.Go(func() (err error) {
-			out.Starts[i], err = l.start(ctx, i, opts.Budget)
+			out.Starts[i], err = l.start(ctx, i, opts.Budget, hunt.Start{})
 			return err
 		})
 	}
@@ -209,7 +175,7 @@ func (h *hunting) newLabHunt(program, name string) (*labHunt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	l := &labHunt{program: self, node: program, results: filepath.Join(h.dir, "runs", name)}
+	l := &labHunt{program: self, node: program, results: filepath.Join(h.dir, "runs", name), labs: h.labs}
 	if h.keepRuns != "" {
 		l.keep = filepath.Join(h.keepRuns, name)
 	}
@@ -226,9 +192,15 @@ func (h *hunting) newLabHunt(program, name string) (*labHunt, error) {
 	return l, nil
 }
 
-// allInLabs hunts several mutants side by side, each in a lab of its own, and keeps what is known after each. A mutant
-// whose lab fails is told of in the end, and the others are hunted.
+// allInLabs hunts several mutants side by side, each in labs of its own, and keeps what is known after each. A mutant
+// whose lab fails is told of in the end, and the others are hunted. What was interrupted is kept, too: the next call
+// goes on where this one ended.
 func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
+	ctx, cancel := c.Context, context.CancelFunc(func() {})
+	if h.wall > 0 {
+		ctx, cancel = context.WithTimeout(ctx, h.wall)
+	}
+	defer cancel()
 	var (
 		mu       sync.Mutex
 		group    errgroup.Group
@@ -239,18 +211,22 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 	rows := make([]*hunt.Row, len(list))
 	for i, m := range list {
 		group.Go(func() error {
-			if c.Err() != nil {
+			if ctx.Err() != nil {
 				return nil
 			}
-			row, err := h.rowInLab(c.Context, m, known)
+			row, err := h.rowInLab(ctx, m, known)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				problems = append(problems, fmt.Errorf("%s: %w", m.Name, err))
+			}
+			if row == nil {
 				return nil
 			}
-			rows[i], done = row, done+1
-			h.ui.Say("%d of %d: %s", done, len(list), describe(row))
+			if rows[i] = row; err == nil {
+				done++
+				h.ui.Say("%d of %d: %s", done, len(list), describe(row))
+			}
 			if err := h.keep(c, merged(known, rows)); err != nil {
 				problems = append(problems, err)
 			}
@@ -262,10 +238,14 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 	if c.Err() != nil {
 		return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
 	}
+	if ctx.Err() != nil {
+		h.ui.Say("time is up: %d of %d are done", done, len(list))
+	}
 	return rows, errors.Join(problems...)
 }
 
-// rowInLab is what is known of a mutant, or what a hunt finds out.
+// rowInLab is what is known of a mutant, and what a hunt finds out beyond that. There may be a row besides an error:
+// what was found out before. It is nil if that is nothing.
 func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt.Row) (*hunt.Row, error) {
 	row := &hunt.Row{Name: m.Name, Digest: labDigest(m), WhyNot: m.Facts.Local, Place: m.Facts.Place,
 		Precedent: m.Facts.Precedent, Breaks: m.Facts.Breaks, HeldBack: m.HeldBack(), Budget: h.opts.Budget, Unprobed: true}
@@ -278,6 +258,9 @@ func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt
 		row.Outside = true
 		return row, nil
 	}
+	if at >= 0 {
+		row.All.Starts = slices.Clone(known[at].All.Starts)
+	}
 	program := filepath.Join(h.dir, m.Name)
 	if err := m.Build(ctx, h.tree, h.build(program)); err != nil {
 		return nil, err
@@ -287,28 +270,55 @@ func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt
 	if err != nil {
 		return nil, err
 	}
+	return h.hunted(ctx, l, row)
+}
+
+// hunted hunts a mutant from every seed of which not enough is known.
+func (h *hunting) hunted(ctx context.Context, l *labHunt, row *hunt.Row) (*hunt.Row, error) {
 	for i := range h.opts.Starts {
-		s, err := l.start(ctx, i, h.opts.Budget)
-		if err != nil {
-			return nil, err
+		if i == len(row.All.Starts) {
+			row.All.Starts = append(row.All.Starts, hunt.Start{})
 		}
-		row.All.Starts = append(row.All.Starts, s)
+		s := &row.All.Starts[i]
+		if h.enoughOf(s) {
+			continue
+		}
+		if s.Found() { // too late
+			*s = hunt.Start{}
+		}
+		var err error
+		if *s, err = l.start(ctx, i, h.opts.Budget, *s); err != nil {
+			if s.Runs == 0 {
+				row.All.Starts = row.All.Starts[:i]
+			}
+			if len(row.All.Starts) == 0 {
+				row = nil
+			}
+			return row, err
+		}
 	}
 	return row, nil
 }
 
-// enough reports whether what is known of a mutant says what a hunt with these options would: it was found from every
-// seed within the budget, or hunted for at least that and not found.
+// enough reports whether what is known of a mutant says what a hunt with these options would.
 func (h *hunting) enough(r *hunt.Row) bool {
 	if r.Outside {
 		return true
 	}
 	for i := range r.All.Starts {
-		if s := &r.All.Starts[i]; s.Found() && s.CPU > h.opts.Budget || !s.Found() && r.Budget < h.opts.Budget {
+		if !h.enoughOf(&r.All.Starts[i]) {
 			return false
 		}
 	}
 	return len(r.All.Starts) >= h.opts.Starts
+}
+
+// enoughOf reports whether a hunt found something within the budget, or has no time left for another test.
+func (h *hunting) enoughOf(s *hunt.Start) bool {
+	if s.Found() {
+		return s.CPU <= h.opts.Budget
+	}
+	return s.Runs > 0 && h.opts.Budget-s.CPU < labLeast+labOverhead
 }
 
 // labDigest changes with a mutant's patch. Seeds and budget are not in it: see [hunting.enough].

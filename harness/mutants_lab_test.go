@@ -62,7 +62,7 @@ func TestLabHuntFinds(t *testing.T) {
 	l.step = func(seed uint64, _ time.Duration, came labRun) {
 		steps = append(steps, fmt.Sprintf("%d %s%s", seed, came.check, came.failed))
 	}
-	s, err := l.start(t.Context(), 1, time.Hour)
+	s, err := l.start(t.Context(), 1, time.Hour, hunt.Start{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestLabHuntFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"test --lab local --swarm --fail-fast --json", "--node-binary /a/node", "--seed 1000001",
-		"--time-limit 25s"} {
+		"--time-limit 12s"} {
 		if !strings.Contains(string(args), want) {
 			t.Errorf("%q is not in the arguments %q", want, args)
 		}
@@ -97,12 +97,12 @@ func TestLabHuntFinds(t *testing.T) {
 // A budget that is too small for another test ends a hunt, and the last one fits into what is left.
 func TestLabHuntKeepsToItsBudget(t *testing.T) {
 	l := standIn(t, allGood)
-	s, err := l.start(t.Context(), 0, time.Second)
+	s, err := l.start(t.Context(), 0, time.Second, hunt.Start{})
 	if err != nil || s.Runs != 1 || s.Found() || s.From != 1 {
 		t.Errorf("hunted %+v, %v", s, err)
 	}
 	args, err := os.ReadFile(filepath.Join(filepath.Dir(l.program), "args"))
-	if err != nil || !strings.Contains(string(args), "--time-limit 5s") {
+	if err != nil || !strings.Contains(string(args), "--time-limit 4s") {
 		t.Errorf("called with %q, %v", args, err)
 	}
 }
@@ -115,7 +115,7 @@ func TestLabHuntFails(t *testing.T) {
 		{"wrong usage", "echo 'elenchus: unknown option' >&2; exit 64", "unknown option"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := standIn(t, test.script).start(t.Context(), 0, time.Hour)
+			_, err := standIn(t, test.script).start(t.Context(), 0, time.Hour, hunt.Start{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("the hunt says %v; want %q", err, test.want)
 			}
@@ -123,7 +123,7 @@ func TestLabHuntFails(t *testing.T) {
 	}
 	l := standIn(t, "")
 	l.program = "/does/not/exist"
-	if _, err := l.start(t.Context(), 0, time.Hour); err == nil {
+	if _, err := l.start(t.Context(), 0, time.Hour, hunt.Start{}); err == nil {
 		t.Error("a program that is not there was run")
 	}
 }
@@ -142,7 +142,7 @@ while :; do sleep 0.01; done
 		}
 		interrupt()
 	}()
-	_, err := l.start(ctx, 0, time.Hour)
+	_, err := l.start(ctx, 0, time.Hour, hunt.Start{})
 	if exit := (exitError{}); !errors.As(err, &exit) || exit.code != verdict.ExitHarness {
 		t.Errorf("the hunt says %v", err)
 	}
@@ -220,25 +220,55 @@ func TestSwarmsAreValid(t *testing.T) {
 // What is known of a mutant is used again when a hunt with the present options would find out no more.
 func TestWhatIsKnownOfAMutantIsEnough(t *testing.T) {
 	h := &hunting{opts: hunt.Options{Starts: 1, Budget: 5 * time.Minute}}
-	row := func(budget time.Duration, starts ...hunt.Start) *hunt.Row {
-		return &hunt.Row{Budget: budget, All: hunt.Hunt{Starts: starts}}
-	}
+	row := func(starts ...hunt.Start) *hunt.Row { return &hunt.Row{All: hunt.Hunt{Starts: starts}} }
 	for _, test := range []struct {
 		name string
 		row  *hunt.Row
 		want bool
 	}{
-		{"found", row(5*time.Minute, hunt.Start{Check: "agreement", CPU: time.Minute}), true},
-		{"found with a smaller budget", row(time.Minute, hunt.Start{Check: "agreement", CPU: time.Minute}), true},
-		{"found too late", row(time.Hour, hunt.Start{Check: "agreement", CPU: 20 * time.Minute}), false},
-		{"not found", row(5*time.Minute, hunt.Start{}), true},
-		{"not found with a smaller budget", row(time.Minute, hunt.Start{}), false},
-		{"not found with a larger budget", row(time.Hour, hunt.Start{}), true},
-		{"never hunted", row(time.Hour), false},
+		{"found", row(hunt.Start{Check: "agreement", CPU: time.Minute, Runs: 1}), true},
+		{"found too late", row(hunt.Start{Check: "agreement", CPU: 20 * time.Minute, Runs: 1}), false},
+		{"not found", row(hunt.Start{CPU: 5*time.Minute - labOverhead, Runs: 9}), true},
+		{"not found so far", row(hunt.Start{CPU: time.Minute, Runs: 3}), false},
+		{"not found with a larger budget", row(hunt.Start{CPU: time.Hour, Runs: 99}), true},
+		{"never hunted", row(), false},
 		{"outside", &hunt.Row{Outside: true}, true},
 	} {
 		if got := h.enough(test.row); got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
+	}
+}
+
+// A hunt that was interrupted goes on with the next seed, and with the time that is left.
+func TestLabHuntGoesOn(t *testing.T) {
+	l := standIn(t, "case $seed in 4) "+staleRead+";; *) "+allGood+";; esac")
+	s, err := l.start(t.Context(), 0, time.Hour, hunt.Start{From: 1, Runs: 2, Failed: 1, CPU: 30 * time.Minute})
+	if err != nil || s.Runs != 4 || s.Failed != 1 || s.Seed != 4 || s.CPU < 30*time.Minute {
+		t.Errorf("hunted %+v, %v", s, err)
+	}
+	s, err = l.start(t.Context(), 0, time.Hour, hunt.Start{From: 1, Runs: 1, CPU: time.Hour})
+	if err != nil || s.Runs != 1 || s.Found() {
+		t.Errorf("a hunt without time went on: %+v, %v", s, err)
+	}
+}
+
+// Of several labs side by side each has other seeds, and what one finds ends the tests of the others.
+func TestLabHuntInSeveralLabs(t *testing.T) {
+	l := standIn(t, `case $seed in
+3) while [ ! -e "$dir/begun-4" ] || [ ! -e "$dir/begun-5" ]; do sleep 0.01; done
+`+staleRead+`;;
+1|2) `+allGood+`;;
+*) trap 'touch "$dir/ended-$seed"; exit 4' INT
+touch "$dir/begun-$seed"; while :; do sleep 0.01; done;;
+esac`)
+	l.labs = 3
+	s, err := l.start(t.Context(), 0, time.Hour, hunt.Start{})
+	if err != nil || s.Seed != 3 || s.Runs != 3 || s.Check != "linearizability" {
+		t.Errorf("hunted %+v, %v", s, err)
+	}
+	left := files(t, l.results)
+	if !slices.Contains(left, "ended-4") || !slices.Contains(left, "ended-5") {
+		t.Errorf("the other labs were not ended in order: %v", left)
 	}
 }

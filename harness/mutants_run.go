@@ -36,6 +36,8 @@ type hunting struct {
 
 	keepRuns     string        // where runs of labs that found something are kept; empty keeps none
 	shrink       time.Duration // for how long the first run that fails is shrunk
+	labs         int           // how many labs each mutant is hunted in at once
+	wall         time.Duration // after which hunts in labs end, and what is left is for another call; zero is never
 	clientStarts int           // from how many seeds what observers have found is hunted by clients' eyes
 }
 
@@ -104,7 +106,7 @@ func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) ([]*muta
 func newHunting(c *cli.Context) (*hunting, error) {
 	h := &hunting{
 		lab: c.String("lab"), keepRuns: c.String("keep"), ui: run.NewUI(c.App.ErrWriter),
-		clientStarts: c.Int("client-seeds"), shrink: c.Duration("shrink"),
+		clientStarts: c.Int("client-seeds"), shrink: c.Duration("shrink"), labs: c.Int("labs"), wall: c.Duration("wall"),
 		opts: hunt.Options{
 			Starts: c.Int("seeds"), Budget: c.Duration("budget"), Workers: c.Int("workers"), GiveUp: c.Int("give-up"),
 		},
@@ -115,6 +117,13 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	var problems []error
 	if h.lab != simLab && h.lab != labLocal {
 		problems = append(problems, fmt.Errorf("--lab: %q is neither %s nor %s", h.lab, simLab, labLocal))
+	}
+	if h.lab != labLocal && (c.IsSet("labs") || c.IsSet("wall")) {
+		problems = append(problems, fmt.Errorf("--labs and --wall go with --lab %s", labLocal))
+	}
+	if h.labs < 1 || h.wall < 0 {
+		problems = append(problems, fmt.Errorf("--labs: %d; want at least 1, and --wall: %v; want no negative time", h.labs,
+			h.wall))
 	}
 	if c.Int("sample") < 0 || c.IsSet("day") && c.Int("sample") == 0 {
 		problems = append(problems, errors.New("--sample is a positive number, and --day goes with it"))

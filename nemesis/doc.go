@@ -132,4 +132,8 @@
 // unless they are asked to go further. Where reads rely on leases, part of the time goes to [Hunts]: recipes of several
 // faults that are timed to meet at the moment when a lease has ended for one side only. Others are aimed at changes of
 // the leader, with leases or without, see [PlanOptions].Elections.
+//
+// The faults of a hunt have names that begin alike: h3-cut and h3-kill. How long they take depends on the machine, and
+// those of the next hunt must not come in between, so a player can be told to play hunts in turn. Then times in the
+// plan are the earliest ones, and the schedule as it was played has the real ones.
 package nemesis

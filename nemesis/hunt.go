@@ -28,6 +28,9 @@ type Hunt struct {
 	plan      func(h *chase)
 }
 
+// NeedsLeases reports whether the hunt is planned only where reads rest on leases.
+func (h Hunt) NeedsLeases() bool { return !h.leaseless }
+
 // Hunts lists the recipes.
 //
 // Terms are lease terms. A cut lasts until the leases of both sides have expired by the slowest clock, so that the
@@ -76,6 +79,24 @@ func Hunts() []Hunt {
 			[]string{Partition, Kill}, 3, false, true, true, (*chase).replay},
 		{"hiccup", "restart the leader faster than anybody loses patience, twice",
 			[]string{Kill}, 3, false, true, true, (*chase).hiccup},
+		{"reboot", "cut the leader off, and restart everybody else inside the term of its lease",
+			[]string{Partition, Kill}, 4, false, true, false, (*chase).reboot},
+		{"succession", "cut one leader off after the other, each as the one before comes back",
+			[]string{Partition}, 4, false, true, true, (*chase).succession},
+		{"rivals", "cut the leader off with a companion, then its successor with another, and let the rest elect",
+			[]string{Partition}, 5, false, true, true, (*chase).rivals},
+		{"whispers", "join a follower again that has missed much, while the leader hears no answers",
+			[]string{Partition}, 3, false, true, true, (*chase).whispers},
+		{"stagger", "stop the followers while clients go on, wake them one after the other, and kill the leader meanwhile",
+			[]string{Pause, Kill}, 4, false, true, true, (*chase).stagger},
+		{"checkpoint", "cut a node off, and restart it twice while it catches up",
+			[]string{Partition, Kill}, 3, false, true, true, (*chase).checkpoint},
+		{"revenant", "restart a follower twice while the leader waits for a majority",
+			[]string{Pause, Kill}, 3, false, true, true, (*chase).revenant},
+		{"halves", "cut the nodes in two halves, and then in two others",
+			[]string{Partition}, 2, false, true, true, (*chase).halves},
+		{"storm", "many short faults at once, of all kinds that stop nodes or messages",
+			[]string{Partition, Kill, Pause}, 5, false, true, true, (*chase).storm},
 		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
 			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
 	}
@@ -83,6 +104,15 @@ func Hunts() []Hunt {
 
 // everyHunt is [Hunts], shared by readers that do not modify it.
 var everyHunt = Hunts()
+
+// huntNames lists the names of [Hunts] in order.
+func huntNames() []string {
+	var names []string
+	for _, h := range everyHunt {
+		names = append(names, h.Name)
+	}
+	return names
+}
 
 // hunts returns the recipes that fault kinds, nodes and clock bounds allow.
 func (o PlanOptions) hunts() []Hunt {
@@ -95,7 +125,8 @@ func (o PlanOptions) hunts() []Hunt {
 		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
 		switch {
 		case slices.ContainsFunc(h.Kinds, missing):
-		case h.elections && !o.Elections, !h.leaseless && o.LeaseTerm <= 0:
+		case o.Only != nil && !slices.Contains(o.Only, h.Name):
+		case h.elections && !o.Elections && o.Only == nil, !h.leaseless && o.LeaseTerm <= 0:
 		case moves && h.wall != o.Clocks.Wall:
 		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
 		default:
@@ -140,7 +171,7 @@ func (h *hunter) plan() []Fault {
 			// Before the next one the cluster must have a leader with a lease again.
 			at = end + h.options.LeaseTerm/2 + h.options.Term/2
 			if h.options.Elections { // the previous faults must be over as well, which takes time
-				at += settle
+				at += h.options.settle()
 			}
 		}
 	}
@@ -195,18 +226,24 @@ func (c *chase) end() (end time.Duration) {
 	return end
 }
 
-// settle is the time allowed for proving that a clock has moved and for leases to be renewed on it.
-const settle = 300 * time.Millisecond
+// settle is the time allowed for proving that a clock has moved and for leases to be renewed on it. Where the system's
+// own times are shorter it is half of its election timeout, but at least settleLeast: faults take that long themselves.
+const (
+	settle      = 300 * time.Millisecond
+	settleLeast = 40 * time.Millisecond
+)
+
+func (o PlanOptions) settle() time.Duration { return min(settle, max(o.Term/2, settleLeast)) }
 
 // lead is settle plus a random part of a term, because the times of lease renewals are unknown.
 func (c *chase) lead() time.Duration {
-	return settle + between(c.random, 0, c.options.LeaseTerm*2/5)
+	return c.options.settle() + between(c.random, 0, c.options.LeaseTerm*2/5)
 }
 
 // expiry is the time until a lease that was just renewed has expired on every clock and a new leader has written
 // something.
 func (c *chase) expiry() time.Duration {
-	return c.over() + c.options.Term/2 + settle
+	return c.over() + c.options.Term/2 + c.options.settle()
 }
 
 // over is how long a lease that was just renewed lasts on the slowest clock; zero without leases.
@@ -261,7 +298,7 @@ func (c *chase) stepped(who string, step time.Duration) {
 
 func (c *chase) granters() {
 	c.cut(0)
-	c.add("kill", settle, c.options.LeaseTerm/10, Fault{Kind: Kill, Groups: [][]string{{RoleMinority}}})
+	c.add("kill", c.options.settle(), c.options.LeaseTerm/10, Fault{Kind: Kill, Groups: [][]string{{RoleMinority}}})
 }
 
 func (c *chase) slowKill() {

@@ -5,7 +5,7 @@ import "time"
 // elected is the time from the loss of a leader until its successor has written something. With leases, the old
 // lease must first expire on the slowest clock.
 func (c *chase) elected() time.Duration {
-	return c.over() + c.options.Term + settle + between(c.random, 0, c.options.Term)
+	return c.over() + c.options.Term + c.options.settle() + between(c.random, 0, c.options.Term)
 }
 
 // moment separates faults that are meant to coincide: the first one takes some milliseconds to take effect.
@@ -99,12 +99,115 @@ func (c *chase) replay() {
 // then.
 func (c *chase) hiccup() {
 	c.kill("one", RoleLeader, 0, restarted)
-	c.kill("two", RoleLeader, settle+between(c.random, 0, c.options.Term), restarted)
+	c.kill("two", RoleLeader, c.options.settle()+between(c.random, 0, c.options.Term), restarted)
 }
 
 // amnesia makes granters forget all that is not on disk, and the leader renew its lease with them when they are
 // back.
 func (c *chase) amnesia() {
 	c.kill("kill", RoleFollowers, 0, restarted)
-	c.cut(restarted + between(c.random, settle, settle+c.options.LeaseTerm*3/5))
+	settled := c.options.settle()
+	c.cut(restarted + between(c.random, settled, settled+c.options.LeaseTerm*3/5))
+}
+
+// reboot makes granters forget all that is not on disk while the leader, which cannot ask them again, still counts on
+// them.
+func (c *chase) reboot() {
+	c.isolate("cut", RoleLeader, 0, c.elected())
+	c.kill("kill", RoleFollowers, moment, c.options.Term/8)
+}
+
+// succession has three or four leaders, each of which may have accepted values that nobody else has, or few.
+func (c *chase) succession() {
+	at := time.Duration(0)
+	for _, name := range []string{"one", "two", "three", "four"}[:3+c.random.IntN(2)] {
+		lasts := c.over() + c.options.Term + between(c.random, 0, c.options.Term)
+		c.isolate(name, RoleLeader, at, lasts)
+		at += lasts - between(c.random, 0, 2*moment)
+	}
+}
+
+// rivals leaves two minorities behind that have accepted different values in the same slots, in two ballots, and lets a
+// third leader decide.
+func (c *chase) rivals() {
+	pair := func(name string, after, lasts time.Duration) {
+		c.add(name, after, lasts,
+			Fault{Kind: Partition, Shape: Split, Groups: [][]string{{RoleLeader, RoleFollower}, {RoleRest}}})
+	}
+	second := c.elected()
+	third := second + between(c.random, 2*moment, c.options.Term)
+	pair("one", 0, third)
+	pair("two", second, third-second)
+	c.isolate("three", RoleLeader, third-2*moment, c.elected())
+}
+
+// whispers leaves values behind that many have accepted and nobody knows to be chosen, and a node that asks for them.
+func (c *chase) whispers() {
+	first := c.elected()
+	c.isolate("away", RoleFollower, 0, first)
+	deaf := c.options.Term + between(c.random, 0, c.options.Term)
+	c.add("deaf", first-between(c.random, 0, 5*moment), deaf,
+		Fault{Kind: Partition, Shape: OneWay, Groups: [][]string{{RoleRest}, {RoleLeader}}})
+	c.isolate("cut", RoleLeader, first+between(c.random, moment, c.options.Term), c.elected())
+}
+
+// stagger lets nodes learn at different times of what the leader sent before it died.
+func (c *chase) stagger() {
+	stopped := max(c.options.Term/3, minFault)
+	c.add("some", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
+	longer := stopped + between(c.random, moment, 2*c.options.Term)
+	c.add("more", moment/2, longer, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), between(c.random, minFault, c.elected()))
+}
+
+// checkpoint takes one and the same node, which may lead, and restarts it while it takes in a snapshot or a long tail.
+func (c *chase) checkpoint() {
+	node := c.options.Nodes[c.random.IntN(len(c.options.Nodes))]
+	away := c.options.Term + between(c.random, 0, c.options.Term)
+	c.isolate("away", node, 0, away)
+	at := away + between(c.random, 0, 12*moment) // the cut takes a while to end, and the nodes to connect
+	c.kill("one", node, at, restarted)
+	c.kill("two", node, at+3*restarted+between(c.random, 0, 5*moment), restarted)
+}
+
+// revenant restarts a node while answers to what it forwarded are still to come, so that the next life of the node gets
+// them.
+func (c *chase) revenant() {
+	node := c.options.Nodes[c.random.IntN(len(c.options.Nodes))]
+	c.kill("one", node, 0, restarted)
+	at := 2*restarted + between(c.random, 0, 3*moment)
+	c.add("pause", at, between(c.random, c.options.Term/3, c.options.Term),
+		Fault{Kind: Pause, Groups: [][]string{{RoleMinority}}})
+	c.kill("two", node, at+between(c.random, 0, 3*moment), restarted)
+	c.kill("three", node, at+3*restarted+between(c.random, 0, 3*moment), restarted)
+}
+
+func (c *chase) halves() {
+	first := c.elected()
+	c.add("one", 0, first, Fault{Kind: Partition, Shape: Halves})
+	c.add("two", first-between(c.random, 0, 2*moment), c.elected(), Fault{Kind: Partition, Shape: Halves})
+}
+
+// storm is what no other hunt is: without a plan.
+func (c *chase) storm() {
+	whole := 2*c.options.Term + c.over()
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for _, name := range names[:4+c.random.IntN(5)] {
+		who := []string{RoleLeader, RoleFollower, RoleAny, RoleMinority}[c.random.IntN(4)]
+		at, lasts := between(c.random, 0, whole), between(c.random, minFault, c.options.Term+c.over())
+		switch c.random.IntN(5) {
+		case 0:
+			c.kill(name, who, at, min(lasts, 2*restarted))
+		case 1, 2:
+			c.add(name, at, min(lasts, c.options.Term), Fault{Kind: Pause, Groups: [][]string{{who}}})
+		case 3:
+			c.isolate(name, who, at, lasts)
+		default:
+			ends := [][]string{{who}, {RoleRest}}
+			if c.random.IntN(2) == 0 {
+				ends[0], ends[1] = ends[1], ends[0]
+			}
+			c.add(name, at, lasts, Fault{Kind: Partition, Shape: OneWay, Groups: ends})
+		}
+	}
 }

@@ -184,6 +184,7 @@ func TestPlanRefusesAbsurdClocks(t *testing.T) {
 		{"too far", PlanOptions{Clocks: ClockBounds{MaxStep: math.MaxInt64}}, "the limit is 87600h0m0s"},
 		{"too little", PlanOptions{Clocks: ClockBounds{Drift: 1000}}, "clocks that run 0.0001% apart: that is too little"},
 		{"more hunts than time", PlanOptions{Hunt: 1.5}, "hunts for 1.5 of the time: 1 is all of it"},
+		{"a hunt that nobody knows", PlanOptions{Only: []string{"blackot"}}, `unknown hunt "blackot" (did you mean "blackout"?)`},
 		{"a negative term", PlanOptions{LeaseTerm: -1}, "lease term -1ns: it must not be negative"},
 		{"neither rates nor steps", PlanOptions{Clocks: ClockBounds{Drift: -1, MaxStep: -1}},
 			`kind "clock": no form of it is possible`},
@@ -228,7 +229,9 @@ func TestHuntsForElections(t *testing.T) {
 	for _, want := range []string{
 		"kill kill leader", "first partition isolate follower", "cut partition isolate leader",
 		"cut partition halves leader", "kill kill all", "one kill follower", "two kill minority", "pause pause all",
-		"pause pause follower",
+		"pause pause follower", "deaf partition one-way rest -> leader", "some pause followers", "more pause follower",
+		"away partition isolate follower", "one partition halves", "two partition halves", "three partition isolate leader",
+		"one partition split leader,follower | rest",
 	} {
 		if count[want] == 0 {
 			t.Errorf("%q never came: %v", want, count)
@@ -267,5 +270,26 @@ func TestHuntsForElectionsMeet(t *testing.T) {
 	}
 	if meetings < 100 {
 		t.Errorf("only %d faults begin just before the one before them ends", meetings)
+	}
+}
+
+// Hunts that are asked for by name are planned, and no others.
+func TestOnlyHunts(t *testing.T) {
+	o := PlanOptions{Nodes: five, Length: time.Minute, LeaseTerm: time.Second, Hunt: 1, Only: []string{"halves", "reboot"}}
+	s, err := Plan(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, f := range s.Faults {
+		_, part, _ := strings.Cut(f.ID, "-")
+		seen[part] = true
+	}
+	if len(seen) != 4 || !seen["one"] || !seen["two"] || !seen["cut"] || !seen["kill"] {
+		t.Errorf("planned %v", seen)
+	}
+	o.LeaseTerm = 0
+	if s, err = Plan(o); err != nil || slices.ContainsFunc(s.Faults, func(f Fault) bool { return strings.HasSuffix(f.ID, "-kill") }) {
+		t.Errorf("an attack on leases was planned without leases: %v", err)
 	}
 }

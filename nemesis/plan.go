@@ -50,6 +50,9 @@ type PlanOptions struct {
 	// Elections adds hunts aimed at changes of the leader, which need no leases.
 	Elections bool
 
+	// Only are the names of the only [Hunts] to plan, Elections or not. Nil means all.
+	Only []string
+
 	// Weights overrides how often a form of fault is drawn, relative to the other forms of its kind. Keys are
 	// [Form] names as listed by [Forms]: "partition isolate leader". Zero excludes a form.
 	Weights map[string]int
@@ -186,6 +189,11 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	}
 	if o.Hunt > 1 {
 		add("hunts for %v of the time: 1 is all of it", o.Hunt)
+	}
+	for _, name := range o.Only {
+		if !slices.Contains(huntNames(), name) {
+			problems = append(problems, unknownWord("hunt", name, huntNames()))
+		}
 	}
 	if o.Hunt == 0 {
 		o.Hunt = huntDefault

@@ -45,6 +45,11 @@ type PlayerOptions struct {
 	// Log receives messages for humans. It may be nil.
 	Log func(format string, args ...any)
 
+	// InTurn lets no hunt begin before the one before it is over: on a busy machine hunts, and all faults of each, come
+	// later than planned, and the last ones not at all. Hunts are faults whose names begin alike, up to a dash, as [Plan]
+	// names them.
+	InTurn bool
+
 	// ProofTimeout limits how long an effect, or its end, may take to be observed. Zero means 15 s.
 	ProofTimeout time.Duration
 }
@@ -61,6 +66,7 @@ type Player struct {
 	healing bool
 	active  []*activity // in the order of application
 
+	turns *turns               // nil if every fault comes at its planned time
 	lost  func() bool          // reports whether Play was ended by ErrLost; nil before Play
 	until func() time.Duration // when Play found its context done; the same for every caller
 	cut   bool                 // the context was done before everything was over
@@ -132,11 +138,15 @@ func (o PlayerOptions) withDefaults() PlayerOptions {
 }
 
 func newPlayer(o PlayerOptions, a actuator) *Player {
-	return &Player{
+	p := &Player{
 		options: o,
 		stage:   newStage(a, o.Cluster.Hosts(), o.Ledger, o.ProofTimeout),
 		played:  make(chan struct{}),
 	}
+	if o.InTurn {
+		p.turns = newTurns(o.Schedule.Faults)
+	}
+	return p
 }
 
 // Play applies the faults at their times and reverts those that end during the run. It returns when that is done;
@@ -181,7 +191,9 @@ func (p *Player) Play(ctx context.Context) error {
 
 // playOne plays one fault from start to end.
 func (p *Player) playOne(ctx context.Context, fault Fault) error {
-	if p.sleepUntil(ctx, fault.At) != nil {
+	defer func() { p.turns.over(fault, p.options.Now()) }()
+	late, err := p.turns.wait(ctx, fault)
+	if err != nil || p.sleepUntil(ctx, fault.At+late) != nil {
 		return p.miss(fault)
 	}
 	a, err := p.fire(ctx, fault)
@@ -195,7 +207,7 @@ func (p *Player) playOne(ctx context.Context, fault Fault) error {
 	if !reverted {
 		return nil
 	}
-	if p.sleepUntil(ctx, end) != nil {
+	if end += late; p.sleepUntil(ctx, end) != nil {
 		end = p.options.Now()
 	}
 	// Revert even if the run is over: an installed fault does not end by itself.

@@ -37,6 +37,10 @@ type config struct {
 	electionTimeout time.Duration
 	heartbeat       time.Duration
 	promiseGrace    time.Duration
+	retryInterval   time.Duration
+	backoff         time.Duration
+	linkSilence     time.Duration
+	catchupChunk    int
 	ballot          string
 	firstBallot     bool
 	preVote         bool
@@ -50,6 +54,7 @@ type config struct {
 	snapshotChunk   int
 
 	observationBytes int64
+	traceMessages    bool
 
 	logLevel  string
 	logFormat string
@@ -86,6 +91,12 @@ func (c *config) flags() *flag.FlagSet {
 	f.DurationVar(&c.heartbeat, "heartbeat", 100*time.Millisecond, "heartbeat interval of a leader without leases")
 	f.DurationVar(&c.promiseGrace, "promise-grace", 0, "how long a candidate waits for more promises than "+
 		"a majority; 0 means not at all")
+	f.DurationVar(&c.retryInterval, "retry-interval", 0, "repeat a message to another node that was not answered for "+
+		"this long: 0 means 200ms")
+	f.DurationVar(&c.backoff, "backoff", 0, "how long a candidate that lost waits at least, and at most 16 times as "+
+		"long, before it campaigns again: 0 means 150ms")
+	f.DurationVar(&c.linkSilence, "link-silence", 0, "connect anew to a peer that was silent for this long; heartbeats "+
+		"and attempts to connect come four times as often: 0 means 800ms")
 	f.StringVar(&c.ballot, "ballot", "counter", "how to choose the round of a ballot: counter (one above the highest "+
 		"seen, written to disk before use)")
 	f.BoolVar(&c.firstBallot, "first-ballot-shortcut", false, "let the node with the lowest number lead a cluster that "+
@@ -101,8 +112,12 @@ func (c *config) flags() *flag.FlagSet {
 	f.IntVar(&c.snapshotKeep, "snapshot-keep", 0, "slots to keep in the log before a snapshot, for peers that lag a "+
 		"little: 0 means a tenth of --snapshot-entries, -1 none")
 	f.IntVar(&c.snapshotChunk, "snapshot-chunk", 0, "bytes of a snapshot per message to a lagging peer: 0 means 1 MiB")
+	f.IntVar(&c.catchupChunk, "catchup-chunk", 0, "maximum number of slots in one message to a lagging peer, and in one "+
+		"page of a promise: 0 means 256")
 	f.Int64Var(&c.observationBytes, "observation-bytes", 0,
 		"drop the oldest observations when they take more than this many bytes: 0 means 1 GiB, -1 no limit")
+	f.BoolVar(&c.traceMessages, "trace-messages", true, "write the messages that leave this node to its observations, so "+
+		"that it can be held to the rules of its protocol")
 	f.Uint64Var(&c.seed, "seed", 0, "seed of random choices, mixed with the boot number; 0 means random")
 	f.StringVar(&c.logLevel, "log-level", "info", "trace, debug, info, warn, error or off")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
@@ -160,12 +175,13 @@ func (c *config) validate() (problems []error) {
 	check(c.logFormat == "text" || c.logFormat == "json", "--log-format must be text or json: %q", c.logFormat)
 	check(c.observationBytes == 0 || c.observationBytes == -1 || c.observationBytes >= server.ObservationBytesMin,
 		"--observation-bytes must be -1, 0 or at least %d: %d", server.ObservationBytesMin, c.observationBytes)
-	problems = append(problems, c.validateZeros()...)
+	problems = append(problems, c.validateNumbers()...)
 	return append(problems, c.validateProtocol()...)
 }
 
-// validateZeros refuses explicit zeros in options where the protocol takes zero for its default.
-func (c *config) validateZeros() (problems []error) {
+// validateNumbers refuses explicit zeros in options where the protocol takes zero for its default, and times that are
+// out of range.
+func (c *config) validateNumbers() (problems []error) {
 	for flag, d := range map[string]time.Duration{
 		"--lease-term": c.leaseTerm, "--lease-renew": c.leaseRenew, "--election-timeout": c.electionTimeout,
 		"--heartbeat": c.heartbeat,
@@ -177,6 +193,13 @@ func (c *config) validateZeros() (problems []error) {
 	for flag, n := range map[string]int{"--window": c.window, "--batch": c.batch} {
 		if n == 0 {
 			problems = append(problems, fmt.Errorf("%s must be above 0", flag))
+		}
+	}
+	for flag, d := range map[string]time.Duration{
+		"--backoff": c.backoff, "--link-silence": c.linkSilence, "--retry-interval": c.retryInterval,
+	} {
+		if d < 0 || d > server.LinkSilenceMax {
+			problems = append(problems, fmt.Errorf("%s must be 0 to %v: %v", flag, server.LinkSilenceMax, d))
 		}
 	}
 	if c.maxOffset == 0 {
@@ -218,5 +241,7 @@ func (c *config) server(logger hclog.Logger) server.Options {
 		ID: protocol.NodeID(c.id), Cluster: c.cluster, Peers: c.peerAddresses, Data: c.data,
 		PeerAddress: c.listen, HTTPAddress: c.http, Logger: logger, Machine: c.machine,
 		Protocol: c.protocol, Reads: c.reads, Version: version(), ObservationBytes: c.observationBytes,
+		NoTrace:     !c.traceMessages,
+		LinkSilence: c.linkSilence,
 	}
 }

@@ -57,6 +57,10 @@ func (c *config) machine(recovered protocol.Recovered, boot uint64) (protocol.Ma
 	return protocols[c.protocol].machine(c, rand.NewPCG(seed, boot).Uint64(), recovered)
 }
 
+// backoffDoublings is how many times the shortest delay of a losing candidate the longest is, as in the defaults of
+// [multipaxos.Options].
+const backoffDoublings = 16
+
 func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	reads, err := multipaxos.ParseReads(c.reads)
 	if err != nil {
@@ -75,10 +79,11 @@ func (c *config) multipaxos(seed uint64) (multipaxos.Options, error) {
 	return multipaxos.Options{
 		Self: protocol.NodeID(c.id), Members: slices.Sorted(maps.Keys(c.peerAddresses)), Reads: reads,
 		ElectionTimeout: c.electionTimeout, HeartbeatInterval: c.heartbeat, PromiseGrace: c.promiseGrace,
+		RetryInterval: c.retryInterval, BackoffMin: c.backoff, BackoffMax: backoffDoublings * c.backoff,
 		Ballots: ballots, FirstBallotShortcut: c.firstBallot, NoPreVote: !c.preVote,
 		Window: c.window, BatchMax: c.batch, Seed: seed,
 		SnapshotEntries: c.snapshotEntries, SnapshotBytes: c.snapshotBytes, SnapshotKeep: c.snapshotKeep,
-		SnapshotChunk: c.snapshotChunk,
-		Lease:         lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
+		SnapshotChunk: c.snapshotChunk, CatchupChunk: c.catchupChunk,
+		Lease: lease, LeaseTerm: c.leaseTerm, LeaseRenew: c.leaseRenew, DriftBound: drift, MaxOffset: c.maxOffset,
 	}, errors.Join(err, leaseErr, driftErr, ballotsErr)
 }

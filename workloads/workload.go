@@ -14,8 +14,9 @@ import (
 // Client performs operations for one process at one node. It never retries and never follows redirects: one
 // operation is one request, so that the recorded interval is the interval in which it could take effect.
 type Client interface {
-	// Do performs op as the seq-th operation (from 1) of the client's session and returns its outcome. Errors are
-	// answers, too: a failure if the operation certainly has no effect, otherwise unknown.
+	// Do performs op as the seq-th operation (from 1) of the client's session, or as an attempt at op's request if it has
+	// one, and returns its outcome. Errors are answers, too: a failure if this attempt certainly has no effect, otherwise
+	// unknown.
 	Do(ctx context.Context, seq uint64, op history.Op) Answer
 
 	// Close drops the client's connection. An answer that arrives later is lost, never paired with another request.
@@ -42,18 +43,28 @@ type Generator interface {
 	Keys() []string
 }
 
+// Repeater is a generator that has requests sent several times.
+type Repeater interface {
+	Generator
+
+	// Latest returns the latest request of each session so far: those that the system must answer however late they are
+	// repeated.
+	Latest() []history.Op
+}
+
 // Options configures a generator. The zero value of every field but Seed is a usable default.
 type Options struct {
 	Seed    uint64
 	Workers int // clients; worker w is pinned to node w mod Nodes (default: one per node)
 	Nodes   int // default 1
 
-	// ReadPercent is the share of reads among the operations of clients that also write (default 70).
+	// ReadPercent is the share of reads among the operations of clients that also write (default 70, and less where
+	// updates show what was there).
 	ReadPercent int
-	// ActiveKeys is how many keys are in use at a time (default: one per worker, at least 2).
+	// ActiveKeys is how many keys are in use at a time (default: one per worker, at least 2; for write-once 2).
 	ActiveKeys int
 	// KeyOps is the mean number of operations after which a key is retired; the bound of each key is drawn from 0.7
-	// to 1.3 times this (default 240; 90 for append, whose values grow).
+	// to 1.3 times this (default 240; 90 for append and session, whose values grow; 14 for write-once).
 	KeyOps int
 	// KeyUnknowns is the number of updates with unknown outcome after which a key is retired (default 6).
 	KeyUnknowns int
@@ -113,6 +124,22 @@ type Workload struct {
 	Summary string
 	Funcs   []history.Func // its functions: a run in which one of them never succeeded tested nothing
 	New     func(Options) (Generator, error)
+
+	// Requests means that updates are sent several times, by whoever likes, as [history.Op.Request] says. The generator
+	// is a [Repeater] then.
+	Requests bool
+
+	// ByName means that the workload is used only where it is asked for by name: draws of a workload from a seed go on
+	// to give what they gave before there was this one.
+	ByName bool
+}
+
+// Session is the session of a process's own operations, those that have no request: none that a request has.
+func (w Workload) Session(process int) uint64 {
+	if w.Requests {
+		return 2 * (uint64(process) + 1)
+	}
+	return uint64(process) + 1
 }
 
 // All lists the workloads, in the order in which they are shown.
@@ -130,7 +157,33 @@ func All() []Workload {
 			Funcs:   []history.Func{history.Read, history.Append},
 			New:     newAppend,
 		},
+		{
+			Name:     "session",
+			Summary:  "appends that are sent several times, to several nodes: each must be executed once, and answered alike",
+			Funcs:    []history.Func{history.Read, history.Append},
+			New:      newSession,
+			Requests: true,
+			ByName:   true,
+		},
+		{
+			Name:    "write-once",
+			Summary: "proposals of different values for objects that keep the first one, and reads",
+			Funcs:   []history.Func{history.Read, history.CAS},
+			New:     newWriteOnce,
+			ByName:  true,
+		},
 	}
+}
+
+// Drawn lists the names of the workloads that are drawn from where none is named.
+func Drawn() []string {
+	var names []string
+	for _, w := range All() {
+		if !w.ByName {
+			names = append(names, w.Name)
+		}
+	}
+	return names
 }
 
 // Lookup finds a workload by name; its error lists the known names.

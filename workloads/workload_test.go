@@ -69,6 +69,7 @@ func TestGeneratorsKeepTheirPromises(t *testing.T) {
 			g := newGenerator(t, w.Name, opts)
 			system := atomicRegisters{}
 			written := map[int64]bool{}
+			requests := map[history.Request]history.Op{}
 			perKey := map[string]int{}
 			funcs := map[history.Func]int{}
 			done := drive(g, workers, ops, func(i int, op history.Op) Answer {
@@ -79,10 +80,19 @@ func TestGeneratorsKeepTheirPromises(t *testing.T) {
 			})
 			for i, op := range done {
 				funcs[op.Func]++
-				perKey[op.Key]++
+				if requests[op.Request].Request.IsZero() {
+					perKey[op.Key]++
+				}
 				if op.Func == history.Read {
 					continue
 				}
+				if first, known := requests[op.Request]; known && !op.Request.IsZero() {
+					if first != op {
+						t.Fatalf("operation %d repeats the request of %v as %v", i, first, op)
+					}
+					continue
+				}
+				requests[op.Request] = op
 				if written[op.Value] {
 					t.Fatalf("operation %d writes %d a second time", i, op.Value)
 				}

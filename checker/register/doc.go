@@ -76,7 +76,8 @@
 // has X forgotten as well. Otherwise f(A) < s(B) ≤ f(X) < s(A), and s(A) ≤ f(B) since A and B can be ordered; so f(A) <
 // f(B) < w, and A itself has X forgotten by the same rule. What remains are the block with the greatest s among those
 // with f < w, and blocks with an operation that was outstanding at some instant or later than that: as many as there is
-// concurrency.
+// concurrency. One with f < w always remains: if another such block C has that with the greatest s forgotten, then C
+// stands behind it, with f(C) no earlier than this s, so that nothing has C forgotten.
 //
 // # A proof while it happens
 //

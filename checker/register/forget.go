@@ -21,12 +21,9 @@ func (m *Monitor) forget() {
 	for !m.replaced.empty() && m.segs.items[m.replaced.front()].until < w {
 		m.drop(m.replaced.pop())
 	}
-	for m.front != none {
+	for m.front != none { // until one is not gone: its first is before w (package documentation)
 		front := &m.blocks.items[m.front]
 		gone := m.gone(m.front)
-		if !gone && front.first >= w {
-			return
-		}
 		// Blocks that must stand before the front one are gone with it, or by it (package documentation).
 		for !m.alive.empty() && m.blocks.items[m.alive.front()].first < front.last {
 			m.leave(m.alive.pop())

@@ -201,3 +201,25 @@ func TestProofForgets(t *testing.T) {
 		})
 	}
 }
+
+// At the end of a history there may be operations that never completed. They keep blocks from being told, and what is
+// told in the end is in the order of f+s: here 2 must come before 1, though 1 was seen first, because 2 had been seen
+// when 1 was asked for once more.
+func TestProofOfWhatIsHeldBack(t *testing.T) {
+	var p Proof
+	invoke := func(op Op) Pending { return p.Invoke(&op) }
+	invoke(Op{Kind: Read, Call: 1}) // this one is under way for ever
+	for _, value := range []int64{1, 2} {
+		p.Unknown(invoke(Op{Kind: Write, Call: 2 * value, Writes: value}), 2*value+1)
+	}
+	one, two := invoke(Op{Kind: Read, Call: 6}), invoke(Op{Kind: Read, Call: 7})
+	p.Found(one, 8, 1)
+	p.Found(two, 9, 2)
+	p.Found(invoke(Op{Kind: Read, Call: 10}), 11, 1)
+	if p.Decision() != Valid {
+		t.Fatal(p.Reason())
+	}
+	if err := p.Finish(); err != nil {
+		t.Error(err)
+	}
+}

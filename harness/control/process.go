@@ -86,8 +86,8 @@ const (
 // of succession. Only one inner shell can create the link named after the process whose file it found (or after
 // none), and only that one may replace the file, if the file is still the one it found. A shell that comes too late
 // acts on the link: its creator is alive and about to replace the file, or has died and is succeeded in turn. A
-// file is removed only by the shell whose process it names. Otherwise a process could be left that no file names,
-// and that nobody could ever stop.
+// file is removed only by the shell whose process it names, which takes the link for that, lest it remove the file of
+// a successor. Otherwise a process could be left that no file names, and that nobody could ever stop.
 const startScript = `
 proc_state "$pidfile"
 case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
@@ -129,7 +129,12 @@ while [ "$polls" -gt 0 ]; do
 	proc_read "/proc/$child/stat" && [ "$letter" != Z ] || {
 		wait $child
 		status=$?
-		[ "$named" != "$child" ] || rm -f -- "$pidfile"
+		link=$pidfile.after.$child.$start
+		[ "$named" != "$child" ] || ! ln -- "$pidfile" "$link" 2>/dev/null || {
+			{ read -r named start <"$link"; } 2>/dev/null
+			[ "$named" != "$child" ] || rm -f -- "$pidfile"
+			rm -f -- "$link"
+		}
 		proc_state "$pidfile"
 		case $state in running | stopped) echo "process $pid is $state" >&2; exit 71 ;; esac
 		echo "exit status $status" >&2

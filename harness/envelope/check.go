@@ -70,30 +70,41 @@ func Check(ctx context.Context, dir results.Run, o CheckOptions) (verdict.Verdic
 		return verdict.Verdict{}, envelope.Sweep{}, err
 	}
 	o.Budget.Explained = explained
-	lin := checker.RunWorker(ctx, o.Worker, in.ops, history.Windows(in.faults.Events), o.Budget)
+	all, inside, ending := in.read()
+	whole, lin, err := all.Finish(ctx, ending, in.deciding(o, nil))
+	if err != nil {
+		return verdict.Verdict{}, envelope.Sweep{}, err
+	}
+	v, safe, err := inside.Finish(ctx, ending, in.deciding(o, in.inside))
+	if err != nil {
+		return verdict.Verdict{}, envelope.Sweep{}, err
+	}
 	if ctx.Err() != nil { // a partial check must not replace a complete one
 		return verdict.Verdict{}, envelope.Sweep{}, errors.New("interrupted: the verdict is left as it was")
 	}
 	sweep := envelope.Judge(dir.Name(), in.manifest.Lab, in.planned.How, in.planned.Plan, in.trials(lin))
-	v := in.judge(ctx, lin, sweep)
-	return v, sweep, in.write(v, sweep, lin)
+	v.Liveness = verdict.Liveness{Status: verdict.None}
+	v.Coverage = coverage(sweep)
+	v.Coverage.Operations = whole.Coverage.Operations
+	return v, sweep, in.write(v, sweep, slices.Concat(lin.Keys, safe.Keys))
 }
 
-// evidence is everything that a sweep is judged by.
+// evidence is everything that a sweep is judged by, but its history, which is not held in memory.
 type evidence struct {
-	dir        results.Run
-	manifest   *results.Manifest
-	planned    planned
-	probes     []envelope.Probe
-	history    history.Log
-	historyErr error
-	faults     history.FaultLog
-	faultsErr  error
-	ops        []history.Operation
+	dir       results.Run
+	manifest  *results.Manifest
+	planned   planned
+	probes    []envelope.Probe
+	faults    history.FaultLog
+	faultsErr error
+
+	inside      map[string]bool                   // keys probed inside the envelope, where leases must hold
+	classifiers []*envelope.Classifier            // one for each probe
+	byKey       map[string][]*envelope.Classifier // the same, by the probes' keys
 }
 
 func load(dir results.Run) (*evidence, error) {
-	in := &evidence{dir: dir}
+	in := &evidence{dir: dir, inside: make(map[string]bool), byKey: make(map[string][]*envelope.Classifier)}
 	var err error
 	if in.manifest, err = dir.LoadManifest(); err != nil {
 		return nil, err
@@ -104,56 +115,72 @@ func load(dir results.Run) (*evidence, error) {
 	if in.probes, err = envelope.ReadProbes(dir.Path(envelope.ProbesFile)); err != nil {
 		return nil, err
 	}
-	in.history, in.historyErr = history.ReadFile(dir.History())
 	in.faults, in.faultsErr = history.ReadFaults(dir.Faults())
-	in.ops = history.Operations(in.history.Events)
+	for _, p := range in.probes {
+		c := envelope.NewClassifier(p)
+		in.classifiers, in.byKey[p.Key] = append(in.classifiers, c), append(in.byKey[p.Key], c)
+		in.inside[p.Key] = in.planned.Plan.Inside(p.Bound, p.Drift)
+	}
 	return in, nil
 }
 
-// trials classifies every probe.
-func (in *evidence) trials(lin checker.Linearizability) []envelope.Trial {
-	byKey := make(map[string][]history.Operation)
-	for _, op := range in.ops {
-		byKey[op.Op.Key] = append(byKey[op.Op.Key], op)
+// Observe shows an operation to the classifiers of the probes on its key.
+func (in *evidence) Observe(op *history.Operation) {
+	for _, c := range in.byKey[op.Op.Key] {
+		c.Observe(op)
 	}
-	decided := make(map[string]verdict.Status)
-	for _, k := range lin.Keys {
-		decided[k.Key] = k.Status
-	}
-	trials := make([]envelope.Trial, 0, len(in.probes))
-	for _, p := range in.probes {
-		trials = append(trials, envelope.Classify(p, byKey[p.Key], decided[p.Key]))
-	}
-	return trials
 }
 
-// judge derives the verdict. Only violations inside the envelope count, where leases must hold; outside, they are
-// what the sweep looks for.
-func (in *evidence) judge(ctx context.Context, lin checker.Linearizability, sweep envelope.Sweep) verdict.Verdict {
+// read reads the history once, into two verdicts in the making: of all of it, by which probes are classified, and of
+// what happened inside the envelope. Only violations there count; outside, they are what the sweep looks for.
+func (in *evidence) read() (all, inside *checker.Stream, ending checker.Ending) {
 	m := in.manifest
-	inside := make(map[string]bool)
-	for _, p := range in.probes {
-		inside[p.Key] = in.planned.Plan.Inside(p.Bound, p.Drift)
-	}
-	check := checker.Input{
-		Run: in.dir.Name(), History: in.history, HistoryErr: in.historyErr, Faults: in.lasting(), FaultsErr: in.faultsErr,
+	input := checker.Input{
+		Run: in.dir.Name(), Faults: in.lasting(), FaultsErr: in.faultsErr,
 		Facts: checker.Facts{
 			UniqueValues: true, Collected: m.Reached(results.StateCollected), Interrupted: m.Interrupted,
 			HarnessErrors: append(slices.Clone(m.HarnessErrors), in.dir.Tampered(m)...), Reads: m.Config.Reads,
 		},
-		Linearizability: lin,
 	}
-	operations := checker.Check(ctx, check).Coverage.Operations
-	outside := func(key string) bool { return !inside[key] }
-	check.History.Events = slices.DeleteFunc(slices.Clone(in.history.Events),
-		func(e history.Event) bool { return outside(e.Op.Key) })
-	check.Linearizability.Keys = slices.DeleteFunc(slices.Clone(lin.Keys),
-		func(k checker.KeyResult) bool { return outside(k.Key) })
-	v := checker.Check(ctx, check)
-	v.Liveness = verdict.Liveness{Status: verdict.None}
-	v.Coverage = coverage(sweep)
-	v.Coverage.Operations = operations
-	return v
+	all, inside = checker.NewStream(input), checker.NewStream(input)
+	all.Watch(in)
+	ending.Complete, ending.Truncated, ending.Err = history.ScanFile(in.dir.History(), func(e *history.Event) error {
+		all.Observe(e)
+		if in.inside[e.Op.Key] {
+			inside.Observe(e)
+		}
+		return nil
+	})
+	return all, inside, ending
+}
+
+// deciding says how keys are decided of which there is more to say, given those that a verdict is about; nil is all.
+func (in *evidence) deciding(o CheckOptions, about map[string]bool) checker.Deciding {
+	return checker.Deciding{
+		Searcher: checker.SearchIn(o.Worker), Budget: o.Budget,
+		Again: func(each func(*history.Event)) error {
+			_, _, err := history.ScanFile(in.dir.History(), func(e *history.Event) error {
+				if about == nil || about[e.Op.Key] {
+					each(e)
+				}
+				return nil
+			})
+			return err
+		},
+	}
+}
+
+// trials are the outcomes of all probes.
+func (in *evidence) trials(lin checker.Linearizability) []envelope.Trial {
+	decided := make(map[string]verdict.Status)
+	for _, k := range lin.Keys {
+		decided[k.Key] = k.Status
+	}
+	trials := make([]envelope.Trial, len(in.probes))
+	for i, c := range in.classifiers {
+		trials[i] = c.Trial(decided[in.probes[i].Key])
+	}
+	return trials
 }
 
 // lasting returns the faults except those that could not be applied: their attacks are void, and void attacks are
@@ -194,12 +221,12 @@ func coverage(s envelope.Sweep) verdict.Coverage {
 }
 
 // write writes the verdict and its accompanying files to the run's directory.
-func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, lin checker.Linearizability) error {
+func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, keys []checker.KeyResult) error {
 	dir := in.dir
 	if err := os.RemoveAll(dir.Path(filepath.Dir(filepath.FromSlash(verdict.PictureFile("x"))))); err != nil {
 		return fmt.Errorf("remove old pictures: %w", err)
 	}
-	for _, key := range lin.Keys {
+	for _, key := range keys {
 		if len(key.Picture) == 0 {
 			continue
 		}

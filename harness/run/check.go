@@ -108,7 +108,8 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.In
 			n.Ended = system.EndedByItself(filepath.Join(dir.NodeDir(h.Name), system.CollectedLog))
 			axis, trusted := axisOf(h.Name, n.Log, tracks, m)
 			if trusted {
-				n.When, n.Until = placed(n.Log, axis)
+				at := axis.Place(n.Log.Observations)
+				n.When, n.Until, n.Slack = at.When, at.Until, at.Slack
 				in.Stories = append(in.Stories, leases.New(h.Name, n.Log.Observations, axis,
 					leases.Deaths(in.Faults.Events, h.Name), history.Forever))
 			}
@@ -125,19 +126,6 @@ func axisOf(node string, log history.ObservationLog, tracks []clockaxis.Track, m
 	axis = clockaxis.NewAxis(m.Started, clockaxis.Find(tracks, node), log.Observations)
 	shared := m.Config.SharedClock && !slices.Contains(m.Config.Nemesis, nemesis.Clock)
 	return axis, axis.Measured() || shared
-}
-
-// placed says when, since the run began, a node made each of its observations, and when the terms that these are about
-// were to end.
-func placed(log history.ObservationLog, axis *clockaxis.Axis) (when, until []time.Duration) {
-	when, until = make([]time.Duration, len(log.Observations)), make([]time.Duration, len(log.Observations))
-	for i, o := range log.Observations {
-		when[i] = axis.At(o)
-		if !o.Until.IsZero() {
-			until[i] = axis.Moment(o, o.Until)
-		}
-	}
-	return when, until
 }
 
 // leaseFacts are what the leases of the run assume of clocks.
@@ -181,7 +169,7 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease), UniqueValues: m.Config.UniqueValues,
+		Protocol: m.Config.Protocol, Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease), UniqueValues: m.Config.UniqueValues,
 		Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,

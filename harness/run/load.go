@@ -168,6 +168,20 @@ func (l *load) updateEverywhere(ctx context.Context) error {
 	})
 }
 
+// repeatEverywhere sends requests once more, each to one of the nodes, until each was answered or ctx ends: after all
+// that has happened they must neither be executed again nor be answered otherwise than before.
+func (l *load) repeatEverywhere(ctx context.Context, requests []history.Op) error {
+	return l.everywhere(func(node int, s *session) (missed string, err error) {
+		for i := node; i < len(requests); i += len(l.nodes) {
+			ok, err := s.untilOK(ctx, history.PhaseRecovery, func() history.Op { return requests[i] })
+			if !ok || err != nil {
+				return fmt.Sprintf("request %v, which was repeated", requests[i].Request), err
+			}
+		}
+		return "", nil
+	})
+}
+
 // nextUpdate is the next thing of a worker's that is no read. The workers with the lowest numbers do not only read.
 func (l *load) nextUpdate(worker int) history.Op {
 	l.mu.Lock()

@@ -25,6 +25,8 @@ type Options struct {
 	TimeLimit   time.Duration     // of the main phase (default 30 s)
 	Rate        float64           // operations a second over all clients; 0: as fast as answers come
 	Concurrency int               // clients (default: two for each node)
+	Keys        int               // in use at a time (default: the workload's)
+	ReadPercent int               // of the operations of clients that also write (default: the workload's)
 	Seed        uint64
 
 	OpTimeout       time.Duration // a client's patience (default 2 s)
@@ -57,6 +59,9 @@ type Options struct {
 	// HuntElections adds hunts that are aimed at changes of the leader, and need no leases.
 	HuntElections bool
 
+	// HuntOnly are the names of the only hunts to plan; nil means all.
+	HuntOnly []string
+
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
 
@@ -81,6 +86,7 @@ const (
 	nodesMax     = 9 // of the node itself
 	windowMax    = 1 << 16
 	clientsMax   = 1000
+	keysMax      = 10_000
 )
 
 // Validate fills in defaults for a lab of nodes hosts and lists everything that is wrong.
@@ -133,6 +139,8 @@ func (o *Options) problems(nodes int) []error {
 	check(o.Rate >= 0 && o.Rate <= rateMax, "the rate must be from 0 (no limit) to %v a second, not %v", rateMax, o.Rate)
 	check(o.Concurrency >= 1 && o.Concurrency <= clientsMax,
 		"--concurrency must be from 1 to %d clients, not %d", clientsMax, o.Concurrency)
+	check(o.Keys >= 0 && o.Keys <= keysMax, "--keys must be 1 to %d, not %d", keysMax, o.Keys)
+	check(o.ReadPercent >= 0 && o.ReadPercent <= 100, "--read-percent must be 0 to 100, not %d", o.ReadPercent)
 	check(o.OpTimeout >= 10*time.Millisecond, "the operation timeout must be at least 10ms, not %v", o.OpTimeout)
 	check(o.Retry <= 1, "--retry must be at most 100%%, not %g", o.Retry)
 	check(o.RecoveryTimeout > 0, "the recovery timeout must be positive, not %v", o.RecoveryTimeout)

@@ -14,6 +14,7 @@ import (
 	"elenchus/results"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
+	"elenchus/workloads"
 )
 
 // mainPhase runs the load and the nemesis until the time limit or the end of ctx. The error is the harness's.
@@ -21,6 +22,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	t.enter(results.StateRunning)
 	player, err := nemesis.NewPlayer(nemesis.PlayerOptions{
 		Schedule: t.schedule, Cluster: t.cluster, Ledger: t.ledger, Record: t.recordFault, Now: t.now,
+		InTurn: t.opts.Schedule == nil,
 	})
 	if err != nil {
 		return err
@@ -161,6 +163,9 @@ func (t *test) useAgain(ctx context.Context) {
 	err := t.load.updateEverywhere(ctx)
 	if err == nil {
 		t.ui.Step("updated something through each of %s", verdict.Count(len(t.load.nodes), "node"))
+		err = t.repeat(ctx)
+	}
+	if err == nil {
 		keys = t.gen.Keys()
 		t.ui.Status("final reads of %s at every node …", verdict.Count(len(keys), "key"))
 		err = t.load.finalReads(ctx, keys)
@@ -176,6 +181,22 @@ func (t *test) useAgain(ctx context.Context) {
 		return
 	}
 	t.ui.Step("read %s at each of %s", verdict.Count(len(keys), "key"), verdict.Count(len(t.load.nodes), "node"))
+}
+
+// repeat sends the latest request of every session once more, if clients have sessions of requests.
+func (t *test) repeat(ctx context.Context) error {
+	gen, ok := t.gen.(workloads.Repeater)
+	if !ok {
+		return nil
+	}
+	requests := gen.Latest()
+	sessions := verdict.Count(len(requests), "session")
+	t.ui.Status("repeating the latest requests of %s …", sessions)
+	err := t.load.repeatEverywhere(ctx, requests)
+	if err == nil {
+		t.ui.Step("repeated the latest requests of %s", sessions)
+	}
+	return err
 }
 
 // heal reverts what is in effect: first what this run knows of, then whatever else the hosts show.

@@ -17,6 +17,7 @@ func Plan(o Options, nodes []string) (*nemesis.Schedule, error) {
 		schedule, err = nemesis.Plan(nemesis.PlanOptions{
 			Seed: o.Seed, Nodes: nodes, Kinds: o.Nemesis, Length: o.TimeLimit, Term: o.ElectionTimeout,
 			Clocks: bounds, LeaseTerm: o.leaseTerm(), Hunt: o.Hunt, Elections: o.HuntElections,
+			Only: o.HuntOnly,
 		})
 		if err != nil {
 			return nil, err

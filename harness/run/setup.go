@@ -271,7 +271,7 @@ func (t *test) startRecords() error {
 }
 
 func (t *test) dial(node string, process int) workloads.Client {
-	return paxosclient.New(t.system.URL(node), uint64(process)+1)
+	return paxosclient.New(t.system.URL(node), t.workload.Session(process))
 }
 
 // round shortens a duration for people.

@@ -39,6 +39,16 @@ var swarmReads = [...]struct{ reads, lease string }{
 	{"log", "none"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"quorum", "none"}, {"lease", "rate"},
 }
 
+// swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. What a
+// fault takes by itself, some 50 ms, and a busy machine set the limit.
+var swarmElections = [...]time.Duration{
+	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
+}
+
+// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or
+// lets others be elected, has to be done well inside of one.
+var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
+
 // swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
 // divisor in common, so that all combinations come up.
 var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
@@ -73,9 +83,12 @@ func (s *swarm) draw(seed uint64) {
 	way := swarmReads[seed%swarmCycle]
 	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
 	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
-	s.set("rate", s.one("", "", "500"))
-	s.set("concurrency", s.one("", "", "4n"))
-	s.set("op-timeout", s.one("", "1s"))
+	// What is under way when a fault comes is what it can go wrong with: a busy system has a window full of that.
+	s.set("rate", s.one("400", "800", "1500"))
+	s.set("concurrency", s.one("2n", "4n", "6n"))
+	s.set("keys", s.one("", "2", "5"))
+	s.set("read-percent", s.one("", "30", "50"))
+	s.set("op-timeout", s.one("250ms", "500ms", "1s"))
 	s.set("retry", s.one("", "50%"))
 	reads := way.reads
 	if v, ok := s.said("lease"); ok && v == "none" && reads == "lease" {
@@ -102,13 +115,16 @@ func (s *swarm) drawTimes(lease string) {
 			return
 		}
 	}
-	election := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond}[s.random.IntN(2)]
+	election := swarmElections[s.random.IntN(len(swarmElections))]
 	s.set("election-timeout", election.String())
+	if _, ok := s.said("node-flag"); !ok {
+		s.drawPace(election)
+	}
 	if lease == "none" {
 		return
 	}
 	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
-	term := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}[s.random.IntN(3)]
+	term := swarmTerms[s.random.IntN(len(swarmTerms))]
 	s.set("lease-term", term.String())
 	s.set("lease-renew", min(election/2, term/4).String())
 	if lease == "rate" {
@@ -118,20 +134,29 @@ func (s *swarm) drawTimes(lease string) {
 	}
 }
 
+// drawPace has everything that the nodes do about others that are silent happen in proportion to how soon they elect
+// another leader. A link that is given up later outlives short cuts, and what was sent meanwhile arrives after them.
+func (s *swarm) drawPace(election time.Duration) {
+	s.set("node-flag", "--retry-interval="+(election/3).String())
+	s.set("node-flag", "--backoff="+(election/4).String())
+	s.set("node-flag", s.one("", "--link-silence="+(2*election).String(), "--link-silence="+(2*election).String()))
+}
+
 // drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
 // and small batches.
 func (s *swarm) drawKnobs() {
-	s.set("window", s.one("", "", "", "", "8", "1"))
-	s.set("promise-grace", s.one("", "", "50ms"))
+	s.set("window", s.one("", "", "", "", "", "", "8", "1"))
+	s.set("promise-grace", s.one("", "", "20ms"))
 	if _, ok := s.said("node-flag"); ok {
 		return
 	}
-	if s.chance(70) {
+	if s.chance(55) {
 		s.set("node-flag", "--snapshot-entries="+s.one("20", "100", "500"))
 		s.set("node-flag", s.one("", "--snapshot-keep=-1", "--snapshot-keep=3"))
 		s.set("node-flag", s.one("", "--snapshot-chunk=300"))
 	}
 	s.set("node-flag", s.one("", "", "--batch=1", "--batch=4"))
+	s.set("node-flag", s.one("", "", "--catchup-chunk=2", "--catchup-chunk=8"))
 	s.set("node-flag", s.one("", "", "--pre-vote=false"))
 }
 
@@ -150,6 +175,6 @@ func (s *swarm) drawFaults(lease string) {
 		kinds = append([]string{nemesis.Partition}, kinds...)
 	}
 	s.set("nemesis", strings.Join(kinds, ","))
-	s.set("hunt", s.one("50%", "100%", "100%"))
-	s.set("hunt-elections", s.one("true", "true", "true", ""))
+	s.set("hunt", s.one("50%", "100%", "100%", "100%"))
+	s.set("hunt-elections", "true")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func nothing(string) (string, bool) { return "", false }
@@ -55,6 +56,34 @@ func TestSwarmComesAround(t *testing.T) {
 		"drift-bound=25%", "partition", "kill", "pause", "clock"} {
 		if !seen[want] {
 			t.Errorf("%s was never drawn", want)
+		}
+	}
+}
+
+// Everything that the nodes do about others that are silent goes with their election timeout.
+func TestSwarmKeepsPace(t *testing.T) {
+	for seed := range uint64(100) {
+		times := map[string]time.Duration{}
+		for _, c := range Swarm(seed, nothing) {
+			option, value := c.Option, c.Value
+			if option == "node-flag" {
+				option, value, _ = strings.Cut(strings.TrimPrefix(c.Value, "--"), "=")
+			}
+			if d, err := time.ParseDuration(value); err == nil {
+				times[option] = d
+			}
+		}
+		election := times["election-timeout"]
+		for option, most := range map[string]time.Duration{
+			"lease-renew": election / 2, "retry-interval": election / 2, "backoff": election / 2,
+			"link-silence": 4 * election,
+		} {
+			if times[option] > most {
+				t.Errorf("seed %d: --%s %v goes with an election timeout of %v", seed, option, times[option], election)
+			}
+		}
+		if times["lease-renew"]*2 > times["lease-term"] {
+			t.Errorf("seed %d: a lease of %v is renewed every %v", seed, times["lease-term"], times["lease-renew"])
 		}
 	}
 }

@@ -101,7 +101,8 @@ func (t *test) open() (closeLog func(), err error) {
 	if t.schedule, err = Plan(t.opts, names); err != nil {
 		return nil, err
 	}
-	t.gen, err = t.workload.New(workloads.Options{Seed: t.opts.Seed, Workers: t.opts.Concurrency, Nodes: len(names)})
+	t.gen, err = t.workload.New(workloads.Options{Seed: t.opts.Seed, Workers: t.opts.Concurrency, Nodes: len(names),
+		ActiveKeys: t.opts.Keys, ReadPercent: t.opts.ReadPercent})
 	if err != nil {
 		return nil, fmt.Errorf("make workload: %w", err)
 	}

@@ -52,11 +52,14 @@ const (
 	watchValues = 1_000_000_000
 )
 
-// newWatch watches the registers, or lists, that a workload of these functions uses.
+// newWatch watches the registers, lists or write-once objects that a workload of these functions uses.
 func newWatch(l *load, funcs []history.Func) *watch {
 	w := &watch{load: l, update: history.Write, aimed: make(map[string]map[string]bool)}
-	if slices.Contains(funcs, history.Append) {
+	switch {
+	case slices.Contains(funcs, history.Append):
 		w.update = history.Append
+	case !slices.Contains(funcs, history.Write):
+		w.update = history.CAS // from absent
 	}
 	w.value.Store(watchValues)
 	return w

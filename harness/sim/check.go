@@ -48,9 +48,10 @@ func (s Search) Check(ops []history.Operation) (f Finding) {
 	return f
 }
 
-// NewChecker is the usual checker: registers with unique values are decided by their order (package checker/register),
-// lists by comparing their versions, and whatever is neither of the two is searched, with a budget that suits short
-// runs. It keeps its memory for the next history.
+// NewChecker is the usual checker. Attempts at one request must be answered alike, and count as one operation then.
+// Registers with unique values are decided by their order (package checker/register), lists by comparing their
+// versions, and whatever is neither of the two is searched, with a budget that suits short runs. It keeps its memory
+// for the next history.
 func NewChecker() Checker { return newQuick() }
 
 func newQuick() *quick {
@@ -79,6 +80,10 @@ type quickKey struct {
 
 // Check implements [Checker].
 func (q *quick) Check(ops []history.Operation) (f Finding) {
+	ops, requests := history.Once(ops)
+	if _, other, found := requests.Discord(); found {
+		return Finding{Violated: other.Op.Key}
+	}
 	q.split(ops)
 	for i := range q.keys {
 		k := &q.keys[i]

@@ -39,9 +39,10 @@ type client struct {
 	script []int // what is left of the plan's script, by place
 
 	// Of a client that reads in the end.
-	wrote bool
-	reads int // the keys that it has read
-	done  bool
+	wrote   bool
+	repeats []history.Op // requests that it has yet to send once more
+	reads   int          // the keys that it has read
+	done    bool
 }
 
 // request is one request on its way to a node, or there. It outlives its client's patience.
@@ -79,7 +80,7 @@ func (w *World) addClient(worker, node int) *client {
 func (w *World) newProcess(c *client) {
 	c.process = w.processes
 	w.processes++
-	c.session, c.seq = register.ClientID(w.processes), 0
+	c.session, c.seq = register.ClientID(w.workload.Session(c.process)), 0
 }
 
 // think lets a client do its next thing after a while.
@@ -143,6 +144,9 @@ func (w *World) invoke(c *client, phase history.Phase, op history.Op) {
 // command is the operation as nodes know it.
 func (w *World) command(c *client, op history.Op) register.Command {
 	cmd := register.Command{Client: c.session, Seq: c.seq, Key: op.Key}
+	if r := op.Request; !r.IsZero() {
+		cmd.Client, cmd.Seq = register.ClientID(r.Client), r.Seq
+	}
 	switch op.Func {
 	case history.Read:
 		cmd.Op = register.OpRead
@@ -491,7 +495,7 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 		}
 	case history.Fail:
 		w.stats.Failed++
-		if op.Op.Func.Mutates() {
+		if op.Op.Func.Mutates() && op.Op.Request.IsZero() { // other attempts at a request may well be executed
 			w.ghost.model.tellFailed(&c.command, c.node+1)
 		}
 		pause = min(failPause<<min(c.fails, 8), failPauseMax)

@@ -17,7 +17,7 @@ import (
 // DrawOptions say what plans are drawn from. The zero value is usable.
 type DrawOptions struct {
 	Nodes     []int         `json:"nodes"`           // sizes of the cluster (3, 4, 5)
-	Workloads []string      `json:"workloads"`       // names of workloads (all)
+	Workloads []string      `json:"workloads"`       // names of workloads (those of workloads.Drawn)
 	Kinds     []string      `json:"kinds"`           // of faults, see [Kinds]; nil means all, empty none
 	Length    time.Duration `json:"length_ns"`       // before everything is healed (2 s)
 	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn, too
@@ -32,9 +32,7 @@ func (o DrawOptions) withDefaults() DrawOptions {
 		o.Nodes = []int{3, 4, 5}
 	}
 	if o.Workloads == nil {
-		for _, w := range workloads.All() {
-			o.Workloads = append(o.Workloads, w.Name)
-		}
+		o.Workloads = workloads.Drawn()
 	}
 	if o.Kinds == nil {
 		o.Kinds = allKinds
@@ -117,7 +115,11 @@ type style struct {
 // on.
 var styles = []style{
 	{
-		name: "uniform", share: 15, faults: true,
+		name: "calm", share: 5, swarm: true,
+		summary: "no faults at all",
+	},
+	{
+		name: "uniform", share: 10, faults: true,
 		summary: "all kinds of faults at once, and the system as it comes",
 	},
 	{
@@ -129,12 +131,8 @@ var styles = []style{
 		summary: "messages in the order of priorities, which change a few times, and few other faults",
 	},
 	{
-		name: "recipes", share: 40, faults: true, swarm: true, recipes: true,
+		name: "recipes", share: 45, faults: true, swarm: true, recipes: true,
 		summary: "hazards: sequences of faults that wait for leaders, leases and votes",
-	},
-	{
-		name: "calm", share: 5, swarm: true,
-		summary: "no faults at all",
 	},
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"elenchus/results/history"
@@ -9,7 +10,8 @@ import (
 )
 
 // The end of a run, as in a lab: everything is healed, and then every node must answer. It is asked for one update, so
-// that a cluster which can only read is found out, and for every key that was used.
+// that a cluster which can only read is found out, and for every key that was used. Where clients send requests several
+// times, the latest of each session is sent once more before the keys are read, each to one of the nodes.
 
 // startFinal sends the clients out that read in the end.
 func (w *World) startFinal() {
@@ -25,6 +27,17 @@ func (w *World) startFinal() {
 			}
 		}
 	}
+	w.repeats = nil
+	if w.workload.Requests {
+		_, requests := history.Once(w.ops)
+		w.repeats = requests.Latest()
+	}
+	alive := 0
+	for i := range w.n {
+		if !w.nodes[i].retired {
+			alive++
+		}
+	}
 	w.finals = 0
 	for i := range w.n {
 		if w.nodes[i].retired {
@@ -32,6 +45,9 @@ func (w *World) startFinal() {
 		}
 		w.finals++
 		c := w.addClient(-1, i)
+		for at := w.finals - 1; at < len(w.repeats); at += alive {
+			c.repeats = append(c.repeats, w.repeats[at])
+		}
 		w.events.push(event{at: w.now, kind: eventThink, arg: uint64(c.index)})
 	}
 }
@@ -39,15 +55,27 @@ func (w *World) startFinal() {
 // finalStep asks for the next thing.
 func (w *World) finalStep(c *client) {
 	if !c.wrote {
-		f := history.Write
-		if w.plan.Load.Workload == "append" {
-			f = history.Append
-		}
 		w.finalValue++
-		w.invoke(c, history.PhaseRecovery, history.Op{Func: f, Key: finalKeys[c.node], Value: w.finalValue})
+		w.invoke(c, history.PhaseRecovery, history.Op{Func: w.update(), Key: finalKeys[c.node], Value: w.finalValue})
+		return
+	}
+	if len(c.repeats) > 0 {
+		w.invoke(c, history.PhaseRecovery, c.repeats[0])
 		return
 	}
 	w.invoke(c, history.PhaseFinal, history.Op{Func: history.Read, Key: w.keys[c.reads]})
+}
+
+// update is how something is written: as the workload does it, to registers of any kind by a write.
+func (w *World) update() history.Func {
+	funcs := w.workload.Funcs
+	switch {
+	case slices.Contains(funcs, history.Append):
+		return history.Append
+	case slices.Contains(funcs, history.Write):
+		return history.Write
+	}
+	return history.CAS // from absent
 }
 
 // finalKeys are keys that no workload uses.
@@ -64,12 +92,14 @@ func (w *World) finalAnswer(c *client, op *history.Operation) {
 	switch {
 	case op.Outcome != history.OK:
 		pause = finalPause
+	case op.Phase == history.PhaseRecovery && c.wrote:
+		c.repeats = c.repeats[1:]
 	case op.Phase == history.PhaseRecovery:
 		c.wrote = true
 	default:
 		c.reads++
 	}
-	if c.wrote && c.reads == len(w.keys) {
+	if c.wrote && len(c.repeats) == 0 && c.reads == len(w.keys) {
 		c.done = true
 		w.finals--
 		return

@@ -78,7 +78,7 @@ func (w *World) transmit(from int, msg *protocol.Message) {
 	w.stats.Sent++
 	id, attempt := w.identify(msg)
 	w.hash = mix(w.hash, id)
-	w.trace.sent(w.now, msg)
+	w.trace.sent(w.now, &w.nodes[from], msg)
 	l, net := w.link(from, to), &w.net
 	if !net.Datagram && w.now < l.downUntil {
 		w.lose(msg, "no connection")

@@ -62,10 +62,19 @@ var recipes = []recipe{
 		2, []string{kindQuit, kindCrash}, false, (*hazard).handover},
 	{"bad-disk", "let the disk of a voter fail for a moment, and cut the leader off",
 		1, []string{nemesis.Partition, kindError}, false, (*hazard).badDisk},
-	{"second-term", "have a leader that few hear give up, and be elected again before all of its first term has arrived",
-		3, []string{kindLoss, kindHold, kindStuck, kindDemote, kindQuit, nemesis.Partition}, false, (*hazard).secondTerm},
+	{"second-term", "have a leader that one follower hears lose the lead, and win it again before that vote has arrived",
+		3, []string{kindHold, kindStuck, kindSlow, kindDemote, kindQuit, kindCrash, nemesis.Partition}, false,
+		(*hazard).secondTerm},
+	{"late-beats", "delay answers to a leader's heartbeats until it has lost the lead, won it again, and is cut off",
+		3, []string{kindDemote, kindQuit, kindCrash, nemesis.Partition}, false, (*hazard).lateBeats},
+	{"restoration", "elect another leader, crash it and cut off who has voted for it, and join the old leader again",
+		3, []string{nemesis.Partition, kindCrash, kindSlow}, false, (*hazard).restoration},
+	{"false-start", "cut the leader off, and take the power of the first candidate while its disk is behind",
+		2, []string{nemesis.Partition, kindCrash, kindStuck, kindDemote}, false, (*hazard).falseStart},
+	{"birth", "take the power of the very first leader, or of its first voter, while disks are slow",
+		1, []string{kindCrash, kindSlow}, false, (*hazard).birth},
 	{"stutter", "deliver twice what the leader gets and sends, far apart, and have it give up in between",
-		2, []string{kindTwice, kindDelay, kindQuit}, false, (*hazard).stutter},
+		4, []string{kindTwice, kindDelay, kindHold, kindQuit}, false, (*hazard).stutter},
 	{"succession", "cut one leader off after the other as soon as the first have accepted something from it",
 		2, []string{kindLoss, nemesis.Partition}, false, (*hazard).succession},
 	{"set-back", "cut the leader off after a renewal of its lease, and set its wall clock back",
@@ -203,10 +212,20 @@ func (h *hazard) slowDisks(whom string, lasts time.Duration) {
 	})
 }
 
+// usurper lets some be so long alone that they owe nobody anything. Of leases the leader has a fresh one when they are
+// back, or one about which nothing is known.
 func (h *hazard) usurper() {
-	alone := h.over()
-	h.cut("away", 0, alone, nemesis.RoleFollower)
-	h.cut("cut", alone-h.jitter()+h.jitter(), h.over(), nemesis.RoleLeader)
+	alone, some := h.over(), pick(h.d, 1, (h.p.Nodes()-1)/2)
+	h.play("away", 0, alone, nemesis.Fault{
+		Kind: nemesis.Partition, Shape: nemesis.Split,
+		Groups: [][]string{slices.Repeat([]string{nemesis.RoleFollower}, some), {nemesis.RoleRest}},
+	})
+	if h.p.Node.Lease == multipaxos.LeaseNone || h.d.chance(50) {
+		h.cut("cut", alone-h.jitter()+h.jitter(), h.over(), nemesis.RoleLeader)
+		return
+	}
+	id := h.cut("cut", alone-h.p.Node.LeaseRenew, h.over(), nemesis.RoleLeader)
+	h.when(Trigger{Fault: id, On: CueRenewed, After: h.d.within(0, ms)})
 }
 
 // cutAtRenewal cuts the leader off when its lease is fresh, so that it counts on all of it.

@@ -9,44 +9,118 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// secondTerm lets few hear of what a leader proposes, has it give up, and keeps the others' bids for the lead back, so
-// that it is elected again while what one voter has answered to its first term is still on its way, and the voter's
-// disk is stuck. Then it is cut off.
+// secondTerm has a leader of which one follower alone hears lose the lead, by giving up or by losing its power before
+// its own disk is done, and keeps the others' bids back. So the same node is elected again, while the vote for what it
+// proposed in its first term is still on its way, the voter's disk is stuck, and nobody else has heard of it. Then it
+// is cut off.
 func (h *hazard) secondTerm() {
-	h.p.Network.Datagram = true // a stream would keep back all that stands behind a bid
+	lasts := h.succeedsItself()
+	few := h.play("few", 0, lasts, nemesis.Fault{
+		Kind: nemesis.Partition, Shape: nemesis.OneWay,
+		Groups: [][]string{{nemesis.RoleLeader}, slices.Repeat([]string{nemesis.RoleAny}, h.p.Nodes()-2)},
+	})
+	if h.d.chance(50) {
+		h.own("slow", 0, lasts, Fault{
+			Kind: FaultDiskSlow, Targets: []string{nemesis.RoleFollowers}, Amount: int64(pick(h.d, 3*ms, 10*ms, 30*ms)),
+		})
+	}
+	settled := h.d.within(2*ms, 12*ms) // until votes for what more have heard of are counted
+	nth := pick(h.d, 1, 1, 1, 2, 3)
+	cue, whose := CueAccepted, AimActor
+	if h.p.Nodes() == 3 && h.d.chance(30) {
+		cue, whose = CueAcknowledged, AimVoter // which takes more than that one vote
+	}
+	late := h.own("late", settled, lasts, Fault{Kind: FaultHold, Targets: []string{nemesis.RoleAny}})
+	stuck := h.own("stuck", settled, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{nemesis.RoleAny}})
+	for _, fault := range []string{late, stuck} {
+		h.when(Trigger{Fault: fault, On: cue, Nth: nth, Aim: whose})
+	}
+	h.when(Trigger{Fault: late, On: CueElected, End: true, After: h.d.within(0, 2*ms)})
+	var quit string
+	heard := CueDeposed
+	if h.p.Nodes() == 3 || h.d.chance(50) { // with its own vote two of three have chosen it
+		heard = CueStarted
+		undone := h.own("undone", 0, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{nemesis.RoleLeader}})
+		h.when(Trigger{Fault: undone, On: heard, End: true})
+		quit = h.crash("quit", settled, nemesis.RoleLeader)
+	} else {
+		quit = h.own("quit", settled, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
+	}
+	h.when(Trigger{Fault: quit, On: cue, Nth: nth, After: h.d.within(0, 3*ms)})
+	h.when(Trigger{Fault: few, On: heard, End: true})
+	h.cutOnceElected(settled)
+}
+
+// lateBeats delays what followers answer to heartbeats by so much that it arrives when the leader has lost the lead and
+// leads again. Then it is cut off, and others lead.
+func (h *hazard) lateBeats() {
 	patience := h.p.Node.ElectionTimeout
-	lasts := h.over() + 4*patience
+	lasts := h.succeedsItself()
+	quit, again := h.d.within(ms, 2*patience), patience // how long it takes about to be elected again
+	if h.d.chance(50) {
+		h.crash("quit", quit, nemesis.RoleLeader)
+	} else {
+		again = 2 * patience // who gives up lets others go first
+		h.own("quit", quit, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
+	}
+	h.own("late", 0, lasts, Fault{
+		Kind: FaultDemote, Targets: []string{nemesis.RoleFollowers}, Messages: "HeartbeatAck",
+		Amount: int64(again + h.d.within(0, 2*patience)),
+	})
+	h.cutOnceElected(quit)
+}
+
+// succeedsItself keeps the followers' bids for the lead back until somebody is elected, which is the present leader if
+// it loses the lead. It returns for how long at most.
+func (h *hazard) succeedsItself() (lasts time.Duration) {
+	h.p.Network.Datagram = true // a stream would keep back all that stands behind a bid
+	lasts = h.over() + 4*h.p.Node.ElectionTimeout
 	bid := "Poll"
 	if h.p.Node.NoPreVote {
 		bid = "Prepare"
 	}
-	h.own("bids", 0, lasts, Fault{
+	bids := h.own("bids", 0, lasts, Fault{
 		Kind: FaultDemote, Targets: []string{nemesis.RoleFollowers}, Amount: int64(lasts), Messages: bid,
 	})
-	h.own("loss", 0, lasts, Fault{
-		Kind: FaultLoss, Targets: []string{nemesis.RoleLeader}, Amount: pick[int64](h.d, 0, 250_000, 500_000),
-	})
-	nth := 1 + h.d.below(8)
-	cue := pick(h.d, CueAccepted, CueAccepted, CueRenewed, CueAcknowledged)
-	whom := pick(h.d, nemesis.RoleAny, nemesis.RoleAny, nemesis.RoleFollower)
-	late := h.own("late", 0, lasts, Fault{Kind: FaultHold, Targets: []string{whom}})
-	stuck := h.own("stuck", 0, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{whom}})
-	for _, fault := range []string{late, stuck} {
-		wait := Trigger{Fault: fault, On: cue, Nth: nth}
-		if whom == nemesis.RoleAny {
-			wait.On, wait.Aim = CueAccepted, AimActor
-		}
-		h.when(wait)
-	}
-	h.when(Trigger{Fault: late, On: CueElected, End: true, After: h.jitter()})
-	id := h.own("quit", 0, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
-	h.when(Trigger{Fault: id, On: cue, Nth: nth, After: h.d.within(0, 3*ms)})
-	id = h.cut("cut", ms, h.over(), nemesis.RoleLeader)
-	h.when(Trigger{Fault: id, On: CueElected, After: h.d.within(0, 2*patience)})
+	h.when(Trigger{Fault: bids, On: CueElected, End: true})
+	return lasts
+}
+
+// cutOnceElected cuts the next leader off soon after it was elected, so that others are elected while it still leads in
+// its own eyes.
+func (h *hazard) cutOnceElected(after time.Duration) {
+	patience := h.p.Node.ElectionTimeout
+	id := h.cut("cut", after+ms, h.over(), nemesis.RoleAny)
+	after = pick(h.d, h.d.within(0, 5*ms), h.d.within(0, patience))
+	h.when(Trigger{Fault: id, On: CueElected, After: after, Aim: AimActor})
 	h.end += patience
 }
 
-// stutter has messages to and from the leader arrive twice, the second time when much else has happened.
+// restoration cuts the leader off until another is elected. That one loses its power when somebody has voted for what
+// it proposes, and that voter is cut off in its turn; so when the power is back, it and the old leader are among
+// themselves, as if nothing had happened. Whoever has something chosen then is cut off before many know.
+func (h *hazard) restoration() {
+	lasts := 2 * h.over()
+	away := h.cut("away", 0, lasts, nemesis.RoleLeader)
+	if h.d.chance(60) {
+		h.slowDisks(nemesis.RoleFollowers, lasts)
+	}
+	if h.d.chance(50) {
+		h.onBytes(10)
+	}
+	settled := h.d.within(5*ms, 15*ms) // until votes for the old leader have been counted
+	nth := pick(h.d, 1, 1, 1, 2, 8, 20)
+	voter := h.cut("voter", settled, h.over(), nemesis.RoleAny)
+	h.when(Trigger{Fault: voter, On: CueAccepted, Nth: nth, Aim: AimActor})
+	crash := h.crash("crash", settled, nemesis.RoleLeader)
+	h.when(Trigger{Fault: crash, On: CueAccepted, Nth: nth, After: h.d.within(0, 2*ms)})
+	h.when(Trigger{Fault: away, On: CueStarted, End: true, After: pick(h.d, 0, h.jitter())})
+	last := h.cut("last", settled, h.over(), nemesis.RoleAny)
+	h.when(Trigger{Fault: last, On: CueChosen, Nth: pick(h.d, 1, 1, 2, 3), After: h.d.within(0, 5*ms), Aim: AimActor})
+}
+
+// stutter has messages to and from the leader arrive twice, the second time when much else has happened. What it sends
+// once it has given up may come in any order.
 func (h *hazard) stutter() {
 	lasts := h.over()
 	h.own("twice", 0, lasts, Fault{
@@ -55,9 +129,43 @@ func (h *hazard) stutter() {
 	h.own("apart", 0, lasts, Fault{
 		Kind: FaultDelay, Targets: []string{nemesis.RoleLeader}, Amount: int64(pick(h.d, 5*ms, 20*ms, 60*ms)),
 	})
-	id := h.own("quit", 0, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
+	wait := Trigger{
+		On: pick(h.d, CueAccepted, CueChosen, CueAcknowledged), Nth: 1 + h.d.below(12), After: h.jitter(),
+	}
+	if h.d.chance(70) {
+		h.p.Network.Datagram = true // a stream keeps its order
+		wait.Fault = h.own("late", 0, h.d.within(5*ms, 80*ms), Fault{Kind: FaultHold, Targets: []string{nemesis.RoleLeader}})
+		h.when(wait)
+	}
+	wait.Fault = h.own("quit", 0, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
+	h.when(wait)
+}
+
+// falseStart cuts the leader off, and takes the power of whoever stands for election, before its disk is done.
+func (h *hazard) falseStart() {
+	patience, lasts := h.p.Node.ElectionTimeout, 2*h.over()
+	h.cut("cut", 0, lasts, nemesis.RoleLeader)
+	if h.d.chance(50) {
+		h.own("late", 0, lasts, Fault{
+			Kind: FaultDemote, Targets: []string{nemesis.RoleAll}, Messages: "Promise",
+			Amount: int64(h.d.within(patience/2, 2*patience)),
+		})
+	}
+	undone := h.own("undone", 0, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{nemesis.RoleAny}})
+	h.when(Trigger{Fault: undone, On: CueCampaign, Aim: AimActor})
+	h.when(Trigger{Fault: undone, On: CueStarted, End: true})
+	crash := h.crash("crash", 0, nemesis.RoleAny)
+	h.when(Trigger{Fault: crash, On: CueCampaign, After: h.d.within(0, 10*ms), Aim: AimActor})
+}
+
+// birth takes the power of the very first leader, or of its first voter, while disks are slow.
+func (h *hazard) birth() {
+	h.at = 0
+	h.slowDisks(nemesis.RoleAll, h.over())
+	id := h.crash("crash", 0, nemesis.RoleAny)
 	h.when(Trigger{
-		Fault: id, On: pick(h.d, CueAccepted, CueChosen, CueAcknowledged), Nth: 1 + h.d.below(12), After: h.jitter(),
+		Fault: id, On: pick(h.d, CueElected, CueAccepted), Nth: 1 + h.d.below(2), After: h.jitter(),
+		Aim: pick(h.d, AimActor, AimActor, AimVoter),
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"elenchus/node/multipaxos"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
+	"elenchus/node/trace"
 	"elenchus/results"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -165,7 +166,7 @@ func (r *Result) findings(nodes []string) []verdict.Broken {
 	broken, demand := v.Explain(nodes)
 	b := verdict.Broken{
 		Finding: verdict.Finding{
-			Checker: v.Invariant, Key: v.Key, Name: rules[v.Invariant].name, At: v.At,
+			Checker: v.Invariant, Key: v.Key, Name: meanings[v.Invariant].Name, At: v.At,
 			Summary: strings.TrimSuffix(broken, ".") + ": " + v.account(nodes) + ".",
 		},
 		Demand: demand, Slot: uint64(v.Slot),
@@ -289,7 +290,8 @@ type observation struct {
 	Lease  string        `json:"lease,omitempty"` // the clock of since_ns and until_ns
 	Since  int64         `json:"since_ns,omitempty"`
 	Until  int64         `json:"until_ns,omitempty"`
-	TrueNS time.Duration `json:"true_ns"` // when it was; no node knows that
+	Value  string        `json:"value,omitempty"` // the digest of what was applied
+	TrueNS time.Duration `json:"true_ns"`         // when it was; no node knows that
 }
 
 // operation is what a command does.
@@ -341,6 +343,9 @@ func (w *World) observation(m *Moment, started time.Time) observation {
 	if seen.Peer != 0 {
 		line.Peer = seen.Peer.String()
 	}
+	if seen.Kind == protocol.ObservedApplied {
+		line.Value = string(trace.AppendDigest(nil, seen.Batch))
+	}
 	for k := range seen.Batch {
 		line.IDs = append(line.IDs, seen.Batch[k].ID())
 		line.Ops = append(line.Ops, operationOf(&seen.Batch[k]))
@@ -348,21 +353,43 @@ func (w *World) observation(m *Moment, started time.Time) observation {
 	return line
 }
 
+// writeObservations writes what a node observes, as package server does: before a message leaves comes a line about it,
+// one for a broadcast.
 func (w *World) writeObservations(dir results.Run, node int, started time.Time) error {
 	var b bytes.Buffer
+	var last *Moment // the message before, if nothing came between
 	for i := range w.trace.Moments {
 		m := &w.trace.Moments[i]
-		if m.Node != node+1 || m.Kind != MomentObserved && m.Kind != MomentCrashed {
+		if m.Node != node+1 {
 			continue
 		}
-		encoded, err := json.Marshal(w.observation(m, started))
-		if err != nil {
-			return err
+		switch m.Kind {
+		case MomentObserved, MomentCrashed:
+			encoded, err := json.Marshal(w.observation(m, started))
+			if err != nil {
+				return err
+			}
+			b.Write(append(encoded, '\n'))
+			last = nil
+		case MomentStarted:
+			w.writeSent(&b, m, started, []byte(`"kind":"`+history.ObservedTraced+`"`))
+		case MomentSent:
+			if last == nil || last.At != m.At || !trace.Same(&last.Message, &m.Message) {
+				if line, ok := trace.Append(nil, &m.Message); ok {
+					w.writeSent(&b, m, started, line)
+				}
+			}
+			last = m
 		}
-		b.Write(append(encoded, '\n'))
 	}
 	if err := os.MkdirAll(dir.NodeDir(w.names[node]), 0o755); err != nil {
 		return err
 	}
 	return results.WriteFile(dir.Observations(w.names[node]), b.Bytes())
+}
+
+// writeSent writes a line that is given from its kind on.
+func (w *World) writeSent(b *bytes.Buffer, m *Moment, started time.Time, line []byte) {
+	fmt.Fprintf(b, `{"mono_ns":%d,"wall_ns":%d,"boot":%d,"node":%q,"true_ns":%d,%s}`+"\n", int64(m.Clock.Mono),
+		onCalendar(m.Clock.Wall, started), m.Life, w.names[m.Node-1], int64(m.At), line)
 }

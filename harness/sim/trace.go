@@ -66,7 +66,13 @@ func (t *Trace) message(at time.Duration, kind MomentKind, msg *protocol.Message
 	t.add(Moment{At: at, Kind: kind, Node: int(msg.From), Peer: int(msg.To), Message: *msg, Why: why})
 }
 
-func (t *Trace) sent(at time.Duration, msg *protocol.Message) { t.message(at, MomentSent, msg, "") }
+func (t *Trace) sent(at time.Duration, n *node, msg *protocol.Message) {
+	if t == nil {
+		return
+	}
+	t.add(Moment{At: at, Kind: MomentSent, Node: int(msg.From), Peer: int(msg.To), Message: *msg, Life: int(n.life),
+		Clock: n.clock.reading(at)})
+}
 
 func (t *Trace) delivered(at time.Duration, msg *protocol.Message) {
 	t.message(at, MomentDelivered, msg, "")

@@ -239,6 +239,35 @@ func TestRecipesTakeEffect(t *testing.T) {
 	}
 }
 
+// Where a leader is to follow itself, it mostly does: who is cut off once elected is the one that lost the lead.
+func TestLeadersSucceedThemselves(t *testing.T) {
+	w := New(Options{Checker: NoChecker{}})
+	for name, plan := range map[string]func(*hazard){
+		"second-term": (*hazard).secondTerm, "late-beats": (*hazard).lateBeats,
+	} {
+		again, others := 0, 0
+		for seed := uint64(1); seed <= simtest.Seeds(60); seed++ {
+			p := draw(t, seed, DrawOptions{Style: "recipes", Kinds: []string{}})
+			plan(&hazard{p: p, d: &dice{rng: rng{seed}}, at: p.Length / 4, name: "r1"})
+			result := run(t, w, p)
+			lost := ""
+			for _, f := range result.Fired {
+				switch {
+				case f.ID == "r1-quit":
+					lost = f.Targets[0][0]
+				case f.ID == "r1-cut" && f.Targets[0][0] == lost:
+					again++
+				case f.ID == "r1-cut" && lost != "":
+					others++
+				}
+			}
+		}
+		if again <= others || again < 10 {
+			t.Errorf("%s: the same leads again %d times, and somebody else %d times", name, again, others)
+		}
+	}
+}
+
 // Priorities make one chain of messages overtake another for as long as they last.
 func TestRanksOrderChains(t *testing.T) {
 	p := quiet(t, 3)

@@ -2,69 +2,31 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"elenchus/checker/rules"
 )
 
-// rule is what an invariant means to somebody who does not know the code.
-type rule struct {
-	name   string // of its violation, in a few words
-	broken string // a sentence with %N for the node, %S for the slot, %B for the ballot and %K for the key
-	demand string // what must hold, and why
-}
-
-// rules are those that a run is held to, by the names that violations have.
-var rules = map[string]rule{
-	invariantAgreement: {"two values in one slot",
-		"Two values are chosen in slot %S",
-		"A slot of the log has one value for ever: it is what all nodes agree on."},
-	invariantOneValue: {"two values in one ballot",
-		"Ballot %B proposes two values for slot %S",
-		"A ballot stands for one value in a slot; otherwise two majorities could accept different ones."},
-	invariantOwner: {"a ballot used twice",
-		"Ballot %B is used twice",
-		"A ballot belongs to one incarnation of one node; otherwise it may stand for two values."},
-	invariantMonotone: {"a promise taken back",
-		"%N promises less than it had promised",
-		"Promises only rise: a lower ballot that is accepted after all may overwrite what was chosen."},
+// meanings are those of the invariants, by the names that violations have. Those that are also held against what the
+// nodes of a lab report are in package rules, all others here: a name, a sentence in which %K stands for the key, and
+// what must hold.
+var meanings = withShared(map[string][3]string{
 	invariantDurable: {"told before it was on disk",
 		"%N says what its disk does not have",
 		"What a node says it has promised or accepted must survive a crash, so it must be on its disk first."},
 	invariantAcceptFalls: {"a vote taken back",
 		"%N accepts slot %S in a lower ballot than before",
 		"What a node has accepted is only replaced by what comes in a higher ballot."},
-	invariantComplete: {"a promise that leaves something out",
-		"%N promises ballot %B and does not report all that it has accepted",
-		"A new leader must hear of every value that may have been chosen."},
-	invariantElection: {"led without a majority",
-		"%N leads ballot %B without the promises of a majority",
-		"Only a majority of promises shuts out earlier leaders."},
-	invariantSafeValue: {"a value that may replace a chosen one",
-		"%N proposes for slot %S in ballot %B what may differ from a value that was chosen",
-		"A new leader must propose the value of the highest ballot that it was told of."},
-	invariantJustified: {"taken for chosen too early",
-		"%N takes slot %S for chosen, and it is not",
-		"A value is chosen when a majority of disks have it in one ballot. Before that a crash can still undo it."},
 	invariantPrefix: {"applied out of turn",
 		"%N applies slot %S out of turn",
 		"Nodes apply what is chosen, slot by slot, and never take it back."},
 	invariantStateHash: {"states that differ",
 		"%N has come to another state than others after the same slots",
 		"Equal commands in equal order make equal states."},
-	invariantRecovery: {"a forgotten promise",
-		"%N does not remember after its restart what it has promised",
-		"A node must find its promises on its disk when it starts, or it breaks them."},
-	invariantLease: {"two leaders under one lease",
-		"Somebody else leads while %N holds a lease",
-		"While a lease is valid its holder alone may lead: it answers reads without asking anybody."},
-	invariantGrant: {"a lease granted and not honoured",
-		"%N takes part in ballot %B, although it owes a lease to somebody else",
-		"Whoever grants a lease takes part in no other ballot until it is over, also after a restart."},
-	invariantBasis: {"a lease without a majority",
-		"%N takes a lease for its own that no majority has granted",
-		"A lease rests on the grants of a majority, counted from before they were asked for."},
 	invariantAck: {"acknowledged before it was safe",
 		"%N acknowledges an update that is not on a majority of disks",
 		"What a client is told has happened must survive any minority of disks."},
@@ -107,15 +69,24 @@ var rules = map[string]rule{
 	checkStuck: {"no answers, though all is healed",
 		"The cluster does not answer, although nothing is broken any more",
 		"Once everything is healed, every client must be answered in time."},
+})
+
+// withShared adds the meanings of the rules that package rules knows.
+func withShared(own map[string][3]string) map[string]rules.Meaning {
+	all := maps.Clone(rules.Meanings)
+	for name, text := range own {
+		all[name] = rules.Meaning{Name: text[0], Broken: text[1], Demand: text[2]}
+	}
+	return all
 }
 
 // Explain says what a violation means: what went wrong, in a sentence, and what should have been.
 func (v *Violation) Explain(nodes []string) (broken, demand string) {
-	r, ok := rules[v.Invariant]
+	m, ok := meanings[v.Invariant]
 	if !ok {
 		return v.String(), ""
 	}
-	return sentence(v.fill(r.broken, nodes), nodes), r.demand
+	return sentence(v.fill(m.Broken, nodes), nodes), m.Demand
 }
 
 // fill puts into a text what the violation is about.

@@ -26,7 +26,7 @@ func TestEveryInvariantIsExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 		known++
-		if r := rules[name]; r.name == "" || r.broken == "" || r.demand == "" {
+		if r := meanings[name]; r.Name == "" || r.Broken == "" || r.Demand == "" {
 			t.Errorf("nobody explains %s", name)
 		}
 		v := Violation{Invariant: name, Node: 1, Slot: 7, Key: "r1"}

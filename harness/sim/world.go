@@ -91,6 +91,7 @@ type World struct {
 	ghost    ghost
 	trace    *Trace
 
+	workload     workloads.Workload
 	generator    workloads.Generator
 	clients      []client
 	processes    int
@@ -102,7 +103,8 @@ type World struct {
 	digits       int // that texts have at least
 	ints         arena[int64]
 	keys         []string
-	finals       int // clients that are not done
+	repeats      []history.Op // requests that are sent once more in the end
+	finals       int          // clients that are not done
 	finalValue   int64
 
 	ops        []history.Operation
@@ -200,11 +202,11 @@ func (w *World) reset(plan *Plan) error {
 // startClients makes the clients, and gives each its first thought.
 func (w *World) startClients() error {
 	l := &w.plan.Load
-	workload, err := workloads.Lookup(l.Workload)
-	if err != nil {
+	var err error
+	if w.workload, err = workloads.Lookup(l.Workload); err != nil {
 		return err
 	}
-	w.generator, err = workload.New(workloads.Options{
+	w.generator, err = w.workload.New(workloads.Options{
 		Seed: w.plan.Seed, Workers: l.Clients * w.n, Nodes: w.n, ReadPercent: l.ReadPercent, ActiveKeys: l.ActiveKeys,
 		KeyOps: l.KeyOps,
 	})
@@ -246,7 +248,7 @@ func (w *World) play() {
 	w.now = w.length
 	w.healAll()
 	w.startFinal()
-	bound := w.plan.RecoveryBound(len(w.keys))
+	bound := w.plan.RecoveryBound(len(w.keys) + len(w.repeats))
 	w.loop(w.length + bound)
 	switch {
 	case w.violation != nil:

@@ -24,6 +24,7 @@ const (
 	DriftBoundDefault      = "1%"
 	MaxOffsetDefault       = 100 * time.Millisecond
 	ElectionTimeoutDefault = 600 * time.Millisecond
+	heartbeatDefault       = 100 * time.Millisecond
 )
 
 // leaseTermMax is the node's limit.

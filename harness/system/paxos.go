@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"elenchus/harness/control"
 	"elenchus/node/client"
@@ -159,7 +160,9 @@ func (p *Paxos) flags(n *node) []string {
 		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
 	}
 	if p.options.ElectionTimeout > 0 {
-		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String())
+		// A default heartbeat would come too seldom for a short election timeout, and be refused.
+		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String(),
+			"--heartbeat="+min(heartbeatDefault, p.options.ElectionTimeout/4).String())
 	}
 	if p.options.Seed != 0 {
 		flags = append(flags, "--seed="+strconv.FormatUint(nodeSeed(p.options.Seed, n.id), 10))
@@ -177,17 +180,23 @@ func nodeSeed(seed uint64, id int) uint64 {
 	return max(hash.Sum64(), 1)
 }
 
+// restartSettle is how long a node must live for its restart to have succeeded. It is short, because restarts inside of
+// an election timeout are worth testing; why a node died later is in its log.
+const restartSettle = 20 * time.Millisecond
+
 // Start starts one host's node with the data it has. A running or paused node is left alone.
 func (p *Paxos) Start(ctx context.Context, host string) error {
 	n, err := p.find(host)
 	if err != nil {
 		return err
 	}
-	return p.start(ctx, n)
+	process := p.process(n)
+	process.Settle = restartSettle
+	return p.start(ctx, n, process)
 }
 
-func (p *Paxos) start(ctx context.Context, n *node) error {
-	err := p.process(n).Start(ctx, n.client)
+func (p *Paxos) start(ctx context.Context, n *node, process control.Process) error {
+	err := process.Start(ctx, n.client)
 	if err != nil && !errors.Is(err, control.ErrRunning) {
 		return err
 	}
@@ -211,7 +220,7 @@ func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 
 // StartAll starts all nodes, see Start.
 func (p *Paxos) StartAll(ctx context.Context) error {
-	return p.each(ctx, p.start)
+	return p.each(ctx, func(ctx context.Context, n *node) error { return p.start(ctx, n, p.process(n)) })
 }
 
 // StopAll shuts all nodes down, and kills those that do not end within [Options].StopGrace. Nodes that are not

@@ -15,6 +15,7 @@ import (
 
 const (
 	leaderTimeout       = 300 * time.Millisecond // for all to say who leads: a fault aimed at the leader waits for it
+	leaderGrace         = 10 * time.Millisecond  // for others to contradict a node that claims to lead
 	askTimeout          = time.Second            // for one answer of one node; a paused one never answers
 	readyPoll           = 50 * time.Millisecond  // between queries of all nodes
 	readyTimeoutDefault = time.Minute
@@ -50,8 +51,8 @@ type answer struct {
 	err    error
 }
 
-// ask queries all nodes concurrently.
-func (p *Paxos) ask(ctx context.Context) []answer {
+// ask queries all nodes concurrently. It calls heard with every answer as it comes, from several goroutines.
+func (p *Paxos) ask(ctx context.Context, heard func(answer)) []answer {
 	answers := make([]answer, len(p.nodes))
 	var wg sync.WaitGroup
 	for i, n := range p.nodes {
@@ -61,6 +62,7 @@ func (p *Paxos) ask(ctx context.Context) []answer {
 			if answers[i].err == nil && answers[i].status.Cluster != p.options.Cluster {
 				answers[i].err = fmt.Errorf("a node of cluster %q answers", answers[i].status.Cluster)
 			}
+			heard(answers[i])
 		})
 	}
 	wg.Wait()
@@ -68,11 +70,17 @@ func (p *Paxos) ask(ctx context.Context) []answer {
 }
 
 // Leader returns the host of the current leader: of the nodes that claim to lead, the one with the highest ballot,
-// because a deposed leader may not know it yet. Errors match [ErrNoLeader] and contain every node's answer.
+// because a deposed leader may not know it yet. It does not wait long for nodes that are slow to answer, or paused,
+// once somebody claims to lead: whoever asks is about to do something to the leader. Errors match [ErrNoLeader] and
+// contain every node's answer.
 func (p *Paxos) Leader(ctx context.Context) (host string, err error) {
 	soon, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
-	answers := p.ask(soon)
+	answers := p.ask(soon, func(a answer) {
+		if a.err == nil && a.status.Role == "leader" {
+			time.AfterFunc(leaderGrace, cancel)
+		}
+	})
 	if leader := chooseLeader(answers); leader != nil {
 		return leader.node.host.Name, nil
 	}
@@ -141,7 +149,7 @@ func (p *Paxos) Ready(ctx context.Context) error {
 	var reason string
 	lastDeadCheck := time.Now()
 	for {
-		answers := p.ask(ctx)
+		answers := p.ask(ctx, func(answer) {})
 		if now := disagreement(answers); now != "" && ctx.Err() == nil {
 			reason = now
 		} else if now == "" {

@@ -338,6 +338,9 @@ func TestCollectReportsAllThatIsMissing(t *testing.T) {
 	ctx := within(t)
 	do(t, "deploy", p.Deploy(ctx))
 	do(t, "start", p.Start(ctx, "n1"))
+	for _, err := p.Status(ctx, "n1"); err != nil; _, err = p.Status(ctx, "n1") {
+		do(t, "wait for n1", ctx.Err())
+	}
 	do(t, "stop", p.StopAll(ctx))
 	dir := filepath.Join(l.dir, "collected")
 	err := p.Collect(ctx, dir)

@@ -20,13 +20,14 @@ import (
 
 // cluster is a real cluster in one process, communicating over loopback.
 type cluster struct {
-	t     testing.TB
-	peers map[protocol.NodeID]string
-	http  map[protocol.NodeID]string
-	data  map[protocol.NodeID]string
-	opts  func(*multipaxos.Options)
-	mu    sync.Mutex
-	nodes map[protocol.NodeID]*Server
+	t      testing.TB
+	peers  map[protocol.NodeID]string
+	http   map[protocol.NodeID]string
+	data   map[protocol.NodeID]string
+	opts   func(*multipaxos.Options)
+	server func(*Options)
+	mu     sync.Mutex
+	nodes  map[protocol.NodeID]*Server
 }
 
 func newCluster(t testing.TB, size int) *cluster {
@@ -37,8 +38,14 @@ func newCluster(t testing.TB, size int) *cluster {
 // newClusterWith starts a cluster with modified machine options.
 func newClusterWith(t testing.TB, size int, change func(*multipaxos.Options)) *cluster {
 	t.Helper()
+	return newClusterOf(t, size, change, func(*Options) {})
+}
+
+// newClusterOf starts a cluster with modified options of machines and servers.
+func newClusterOf(t testing.TB, size int, change func(*multipaxos.Options), server func(*Options)) *cluster {
+	t.Helper()
 	c := &cluster{
-		opts: change, t: t, peers: map[protocol.NodeID]string{}, http: map[protocol.NodeID]string{},
+		opts: change, server: server, t: t, peers: map[protocol.NodeID]string{}, http: map[protocol.NodeID]string{},
 		data: map[protocol.NodeID]string{}, nodes: map[protocol.NodeID]*Server{},
 	}
 	listeners := map[protocol.NodeID][2]net.Listener{}
@@ -73,7 +80,7 @@ func (c *cluster) start(id protocol.NodeID) {
 
 func (c *cluster) startOn(id protocol.NodeID, listeners [2]net.Listener) {
 	c.t.Helper()
-	s, err := Start(Options{
+	options := Options{
 		ID: id, Cluster: "lab", Peers: c.peers, Data: c.data[id],
 		PeerListener: listeners[0], HTTPListener: listeners[1],
 		Machine: func(recovered protocol.Recovered, boot uint64) (protocol.Machine, error) {
@@ -85,7 +92,9 @@ func (c *cluster) startOn(id protocol.NodeID, listeners [2]net.Listener) {
 			c.opts(&opts)
 			return multipaxos.New(opts, recovered)
 		},
-	})
+	}
+	c.server(&options)
+	s, err := Start(options)
 	if err != nil {
 		c.t.Fatalf("start %v: %v", id, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
 	"elenchus/node/storage"
+	"elenchus/node/trace"
 	"elenchus/node/wire"
 )
 
@@ -21,6 +22,8 @@ const (
 	unsyncedBytesMax = 64 << 20
 	// inboxMax is the maximum number of messages and requests queued for the loop.
 	inboxMax = 1024
+	// outboxMax is the number of messages that wait for the observations to be written, before the end of the turn.
+	outboxMax = 32
 )
 
 // ErrHalted means that the machine halted, so the node must stop for good.
@@ -80,11 +83,15 @@ type loop struct {
 	backlog  int   // sum of unsynced
 	sends    held[outgoing]
 	replies  held[protocol.Reply]
+
+	tracing bool       // what leaves is among the observations
+	outbox  []outgoing // what may leave as soon as the observations are written
 }
 
 type outgoing struct {
 	to      protocol.NodeID
 	payload []byte
+	trace   []byte // its line in the observations; nil if it has none, or shares that of the message before
 }
 
 func (l *loop) init() {
@@ -103,12 +110,15 @@ func (l *loop) init() {
 func (l *loop) run(ctx context.Context) error {
 	defer close(l.done)
 	defer l.alarm.Stop()
+	if l.tracing {
+		l.observer.sent(l.clock(), tracedLine)
+	}
 	err := l.step(protocol.Input{Kind: protocol.InputStart})
 	for err == nil {
-		l.observer.flush()
+		l.post()
 		err = l.turn(ctx)
 	}
-	l.observer.flush()
+	l.post()
 	if errors.Is(err, errStopped) {
 		return nil
 	}
@@ -151,6 +161,9 @@ func (l *loop) turn(ctx context.Context) error {
 		err = l.fire()
 	}
 	for taken := 1; err == nil && taken < turnMax && l.backlog <= unsyncedBytesMax; taken++ {
+		if len(l.outbox) >= outboxMax {
+			l.post()
+		}
 		select {
 		case s := <-l.synced:
 			err = l.onSynced(s)
@@ -161,6 +174,17 @@ func (l *loop) turn(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// post writes the observations, and lets go the messages that wait for that. A process can be killed at any moment:
+// whatever has left it is then among its observations, while the operating system lives.
+func (l *loop) post() {
+	l.observer.flush()
+	for i := range l.outbox {
+		l.send(l.outbox[i].to, l.outbox[i].payload)
+	}
+	clear(l.outbox)
+	l.outbox = l.outbox[:0]
 }
 
 // setAlarm sets the alarm to the time of the next timer.
@@ -250,6 +274,12 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 	if err := l.write(fx); err != nil {
 		return err
 	}
+	for i := range fx.Observations { // before the messages: these are traced in the order of cause and effect
+		l.logObservation(&fx.Observations[i])
+		if err := l.observer.add(now, &fx.Observations[i]); err != nil {
+			return err
+		}
+	}
 	for i := range fx.Sends {
 		s := &fx.Sends[i]
 		if s.After > l.appended {
@@ -257,6 +287,9 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 		}
 		// Encode now, because the machine may reuse the memory in its next step.
 		out := outgoing{to: s.Message.To, payload: wire.AppendMessage(nil, &s.Message)}
+		if l.tracing && (i == 0 || s.After != fx.Sends[i-1].After || !trace.Same(&s.Message, &fx.Sends[i-1].Message)) {
+			out.trace, _ = trace.Append(nil, &s.Message)
+		}
 		if s.After <= l.durable {
 			l.sendNow(out)
 		} else {
@@ -275,12 +308,6 @@ func (l *loop) execute(now clock.Reading, fx *protocol.Effects) error {
 	}
 	for _, t := range fx.Timers {
 		l.timers.set(t)
-	}
-	for i := range fx.Observations {
-		l.logObservation(&fx.Observations[i])
-		if err := l.observer.add(now, &fx.Observations[i]); err != nil {
-			return err
-		}
 	}
 	if fx.Halt != nil {
 		return fmt.Errorf("%w: %w", ErrHalted, fx.Halt)
@@ -325,7 +352,14 @@ func (l *loop) write(fx *protocol.Effects) error {
 
 func (l *loop) sendNow(out outgoing) {
 	if out.to != l.self {
-		l.send(out.to, out.payload)
+		if !l.tracing {
+			l.send(out.to, out.payload)
+			return
+		}
+		if out.trace != nil {
+			l.observer.sent(l.clock(), out.trace)
+		}
+		l.outbox = append(l.outbox, out)
 		return
 	}
 	msg, err := wire.DecodeMessage(out.payload)

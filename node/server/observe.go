@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,6 +16,7 @@ import (
 	"elenchus/node/clock"
 	"elenchus/node/protocol"
 	"elenchus/node/register"
+	"elenchus/node/trace"
 )
 
 // ObservationsName is the name of the observations file in the data directory.
@@ -37,8 +39,9 @@ type observation struct {
 	First  protocol.Slot `json:"first,omitempty"`
 	Slot   protocol.Slot `json:"slot,omitempty"`
 	Peer   string        `json:"peer,omitempty"`
-	IDs    []string      `json:"ids,omitempty"` // commands of the batch as "client:seq"
-	Ops    []operation   `json:"ops,omitempty"` // the operations of the same commands
+	IDs    []string      `json:"ids,omitempty"`   // commands of the batch as "client:seq"
+	Ops    []operation   `json:"ops,omitempty"`   // the operations of the same commands
+	Value  string        `json:"value,omitempty"` // the digest of the same commands
 	Reason string        `json:"reason,omitempty"`
 	Count  uint64        `json:"count,omitempty"` // number of the segment, or of missing lines
 
@@ -169,6 +172,9 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 		line.IDs = append(line.IDs, in.Batch[i].ID())
 		line.Ops = append(line.Ops, describe(&in.Batch[i]))
 	}
+	if in.Kind == protocol.ObservedApplied {
+		line.Value = string(trace.AppendDigest(nil, in.Batch))
+	}
 	encoded, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("encode observation: %w", err)
@@ -176,6 +182,19 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 	o.buffer = append(append(o.buffer, encoded...), '\n')
 	o.lines, o.now = o.lines+1, now
 	return nil
+}
+
+// tracedLine says that from here on the messages that leave this incarnation are among the observations.
+var tracedLine = []byte(`"kind":"traced"`)
+
+// sent buffers the line of a message that leaves now, which is given from its kind on. See package trace.
+func (o *observer) sent(now clock.Reading, line []byte) {
+	b := strconv.AppendInt(append(o.buffer, `{"mono_ns":`...), int64(now.Mono), 10)
+	b = strconv.AppendInt(append(b, `,"wall_ns":`...), now.Wall, 10)
+	b = strconv.AppendUint(append(b, `,"boot":`...), o.boot, 10)
+	b = append(append(append(b, `,"node":"`...), o.node...), `",`...)
+	o.buffer = append(append(b, line...), "}\n"...)
+	o.lines, o.now = o.lines+1, now
 }
 
 func describe(c *register.Command) operation {

@@ -161,7 +161,7 @@ func TestObservationsOnAFullDisk(t *testing.T) {
 		t.Errorf("behind a piece of a line stands more: %s", text)
 	}
 	applies(t, newTestObserver(t, dir, 2), 15, 15)
-	if text := readFile(t, dir, ObservationsName); !strings.HasSuffix(text, "\"slot\":15}\n") {
+	if text := readFile(t, dir, ObservationsName); !strings.HasSuffix(text, "\"slot\":15,\"value\":\"cbf29ce484222325\"}\n") {
 		t.Errorf("the next incarnation does not go on: %s", text)
 	}
 }

@@ -26,6 +26,9 @@ func SystemClock() Clock {
 	}
 }
 
+// LinkSilenceMax is the longest time that [Options].LinkSilence may be.
+const LinkSilenceMax = 10 * time.Second
+
 // Options configures a [Server]. ID, Cluster, Peers, Data and Machine are required.
 type Options struct {
 	ID      protocol.NodeID
@@ -43,11 +46,19 @@ type Options struct {
 	// PeerListener and HTTPListener, when not nil, are used instead of the addresses.
 	PeerListener, HTTPListener net.Listener
 
+	// LinkSilence is after how long a silent connection to a peer is given up; heartbeats and attempts to connect come
+	// four times as often. Zero means the defaults of [transport.Options].
+	LinkSilence time.Duration
+
 	InFlightMax int // maximum number of requests in flight; zero means 1024
 
 	// ObservationBytes is the maximum size of the observations on disk; beyond it the oldest eighth is dropped. Zero means
 	// ObservationBytesDefault, -1 no limit.
 	ObservationBytes int64
+
+	// NoTrace leaves the messages that leave this node out of its observations. Otherwise each is written there before it
+	// leaves, so that others can hold the node to the rules of its protocol. See package trace.
+	NoTrace bool
 
 	FS     wal.FS       // for all data that must survive a crash; nil means wal.OS
 	Clock  Clock        // nil means SystemClock
@@ -89,6 +100,8 @@ func (o Options) Validate() error {
 	check(o.Machine != nil, "machine must be given")
 	check(o.InFlightMax > 0 && o.InFlightMax <= sessionsMax, "in-flight requests must be 1 to %d: %d", sessionsMax,
 		o.InFlightMax)
+	check(o.LinkSilence >= 0 && o.LinkSilence <= LinkSilenceMax, "silence of a link must be 0 to %v: %v", LinkSilenceMax,
+		o.LinkSilence)
 	check(o.ObservationBytes == -1 || o.ObservationBytes >= ObservationBytesMin,
 		"bytes of observations must be -1, 0 or at least %d: %d", ObservationBytesMin, o.ObservationBytes)
 	check(len(o.Peers) <= protocol.NodesMax, "cluster of %d nodes exceeds %d", len(o.Peers), protocol.NodesMax)

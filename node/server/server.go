@@ -155,7 +155,8 @@ func (s *Server) recover() (err error) {
 	s.store = store
 	s.loop = loop{
 		machine: machine, store: store, observer: observer, clock: s.opts.Clock, logger: s.logger, self: s.opts.ID,
-		send: func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
+		tracing: !s.opts.NoTrace,
+		send:    func(to protocol.NodeID, payload []byte) { s.transport.Send(uint16(to), payload) },
 	}
 	s.loop.init()
 	s.logger.Info("log opened", "boot", s.boot, "records", info.Records, "bytes", info.Bytes, "base", info.Base)
@@ -172,6 +173,7 @@ func (s *Server) launch(peers, clients net.Listener) error {
 	s.transport, err = transport.New(peers, transport.Options{
 		Cluster: s.opts.Cluster, Self: uint16(s.opts.ID), Peers: addresses, Deliver: s.deliver,
 		Logger: s.logger.Named("transport"), FrameBytesMax: protocol.EncodedBytesMax,
+		Heartbeat: s.opts.LinkSilence / 4, DeadAfter: s.opts.LinkSilence, DialEvery: s.opts.LinkSilence / 4,
 	})
 	if err != nil {
 		return err

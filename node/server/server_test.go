@@ -299,7 +299,8 @@ func TestObservations(t *testing.T) {
 		{Client: 6, Seq: 1, Op: register.OpCAS, Key: "k", ExpectAbsent: true, Value: "<3>"},
 		{},
 	}
-	s := startFake(t, func(o *Options) { o.Data = dir }, func(_ clock.Reading, in protocol.Input) (fx protocol.Effects) {
+	s := startFake(t, func(o *Options) { o.Data, o.NoTrace = dir, true }, func(_ clock.Reading, in protocol.Input) (
+		fx protocol.Effects) {
 		if in.Kind == protocol.InputStart {
 			fx.Observations = []protocol.Observation{
 				{Kind: protocol.ObservedDeposed, Ballot: protocol.Ballot{Round: 7, Node: 2}, Peer: 3, Reason: "nack"},
@@ -320,7 +321,7 @@ func TestObservations(t *testing.T) {
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"deposed","ballot":"7.n2","peer":"n3","reason":"nack"}`,
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"applied","first":1,"slot":4,"ids":["5:2","6:1","-"],` +
 			`"ops":[{"op":"cas","key":"k","value":"2","expect":""},{"op":"cas","key":"k","value":"\u003c3\u003e"},` +
-			`{"op":"noop","key":""}]}`,
+			`{"op":"noop","key":""}],"value":"32fda5d53b8174fb"}`,
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"lease-held","lease":"rate","since_ns":4,"until_ns":9}`,
 	} {
 		var line observation

@@ -16,13 +16,15 @@ import (
 type Axis struct {
 	started time.Time
 	points  []Point
-	ahead   [][]Point        // the points, in pieces in which the wall clock is never set back
-	origins map[string]int64 // by incarnation: what to add to its monotonic readings to get the host's
+	ahead   [][]Point                // the points, in pieces in which the wall clock is never set back
+	origins map[string]int64         // by incarnation: what to add to its monotonic readings to get the host's
+	spread  map[string]time.Duration // by incarnation: how far apart the estimates of that are
 }
 
 // NewAxis returns the axis of the track's node for its observations. The run began at started.
 func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
-	a := &Axis{started: started, points: steady(t), origins: make(map[string]int64)}
+	a := &Axis{started: started, points: steady(t), origins: make(map[string]int64),
+		spread: make(map[string]time.Duration)}
 	if len(a.points) == 0 {
 		return a
 	}
@@ -39,8 +41,8 @@ func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 		boots[o.Boot] = append(boots[o.Boot], o)
 	}
 	for boot, of := range boots {
-		if origin, ok := a.origin(of); ok {
-			a.origins[boot] = origin
+		if origin, spread, ok := a.origin(of); ok {
+			a.origins[boot], a.spread[boot] = origin, spread
 		}
 	}
 	return a
@@ -168,9 +170,11 @@ const (
 // observations, and a wrong one only of a few.
 //
 // If the true time of an observation is known, there is nothing to estimate.
-func (a *Axis) origin(obs []history.Observation) (int64, bool) {
+//
+// The spread says how far apart the candidates are that agree.
+func (a *Axis) origin(obs []history.Observation) (origin int64, spread time.Duration, ok bool) {
 	if o := obs[len(obs)-1]; o.True != 0 {
-		return a.monoThen(o.True) - int64(o.Mono), true
+		return a.monoThen(o.True) - int64(o.Mono), 0, true
 	}
 	var candidates []int64
 	step := max(1, len(obs)/witnessesMax)
@@ -190,7 +194,7 @@ func (a *Axis) origin(obs []history.Observation) (int64, bool) {
 		}
 	}
 	if most == 0 {
-		return 0, false
+		return 0, 0, false
 	}
-	return candidates[from+most/2], true
+	return candidates[from+most/2], time.Duration(candidates[from+most-1] - candidates[from]), true
 }

@@ -148,7 +148,11 @@ func TestOutcomesOfProbes(t *testing.T) {
 	p := Probe{Leader: "a", Self: "n1", Cut: time.Second, Healed: 4 * time.Second}
 	for _, c := range cases {
 		p.Void = c.void
-		got := Classify(p, c.ops.ops, c.decided)
+		classifier := NewClassifier(p)
+		for i := range c.ops.ops {
+			classifier.Observe(&c.ops.ops[i])
+		}
+		got := classifier.Trial(c.decided)
 		if got.Outcome != c.want || !strings.Contains(got.Why, c.why) || (c.why == "") != (got.Why == "") ||
 			got.Margin.Round(10*time.Millisecond) != c.margin {
 			t.Errorf("%s: %s %q, margin %v", c.name, got.Outcome, got.Why, got.Margin)

@@ -92,47 +92,60 @@ type Trial struct {
 	Margin   time.Duration `json:"margin_ns,omitempty"`
 }
 
-// Classify determines the outcome of a probe from the operations on its key, in order of invocation, and from the
-// linearizability verdict on that key.
+// Classifier determines the outcome of a probe from the operations on its key, which it is shown one after the other,
+// in any order, and from the linearizability verdict on that key.
 //
 // An attack has succeeded if the leader itself answered a read invoked after the cut began, a write was then
 // acknowledged elsewhere, and a read was outstanding at the leader after that, whatever its outcome. So there was a
 // time at which the leader was asked and could have given a wrong answer. A violation counts even if the attack was
 // incomplete.
-func Classify(p Probe, ops []history.Operation, decided verdict.Status) Trial {
-	t := Trial{Probe: p, Outcome: Void, Why: p.Void}
-	asked := time.Duration(-1)
-	for _, op := range ops {
-		switch atLeader := op.Node == p.Leader; {
-		case op.Call < p.Cut || op.Phase != history.PhaseMain:
-		case atLeader && op.Op.Func == history.Read:
-			asked = max(asked, op.Call, op.Return)
-			if !op.Completed() {
-				asked = history.Forever
-			}
-			if op.Outcome == history.OK && op.By.Leader == p.Self && op.Call < p.Healed {
-				t.LastOld = max(t.LastOld, op.Return)
-			}
-		case !atLeader && op.Op.Func.Mutates() && op.Outcome == history.OK && op.By.Leader != p.Self:
-			if t.FirstNew == 0 || op.Return < t.FirstNew {
-				t.FirstNew = op.Return
-			}
+type Classifier struct {
+	trial Trial
+	asked time.Duration // when the last read at the leader was under way; negative if none was
+}
+
+// NewClassifier returns the classifier of a probe.
+func NewClassifier(p Probe) *Classifier {
+	return &Classifier{trial: Trial{Probe: p, Outcome: Void, Why: p.Void}, asked: -1}
+}
+
+// Observe takes note of an operation. It does not keep it.
+func (c *Classifier) Observe(op *history.Operation) {
+	t := &c.trial
+	switch atLeader := op.Node == t.Leader; {
+	case op.Op.Key != t.Key, op.Call < t.Cut, op.Phase != history.PhaseMain:
+	case atLeader && op.Op.Func == history.Read:
+		c.asked = max(c.asked, op.Call, op.Return)
+		if !op.Completed() {
+			c.asked = history.Forever
+		}
+		if op.Outcome == history.OK && op.By.Leader == t.Self && op.Call < t.Healed {
+			t.LastOld = max(t.LastOld, op.Return)
+		}
+	case !atLeader && op.Op.Func.Mutates() && op.Outcome == history.OK && op.By.Leader != t.Self:
+		if t.FirstNew == 0 || op.Return < t.FirstNew {
+			t.FirstNew = op.Return
 		}
 	}
+}
+
+// Trial is the outcome, now that all operations were shown.
+func (c *Classifier) Trial(decided verdict.Status) Trial {
+	t := c.trial
 	if t.LastOld > 0 && t.FirstNew > 0 {
 		t.Margin = t.FirstNew - t.LastOld
 	}
 	switch {
 	case decided == verdict.Violated:
 		t.Outcome, t.Why = Stale, ""
-	case p.Void != "":
+	case t.Void != "":
 	case decided != verdict.Valid:
 		t.Why = "linearizability of its register is not decided"
 	case t.LastOld == 0:
 		t.Why = "the leader did not answer after it was cut off"
 	case t.FirstNew == 0:
 		t.Why = "no write was acknowledged elsewhere"
-	case asked < t.FirstNew:
+	case c.asked < t.FirstNew:
 		t.Why = "no read was under way at the leader after a write was acknowledged elsewhere"
 	default:
 		t.Outcome = Held

@@ -22,6 +22,7 @@ type eventLine struct {
 	Key     string  `json:"key,omitempty"`
 	Value   *int64  `json:"value,omitempty"`
 	Expect  *int64  `json:"expect,omitempty"`
+	Request Request `json:"request,omitzero"`
 	Matched *bool   `json:"matched,omitempty"`
 	Values  []int64 `json:"values,omitempty"`
 	Reason  string  `json:"reason,omitempty"`
@@ -33,7 +34,7 @@ type eventLine struct {
 func (l eventLine) event() Event {
 	e := Event{
 		Seq: l.Seq, Time: time.Duration(l.Time), Type: l.Type, Node: l.Node, Phase: l.Phase,
-		Op:     Op{Func: l.Func, Key: l.Key, Expect: l.Expect},
+		Op:     Op{Func: l.Func, Key: l.Key, Expect: l.Expect, Request: l.Request},
 		Result: Result{Values: l.Values},
 		Reason: l.Reason, By: l.Witness,
 	}
@@ -52,7 +53,8 @@ func (l eventLine) event() Event {
 func (e Event) line() eventLine {
 	l := eventLine{
 		Seq: e.Seq, Time: int64(e.Time), Type: e.Type, Process: &e.Process, Node: e.Node, Phase: e.Phase,
-		Func: e.Op.Func, Key: e.Op.Key, Expect: e.Op.Expect, Values: e.Result.Values, Reason: e.Reason, Witness: e.By,
+		Func: e.Op.Func, Key: e.Op.Key, Expect: e.Op.Expect, Request: e.Op.Request, Values: e.Result.Values, Reason: e.Reason,
+		Witness: e.By,
 	}
 	if e.Op.Func != Read {
 		l.Value = &e.Op.Value
@@ -97,6 +99,12 @@ func (e *Event) validate() error {
 	}
 	if e.Op.Func != CAS && e.Op.Expect != nil {
 		fail("only a cas expects a value, not a %s", e.Op.Func)
+	}
+	if r := e.Op.Request; !r.IsZero() && (r.Client == 0 || r.Seq == 0) {
+		fail("request %v has no client or no place in its session", r)
+	}
+	if e.Op.Func == Read && !e.Op.Request.IsZero() {
+		fail("only an update has a request, not a read")
 	}
 	if e.Type != OK && (e.Result.Matched || len(e.Result.Values) > 0) {
 		fail("only ok has a result, not %s", e.Type)

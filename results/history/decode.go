@@ -53,6 +53,9 @@ func (d *decoder) numbersOf(e *Event) bool {
 			return false
 		}
 	}
+	if d.literal(`,"request":"`) && !d.request(&e.Op.Request) {
+		return false
+	}
 	if d.literal(`,"matched":`) {
 		e.Result.Matched = d.literal(`true`)
 		if !e.Result.Matched && !d.literal(`false`) {
@@ -77,6 +80,16 @@ func (d *decoder) numbersOf(e *Event) bool {
 			return false
 		}
 	}
+}
+
+// request decodes a request and its closing quote.
+func (d *decoder) request(r *Request) bool {
+	var client, seq int64
+	if d.literal(`-`) || !d.int(&client) || !d.literal(`:`) || d.literal(`-`) || !d.int(&seq) || !d.literal(`"`) {
+		return false
+	}
+	*r = Request{uint64(client), uint64(seq)}
+	return true
 }
 
 // stringsOf decodes the optional fields after the numbers.
@@ -189,7 +202,7 @@ func pick[T ~string](d *decoder, s *T, among []T) bool {
 
 // room returns an empty slice with capacity exactly n.
 func (d *decoder) room(n int) []int64 {
-	const chunk = 1024
+	const chunk = 128 // one number that somebody keeps keeps them all
 	if cap(d.numbers)-len(d.numbers) < n {
 		d.numbers = make([]int64, 0, chunk)
 	}

@@ -51,6 +51,8 @@ func TestDecoderReadsWhatIsWritten(t *testing.T) {
 		{Type: OK, Node: "n", Phase: PhaseFinal, Op: Op{Func: Append, Key: "k", Value: -5},
 			Result: Result{Values: []int64{1, -2, 3}}},
 		{Type: OK, Node: "n", Phase: PhaseSetup, Op: Op{Func: CAS, Key: "k", Expect: &one}, Result: Result{Matched: true}},
+		{Type: OK, Node: "n", Phase: PhaseMain, Op: Op{Func: Append, Key: "k", Value: 5, Request: Request{13, 2}},
+			Result: Result{Values: []int64{5}}},
 		{Type: Unknown, Node: "n", Phase: PhaseRecovery, Op: Op{Func: CAS, Key: "k"}, Reason: "a < b", Time: time.Hour},
 	} {
 		line, err := AppendLine(nil, e.line())

@@ -62,6 +62,9 @@ type Op struct {
 
 	// Expect is the value a CAS expects; nil means that it expects the register to be absent.
 	Expect *int64
+
+	// Request is set where clients send updates several times on purpose. Values are then unique for each request.
+	Request Request `json:",omitzero"`
 }
 
 // String formats the operation as in "cas x 3→5" or "read x".

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // Kinds of observations known to checkers and reports. Nodes may write others.
 const (
 	ObservedPromised  = "ballot"    // Ballot is now the highest that the node has promised
+	ObservedCampaign  = "campaign"  // the node campaigns in Ballot
 	ObservedElected   = "elected"   // the node leads Ballot
 	ObservedDeposed   = "deposed"   // the node stopped leading Ballot; Reason says why
 	ObservedChosen    = "chosen"    // Slot is known to be chosen
@@ -32,6 +35,15 @@ const (
 	ObservedLeaseFreed    = "lease-freed"    // Peer, the leader of Ballot, released the node from its grant
 	ObservedLeaseRefused  = "lease-refused"  // the node refused Peer participation in Ballot, or a lease; Reason says why
 	ObservedLeaseSilence  = "lease-silence"  // after a restart the node grants and promises nothing until Until
+
+	// Messages that leave a node, written before they do by the driver of the protocol. What they say is in Sent.
+	ObservedTraced       = "traced"           // from here on this incarnation writes down the messages that leave it
+	ObservedSentPrepare  = "sent-prepare"     // phase 1a of Ballot, for slots from First on
+	ObservedSentPromise  = "sent-promise"     // phase 1b of Ballot: all that the node accepted in First…Slot
+	ObservedSentAccept   = "sent-accept"      // phase 2a of Ballot for First…Slot
+	ObservedSentAccepted = "sent-accepted"    // phase 2b of Ballot for First…Slot
+	ObservedSentAsk      = "sent-lease-ask"   // the leader of Ballot asks for the lease
+	ObservedSentGrant    = "sent-lease-grant" // the node grants the lease of Ballot
 
 	ObservedSnapshotTaken     = "snapshot-taken"     // a snapshot of the slots up to Slot is on the node's disk
 	ObservedSnapshotSent      = "snapshot-sent"      // a snapshot was sent to Peer completely
@@ -54,7 +66,9 @@ type Observation struct {
 	Peer   string
 	IDs    []string // "client:seq" of each command, "-" for one without a session
 	Ops    []Update // the same commands, if the node reports what they do
+	Value  Digest   // of the same commands; zero if the node does not say
 	Reason string
+	Sent   *Sent // what a message says that leaves the node; nil for other lines
 
 	// Lease is the clock that a lease is on, and Since and Until are its term: "rate" is the monotonic clock,
 	// "wall" the wall clock, and empty means that the line is not about a lease. A missing moment is zero.
@@ -63,6 +77,34 @@ type Observation struct {
 
 	// True is when it was, since the run began, where somebody knows: in a simulator. Else it is zero.
 	True time.Duration
+}
+
+// Digest stands for the content of a slot: equal commands have equal digests. A node writes it in hex.
+type Digest uint64
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *Digest) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	if err != nil {
+		return fmt.Errorf("want a digest in hex, not %s", quoteStart(text))
+	}
+	*d = Digest(n)
+	return nil
+}
+
+// Sent is what a message says that leaves a node, besides its ballot and slots.
+type Sent struct {
+	Seq       uint64     // of the heartbeat that asks for a lease, or that is answered
+	Committed uint64     // a promise: slots up to this one are known to be chosen, and not reported
+	Values    []Digest   // an accept: what is proposed in each slot
+	Entries   []Accepted // a promise: what is reported
+}
+
+// Accepted is what a node has accepted in a slot.
+type Accepted struct {
+	Slot   uint64 `json:"slot"`
+	Ballot string `json:"ballot"`
+	Value  Digest `json:"value"`
 }
 
 // Update is a command as a node applied it.
@@ -112,7 +154,24 @@ type observationLine struct {
 	Since  int64    `json:"since_ns"`
 	Until  int64    `json:"until_ns"`
 	True   int64    `json:"true_ns"`
+	Value  Digest   `json:"value"`
+
+	Seq       uint64     `json:"seq"`
+	Committed uint64     `json:"committed"`
+	Values    []Digest   `json:"values"`
+	Entries   []Accepted `json:"entries"`
 }
+
+// sent is what the line says of a message; nil if it is about none.
+func (l *observationLine) sent() *Sent {
+	if !strings.HasPrefix(l.Kind, sentPrefix) {
+		return nil
+	}
+	return &Sent{Seq: l.Seq, Committed: l.Committed, Values: l.Values, Entries: l.Entries}
+}
+
+// sentPrefix is how the kinds begin of lines about messages.
+const sentPrefix = "sent-"
 
 // label is a name that a node may also write as a number.
 type label string
@@ -232,6 +291,6 @@ func parseObservation(line []byte) (o Observation, count uint64, err error) {
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
-		True: time.Duration(l.True),
+		True: time.Duration(l.True), Value: l.Value, Sent: l.sent(),
 	}, l.Count, nil
 }

@@ -7,16 +7,19 @@ import (
 
 // order defines which sequences of events are valid. Writer and reader share this code: a checker's answer on an
 // invalid history would be meaningless.
+//
+// It remembers the processes that may act again, and of the others, which are as many as there are unknown outcomes,
+// one bit.
 type order struct {
-	next  int64         // seq of the next event
-	last  time.Duration // time of the last one
-	procs map[int]*process
+	next    int64         // seq of the next event
+	last    time.Duration // time of the last one
+	procs   map[int]*process
+	retired bitSet // processes with an unknown outcome: their last operation may still take effect
 }
 
 // process is the state of a client.
 type process struct {
-	node    string
-	retired bool // it had an unknown: its last operation may still take effect
+	node string
 
 	open  bool // it has an outstanding invocation, which is …
 	op    Op
@@ -49,7 +52,7 @@ func (o *order) admitOperation(e *Event) error {
 	switch {
 	case p != nil && p.node != e.Node:
 		return fmt.Errorf("process %d is pinned to %s and cannot move to %s", e.Process, p.node, e.Node)
-	case p != nil && p.retired:
+	case p == nil && o.retired.has(e.Process):
 		return fmt.Errorf("process %d was retired by an unknown outcome and cannot act again", e.Process)
 	}
 	if e.Type != Invoke {
@@ -77,14 +80,30 @@ func (o *order) admitCompletion(p *process, e *Event) error {
 		return fmt.Errorf("process %d completes %v (%s), but had invoked %v (%s, seq %d)",
 			e.Process, e.Op, e.Phase, p.op, p.phase, p.seq)
 	}
-	p.open = false
-	p.retired = e.Type == Unknown
+	*p = process{node: p.node} // what it has asked for may hold on to the memory of many events
+	if e.Type == Unknown {
+		delete(o.procs, e.Process)
+		o.retired.add(e.Process)
+	}
 	return nil
+}
+
+// bitSet is a set of numbers, which take a bit or two each if most of those between them are in it, too. The zero value
+// is empty.
+type bitSet struct{ words map[int]uint64 }
+
+func (s *bitSet) has(n int) bool { return s.words[n>>6]&(1<<(n&63)) != 0 }
+
+func (s *bitSet) add(n int) {
+	if s.words == nil {
+		s.words = make(map[int]uint64)
+	}
+	s.words[n>>6] |= 1 << (n & 63)
 }
 
 func (o *Op) equal(p *Op) bool {
 	if (o.Expect == nil) != (p.Expect == nil) || o.Expect != nil && *o.Expect != *p.Expect {
 		return false
 	}
-	return o.Func == p.Func && o.Key == p.Key && o.Value == p.Value
+	return o.Func == p.Func && o.Key == p.Key && o.Value == p.Value && o.Request == p.Request
 }

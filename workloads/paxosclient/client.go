@@ -24,7 +24,8 @@ type Client struct {
 
 var _ workloads.Client = (*Client)(nil)
 
-// New returns a client of the node at url for the session id, which must not be zero and must never be reused.
+// New returns a client of the node at url for the session id, which must not be zero and must never be reused. Only
+// operations that are attempts at a request go by the session of that.
 func New(url string, id uint64) *Client {
 	return &Client{id: id, http: client.New(url, client.Options{})}
 }
@@ -43,6 +44,9 @@ var ops = map[history.Func]client.Op{
 // Do implements [workloads.Client].
 func (c *Client) Do(ctx context.Context, seq uint64, op history.Op) workloads.Answer {
 	req := client.Request{Op: ops[op.Func], Key: op.Key, Client: c.id, Seq: seq}
+	if !op.Request.IsZero() {
+		req.Client, req.Seq = op.Request.Client, op.Request.Seq
+	}
 	if op.Func != history.Read {
 		req.Value = format(op.Value)
 	}

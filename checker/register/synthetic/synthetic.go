@@ -6,6 +6,7 @@
 package synthetic
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 
@@ -82,23 +83,15 @@ type Source interface {
 type Histories [][]register.Op
 
 func (o Options) withDefaults() Options {
-	o.Ops = orElse(o.Ops, 1000)
-	o.Clients = orElse(o.Clients, 5)
-	o.Keys = orElse(o.Keys, 1)
-	o.Reads = max(0, orElse(o.Reads, 50))
-	o.CAS = max(0, orElse(o.CAS, 20))
-	o.Think = max(0, orElse(o.Think, 0.2))
-	o.At = max(0, orElse(o.At, 0.5))
-	o.Versions = orElse(o.Versions, 1)
+	o.Ops = cmp.Or(o.Ops, 1000)
+	o.Clients = cmp.Or(o.Clients, 5)
+	o.Keys = cmp.Or(o.Keys, 1)
+	o.Reads = max(0, cmp.Or(o.Reads, 50))
+	o.CAS = max(0, cmp.Or(o.CAS, 20))
+	o.Think = max(0, cmp.Or(o.Think, 0.2))
+	o.At = max(0, cmp.Or(o.At, 0.5))
+	o.Versions = cmp.Or(o.Versions, 1)
 	return o
-}
-
-func orElse[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // latency is the mean time between call and return.

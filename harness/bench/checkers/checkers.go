@@ -24,7 +24,7 @@ import (
 // Options say what to play, and how long a decision may take. The zero value of every field but From and To is usable.
 type Options struct {
 	From, To uint64          // seeds, both included
-	Draw     sim.DrawOptions // Workloads: each of them by itself (default all); Reads is set here
+	Draw     sim.DrawOptions // Workloads: each of them by itself (default: those of workloads.Drawn); Reads is set here
 
 	// Budget is for how long one history may be searched (default 1 s). Decisions by order need none.
 	Budget time.Duration
@@ -36,9 +36,7 @@ func (o *Options) Validate() error {
 		o.Budget = time.Second
 	}
 	if o.Draw.Workloads == nil {
-		for _, w := range workloads.All() {
-			o.Draw.Workloads = append(o.Draw.Workloads, w.Name)
-		}
+		o.Draw.Workloads = workloads.Drawn()
 	}
 	var errs []error
 	check := func(ok bool, format string, args ...any) {

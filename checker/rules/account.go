@@ -1,0 +1,221 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"elenchus/results/history"
+)
+
+// account reads what one node says of itself, life by life, and holds it to the rules about one node.
+type account struct {
+	check *check
+	node  *Node
+
+	life    life
+	led     map[Ballot]string // ballots that it led, and in which incarnation
+	durable Ballot            // the highest ballot that its disk is known to have promised
+	promise *promise          // one whose reason is not known yet
+	granted *obligation       // of the last lease that it granted, also in an earlier life
+	silence *obligation       // of this life
+	wiped   []time.Duration   // yet to come
+	lost    []history.Loss    // yet to come
+
+	left  Ballot            // the highest ballot that it told others it takes part in
+	used  map[Ballot]string // ballots that it asked promises of, and in which incarnation
+	votes []span            // what it told others that it accepted
+	gap   bool              // lines of this life are missing
+	index int               // its place among the members of the cluster; negative if it has none
+}
+
+// life is one incarnation.
+type life struct {
+	boot     string
+	self     uint64 // the node's number
+	promised Ballot // the highest ballot that it has promised
+	used     Ballot // the highest that it has campaigned in
+	traced   bool   // it writes down the messages that leave it
+	asking   int64  // the end of the lease that it asked for last, on the clock of the lease
+}
+
+// promise is a raised promise that breaks a rule, unless it turns out that the node learned of the ballot.
+type promise struct {
+	line   int
+	ballot Ballot
+	broken Violation
+}
+
+func newAccount(c *check, n *Node) *account {
+	return &account{check: c, node: n, led: make(map[Ballot]string), used: make(map[Ballot]string), lost: n.Lost,
+		wiped: c.in.Wiped[n.Name]}
+}
+
+func (a *account) read() {
+	a.check.result.Lines += len(a.node.Observations)
+	for i := range a.node.Observations {
+		o := &a.node.Observations[i]
+		lost := len(a.lost)
+		for ; len(a.lost) > 0 && a.lost[0].Before <= i; a.lost = a.lost[1:] {
+			a.granted, a.silence, a.promise = nil, nil, nil // what was lost may have ended or explained them
+		}
+		a.settle(i)
+		if i == 0 || o.Boot != a.life.boot {
+			a.begin(i)
+		}
+		a.gap = a.gap || len(a.lost) < lost
+		if b, ok := ParseBallot(o.Ballot); ok {
+			a.line(i, o, b)
+		}
+	}
+	if len(a.node.Observations) > 0 {
+		a.check.cluster.ends(a)
+	}
+}
+
+// begin is the beginning of another life.
+func (a *account) begin(i int) {
+	o := &a.node.Observations[i]
+	if i > 0 {
+		a.check.cluster.ends(a)
+		a.check.leases.died(a.node, i)
+	}
+	a.check.result.Incarnations++
+	self, _ := ParseBallot("0." + o.Node)
+	a.life, a.promise, a.silence, a.gap = life{boot: o.Boot, self: self.Node}, nil, nil, false
+	a.check.cluster.begins(a)
+	for a.node.placed() && len(a.wiped) > 0 && a.wiped[0] <= a.node.When[i] {
+		a.wiped = a.wiped[1:]
+		a.durable, a.left, a.granted, a.votes = Ballot{}, Ballot{}, nil, nil
+		clear(a.led)
+		clear(a.used)
+	}
+}
+
+func (a *account) line(i int, o *history.Observation, b Ballot) {
+	switch o.Kind {
+	case history.ObservedRecovered:
+		a.recovered(i, b)
+		a.votes = slices.DeleteFunc(a.votes, func(v span) bool { return v.last <= o.Slot }) // these it knows to be chosen
+	case history.ObservedPromised:
+		a.promised(i, b)
+	case history.ObservedCampaign:
+		a.campaigns(i, b)
+	case history.ObservedElected:
+		a.elected(i, b)
+	case history.ObservedLeaseGranted:
+		a.grants(i, b)
+	case history.ObservedLeaseSilence:
+		a.silence = a.obligation(i, b)
+	case history.ObservedLeaseFreed:
+		if a.granted != nil && a.granted.ballot == b {
+			a.granted = nil
+		}
+	case history.ObservedEnded:
+		a.check.leases.died(a.node, i)
+	case history.ObservedTraced:
+		a.life.traced = true
+	case history.ObservedChosen:
+		a.check.cluster.chosen(a, i, b, 0)
+	case history.ObservedApplied:
+		if o.Value != 0 {
+			a.check.cluster.value(a, i, o.Slot, b, o.Value, false)
+			a.check.cluster.chosen(a, i, b, o.Value)
+		}
+	case history.ObservedLeaseAsked:
+		a.life.asking = leaseEnd(o)
+	case history.ObservedLeaseHeld, history.ObservedLeaseRenewed:
+		a.check.leases.held(a.node, i, b)
+		a.check.cluster.held(a, i, b)
+	case history.ObservedLeaseForsaken, history.ObservedDeposed:
+		a.check.leases.given(a.node, i, b)
+	default:
+		if o.Sent != nil {
+			a.sent(i, o, b)
+		}
+	}
+}
+
+// violated reports that a line breaks a rule.
+func (a *account) violated(rule string, i int, b Ballot, format string, args ...any) {
+	a.check.violated(a.violation(rule, i, b, format, args...))
+}
+
+func (a *account) violation(rule string, i int, b Ballot, format string, args ...any) Violation {
+	v := Violation{Rule: rule, Node: a.node.Name, Ballot: b, Account: fmt.Sprintf(format, args...)}
+	if a.node.placed() {
+		v.At, v.Placed = a.node.When[i], true
+	}
+	return v
+}
+
+// when is the instant of a line, for the end of a sentence.
+func (a *account) when(i int) string {
+	if !a.node.placed() {
+		return ""
+	}
+	return " at " + seconds(a.node.When[i])
+}
+
+// recovered checks that a restarted node knows what it has promised.
+func (a *account) recovered(i int, b Ballot) {
+	if b.Less(a.durable) {
+		a.violated(Recovery, i, b, "%s starts%s with the promise of ballot %v, and its disk had that of %v before",
+			a.node.Name, a.when(i), b, a.durable)
+	}
+	a.durable, a.life.promised = b, b
+	if a.granted != nil && a.granted.ballot != b {
+		// It had promised a higher ballot in between, which proves the lease to be over; or the grant never left, because it
+		// waits for the promise of its ballot.
+		a.granted = nil
+	}
+}
+
+// promised checks that promises rise.
+func (a *account) promised(i int, b Ballot) {
+	if !a.life.promised.Less(b) {
+		a.violated(PromiseMonotone, i, b, "%s promises ballot %v%s, after a promise of %v", a.node.Name, b, a.when(i),
+			a.life.promised)
+	}
+	a.life.promised = b
+	if b == a.life.used {
+		return // it promises its own ballot by campaigning
+	}
+	if broken, ok := a.dishonours(i, b, "promises"); ok {
+		a.promise = &promise{line: i, ballot: b, broken: broken}
+	}
+}
+
+// campaigns checks that a node campaigns in a ballot of its own that nobody can have used.
+func (a *account) campaigns(i int, b Ballot) {
+	switch above := slices.MaxFunc([]Ballot{a.life.promised, a.life.used}, Ballot.Compare); {
+	case b.Node != a.life.self:
+		a.violated(BallotOwner, i, b, "%s campaigns in ballot %v%s, which is another node's", a.node.Name, b, a.when(i))
+	case !above.Less(b):
+		a.violated(BallotOwner, i, b, "%s campaigns in ballot %v%s, after it promised or used %v", a.node.Name, b, a.when(i),
+			above)
+	}
+	a.life.used = b
+	if broken, ok := a.dishonours(i, b, "campaigns in"); ok {
+		a.check.violated(broken)
+	}
+}
+
+// elected checks that a ballot is led in one life of one node.
+func (a *account) elected(i int, b Ballot) {
+	a.check.result.Elections++
+	boot, before := a.led[b]
+	switch {
+	case b.Node != a.life.self:
+		a.violated(BallotOwner, i, b, "%s leads ballot %v%s, which is another node's", a.node.Name, b, a.when(i))
+	case before && boot != a.life.boot:
+		a.violated(BallotOwner, i, b, "%s leads ballot %v%s, which it led in its incarnation %s already", a.node.Name, b,
+			a.when(i), boot)
+	}
+	a.led[b] = a.life.boot
+	if a.durable.Less(b) {
+		a.durable = b // it leads only once its own promise is on its disk
+	}
+	a.check.leases.elected(a.node, i, b)
+	a.check.cluster.elected(a, i, b)
+}
