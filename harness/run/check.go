@@ -169,7 +169,8 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 func facts(m *results.Manifest) checker.Facts {
 	f := checker.Facts{
 		Funcs: m.Config.Funcs, WantedKinds: m.Config.Nemesis, TimeLimit: m.Config.TimeLimit,
-		Protocol: m.Config.Protocol, Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease), UniqueValues: m.Config.UniqueValues,
+		Protocol: m.Config.Protocol, Reads: m.Config.Reads, Lease: leaseFacts(m.Config.Lease),
+		UniqueValues: m.Config.UniqueValues,
 		Observations: m.Config.Observations,
 		Recovery: checker.Recovery{
 			Attempted: m.Recovery.Attempted, HealedAt: m.Recovery.HealedAt, Recovered: m.Recovery.Recovered,

@@ -73,7 +73,7 @@ func (o DrawOptions) Validate() error {
 		for _, s := range styles {
 			names = append(names, s.name)
 		}
-		check(slices.Contains(names, o.Style), "style: there is no %q (there are %s)", o.Style, strings.Join(names, ", "))
+		check(slices.Contains(names, o.Style), "unknown style %q (there are %s)", o.Style, strings.Join(names, ", "))
 	}
 	if o.Reads != "" {
 		if _, err := multipaxos.ParseReads(o.Reads); err != nil {

@@ -22,13 +22,18 @@ var pageSource string
 //go:embed figures.html
 var figuresSource string
 
+// headSource is how the pages of tests and of sweeps begin.
+//
+//go:embed head.html
+var headSource string
+
 //go:embed page.css
 var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": plural, "seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
 	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
-}).Parse(pageSource + figuresSource))
+}).Parse(headSource + pageSource + figuresSource))
 
 // page is what the template shows.
 type page struct {

@@ -18,7 +18,7 @@ var sweepSource string
 
 var sweepTemplate = template.Must(template.New("sweep").Funcs(template.FuncMap{
 	"count": plural, "size": size, "href": href,
-}).Parse(sweepSource))
+}).Parse(headSource + sweepSource))
 
 // SweepInput is what the page of a sweep is made from.
 type SweepInput struct {
