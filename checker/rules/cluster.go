@@ -93,8 +93,8 @@ func (m *member) mayLack(slot uint64) bool {
 	})
 }
 
-// silent is how many nodes may have said anything of a slot, besides those in the set: they gave no account, or only part
-// of one.
+// silent is how many nodes may have said anything of a slot, besides those in the set: they gave no account, or only
+// part of one.
 func (c *cluster) silent(size int, heard uint16, slot uint64) int {
 	count := max(0, size-len(c.members))
 	for i := range c.members {

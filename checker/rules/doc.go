@@ -6,7 +6,8 @@
 // A client sees a broken rule only if it asks the right node within the milliseconds in which an answer is wrong. The
 // nodes' own accounts show it whenever it happens. The same rules, under the same names, are held against simulated
 // runs by the observer of package harness/sim, which sees every step in true time. Here there are only the nodes' logs:
-// what the protocol observes of itself, and the messages that leave, which the driver writes down. So every rule is formulated such that a correct node is never accused:
+// what the protocol observes of itself, and the messages that leave, which the driver writes down. So every rule is
+// formulated such that a correct node is never accused:
 //
 //   - What concerns one life of one node is compared on that node's own clock, without any error.
 //   - What concerns several lives or several nodes is compared by the order of one node's lines where that suffices,
@@ -44,7 +45,8 @@
 // election: a node leads, and proposes, only in a ballot that a majority had promised with all pages by then, itself
 // included. The ballot of round 0, with which a new cluster may start, is excepted: there is none below it.
 //
-// one-value: a ballot has one value in a slot, in proposals, in reports of promises, and where it is applied (§2.2, P2b).
+// one-value: a ballot has one value in a slot, in proposals, in reports of promises, and where it is applied (§2.2,
+// P2b).
 //
 // safe-value: in a slot with values in several ballots, what is proposed is allowed by what the promises of its ballot
 // report (§2.2, P2c).

@@ -6,8 +6,8 @@ import (
 	"elenchus/results/history"
 )
 
-// obligation is a lease that a node has granted, or may have granted before it restarted: until the end it takes part in
-// no other ballot.
+// obligation is a lease that a node has granted, or may have granted before it restarted: until the end it takes part
+// in no other ballot.
 type obligation struct {
 	line   int
 	boot   string
@@ -88,8 +88,8 @@ func (a *account) dishonours(i int, b Ballot, does string) (Violation, bool) {
 	return Violation{}, false
 }
 
-// settle decides whether the node was asked for the promise that it may not give, or learned that the ballot was used: a
-// value that was chosen in it, or a snapshot, is then told of in the same step.
+// settle decides whether the node was asked for the promise that it may not give, or learned that the ballot was used:
+// a value that was chosen in it, or a snapshot, is then told of in the same step.
 func (a *account) settle(i int) {
 	p := a.promise
 	if p == nil {

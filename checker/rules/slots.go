@@ -72,8 +72,8 @@ func (c *cluster) value(a *account, i int, slot uint64, b Ballot, value history.
 		return
 	}
 	if p.value != value {
-		v := a.violation(OneValue, i, b, "%s has value %x there%s, and somebody has %x", a.node.Name, uint64(value), a.when(i),
-			uint64(p.value))
+		v := a.violation(OneValue, i, b, "%s has value %x there%s, and somebody has %x", a.node.Name, uint64(value),
+			a.when(i), uint64(p.value))
 		v.Slot = slot
 		a.check.violated(v)
 	}
