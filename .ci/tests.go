@@ -1,8 +1,8 @@
 //go:build ignore
 
 // This program reads what `go test -json` prints and prints what `go test` would, followed by the tests that were
-// skipped and why, which it also writes to a file. It fails when a test failed; and, given a file with the reasons that are
-// allowed, when a test was skipped for another: otherwise a test could cease to run and nobody would notice.
+// skipped and why, which it also writes to a file. It fails when a test failed; and, given a file with the reasons that
+// are allowed, when a test was skipped for another: otherwise a test could cease to run and nobody would notice.
 package main
 
 import (

@@ -405,8 +405,8 @@ func (l *lab) needClocks() {
 	}
 }
 
-// offsets reads the node's clocks on a host, and returns how far they are ahead of the raw clock. Of several readings it
-// takes the one with the smallest error: on a busy machine a process may be held up between one clock and the next.
+// offsets reads the node's clocks on a host, and returns how far they are ahead of the raw clock. Of several readings
+// it takes the one with the smallest error: on a busy machine a process may be held up between one clock and the next.
 func (l *lab) offsets(host string) (mono, wall time.Duration) {
 	l.t.Helper()
 	least := int64(math.MaxInt64)

@@ -136,7 +136,8 @@ func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 	}
 	c.judgeAgreement(s, number, quorum)
 	for i := range s.proposals {
-		if p := &s.proposals[i]; p.proposed != nil && p.known && p.ballot.Round > 0 && !c.allowed(s, p, number, size, quorum) {
+		p := &s.proposals[i]
+		if p.proposed != nil && p.known && p.ballot.Round > 0 && !c.allowed(s, p, number, size, quorum) {
 			a := p.proposed.account
 			v := a.violation(SafeValue, p.proposed.line, p.ballot, "%s proposes value %x there%s, and what the promises of "+
 				"ballot %v report does not allow it", a.node.Name, uint64(p.value), a.when(p.proposed.line), p.ballot)
@@ -196,8 +197,9 @@ func (c *cluster) judgeAgreement(s *slotState, number uint64, quorum int) {
 			continue
 		}
 		a := p.proposed.account
-		v := a.violation(Agreement, p.proposed.line, p.ballot, "%s accepted value %x in ballot %v, and %s value %x in ballot "+
-			"%v", c.names(first.accepted), uint64(first.value), first.ballot, c.names(p.accepted), uint64(p.value), p.ballot)
+		v := a.violation(Agreement, p.proposed.line, p.ballot, "%s accepted value %x in ballot %v, and %s value %x in "+
+			"ballot %v", c.names(first.accepted), uint64(first.value), first.ballot, c.names(p.accepted), uint64(p.value),
+			p.ballot)
 		v.Slot = number
 		a.check.violated(v)
 	}

@@ -14,9 +14,9 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// BenchmarkTrace measures what it costs to trace messages. A cluster that does and one that does not take turns, so that
-// whatever else the machine does weighs on both: the ratios are of the traced one to the other. The benchmark's own time
-// is that of both together.
+// BenchmarkTrace measures what it costs to trace messages. A cluster that does and one that does not take turns, so
+// that whatever else the machine does weighs on both: the ratios are of the traced one to the other. The benchmark's
+// own time is that of both together.
 func BenchmarkTrace(b *testing.B) {
 	for _, clients := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {

@@ -47,8 +47,8 @@ func kinds(t *testing.T, text string) string {
 	return strings.Join(words, ",")
 }
 
-// A promise leaves only when its line is written, a broadcast has one line, and what waits for the disk has its line when
-// it leaves. What must not wait goes at once, unless that would change the order of messages.
+// A promise leaves only when its line is written, a broadcast has one line, and what waits for the disk has its line
+// when it leaves. What must not wait goes at once, unless that would change the order of messages.
 func TestMessagesLeaveAfterTheirLines(t *testing.T) {
 	l, left := tracedLoop(t, true)
 	l.appended = 3

@@ -22,8 +22,8 @@ const (
 	SentGrant    = "sent-lease-grant" // the lease of Ballot is granted in the answer to heartbeat Seq
 )
 
-// Append appends the fields of the line about a message to dst, from "kind" on and without the closing brace. It reports
-// false, and appends nothing, for a message that is not traced.
+// Append appends the fields of the line about a message to dst, from "kind" on and without the closing brace. It
+// reports false, and appends nothing, for a message that is not traced.
 func Append(dst []byte, m *protocol.Message) ([]byte, bool) {
 	switch m.Kind {
 	case protocol.MsgPrepare:
@@ -52,8 +52,8 @@ func Append(dst []byte, m *protocol.Message) ([]byte, bool) {
 }
 
 // Before reports whether the line about a message must be written before the message leaves. It must for promises and
-// leases, which are rare. Votes are not: the lines about them are written soon after they left, so that a kill can leave
-// the votes of the last few milliseconds without their lines.
+// leases, which are rare. Votes are not: the lines about them are written soon after they left, so that a kill can
+// leave the votes of the last few milliseconds without their lines.
 func Before(m *protocol.Message) bool {
 	switch m.Kind {
 	case protocol.MsgPrepare, protocol.MsgPromise:
@@ -128,8 +128,8 @@ func AppendDigest(dst []byte, batch []register.Command) []byte {
 	return strconv.AppendUint(dst, digest(batch), 16)
 }
 
-// The constants of FNV-1a, 64 bits (Fowler, Noll and Vo). It is short, and good enough for values that nobody chooses so
-// that they collide.
+// The constants of FNV-1a, 64 bits (Fowler, Noll and Vo). It is short, and good enough for values that nobody chooses
+// so that they collide.
 const (
 	fnvOffset = 14695981039346656037
 	fnvPrime  = 1099511628211

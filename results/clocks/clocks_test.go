@@ -43,8 +43,8 @@ func (h host) read(at time.Duration) (mono, wall int64) {
 
 var began = time.Unix(1_795_271_503, 524_837_688)
 
-// crooked returns a host whose monotonic clock is slow from 4 s to 8 s, and whose wall clock is set back at 6 s and is fast
-// from then on.
+// crooked returns a host whose monotonic clock is slow from 4 s to 8 s, and whose wall clock is set back at 6 s and is
+// fast from then on.
 func crooked() host {
 	return host{mono: 77e9, wall: began.UnixNano() + 3e6 - 20e9, stretches: []stretch{
 		{from: -20 * time.Second, mono: 1, wall: 1},
