@@ -126,9 +126,7 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 	case !in.History.Complete:
 		safety.Reasons = append(safety.Reasons, "the history breaks off: the harness was stopped before it could finish it")
 	}
-	if in.Facts.Stopped != "" && !slices.ContainsFunc(safety.Findings, func(f verdict.Finding) bool {
-		return f.Checker == CheckLinearizability
-	}) && in.HistoryErr == nil {
+	if in.Facts.Stopped != "" && in.HistoryErr == nil && !slices.ContainsFunc(safety.Findings, byClients) {
 		safety.Reasons = append(safety.Reasons, "the run was stopped at a violation that the whole history does not show, "+
 			"so that one of two checkers is wrong: "+in.Facts.Stopped)
 	}
@@ -147,6 +145,15 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		safety.Status = verdict.Valid
 	}
 	return safety
+}
+
+// byClients reports whether the history alone shows the finding, as it does whatever stops a run early.
+func byClients(f verdict.Finding) bool {
+	switch f.Checker {
+	case CheckLinearizability, CheckLists, CheckSessions, CheckWriteOnce:
+		return true
+	}
+	return false
 }
 
 // untold are the findings on lists that linearizability does not tell of in the same way.

@@ -47,7 +47,12 @@ func (s *sent) read(call, ret int64, values ...int64) *sent {
 // judged is the verdict on operations of a run of which nothing else is known but what nodes applied.
 func judged(t *testing.T, ops []history.Operation, nodes []NodeObservations) verdict.Verdict {
 	t.Helper()
-	in := Input{Run: "test", Nodes: nodes, Facts: Facts{UniqueValues: true}}
+	return judgedWith(t, ops, nodes, Facts{UniqueValues: true})
+}
+
+func judgedWith(t *testing.T, ops []history.Operation, nodes []NodeObservations, facts Facts) verdict.Verdict {
+	t.Helper()
+	in := Input{Run: "test", Nodes: nodes, Facts: facts}
 	in.History = history.Log{Complete: true, Events: eventsOf(ops)}
 	in.Faults.Complete = true
 	in.Linearizability = Linearize(context.Background(), listModel(), ops, nil, Budget{})
@@ -144,6 +149,10 @@ func TestSessions(t *testing.T) {
 				}
 			} else {
 				foundOnly(t, v, tt.want, tt.says)
+				stopped := judgedWith(t, tt.s.ops, nil, Facts{UniqueValues: true, Stopped: "an answer was wrong"})
+				if len(stopped.Safety.Reasons) > 0 {
+					t.Errorf("a run that was stopped early: %q", stopped.Safety.Reasons)
+				}
 			}
 			if legal := sessionLegal(tt.s.ops); legal != (tt.want == "") {
 				t.Errorf("a search with a model of sessions says legal: %v", legal)
