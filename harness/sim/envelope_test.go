@@ -182,7 +182,7 @@ func TestPlansAreValidated(t *testing.T) {
 	}
 	for want, o := range map[string]DrawOptions{
 		"nodes: 0": {Nodes: []int{0}}, "unknown workload": {Workloads: []string{"bank"}}, "unknown kind": {Kinds: []string{"flood"}},
-		"length": {Length: time.Millisecond}, "style: there is no": {Style: "baroque"}, "unknown way to read": {Reads: "tea leaves"},
+		"length": {Length: time.Millisecond}, "unknown style": {Style: "baroque"}, "unknown way to read": {Reads: "tea leaves"},
 	} {
 		if _, err := Draw(1, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error about %q, got %v", want, err)
