@@ -87,9 +87,6 @@ func TestListMutants(t *testing.T) {
 
 // A mutant from anywhere is built, hunted and found, and what was measured is not measured again.
 func TestRunMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a program and hunts")
-	}
 	t.Parallel()
 	work := t.TempDir()
 	rows, table := filepath.Join(work, "rows.json"), filepath.Join(work, "mutants.md")
@@ -137,9 +134,6 @@ func oneLinePatch(file, from, to string) string {
 // An undetected mutant tells whether it was executed, and a detected one whether anybody but observers could see it: of
 // each class one. TestRunMutants has one that clients see.
 func TestClassesOfMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds three programs")
-	}
 	t.Parallel()
 	dir := t.TempDir()
 	classes := []struct{ name, patch, blame string }{
@@ -179,9 +173,6 @@ func TestClassesOfMutants(t *testing.T) {
 
 // A run with a mutant says so, and is played again, and made smaller, with the mutant that is in its directory.
 func TestRunsOfMutantsArePlayedWithThem(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a program three times")
-	}
 	t.Parallel()
 	parent := ownMutant(t, ownPatch)
 	mutant, runs := filepath.Join(parent, "votes-for-nothing"), filepath.Join(t.TempDir(), "runs")

@@ -57,7 +57,7 @@ func inNamespace(t *testing.T) bool {
 	}
 	for _, program := range []string{"unshare", "nsenter", "ip", "iptables", "ip6tables", "iptables-restore", "bash"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s", program)
+			t.Fatalf("this test needs %s, which `make tools` installs", program)
 		}
 	}
 	if out, err := exec.Command("unshare", "-n", "-m", "iptables", "-w", "-S").CombinedOutput(); err != nil {

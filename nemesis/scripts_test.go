@@ -106,10 +106,7 @@ func TestParseReach(t *testing.T) {
 func TestProcessScripts(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
-		t.Skip("needs sleep")
-	}
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("needs /proc")
+		t.Fatal(err)
 	}
 	for _, shell := range [][]string{{"sh"}, {"dash"}, {"bash"}, {"bash", "--posix"}, {"busybox", "sh"}} {
 		path, err := exec.LookPath(shell[0])

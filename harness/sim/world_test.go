@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
@@ -152,15 +153,16 @@ func TestARunStopsAtAnEvent(t *testing.T) {
 // fingerprintVariable makes a test binary print the fingerprint of a campaign.
 const fingerprintVariable = "ELENCHUS_SIM_FINGERPRINT"
 
-func TestFingerprintHelper(t *testing.T) {
-	if os.Getenv(fingerprintVariable) == "" {
-		t.Skip("another test runs this one")
-	}
+func fingerprinting() error {
 	s, err := Campaign{From: 1, To: simtest.Seeds(repeatedSeeds), Workers: 3}.Run(context.Background())
-	if err != nil || s.Failed > 0 {
-		t.Fatal(err, s.Failures)
+	if err != nil {
+		return err
 	}
-	os.Stdout.WriteString(strings.Join([]string{"fingerprint", decimal(s.Fingerprint), decimal(s.Stats.Events), "\n"}, " "))
+	if s.Failed > 0 {
+		return fmt.Errorf("not clean: %v", s.Failures)
+	}
+	_, err = fmt.Println("fingerprint", s.Fingerprint, s.Stats.Events)
+	return err
 }
 
 // repeatedSeeds is how many seeds of the clean campaign are played in each process.
@@ -169,18 +171,15 @@ const repeatedSeeds = 1000
 // Another process has other seeds for its maps, another layout of its memory, and here other settings of the runtime.
 // Its campaign has the same fingerprint, which is over every event of every run.
 func TestFingerprintIsThatOfEveryProcess(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays some thousand runs")
-	}
 	var first string
 	for _, procs := range []string{"1", "7"} {
-		cmd := exec.Command(os.Args[0], "-test.run", "^TestFingerprintHelper$")
+		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), fingerprintVariable+"=1", "GOMAXPROCS="+procs, "GOGC="+procs+"00")
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		line, _, _ := strings.Cut(string(out), "\n")
+		line := string(out)
 		if !strings.HasPrefix(line, "fingerprint ") {
 			t.Fatalf("no fingerprint in %q", out)
 		}

@@ -101,9 +101,6 @@ func TestCatalogueIsWhatItClaims(t *testing.T) {
 
 // A mutated program differs from the original, and the sources stay unchanged.
 func TestBuildLeavesTheTreeAlone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a program")
-	}
 	tree := toyTree(t)
 	m := toyMutant(t, toyPatch)
 	dir := t.TempDir()
@@ -136,9 +133,6 @@ func TestBuildLeavesTheTreeAlone(t *testing.T) {
 }
 
 func TestBuildSaysWhatDoesNotCompile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the compiler")
-	}
 	m := toyMutant(t, strings.ReplaceAll(toyPatch, `"mutated"`, `mutated`))
 	err := m.Build(context.Background(), toyTree(t), Build{})
 	if err == nil || !strings.Contains(err.Error(), "undefined: mutated") || !strings.Contains(err.Error(), "toy-mutant") {

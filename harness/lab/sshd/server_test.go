@@ -67,10 +67,10 @@ func TestSessions(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			client := start(t).Dial(t)
 			for _, tc := range tests {
+				if kind == "openssh" && tc.name == "no environment of ours" {
+					continue // this test has started it with its own environment
+				}
 				t.Run(tc.name, func(t *testing.T) {
-					if kind == "openssh" && tc.name == "no environment of ours" {
-						t.Skip("OpenSSH was started by this test with its environment")
-					}
 					session, err := client.NewSession()
 					if err != nil {
 						t.Fatal(err)

@@ -3,6 +3,7 @@ package shrink
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,12 +37,20 @@ type shrunk struct {
 	Hash       uint64        `json:"hash,string"`
 }
 
-// TestShrinkHelper is what TestPlantedBugsBecomeSmall runs in binaries that have a bug in them.
-func TestShrinkHelper(t *testing.T) {
+// TestMain shrinks instead of testing, where TestPlantedBugsBecomeSmall asks a binary that has a bug in it to.
+func TestMain(m *testing.M) {
 	from, err := strconv.ParseUint(os.Getenv(shrinkVariable), 10, 64)
 	if err != nil {
-		t.Skip("another test runs this one")
+		os.Exit(m.Run())
 	}
+	if err := shrinking(from); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// shrinking shrinks the first failing runs from a seed on, and prints a line in JSON for each.
+func shrinking(from uint64) error {
 	budget, _ := time.ParseDuration(os.Getenv(budgetVariable))
 	runs, _ := strconv.Atoi(os.Getenv(countVariable))
 	candidates, _ := strconv.Atoi(os.Getenv(candidatesLimit))
@@ -49,7 +58,7 @@ func TestShrinkHelper(t *testing.T) {
 	for seed := from; runs > 0; seed++ {
 		plan, err := sim.Draw(seed, sim.DrawOptions{})
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if r, err := world.Run(plan); err != nil || r.Violation == nil {
 			continue
@@ -57,24 +66,27 @@ func TestShrinkHelper(t *testing.T) {
 		runs--
 		result, err := Run(context.Background(), plan, Options{Workers: 2, Budget: budget, Candidates: candidates})
 		if err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
+			return fmt.Errorf("seed %d: %w", seed, err)
 		}
 		r, err := world.Run(result.Plan)
 		if err != nil || r.Violation == nil || r.Violation.Invariant != result.Violation.Invariant {
-			t.Fatalf("seed %d: shrunk, it ends with %v, %v; want %v", seed, r.Violation, err, result.Violation)
+			return fmt.Errorf("seed %d: shrunk, it ends with %v, %v; want %v", seed, r.Violation, err, result.Violation)
 		}
-		_ = json.NewEncoder(os.Stdout).Encode(shrunk{
+		if err := json.NewEncoder(os.Stdout).Encode(shrunk{
 			seed, result.Violation.Invariant, result.Before, result.After, result.Candidates, result.Finished, result.Elapsed,
 			r.Hash,
-		})
+		}); err != nil {
+			return err
+		}
 		if os.Getenv(verboseVariable) != "" {
 			for _, s := range result.Steps {
-				t.Logf("%6d %s: %v", s.Candidate, s.What, s.Size)
+				fmt.Fprintf(os.Stderr, "%6d %s: %v\n", s.Candidate, s.What, s.Size)
 			}
 			text, _ := json.MarshalIndent(result.Plan, "", " ")
-			t.Logf("%s\n%v", text, result.Violation)
+			fmt.Fprintf(os.Stderr, "%s\n%v\n", text, result.Violation)
 		}
 	}
+	return nil
 }
 
 // shrinkAll shrinks what a bug does, and reads what came of it.
@@ -84,7 +96,7 @@ func shrinkAll(t *testing.T, file string, env ...string) (all []shrunk) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "-test.run", "^TestShrinkHelper$")
+	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.Output()
 	if err != nil {
@@ -102,9 +114,6 @@ func shrinkAll(t *testing.T, file string, env ...string) (all []shrunk) {
 // Each of the bugs that package sim can find is shrunk until a person can follow it: one at least of the first three
 // runs that fail, because some failures take luck that no smaller run has.
 func TestPlantedBugsBecomeSmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the package once for every bug")
-	}
 	files, err := filepath.Glob("../testdata/planted/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no bugs to plant: %v", err)
