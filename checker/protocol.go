@@ -17,11 +17,11 @@ import (
 const multipaxos = "multipaxos"
 
 // protocolCheck holds what the nodes wrote of themselves to the rules of the protocol that they run. It finds broken
-// rules that no client noticed.
-func protocolCheck(in Input, d *diagnosis) (verdict.Check, []verdict.Finding) {
+// rules that no client noticed. Told are the answers of all clients.
+func protocolCheck(in Input, told *rules.Answers, d *diagnosis) (verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	c := verdict.Check{Checker: CheckProtocol, Status: verdict.None, Detail: "no account of any node"}
-	result := rules.Check(rulesInput(in))
+	result := rules.Check(rulesInput(in, told))
 	c.Elapsed = time.Since(begin)
 	if result.Lines == 0 {
 		return c, nil
@@ -72,9 +72,15 @@ func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
 }
 
 // rulesInput is what rules are held against.
-func rulesInput(in Input) rules.Input {
-	out := rules.Input{Members: len(in.Facts.Nodes), Excess: in.clockExcess,
+func rulesInput(in Input, told *rules.Answers) rules.Input {
+	out := rules.Input{Members: len(in.Facts.Nodes), Excess: in.clockExcess, LeaseReads: in.Facts.Reads == readsLease,
 		Wiped: make(map[string][]time.Duration), Deaths: make(map[string][]time.Duration)}
+	if in.Facts.Reads != "" && in.Facts.Reads != readsLocal {
+		out.Answers = told
+	}
+	if l := in.Facts.Lease; l.Mode == "rate" || l.Mode == "wall" {
+		out.Bounds = &rules.Bounds{Drift: l.DriftBound, Offset: l.MaxOffset}
+	}
 	for _, n := range in.Nodes {
 		out.Nodes = append(out.Nodes, rules.Node{
 			Name: n.Node, Observations: n.Log.Observations, Lost: n.Log.Lost, When: n.When, Until: n.Until, Slack: n.Slack,

@@ -43,7 +43,7 @@ func granters() Input {
 }
 
 func held(in Input) (verdict.Check, []verdict.Finding) {
-	return protocolCheck(in, newDiagnosis(in, nil))
+	return protocolCheck(in, nil, newDiagnosis(in, nil))
 }
 
 func TestProtocolCheck(t *testing.T) {

@@ -35,6 +35,13 @@ type Input struct {
 	Nodes   []Node
 	Members int // how many nodes the cluster has; zero means as many as gave an account
 
+	// LeaseReads says that reads are served under leases, and Bounds what these rest on; nil means that nobody knows.
+	LeaseReads bool
+	Bounds     *Bounds
+
+	// Answers are what clients were answered; nil if nobody compared them.
+	Answers *Answers
+
 	// Wiped are the times at which somebody emptied a node's disk, by the node's name. From then on it owes nothing: what
 	// breaks is agreement.
 	Wiped map[string][]time.Duration
@@ -69,6 +76,7 @@ type Result struct {
 	Messages     int      // lines about messages that left a node
 	Partial      []string // nodes of which lines may be missing, so that they may have said anything
 	Grants       int
+	Answers      int  // that were compared with the order of the log
 	Unplaced     bool // some node cannot be placed in time, so that rules about several nodes' clocks did not apply
 }
 
@@ -85,7 +93,13 @@ func Check(in Input) Result {
 		}
 	}
 	c.leases.judge(c)
-	c.cluster.judge(in.Members)
+	c.cluster.judge(in.Members, in.Bounds)
+	if in.Answers != nil {
+		c.result.Answers = in.Answers.count
+		for _, v := range in.Answers.found {
+			c.violated(*v)
+		}
+	}
 	for _, v := range c.found {
 		c.result.Violations = append(c.result.Violations, *v)
 	}
