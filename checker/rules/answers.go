@@ -60,8 +60,9 @@ func (a *Answers) late(op *history.Operation, before Told) {
 	if a.found == nil {
 		a.found = make(map[string]*Violation)
 	}
+	answer := *op
 	a.found[rule] = &Violation{
-		Rule: rule, Node: op.Node, Slot: op.By.Slot, Ballot: b, At: op.Return, Placed: true,
+		Rule: rule, Node: op.Node, Slot: op.By.Slot, Ballot: b, At: op.Return, Placed: true, Answer: &answer,
 		Account: fmt.Sprintf("%s answers a %v of process %d at %s %s slot %d; the request was sent at %s, and %s had told "+
 			"a client of slot %d at %s", op.Node, op.Op, op.Process, seconds(op.Return), does, op.By.Slot, seconds(op.Call),
 			before.Node, before.Slot, seconds(before.At)),

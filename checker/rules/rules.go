@@ -65,6 +65,8 @@ type Violation struct {
 	Placed  bool          // At is known
 	Account string        // what was seen, as the continuation of a sentence
 	Others  int           // further violations of the same rule, which came later
+
+	Answer *history.Operation // that breaks it; nil if none does
 }
 
 // Result is what came of holding nodes to the rules.
