@@ -49,8 +49,8 @@ func (c *cluster) judgeGrants(b Ballot, bounds *Bounds) {
 			}
 			if lasts < must {
 				a := g.account
-				a.violated(LeaseMargin, g.line, b, "%s grants the lease of ballot %v%s for %s less than it takes until it is "+
-					"over by every clock", a.node.Name, b, a.when(g.line), milliseconds(must-lasts))
+				a.violated(LeaseMargin, g.line, b, "%s grants it%s until %s before it is over by every clock that keeps "+
+					"to its bounds", a.node.Name, a.when(g.line), milliseconds(must-lasts))
 			}
 		}
 	}
@@ -80,9 +80,8 @@ func (c *cluster) judgeSilences(bounds *Bounds) {
 	for _, s := range c.silences {
 		if must := bounds.silence(c.term, s.wall); s.lasts < must {
 			a := s.account
-			a.violated(LeaseMargin, s.line, s.ballot, "%s starts%s and is silent for %s, which is %s less than a lease of "+
-				"ballot %v can last that it granted before", a.node.Name, a.when(s.line), milliseconds(s.lasts),
-				milliseconds(must-s.lasts), s.ballot)
+			a.violated(LeaseMargin, s.line, s.ballot, "%s starts%s and is silent for %s, and what it may have granted "+
+				"before can last for %s more", a.node.Name, a.when(s.line), milliseconds(s.lasts), milliseconds(must-s.lasts))
 		}
 	}
 }
@@ -93,8 +92,8 @@ func (a *account) shortens(i int, b Ballot, last, next *obligation) {
 	if next.wall {
 		by = last.until.Wall.Sub(next.until.Wall)
 	}
-	a.violated(LeaseMargin, i, b, "%s cuts%s the lease of ballot %v short that it granted%s, by %s", a.node.Name, a.when(i),
-		b, a.when(last.line), milliseconds(by))
+	a.violated(LeaseMargin, i, b, "%s cuts short%s what it granted%s, by %s", a.node.Name, a.when(i), a.when(last.line),
+		milliseconds(by))
 }
 
 // served checks that a node that reads under leases held one when it served a read, by its own clock. The lease is

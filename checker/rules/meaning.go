@@ -31,7 +31,7 @@ type Meaning struct {
 // Meanings are the meanings of the rules, by name.
 var Meanings = map[string]Meaning{
 	LeaseMargin: {"a lease granted for too short a time",
-		"%N grants the lease of ballot %B for too short a time",
+		"%N honours a lease of ballot %B for too short a time",
 		"A grant must last until the leader knows that its lease is over, whatever their clocks do within their bounds."},
 	LeaseRead: {"a read without a lease",
 		"%N serves a read without a valid lease",
