@@ -170,6 +170,29 @@ func (c *chase) checkpoint() {
 	c.kill("two", node, at+3*restarted+between(c.random, 0, 5*moment), restarted)
 }
 
+// courier has a leader that was stopped go on with a snapshot or a tail of the log which the other node has long had
+// from somebody else, or leaves that node with what it had accepted besides.
+func (c *chase) courier() {
+	away := c.options.Term + between(c.random, 0, c.options.Term)
+	c.isolate("away", RoleFollower, 0, away)
+	at := away + between(c.random, 0, 12*moment) // the cut takes a while to end, and the nodes to connect
+	if c.random.IntN(2) == 0 {
+		c.kill("kill", RoleLeader, at, c.elected())
+		return
+	}
+	c.add("pause", at, c.elected(), Fault{Kind: Pause, Groups: [][]string{{RoleLeader}}})
+}
+
+// stun has a leader wake up with answers of others from before its successor in its buffers, and with requests that
+// clients have sent since.
+func (c *chase) stun() {
+	c.add("pause", 0, c.elected()+between(c.random, 0, stunned), Fault{Kind: Pause, Groups: [][]string{{RoleLeader}}})
+}
+
+// stunned is how much longer a leader sleeps at most than others need to elect another: about as long as clients wait
+// for an answer, who then ask the leader again.
+const stunned = 600 * time.Millisecond
+
 // revenant restarts a node while answers to what it forwarded are still to come, so that the next life of the node gets
 // them.
 func (c *chase) revenant() {
