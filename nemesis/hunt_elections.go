@@ -1,6 +1,9 @@
 package nemesis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // elected is the time from the loss of a leader until its successor has written something. With leases, the old
 // lease must first expire on the slowest clock.
@@ -151,12 +154,17 @@ func (c *chase) whispers() {
 	c.isolate("cut", RoleLeader, first+between(c.random, moment, c.options.Term), c.elected())
 }
 
-// stagger lets nodes learn at different times of what the leader sent before it died.
+// stagger lets nodes learn at different times of what the leader sent before it died: one of them later than the
+// others, or all but one. By then the leader has sent it several times.
 func (c *chase) stagger() {
-	stopped := max(c.options.Term/3, minFault)
+	stopped := max(between(c.random, c.options.Term/3, 3*c.options.Term/2), minFault)
 	c.add("some", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
 	longer := stopped + between(c.random, moment, 2*c.options.Term)
-	c.add("more", moment/2, longer, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	late := 1
+	if c.random.IntN(2) == 0 {
+		late = max(1, len(c.options.Nodes)-2)
+	}
+	c.add("more", moment/2, longer, Fault{Kind: Pause, Groups: [][]string{slices.Repeat([]string{RoleFollower}, late)}})
 	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), between(c.random, minFault, c.elected()))
 }
 
