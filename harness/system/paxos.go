@@ -203,14 +203,17 @@ func (p *Paxos) start(ctx context.Context, n *node, process control.Process) err
 	return p.checkShim(ctx, n)
 }
 
+// shimPatience is how long a process that was just started may take to map the control file of its clocks.
+const shimPatience = 5 * time.Second
+
 // checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading.
 func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
 		return nil
 	}
-	_, err := n.client.Run(ctx, fmt.Sprintf("%sproc_find %s || exit 0\n%s attached -f %s -pid $pid", control.ShellLibrary,
-		control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control)))
+	_, err := n.client.Run(ctx, fmt.Sprintf("%sproc_find %s || exit 0\n%s attached -f %s -pid $pid -wait %v",
+		control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control), shimPatience))
 	if err == nil {
 		return nil
 	}

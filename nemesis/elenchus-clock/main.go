@@ -14,7 +14,7 @@
 //	elenchus-clock reset  -f FILE|-kernel BOOT
 //	elenchus-clock look   -f FILE|-kernel BOOT [-pid N]
 //	elenchus-clock strobe -f FILE|-kernel BOOT -by D -every D
-//	elenchus-clock attached -f FILE -pid N
+//	elenchus-clock attached -f FILE -pid N [-wait D]
 //
 // Exec creates the file if there is none, and turns into the command: the same process, under the clocks of the
 // file. A rate R is a factor, 0.9, or parts per billion, 900000000ppb; a step D is a duration, 2s or -150ms. Set

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"regexp"
 	"syscall"
+	"time"
 
 	"elenchus/nemesis/clockshim"
 	"elenchus/nemesis/hostclock"
@@ -129,16 +130,26 @@ func strobe(args []string, _ io.Writer) error {
 	return hostclock.StrobeShim(ctx, w.file, m)
 }
 
-// attached prints whether a process is under a control file, and fails if it is not.
+// attachedAgain is how often a process is looked at that is not under its control file yet.
+const attachedAgain = 10 * time.Millisecond
+
+// attached fails if a process is not under a control file, and does not come under it soon: whoever starts a process
+// sees it before the launcher has mapped the file.
 func attached(args []string, _ io.Writer) error {
 	var file string
 	var pid int
+	var wait time.Duration
 	flags := flag.NewFlagSet("attached", flag.ContinueOnError)
 	flags.IntVar(&pid, "pid", 0, "the `process`")
+	flags.DurationVar(&wait, "wait", 0, "look again for so long")
 	if err := noWords(parse(flags, args, &file)); err != nil {
 		return err
 	}
 	yes, err := clockshim.Attached(pid, file)
+	for end := time.Now().Add(wait); err == nil && !yes && time.Now().Before(end); {
+		time.Sleep(attachedAgain)
+		yes, err = clockshim.Attached(pid, file)
+	}
 	if err == nil && !yes {
 		err = fmt.Errorf("process %d has not mapped %s: its clocks are the machine's", pid, file)
 	}
