@@ -14,5 +14,11 @@
 // with short round trips are chosen as end points, as in NTP's filter (RFC 5905 §10) and in Paxson's ("On
 // Calibrating Measurements of Packet Transit Times", SIGMETRICS 1998).
 //
+// # Places
+//
+// A node writes readings of its own clocks. Its monotonic readings count from an origin that it says, and its host's
+// clock was measured, so a place follows by interpolation between two samples. Its slack covers the errors of the
+// samples and whatever a clock may have done between them that these hide: rules that compare nodes rely on it.
+//
 // None of this can detect errors of the harness's own clock, which is the reference for everything here.
 package clocks
