@@ -161,9 +161,18 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	}
 	p := &checker.Plan{Until: until}
 	for _, f := range schedule.Faults {
-		p.Faults = append(p.Faults, checker.PlannedFault{ID: f.ID, Kind: f.Kind, At: f.At, For: f.For})
+		p.Faults = append(p.Faults, checker.PlannedFault{ID: f.ID, Kind: f.Kind, At: f.At, For: plannedFor(f)})
 	}
 	return p, nil
+}
+
+// plannedFor is how long a fault was to last, zero if until the end. What is over as soon as it is done must not be
+// judged by how long it was in effect, so it was to last for as little as there is.
+func plannedFor(f nemesis.Fault) time.Duration {
+	if _, reverted := f.End(); reverted {
+		return max(f.For, 1)
+	}
+	return 0
 }
 
 func facts(m *results.Manifest) checker.Facts {

@@ -175,7 +175,11 @@ func (s *swarm) drawFaults(lease string) {
 	if len(kinds) == 0 || len(kinds) == 1 && kinds[0] == nemesis.Clock {
 		kinds = append([]string{nemesis.Partition}, kinds...)
 	}
+	share := s.one("50%", "100%", "100%", "100%")
+	if s.chance(35) { // drawn last, so that a seed is what it was without
+		kinds = append(kinds, nemesis.Transfer)
+	}
 	s.set("nemesis", strings.Join(kinds, ","))
-	s.set("hunt", s.one("50%", "100%", "100%", "100%"))
+	s.set("hunt", share)
 	s.set("hunt-elections", "true")
 }
