@@ -306,6 +306,13 @@ func (w *world) handOver(ctx context.Context, host Host) (string, error) {
 	return fmt.Sprintf("%d.%s", w.ballots, host.Name), nil
 }
 
+// elect makes a node lead.
+func (w *world) elect(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leader = host
+}
+
 // going is how clocks with these moves run in the tenth of a second before or after an action.
 func going(moves []fakeMove, before bool) hostclock.Span {
 	const took = int64(100 * time.Millisecond)

@@ -100,7 +100,7 @@ func Hunts() []Hunt {
 		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
 			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
 		{"resign", "let nothing reach the leader any more, and have it hand over while its lease goes on",
-			[]string{Partition, Transfer}, 4, false, false, false, (*chase).resign},
+			[]string{Partition, Transfer}, 10, false, false, false, (*chase).resign},
 		{"abdicate", "have the leader hand over, and cut it off at the same moment",
 			[]string{Partition, Transfer}, 3, false, true, true, (*chase).abdicate},
 		{"cascade", "have the leader hand over, and each successor as soon as it leads",

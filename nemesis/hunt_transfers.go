@@ -8,12 +8,12 @@ func (c *chase) quit(name string, after, lasts time.Duration) {
 }
 
 // resign lets a leader hand over that cannot hear of its successor. What it says still arrives: that nobody has to wait
-// for the end of its lease. It must follow soon: without acknowledgements TCP sends little, and the lease goes on only
-// for what is left of its term.
+// for the end of its lease. When it says so, it must be deaf already, which takes longer on a busy machine, and most of
+// its lease must still be ahead.
 func (c *chase) resign() {
 	lasts := c.expiry()
 	c.add("deaf", 0, lasts, Fault{Kind: Partition, Shape: OneWay, Groups: [][]string{{RoleRest}, {RoleLeader}}})
-	at := between(c.random, moment/2, 3*moment)
+	at := between(c.random, moment/2, max(3*moment, c.options.LeaseTerm/2))
 	c.quit("quit", at, lasts-at)
 }
 
