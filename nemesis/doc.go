@@ -75,9 +75,9 @@
 // Partitions cut nodes off from each other, never from clients or from the harness. A one-way cut drops packets: over
 // TCP the deaf side can still send, but gets no acknowledgements, until its window is full.
 //
-// A transfer is done in a moment: a leader among A gives up its leadership and its lease, and the others elect at once.
-// Its duration is the time in which whatever happens is put down to it; without "for" it is over as soon as it is done,
-// and no operation counts as one under a fault because of it.
+// A transfer is done in a moment: a leader among A gives up its leadership and its lease, and the others elect without
+// waiting for the lease to end. Its duration is the time in which whatever happens is put down to it; without "for" it is
+// over as soon as it is done, and no operation counts as one under a fault because of it.
 //
 // # Later versions
 //

@@ -64,7 +64,7 @@ func Kinds() []Kind {
 		},
 		{
 			Name:    Transfer,
-			Summary: "the leader is asked to hand over, as by an operator; the others elect at once, for as long as it lasts",
+			Summary: "the leader is asked to hand over, as operators do: it gives up leading, and the others elect",
 			Forms:   []string{"transfer TARGETS"},
 			Needs:   []string{}, // the node does it, and its answer is the proof
 		},
