@@ -1,6 +1,6 @@
 // Package nemesis injects faults into a cluster: it cuts connections, kills and pauses processes, moves clocks, and has
-// leaders hand over. It plans faults, reads and writes them as data, plays them against real hosts with proof that each took effect, and
-// reverts them whatever happens.
+// leaders hand over. It plans faults, reads and writes them as data, plays them against real hosts with proof that each
+// took effect, and reverts them whatever happens.
 //
 //	schedule, err := nemesis.Plan(nemesis.PlanOptions{Seed: 7, Nodes: nodes}) // or nemesis.Parse
 //	ledger, err := nemesis.OpenLedger(path)
@@ -76,8 +76,8 @@
 // TCP the deaf side can still send, but gets no acknowledgements, until its window is full.
 //
 // A transfer is done in a moment: a leader among A gives up its leadership and its lease, and the others elect without
-// waiting for the lease to end. Its duration is the time in which whatever happens is put down to it; without "for" it is
-// over as soon as it is done, and no operation counts as one under a fault because of it.
+// waiting for the lease to end. Its duration is the time in which whatever happens is put down to it. Without "for" it
+// is over as soon as it is done, and no operation counts as one under a fault because of it.
 //
 // # Later versions
 //

@@ -36,6 +36,11 @@ func (h Hunt) NeedsLeases() bool { return !h.leaseless }
 // Terms are lease terms. A cut lasts until the leases of both sides have expired by the slowest clock, so that the
 // others elect a leader and write while the node that is cut off still reads, if it can.
 func Hunts() []Hunt {
+	return slices.Concat(stops(), transfers())
+}
+
+// stops are the hunts that stop nodes and messages, and move clocks.
+func stops() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
 			[]string{Partition, Clock}, 6, false, false, false, (*chase).slow},
@@ -99,16 +104,6 @@ func Hunts() []Hunt {
 			[]string{Partition, Kill, Pause}, 5, false, true, true, (*chase).storm},
 		{"amnesia", "restart all who granted the leader's lease, and cut it off inside the term",
 			[]string{Partition, Kill}, 3, false, true, false, (*chase).amnesia},
-		{"resign", "let nothing reach the leader any more, and have it hand over while its lease goes on",
-			[]string{Partition, Transfer}, 10, false, false, false, (*chase).resign},
-		{"abdicate", "have the leader hand over, and cut it off at the same moment",
-			[]string{Partition, Transfer}, 3, false, true, true, (*chase).abdicate},
-		{"cascade", "have the leader hand over, and each successor as soon as it leads",
-			[]string{Transfer}, 3, false, true, true, (*chase).cascade},
-		{"coup", "have the leader hand over, and cut its successor off at once",
-			[]string{Partition, Transfer}, 3, false, true, true, (*chase).coup},
-		{"turnover", "stop the followers while clients go on, and have the leader hand over as they wake up",
-			[]string{Pause, Transfer}, 2, false, true, true, (*chase).turnover},
 	}
 }
 

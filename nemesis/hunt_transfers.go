@@ -2,6 +2,22 @@ package nemesis
 
 import "time"
 
+// transfers are the hunts in which leaders hand over.
+func transfers() []Hunt {
+	return []Hunt{
+		{"resign", "let nothing reach the leader any more, and have it hand over while its lease goes on",
+			[]string{Partition, Transfer}, 10, false, false, false, (*chase).resign},
+		{"abdicate", "have the leader hand over, and cut it off at the same moment",
+			[]string{Partition, Transfer}, 3, false, true, true, (*chase).abdicate},
+		{"cascade", "have the leader hand over, and each successor as soon as it leads",
+			[]string{Transfer}, 3, false, true, true, (*chase).cascade},
+		{"coup", "have the leader hand over, and cut its successor off at once",
+			[]string{Partition, Transfer}, 3, false, true, true, (*chase).coup},
+		{"turnover", "stop the followers while clients go on, and have the leader hand over as they wake up",
+			[]string{Pause, Transfer}, 2, false, true, true, (*chase).turnover},
+	}
+}
+
 // quit has the leader hand over. For as long as it lasts, others elect.
 func (c *chase) quit(name string, after, lasts time.Duration) {
 	c.add(name, after, lasts, Fault{Kind: Transfer, Groups: [][]string{{RoleLeader}}})

@@ -8,8 +8,8 @@ import (
 	"elenchus/results/history"
 )
 
-// transfer has leaders hand over. Nothing of it remains on the hosts, so it is not in the ledger: what lasts is only the
-// time in which the others elect.
+// transfer has leaders hand over. Nothing of it remains on the hosts, so it is not in the ledger. What lasts is only
+// the time in which the others elect.
 type transfer struct {
 	deedBase
 	gave bool // some node gave up leading

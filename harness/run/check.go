@@ -166,13 +166,13 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	return p, nil
 }
 
-// plannedFor is how long a fault was to last, zero if until the end. What is over as soon as it is done must not be
-// judged by how long it was in effect, so it was to last for as little as there is.
+// plannedFor is for how long a fault was to be in effect, zero if until the end. A transfer is done in a moment, whatever
+// is put down to it afterwards: it must not be judged by its duration, so it was to last for as little as there is.
 func plannedFor(f nemesis.Fault) time.Duration {
-	if _, reverted := f.End(); reverted {
-		return max(f.For, 1)
+	if f.Kind == nemesis.Transfer {
+		return 1
 	}
-	return 0
+	return f.For
 }
 
 func facts(m *results.Manifest) checker.Facts {
