@@ -166,8 +166,9 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	return p, nil
 }
 
-// plannedFor is for how long a fault was to be in effect, zero if until the end. A transfer is done in a moment, whatever
-// is put down to it afterwards: it must not be judged by its duration, so it was to last for as little as there is.
+// plannedFor is for how long a fault was to be in effect, zero if until the end. A transfer is done in a moment,
+// whatever is put down to it afterwards: it must not be judged by its duration, so it was to last for as little as
+// there is.
 func plannedFor(f nemesis.Fault) time.Duration {
 	if f.Kind == nemesis.Transfer {
 		return 1

@@ -109,9 +109,12 @@ func (w *World) fault(i int) {
 	}
 	w.recordFault(i, &resolved.Fault, own, resolved.Targets, status, nil)
 	if _, reverted := planned.End(); done && reverted {
-		w.events.push(event{at: w.now + planned.For, kind: eventHeal, arg: uint64(i)})
+		w.events.push(event{at: w.now + max(planned.For, briefest), kind: eventHeal, arg: uint64(i)})
 	}
 }
+
+// briefest is how long a fault lasts that is over as soon as it is done: what has no length was never in effect.
+const briefest = us
 
 // planned is a fault of the plan; own is not nil for one of this package's kinds.
 func (w *World) planned(i int) (nemesis.Fault, *Fault) {

@@ -208,7 +208,7 @@ at 1200ms for 300ms transfer all
 	if len(windows) != 3 || windows[1].Status != history.FaultSkipped {
 		t.Fatalf("played: %+v", windows)
 	}
-	for i, lasted := range map[int]time.Duration{0: 0, 2: 300 * ms} {
+	for i, lasted := range map[int]time.Duration{0: us, 2: 300 * ms} {
 		if f := windows[i]; f.To-f.From != lasted || f.RevertStatus != history.FaultReverted {
 			t.Errorf("it should have lasted for %v: %+v", lasted, f)
 		}
