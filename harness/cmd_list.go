@@ -78,12 +78,14 @@ func listNemeses(c *cli.Context) error {
 			fmt.Fprintln(c.App.Writer)
 		}
 		fmt.Fprintf(c.App.Writer, "%s: %s\n", k.Name, k.Summary)
-		fmt.Fprintf(c.App.Writer, "  needs %s\n", strings.Join(k.Needs, ", "))
+		if len(k.Needs) > 0 {
+			fmt.Fprintf(c.App.Writer, "  needs %s\n", strings.Join(k.Needs, ", "))
+		}
 		for _, form := range k.Forms {
 			fmt.Fprintf(c.App.Writer, "  at 5s for 2s %s\n", form)
 		}
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "\nonly in elenchus sim: %s\n", strings.Join(sim.Kinds()[len(kinds):], ", "))
+	_, err := fmt.Fprintf(c.App.Writer, "\nonly in elenchus sim: %s\n", strings.Join(sim.OwnKinds(), ", "))
 	return err
 }
 

@@ -127,6 +127,26 @@ func (r *rig) playedCanBePlayed(dir results.Run) {
 	}
 }
 
+// Leaders that hand over are replaced at once, and nothing of it is left. A transfer that is over as soon as it is done
+// is not judged by how long it was in effect.
+func TestLeadersHandOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	schedule := r.schedule(3, "6s", "at 500ms for 1s transfer all", "at 2s transfer all", "at 3s transfer all",
+		"at 4s for 1s transfer n1,n2,n3")
+	if code := r.start("test", "--nodes", "3", "--schedule", schedule).wait(); code != verdict.ExitValid {
+		t.Fatalf("exit code %d", code)
+	}
+	r.nothingIsLeft()
+	dir, _, v := r.outcome()
+	installed := allReverted(t, dir)[nemesis.Transfer]
+	if installed == 0 || v.Coverage.Leaders <= installed || v.Coverage.UnderFault == 0 {
+		t.Errorf("%d transfers, coverage %+v", installed, v.Coverage)
+	}
+	r.checkAgrees(v)
+	r.playedCanBePlayed(dir)
+}
+
 func TestLocalReadsAreCondemned(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

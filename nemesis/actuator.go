@@ -30,6 +30,9 @@ type actuator interface {
 	signal(ctx context.Context, host Host, p Process, signal string) (bool, error)
 	start(ctx context.Context, host Host) error
 
+	// handOver asks the node to give up leading, see [Cluster].HandOver.
+	handOver(ctx context.Context, host Host) (ballot string, err error)
+
 	// moveClock and restoreClock apply and revert one fault's change to a host's clocks. lookClock only reads them,
 	// and resetClock reverts the changes of all faults. The pid is the process expected to see those clocks, or 0
 	// for none.
@@ -161,6 +164,14 @@ func (s *shell) start(ctx context.Context, host Host) error {
 		return fmt.Errorf("start the process on %s: %w", host.Name, err)
 	}
 	return nil
+}
+
+func (s *shell) handOver(ctx context.Context, host Host) (string, error) {
+	ballot, err := s.cluster.HandOver(ctx, host.Name)
+	if err != nil {
+		return "", fmt.Errorf("ask %s to hand over: %w", host.Name, err)
+	}
+	return ballot, nil
 }
 
 func (s *shell) moveClock(ctx context.Context, host Host, fault string, m hostclock.Move, pid int) (

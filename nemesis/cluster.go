@@ -44,7 +44,15 @@ type Cluster interface {
 
 	// Leader returns the current leader's host. An error or an empty name means that the leader is unknown.
 	Leader(ctx context.Context) (string, error)
+
+	// HandOver asks the node on a host to give up leading, as an operator would, and returns the ballot, or term, in
+	// which it led. The error is [ErrNotLeader] if it answers that it did not lead; after any other error it may have
+	// given up or not. A stopped process answers when it goes on: HandOver waits until ctx ends.
+	HandOver(ctx context.Context, host string) (ballot string, err error)
 }
+
+// ErrNotLeader means that a node was asked to hand over its leadership and answered that it does not lead.
+var ErrNotLeader = errors.New("does not lead")
 
 // checkHosts lists reasons why the hosts' addresses do not identify them. Otherwise a partition would silently cut
 // nothing, or too much.

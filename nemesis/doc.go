@@ -1,6 +1,6 @@
-// Package nemesis injects faults into a cluster: it cuts connections, kills and pauses processes, and moves clocks. It
-// plans faults, reads and writes them as data, plays them against real hosts with proof that each took effect, and
-// reverts them whatever happens.
+// Package nemesis injects faults into a cluster: it cuts connections, kills and pauses processes, moves clocks, and has
+// leaders hand over. It plans faults, reads and writes them as data, plays them against real hosts with proof that each
+// took effect, and reverts them whatever happens.
 //
 //	schedule, err := nemesis.Plan(nemesis.PlanOptions{Seed: 7, Nodes: nodes}) // or nemesis.Parse
 //	ledger, err := nemesis.OpenLedger(path)
@@ -27,6 +27,7 @@
 //	at 24s     for 3s     partition ring
 //	at 27s     for 2s     partition bridge n3
 //	at 27s     for 1s     clock rate leader 0.9
+//	at 28s                transfer leader
 //	at 29s                kill n1
 //
 // A fault fires at a time since the run began and is reverted after the duration given; without "for" it lasts until
@@ -69,9 +70,14 @@
 //	clock rate A -10%                     the same; or +500ppm
 //	clock step A +2s                      CLOCK_REALTIME jumps ahead, and back when reverted
 //	clock strobe A 200ms every 50ms       CLOCK_REALTIME jumps back and forth, every 50 ms
+//	transfer A                            A is asked to give up leading; others elect, nothing is reverted
 //
 // Partitions cut nodes off from each other, never from clients or from the harness. A one-way cut drops packets: over
 // TCP the deaf side can still send, but gets no acknowledgements, until its window is full.
+//
+// A transfer is done in a moment: a leader among A gives up its leadership and its lease, and the others elect without
+// waiting for the lease to end. Its duration is the time in which whatever happens is put down to it. Without "for" it
+// is over as soon as it is done, and no operation counts as one under a fault because of it.
 //
 // # Later versions
 //
@@ -94,6 +100,8 @@
 //   - clock: the clocks as the node reads them, compared before and after with CLOCK_MONOTONIC_RAW, which nothing
 //     moves, run at the rate wanted, have jumped by the step, or were seen to flip; and the node's process reads them.
 //     The revert is proven by the remaining rate, and by a wall clock that is where it would have been.
+//   - transfer: the node answers that it has given up leading, and names the ballot in which it led. The revert needs
+//     no proof: nothing is left on the hosts.
 //
 // An installed fault is verified once more just before it is reverted, in the same way; the evidence of the revert has
 // this after "before:". If something else ended the fault meanwhile, the revert fails with "did not last", even though
@@ -112,6 +120,8 @@
 //   - A node held by two pauses runs again when the last of them is reverted.
 //   - A kill's revert starts what that kill killed, and nothing else. What another kill has killed since stays dead
 //     until that one is reverted.
+//
+// Asking a node that does not lead, or a dead one, to hand over is skipped. A paused one answers when it goes on.
 //
 // Clocks belong to hosts. Their settings persist while the node is dead or paused, and apply to a restarted node. Of
 // several rates on one host the one applied last counts, and after its revert the one before. Steps add up; a second

@@ -23,6 +23,7 @@ type world struct {
 	next  int // PID of the next process
 
 	leader     string
+	ballots    int // that leaders have given up
 	leaderErr  error
 	leaderTake time.Duration
 
@@ -278,6 +279,40 @@ func (w *world) start(ctx context.Context, host Host) error {
 	return nil
 }
 
+// handOver makes the leader give up leading. A stopped process answers when it goes on.
+func (w *world) handOver(ctx context.Context, host Host) (string, error) {
+	if err := w.act(ctx, host.Name, "handOver"); err != nil {
+		return "", err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.state[host.Name]
+	for asked := h.process; h.stopped; {
+		w.mu.Unlock()
+		err := sleep(ctx, time.Millisecond)
+		w.mu.Lock()
+		if err != nil || h.process != asked {
+			return "", errors.Join(err, errors.New("no answer"))
+		}
+	}
+	switch {
+	case !h.alive:
+		return "", errors.New("connection refused")
+	case w.leader != host.Name:
+		return "", ErrNotLeader
+	}
+	w.leader = ""
+	w.ballots++
+	return fmt.Sprintf("%d.%s", w.ballots, host.Name), nil
+}
+
+// elect makes a node lead.
+func (w *world) elect(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leader = host
+}
+
 // going is how clocks with these moves run in the tenth of a second before or after an action.
 func going(moves []fakeMove, before bool) hostclock.Span {
 	const took = int64(100 * time.Millisecond)
@@ -450,9 +485,15 @@ func (w *world) Start(context.Context, string) error {
 	return errors.New("this world starts processes through its actuator")
 }
 
+func (w *world) HandOver(context.Context, string) (string, error) {
+	return "", errors.New("this world is asked through its actuator")
+}
+
 func (w *world) Leader(ctx context.Context) (string, error) {
 	if err := sleep(ctx, w.leaderTake); err != nil {
 		return "", fmt.Errorf("ask: %w", err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.leader, w.leaderErr
 }

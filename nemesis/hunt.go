@@ -36,6 +36,11 @@ func (h Hunt) NeedsLeases() bool { return !h.leaseless }
 // Terms are lease terms. A cut lasts until the leases of both sides have expired by the slowest clock, so that the
 // others elect a leader and write while the node that is cut off still reads, if it can.
 func Hunts() []Hunt {
+	return slices.Concat(stops(), transfers())
+}
+
+// stops are the hunts that stop nodes and messages, and move clocks.
+func stops() []Hunt {
 	return []Hunt{
 		{"slow", "slow the leader's clock, and cut it off right after a renewal",
 			[]string{Partition, Clock}, 6, false, false, false, (*chase).slow},

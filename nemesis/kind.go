@@ -13,6 +13,7 @@ const (
 	Kill      = "kill"
 	Pause     = "pause"
 	Clock     = "clock"
+	Transfer  = "transfer"
 )
 
 // Kind describes one kind of fault.
@@ -20,7 +21,7 @@ type Kind struct {
 	Name    string
 	Summary string   // one line, for humans
 	Forms   []string // what may follow the name in a schedule, one form per line
-	Needs   []string // capabilities that a host must have: "ptrace or own-clock"
+	Needs   []string // capabilities that a host must have: "ptrace or own-clock"; empty if it needs none
 }
 
 // Kinds lists all kinds of fault in the order in which they are shown and planned.
@@ -60,6 +61,12 @@ func Kinds() []Kind {
 				"clock strobe TARGETS 200ms every 50ms",
 			},
 			Needs: []string{"ptrace or own-clock"},
+		},
+		{
+			Name:    Transfer,
+			Summary: "the leader is asked to hand over, as operators do: it gives up leading, and the others elect",
+			Forms:   []string{"transfer TARGETS"},
+			Needs:   []string{}, // the node does it, and its answer is the proof
 		},
 	}
 }

@@ -235,6 +235,10 @@ func (l *lab) Hosts() []Host { return l.hosts }
 
 func (l *lab) Leader(context.Context) (string, error) { return l.leader, nil }
 
+func (l *lab) HandOver(context.Context, string) (string, error) {
+	return "", errors.New("the nodes of this lab lead nobody")
+}
+
 func (l *lab) Run(_ context.Context, host, script string) (string, error) {
 	s := l.shells[host]
 	s.mu.Lock()

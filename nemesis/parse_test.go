@@ -31,6 +31,8 @@ at 28s               partition halves leader
 at 28s for 1s        clock rate leader,n2 -10%
 at 28s for 1s        clock step n1  2s
 at 28s for 1s        clock strobe n5 -200ms every 50ms
+at 29s               transfer leader
+at 29s for 500ms     transfer n1, n2
 `
 
 func TestParse(t *testing.T) {
@@ -53,6 +55,8 @@ func TestParse(t *testing.T) {
 		{"f11", 28000 * ms, 1000 * ms, Clock, ClockStep, [][]string{{"n1"}}, hostclock.Move{Step: 2 * time.Second}},
 		{"f12", 28000 * ms, 1000 * ms, Clock, ClockStrobe, [][]string{{"n5"}},
 			hostclock.Move{Strobe: -200 * ms, Every: 50 * ms}},
+		{"f13", 29000 * ms, 0, Transfer, "", [][]string{{"leader"}}, still},
+		{"f14", 29000 * ms, 500 * ms, Transfer, "", [][]string{{"n1", "n2"}}, still},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("parsed (-want +got):\n%s", diff)
@@ -78,6 +82,8 @@ f9: at 28s                partition halves leader
 f10: at 28s    for 1s     clock rate leader,n2 0.9
 f11: at 28s    for 1s     clock step n1 +2s
 f12: at 28s    for 1s     clock strobe n5 -200ms every 50ms
+f13: at 29s               transfer leader
+f14: at 29s    for 500ms  transfer n1,n2
 `
 	if diff := cmp.Diff(formatted, string(got.Format())); diff != "" {
 		t.Errorf("formatted (-want +got):\n%s", diff)
@@ -105,8 +111,8 @@ func TestSyntaxErrors(t *testing.T) {
 	head := "elenchus-schedule 1\nnodes n1 n2 n3 n4 n5\nlength 30s\n"
 	for _, test := range []struct{ line, want string }{
 		{"at 5s partion ring", `4:7: unknown fault "partion" (did you mean "partition"?)`},
-		{"at 5s zap n1", `4:7: unknown fault "zap" (there are partition, kill, pause, clock)`},
-		{"at 5s for 2s", `4:13: expected a fault: partition, kill, pause, clock`},
+		{"at 5s zap n1", `4:7: unknown fault "zap" (there are partition, kill, pause, clock, transfer)`},
+		{"at 5s for 2s", `4:13: expected a fault: partition, kill, pause, clock, transfer`},
 		{"at 5s partition", `4:16: expected a shape of partition: split, halves, isolate, ring, bridge, one-way`},
 		{"at 5s partition bridg n1", `4:17: unknown shape of partition "bridg" (did you mean "bridge"?)`},
 		{"at soon kill n1", `4:4: expected a duration with its unit, like 5s or 250ms, but found "soon"`},
@@ -421,12 +427,12 @@ func TestParseKinds(t *testing.T) {
 		err  string
 	}{
 		{"pause, partition,pause", []string{"partition", "pause"}, ""},
-		{"all", []string{"partition", "kill", "pause", "clock"}, ""},
+		{"all", []string{"partition", "kill", "pause", "clock", "transfer"}, ""},
 		{"none", []string{}, ""},
-		{"", nil, "no kinds of fault given: write a list of partition, kill, pause, clock, or all, or none"},
+		{"", nil, "no kinds of fault given: write a list of partition, kill, pause, clock, transfer, or all, or none"},
 		{"kil,paus,fire,none", nil, "unknown kind of fault \"kil\" (did you mean \"kill\"?)\n" +
 			"unknown kind of fault \"paus\" (did you mean \"pause\"?)\n" +
-			"unknown kind of fault \"fire\" (there are partition, kill, pause, clock, all, none)\n" +
+			"unknown kind of fault \"fire\" (there are partition, kill, pause, clock, transfer, all, none)\n" +
 			"\"none\" stands alone: it does not go with other kinds of fault"},
 	} {
 		got, err := ParseKinds(test.list)
@@ -440,6 +446,9 @@ func TestParseKinds(t *testing.T) {
 	err := Refuse([]string{"partition", "kill"}, "n1", func(c string) bool { return c == "signals" })
 	if text := errorText(err); text != `partition needs "iptables", which host n1 does not have` {
 		t.Error(text)
+	}
+	if err := Refuse([]string{Transfer}, "n1", func(string) bool { return false }); err != nil {
+		t.Errorf("a transfer needs something of a host: %v", err)
 	}
 }
 

@@ -108,6 +108,8 @@ func Forms() []Form {
 		{Clock, ClockStep, one(RoleMinority), 1},
 		{Clock, ClockStrobe, one(RoleLeader), 1},
 		{Clock, ClockStrobe, one(RoleAny), 1},
+		{Transfer, "", one(RoleLeader), 4},
+		{Transfer, "", one(RoleAll), 1}, // so that whoever leads hands over, and everybody who believes to lead
 	}
 }
 
@@ -129,7 +131,7 @@ var everyForm = Forms()
 //
 // It follows for three kinds that a majority of nodes is up and connected for at least half of the run: an outage
 // takes two kinds at a time, which leaves (3 x 34 % - 3 x 6 %) / 2 of the acts, or one of the 3 x 6 %. Clock faults
-// take no node down.
+// and transfers take no node down.
 //
 // Where there are leases, the end of every act is reserved for hunts, one after another, with time between them for
 // the cluster to have a leader again.

@@ -39,6 +39,7 @@ const proveTimeout = 5 * time.Second
 //   - clock: the clocks of each host run slow for a moment, and are then stepped. Under a clock shim these are the
 //     clocks of that sleep process alone; on a host with its own kernel all processes see it, and time daemons are
 //     stopped meanwhile.
+//   - transfer: nothing is tried. It needs nothing of a host, and there may be no node to ask yet.
 //
 // The result has a proof for every host and kind, in the order of hosts and then of kinds. The error joins all
 // failures; it is nil if everything requested is proven to work.
@@ -69,7 +70,10 @@ func Prove(ctx context.Context, cluster Cluster, kinds []string) ([]Proof, error
 			trial.partitions(ctx, newStage(newShell(cluster), hosts, nil, proveTimeout))
 		})
 	}
-	if slices.ContainsFunc(kinds, func(kind string) bool { return kind != Partition }) {
+	if slices.Contains(kinds, Transfer) {
+		trial.add(Transfer, outcome{{seen: "needs nothing of the host: a node that hands over says so"}})
+	}
+	if slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(signalled, kind) }) {
 		group.Go(func() {
 			stage := newStage(newShell(sleepers), sleepers.Hosts(), nil, proveTimeout)
 			trial.processes(ctx, stage, sleepers, kinds)
@@ -160,10 +164,13 @@ func (t *trial) partitions(ctx context.Context, s *stage) {
 	}))
 }
 
+// signalled are the kinds that are tried on a process, in this order.
+var signalled = []string{Clock, Pause, Kill}
+
 // processes tries signals on processes started for this purpose.
 func (t *trial) processes(ctx context.Context, s *stage, sleepers *sleepers, kinds []string) {
 	var tried []string
-	for _, kind := range []string{Clock, Pause, Kill} {
+	for _, kind := range signalled {
 		if slices.Contains(kinds, kind) {
 			tried = append(tried, kind)
 		}
@@ -270,6 +277,11 @@ func (s *sleepers) Run(ctx context.Context, host, script string) (string, error)
 
 // Leader returns "", since sleepers have no leader.
 func (s *sleepers) Leader(context.Context) (string, error) { return "", nil }
+
+// HandOver fails, since sleepers have nothing to hand over.
+func (s *sleepers) HandOver(context.Context, string) (string, error) {
+	return "", errors.New("a sleep process leads nobody")
+}
 
 // Start starts and records a sleep process on a host.
 func (s *sleepers) Start(ctx context.Context, host string) error {

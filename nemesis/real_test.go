@@ -355,12 +355,12 @@ func TestRealProve(t *testing.T) {
 	began := time.Now()
 	proofs, err := Prove(background, l, kindNames())
 	t.Logf("in %v", time.Since(began))
-	if err != nil || len(proofs) != 20 {
+	if err != nil || len(proofs) != 5*len(kindNames()) {
 		t.Errorf("%d proofs, %v", len(proofs), err)
 	}
 	for _, p := range proofs {
 		t.Logf("%+v", p)
-		if !p.OK || len(p.Evidence) < 2 {
+		if !p.OK || len(p.Evidence) < 2 && p.Kind != Transfer {
 			t.Errorf("%s on %s: %+v", p.Kind, p.Host, p)
 		}
 	}

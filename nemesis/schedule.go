@@ -37,16 +37,20 @@ type Fault struct {
 	// the file names it otherwise. It has at most 16 lower-case letters, digits and dashes.
 	ID string
 
-	At  time.Duration // when it fires, from the beginning of the run
-	For time.Duration // how long it lasts, from At; zero means until everything is healed at the end
+	At time.Duration // when it fires, from the beginning of the run
 
-	Kind  string // Partition, Kill, Pause or Clock
+	// For is how long it lasts, from At. Zero means until everything is healed at the end; a transfer is then over as
+	// soon as it is done.
+	For time.Duration
+
+	Kind  string // Partition, Kill, Pause, Clock or Transfer
 	Shape string // of a partition: Split, Halves, ...; of a clock fault: ClockRate, ...; empty for other kinds
 
 	// Groups are the targets: names of nodes and roles. What each group stands for is up to the kind and the shape:
 	//
-	//	Kill, Pause, Isolate  the targets
-	//	and clock faults
+	//	Kill, Pause, Isolate, the targets
+	//	Transfer, and clock
+	//	faults
 	//	Split                 the sides
 	//	Halves                nothing, or one group with RoleLeader
 	//	Ring                  nothing, or one group with all nodes in the order of the ring
@@ -154,7 +158,7 @@ func (f Fault) String() string {
 }
 
 // End returns when the fault is to be reverted; the second result is false if that is left to the final heal.
-func (f Fault) End() (time.Duration, bool) { return f.At + f.For, f.For != 0 }
+func (f Fault) End() (time.Duration, bool) { return f.At + f.For, f.For != 0 || f.Kind == Transfer }
 
 // Validate lists everything that is wrong with the schedule. Nil means that it can be played, and survives a round
 // trip through a file.

@@ -79,6 +79,8 @@ func (s *stage) deed(r Resolved) deed {
 		return &pause{deedBase: base}
 	case Clock:
 		return &clock{deedBase: base}
+	case Transfer:
+		return &transfer{deedBase: base}
 	}
 	panic(fmt.Sprintf("nemesis: nobody knows how to do a %q, though the schedule was checked", r.Fault.Kind))
 }

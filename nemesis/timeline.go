@@ -72,7 +72,7 @@ func (t timeline) lanes(faults []Fault, kind string) [][]byte {
 // bar draws a fault of the given width.
 func bar(f Fault, columns int) string {
 	last := "]"
-	if f.For == 0 {
+	if _, reverted := f.End(); !reverted {
 		last = ">"
 	}
 	if columns == 1 {

@@ -130,7 +130,7 @@ func draw(random *rand.Rand, forms []Form) Form {
 // other.
 func (f Form) breaksMajority(n int) bool {
 	working := n
-	if f.Kind == Clock {
+	if f.Kind == Clock || f.Kind == Transfer {
 		return false
 	}
 	switch f.Shape {

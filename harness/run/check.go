@@ -161,9 +161,19 @@ func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	}
 	p := &checker.Plan{Until: until}
 	for _, f := range schedule.Faults {
-		p.Faults = append(p.Faults, checker.PlannedFault{ID: f.ID, Kind: f.Kind, At: f.At, For: f.For})
+		p.Faults = append(p.Faults, checker.PlannedFault{ID: f.ID, Kind: f.Kind, At: f.At, For: plannedFor(f)})
 	}
 	return p, nil
+}
+
+// plannedFor is for how long a fault was to be in effect, zero if until the end. A transfer is done in a moment,
+// whatever is put down to it afterwards: it must not be judged by its duration, so it was to last for as little as
+// there is.
+func plannedFor(f nemesis.Fault) time.Duration {
+	if f.Kind == nemesis.Transfer {
+		return 1
+	}
+	return f.For
 }
 
 func facts(m *results.Manifest) checker.Facts {

@@ -2,11 +2,13 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"elenchus/harness/control"
 	"elenchus/harness/system"
 	"elenchus/nemesis"
+	"elenchus/node/client"
 )
 
 // cluster shows the nemesis the hosts and the system that runs on them.
@@ -22,6 +24,7 @@ type onHosts interface {
 	HostClock(host string) system.HostClock
 	Start(ctx context.Context, host string) error
 	Leader(ctx context.Context) (string, error)
+	HandOver(ctx context.Context, host string) (ballot string, err error)
 }
 
 var _ nemesis.Cluster = (*cluster)(nil)
@@ -70,3 +73,12 @@ func (c *cluster) Start(ctx context.Context, host string) error { return c.syste
 
 // Leader implements [nemesis.Cluster].
 func (c *cluster) Leader(ctx context.Context) (string, error) { return c.system.Leader(ctx) }
+
+// HandOver implements [nemesis.Cluster].
+func (c *cluster) HandOver(ctx context.Context, host string) (ballot string, err error) {
+	ballot, err = c.system.HandOver(ctx, host)
+	if errors.Is(err, client.ErrNotLeader) {
+		return "", fmt.Errorf("%w: %w", nemesis.ErrNotLeader, err)
+	}
+	return ballot, err
+}

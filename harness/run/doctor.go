@@ -109,3 +109,5 @@ func (b bareHosts) PIDFile(string) string                { return b.pidFile }
 func (b bareHosts) HostClock(h string) system.HostClock  { return b.clocks.Of(h) }
 func (bareHosts) Start(context.Context, string) error    { return errNoSystem }
 func (bareHosts) Leader(context.Context) (string, error) { return "", errNoSystem }
+
+func (bareHosts) HandOver(context.Context, string) (string, error) { return "", errNoSystem }

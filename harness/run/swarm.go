@@ -177,7 +177,12 @@ func (s *swarm) drawFaults(lease string) {
 	if len(kinds) == 0 || len(kinds) == 1 && kinds[0] == nemesis.Clock {
 		kinds = append([]string{nemesis.Partition}, kinds...)
 	}
+	share := s.one("50%", "100%", "100%", "100%")
+	// Drawn last, so that a seed is what it was without. What goes wrong when leaders hand over is mostly their leases.
+	if s.chance(map[bool]int{true: 25, false: 45}[lease == "none"]) {
+		kinds = append(kinds, nemesis.Transfer)
+	}
 	s.set("nemesis", strings.Join(kinds, ","))
-	s.set("hunt", s.one("50%", "100%", "100%", "100%"))
+	s.set("hunt", share)
 	s.set("hunt-elections", "true")
 }

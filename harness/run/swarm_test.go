@@ -53,7 +53,7 @@ func TestSwarmComesAround(t *testing.T) {
 	}
 	for _, want := range []string{"nodes=3", "nodes=4", "nodes=5", "workload=append", "workload=register", "workload=session", "retry=50%",
 		"window=1", "node-flag=--snapshot-entries=20", "node-flag=--pre-vote=false", "hunt-elections=true",
-		"drift-bound=25%", "partition", "kill", "pause", "clock"} {
+		"drift-bound=25%", "partition", "kill", "pause", "clock", "transfer"} {
 		if !seen[want] {
 			t.Errorf("%s was never drawn", want)
 		}

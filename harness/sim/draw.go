@@ -83,12 +83,25 @@ func (o DrawOptions) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Kinds lists the kinds of faults that plans are made of: those of the schedule file, then those of this package.
+// Kinds lists the kinds of faults that plans are made of: those of the schedule file, then those of this package. A
+// transfer is drawn as a [FaultForsake].
 func Kinds() []string { return slices.Clone(allKinds) }
+
+// OwnKinds lists the kinds of faults that no lab has.
+func OwnKinds() (kinds []string) {
+	for _, k := range FaultKinds() {
+		if k != FaultForsake { // which labs call a transfer
+			kinds = append(kinds, string(k))
+		}
+	}
+	return kinds
+}
 
 var allKinds = func() (kinds []string) {
 	for _, k := range nemesis.Kinds() {
-		kinds = append(kinds, k.Name)
+		if k.Name != nemesis.Transfer {
+			kinds = append(kinds, k.Name)
+		}
 	}
 	for _, k := range FaultKinds() {
 		kinds = append(kinds, string(k))
@@ -545,7 +558,8 @@ func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
 	return true
 }
 
-// ParseKinds reads a list of kinds as the command line has it: names of [Kinds], or all, or none.
+// ParseKinds reads a list of kinds as the command line has it: names of [Kinds], or all, or none. A transfer, as labs
+// call it, is a [FaultForsake].
 func ParseKinds(list string) ([]string, error) {
 	switch strings.TrimSpace(list) {
 	case "all":
@@ -556,7 +570,9 @@ func ParseKinds(list string) ([]string, error) {
 	var kinds []string
 	var problems []error
 	for word := range strings.SplitSeq(list, ",") {
-		word = strings.TrimSpace(word)
+		if word = strings.TrimSpace(word); word == nemesis.Transfer {
+			word = string(FaultForsake)
+		}
 		if !slices.Contains(allKinds, word) {
 			problems = append(problems, fmt.Errorf("unknown kind of fault %q (there are %s, all, none)", word,
 				strings.Join(allKinds, ", ")))

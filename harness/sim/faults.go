@@ -108,10 +108,13 @@ func (w *World) fault(i int) {
 		w.noteFired(i, &resolved.Fault)
 	}
 	w.recordFault(i, &resolved.Fault, own, resolved.Targets, status, nil)
-	if done && planned.For != 0 {
-		w.events.push(event{at: w.now + planned.For, kind: eventHeal, arg: uint64(i)})
+	if _, reverted := planned.End(); done && reverted {
+		w.events.push(event{at: w.now + max(planned.For, briefest), kind: eventHeal, arg: uint64(i)})
 	}
 }
+
+// briefest is how long a fault lasts that is over as soon as it is done: what has no length was never in effect.
+const briefest = us
 
 // planned is a fault of the plan; own is not nil for one of this package's kinds.
 func (w *World) planned(i int) (nemesis.Fault, *Fault) {
@@ -166,8 +169,22 @@ func (w *World) apply(number int, f *nemesis.Fault, cuts []nemesis.Cut) bool {
 				done = true
 			}
 		}
+	case nemesis.Transfer:
+		for _, i := range a.targets {
+			done = w.handOver(&w.nodes[i]) || done
+		}
 	}
 	return done
+}
+
+// handOver asks a node to give up leading, and reports whether it led.
+func (w *World) handOver(n *node) bool {
+	if !n.up || n.still() {
+		return false
+	}
+	led := n.machine.Status(n.clock.reading(w.now)).Role == protocol.RoleLeader
+	w.step(n, &protocol.Input{Kind: protocol.InputForsake})
+	return led
 }
 
 // heal ends a fault.
@@ -261,9 +278,7 @@ func (w *World) applyOwn(a *active, f *Fault) bool {
 		case FaultDemote:
 			w.demote(i, f, 1)
 		case FaultForsake:
-			if n.up && !n.still() {
-				w.step(n, &protocol.Input{Kind: protocol.InputForsake})
-			}
+			w.handOver(n)
 		case FaultSuspend:
 			w.suspend(n)
 		default:
@@ -427,8 +442,9 @@ func (w *World) recordHeal(i int) {
 	}
 	e := w.faults[i].event
 	e.Step, e.Status, e.Begin, e.End, e.Evidence = history.FaultRevert, history.FaultReverted, w.now, w.now, nil
-	if planned, _ := w.planned(i); planned.For != 0 {
-		e.Planned = planned.At + planned.For
+	planned, _ := w.planned(i)
+	if end, reverted := planned.End(); reverted {
+		e.Planned = end
 	}
 	w.faultLog = append(w.faultLog, e)
 }

@@ -183,6 +183,48 @@ at 1200ms for 300ms pause all
 	}
 }
 
+// A leader hands over as in a lab: others do not, and without a duration it is over at once.
+func TestTransfersOfASchedule(t *testing.T) {
+	text := `elenchus-schedule 1
+seed 7
+nodes n1 n2 n3
+length 2s
+at 500ms transfer leader
+at 900ms transfer follower
+at 1200ms for 300ms transfer all
+`
+	schedule, err := nemesis.Parse("test", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := quiet(t, 3)
+	p.Schedule = *schedule
+	w := New(Options{Record: true})
+	r := run(t, w, p)
+	if r.Violation != nil || r.Stats.Faults != 2 || r.Stats.Deposed < 2 || r.Stats.Elections < 3 {
+		t.Fatalf("%v, %+v", r.Violation, r.Stats)
+	}
+	windows := history.Windows(r.Faults)
+	if len(windows) != 3 || windows[1].Status != history.FaultSkipped {
+		t.Fatalf("played: %+v", windows)
+	}
+	for i, lasted := range map[int]time.Duration{0: us, 2: 300 * ms} {
+		if f := windows[i]; f.To-f.From != lasted || f.RevertStatus != history.FaultReverted {
+			t.Errorf("it should have lasted for %v: %+v", lasted, f)
+		}
+	}
+	if again := run(t, w, p.Freeze(&r)); again.Stats.Faults != 2 || again.Stats.Elections != r.Stats.Elections {
+		t.Errorf("frozen, it is another run: %+v", again.Stats)
+	}
+	forsake := Fault{ID: "s1", At: ms, Kind: FaultForsake, Targets: []string{"leader"}}
+	if same, ok := forsake.Scheduled(); !ok || same.String() != "at 1ms transfer leader" {
+		t.Errorf("in a lab it is %s, %v", same, ok)
+	}
+	if kinds, err := ParseKinds("kill,transfer"); err != nil || !slices.Equal(kinds, []string{"kill", "forsake"}) {
+		t.Errorf("kinds %v, %v", kinds, err)
+	}
+}
+
 // What a partition cuts is cut in that direction only.
 func TestOneWayCut(t *testing.T) {
 	schedule, err := nemesis.Parse("test", []byte("elenchus-schedule 1\nnodes n1 n2 n3\nlength 2s\n"+

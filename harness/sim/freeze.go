@@ -73,17 +73,20 @@ func (r *Result) Deaths() []Death {
 // Instant reports whether faults of the kind are over when they have begun.
 func (k FaultKind) Instant() bool {
 	switch k {
-	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultForsake:
+	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultForsake, nemesis.Transfer:
 		return true
 	}
 	return false
 }
 
-// The faults that stop processes are in both vocabularies; these are the words of the schedule file for them.
-var asScheduled = map[FaultKind]string{FaultCrash: nemesis.Kill, FaultSuspend: nemesis.Pause}
+// Some faults are in both vocabularies; these are the words of the schedule file for them.
+var asScheduled = map[FaultKind]string{
+	FaultCrash: nemesis.Kill, FaultSuspend: nemesis.Pause, FaultForsake: nemesis.Transfer,
+}
 
-// Scheduled is a fault in the words of the schedule file, if it has any for something that comes close: a kill for a
-// loss of power, a pause for a machine that is suspended.
+// Scheduled is a fault in the words of the schedule file, if it has any for the same or for something that comes close:
+// a transfer for an operator who takes the lead away, a kill for a loss of power, a pause for a machine that is
+// suspended.
 func (f *Fault) Scheduled() (nemesis.Fault, bool) {
 	kind, ok := asScheduled[f.Kind]
 	if !ok {

@@ -44,6 +44,17 @@ func (n *node) status(ctx context.Context) (client.Status, error) {
 	return n.api.Status(ctx)
 }
 
+// HandOver asks the host's node to give up leading, as an operator would, and returns the ballot in which it led. The
+// error matches [client.ErrNotLeader] if it did not lead. A paused node answers when it goes on: HandOver waits until
+// ctx ends.
+func (p *Paxos) HandOver(ctx context.Context, host string) (ballot string, err error) {
+	n, err := p.find(host)
+	if err != nil {
+		return "", err
+	}
+	return n.api.Forsake(ctx)
+}
+
 // answer is one node's answer when all were asked.
 type answer struct {
 	node   *node

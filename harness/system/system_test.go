@@ -160,6 +160,7 @@ func TestLife(t *testing.T) {
 		t.Fatalf("write: %+v", r)
 	}
 
+	leader = handsOver(t, p)
 	do(t, "kill the leader", p.Kill(ctx, leader))
 	expectError(t, p.Kill(ctx, leader), control.ErrNotRunning)
 	var next string
@@ -181,6 +182,38 @@ func TestLife(t *testing.T) {
 	expectError(t, err, system.ErrNoLeader, "n1: ", "host3: ", "refused")
 	expectCollected(t, p, filepath.Join(l.dir, "collected"))
 	expectFreshDeployment(t, p, l)
+}
+
+// handsOver asks the leader to hand over, and returns who leads then. Others have nothing to hand over.
+func handsOver(t *testing.T, p *system.Paxos) (next string) {
+	t.Helper()
+	ctx := within(t)
+	for {
+		leader, err := p.Leader(ctx)
+		do(t, "leader", err)
+		ballot, err := p.HandOver(ctx, leader)
+		if errors.Is(err, client.ErrNotLeader) { // it was deposed just now
+			continue
+		}
+		do(t, "hand over", err)
+		do(t, "ready", p.Ready(ctx))
+		next, err = p.Leader(ctx)
+		do(t, "next leader", err)
+		status, err := p.Status(ctx, next)
+		do(t, "status", err)
+		if status.Ballot == ballot || ballot == "" {
+			t.Errorf("%s leads in ballot %s; %s has given up ballot %q", next, status.Ballot, leader, ballot)
+		}
+		break
+	}
+	for _, host := range p.Hosts() {
+		if host != next {
+			if _, err := p.HandOver(ctx, host); err != nil {
+				expectError(t, err, client.ErrNotLeader)
+			}
+		}
+	}
+	return next
 }
 
 func expectCollected(t *testing.T, p *system.Paxos, dir string) {

@@ -138,6 +138,37 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return status, nil
 }
 
+// ErrNotLeader means that a node was asked to give up leading and does not lead.
+var ErrNotLeader = errors.New("the node does not lead")
+
+// Forsake asks the node to give up leading, over a separate connection, and returns the ballot in which it led. The
+// error is [ErrNotLeader] if it did not; the node's reason follows. After any other error it may have given up or not.
+// A paused node answers when it goes on, so Forsake waits until ctx ends.
+func (c *Client) Forsake(ctx context.Context) (ballot string, err error) {
+	req, err := http.NewRequest(http.MethodPost, "http://"+c.host+"/v1/admin/forsake", nil)
+	if err != nil {
+		return "", fmt.Errorf("ask to give up leading: %w", err)
+	}
+	cn, err := dial(ctx, c.host, c.opts.DialTimeout)
+	if err != nil {
+		return "", fmt.Errorf("ask to give up leading: %w", err)
+	}
+	defer cn.Close()
+	code, body, _, err := cn.exchange(ctx, req)
+	if err != nil {
+		return "", fmt.Errorf("ask to give up leading: %w", err)
+	}
+	var answer Answer
+	_ = json.Unmarshal(body, &answer) // what is no answer of a node has another code, or no ballot
+	switch {
+	case code == http.StatusConflict:
+		return "", fmt.Errorf("%w: %s", ErrNotLeader, answer.Reason)
+	case code != http.StatusOK || answer.Ballot == "":
+		return "", fmt.Errorf("ask to give up leading: node answers %d: %.200s", code, body)
+	}
+	return answer.Ballot, nil
+}
+
 func dial(ctx context.Context, host string, timeout time.Duration) (*conn, error) {
 	if host == "" {
 		return nil, errors.New("base URL is not http://host:port")

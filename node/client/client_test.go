@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -420,6 +421,30 @@ func TestRequestOnTheWire(t *testing.T) {
 		want := fmt.Sprintf(`POST %s/cas {"expect":"1","value":"2"} 7/9 1s`, key)
 		if line := <-got; line != want || r.Outcome != OK {
 			t.Errorf("key %q: sent %q, want %q; got %+v", key, line, want, r)
+		}
+	}
+}
+
+func TestForsake(t *testing.T) {
+	for _, test := range []struct {
+		code         int
+		body, ballot string
+		err          string
+		notLeader    bool
+	}{
+		{200, `{"outcome":"ok","node":"n2","ballot":"7.n2"}`, "7.n2", "", false},
+		{409, `{"outcome":"fail","node":"n2","reason":"this node does not lead, n3 does"}`, "", "n3 does", true},
+		{504, `{"outcome":"unknown","node":"n2","reason":"node is too busy"}`, "", "504", false},
+		{404, "no such page", "", "404", false},
+		{200, "somebody else's page", "", "somebody", false},
+	} {
+		s := play(t, say(response(test.code, test.body)))
+		c := New(s.url, Options{})
+		ballot, err := c.Forsake(context.Background())
+		c.Close()
+		if ballot != test.ballot || errors.Is(err, ErrNotLeader) != test.notLeader || (err != nil) != (test.err != "") ||
+			err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%d %s: %q, %v", test.code, test.body, ballot, err)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func labelAbove(faults []band, end float64) {
 
 // faultClass groups kinds of faults by how they look.
 func faultClass(kind string) string {
-	for _, c := range []string{"kill", "pause", "partition", "clock", "disk"} {
+	for _, c := range []string{"kill", "pause", "partition", "clock", "transfer", "disk"} {
 		if strings.Contains(kind, c) {
 			return "f-" + c
 		}

@@ -167,7 +167,7 @@ func (b *baggage) faults(p *sim.Plan, s *nemesis.Schedule) {
 	p.Schedule = nemesis.Schedule{Seed: s.Seed, Nodes: s.Nodes, Length: s.Length}
 	for _, f := range s.Faults {
 		switch f.Kind {
-		case nemesis.Partition, nemesis.Kill, nemesis.Pause, nemesis.Clock:
+		case nemesis.Partition, nemesis.Kill, nemesis.Pause, nemesis.Clock, nemesis.Transfer:
 			p.Schedule.Faults = append(p.Schedule.Faults, f)
 		default:
 			b.leave("%s (%s): the simulator has no such fault", f.ID, f)

@@ -22,6 +22,7 @@ f2: at 1s for 200ms kill n1,n3
 f3: at 1.5s for 300ms clock rate n2 1.05
 f4: at 2s for 100ms pause n3
 f5: at 2.5s for 300ms clock strobe n1 +50ms every 40ms
+f6: at 3.2s transfer all
 `
 
 func labRun(t *testing.T) (*results.Manifest, *nemesis.Schedule) {
@@ -55,7 +56,7 @@ func TestFromLab(t *testing.T) {
 	for _, f := range p.Schedule.Faults {
 		ids = append(ids, f.ID)
 	}
-	if !slices.Equal(ids, []string{"f1", "f2", "f3", "f4", "f5"}) || len(p.Faults) != 0 {
+	if !slices.Equal(ids, []string{"f1", "f2", "f3", "f4", "f5", "f6"}) || len(p.Faults) != 0 {
 		t.Errorf("%v, %v", ids, p.Faults)
 	}
 	for _, word := range []string{"7 clients", "--log-level=debug"} {
@@ -64,7 +65,7 @@ func TestFromLab(t *testing.T) {
 		}
 	}
 	r, err := sim.New(sim.Options{}).Run(p)
-	if err != nil || r.Violation != nil || r.Stats.Faults != 5 || r.Stats.OK < 100 {
+	if err != nil || r.Violation != nil || r.Stats.Faults != 6 || r.Stats.OK < 100 {
 		t.Errorf("%v, %v, %+v", err, r.Violation, r.Stats)
 	}
 }

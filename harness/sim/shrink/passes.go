@@ -302,7 +302,7 @@ func simplerScheduled(p *sim.Plan, f nemesis.Fault) []nemesis.Fault {
 	return list
 }
 
-// shorter are simpler durations: to the end of the run, and shorter ones.
+// shorter are simpler durations: to the end of the run, or none where that is over at once, and shorter ones.
 func shorter(d time.Duration) []time.Duration {
 	if d == 0 {
 		return nil
@@ -460,7 +460,8 @@ func (s *shrinker) healed(p *sim.Plan) *sim.Plan {
 	}
 	c := p.Clone()
 	for i := range c.Schedule.Faults {
-		if f := &c.Schedule.Faults[i]; f.For == 0 {
+		f := &c.Schedule.Faults[i]
+		if _, reverted := f.End(); !reverted {
 			f.For = p.Length - f.At
 		}
 	}
