@@ -339,7 +339,7 @@ func grantsOf(s leases.Story, b verdict.Broken) []episode {
 }
 
 // sudden are the faults of a moment, besides those that are told of as deaths.
-var sudden = []string{"reset", "forsake", "disk-rot", "disk-wipe"}
+var sudden = []string{"reset", "forsake", "transfer", "disk-rot", "disk-wipe"}
 
 // faultsOn is what was being done to these nodes, or had been until shortly before.
 func (d *diagnosis) faultsOn(b verdict.Broken, nodes []string) []episode {
