@@ -178,6 +178,13 @@ func (o object) unproposed(p *plainly, a history.Operation) {
 				upper(who(a)), o.choice(a), seconds(a.Return), v, who(w), w.Reason, seconds(w.Return))
 			p.takes(w, "failed")
 			return
+		case w.Outcome == history.OK && !w.Result.Matched:
+			p.name = nameFailedChosen
+			p.summary = fmt.Sprintf("%s saw %s at %s, but the proposal of %d by %s had been answered at %s that it came too "+
+				"late (%v had been chosen).", upper(who(a)), o.choice(a), seconds(a.Return), v, who(w), seconds(w.Return),
+				w.Result)
+			p.takes(w, "was told that it came too late")
+			return
 		case w.CallSeq > a.ReturnSeq:
 			p.name = nameForeseen
 			p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),

@@ -44,6 +44,9 @@ func TestWriteOnceObjects(t *testing.T) {
 			add(look(), "n3", 4, 5, ok, 6), nameUnproposed, "nobody ever proposed it", 1},
 		{"it had failed", new(sent).add(propose(5), "n1", 0, 1, fail).add(propose(7), "n1", 2, 3, unknown).
 			add(look(), "n3", 4, 5, ok, 5), nameFailedChosen, "had been answered with a failure", 1},
+		{"it had come too late", new(sent).add(propose(7), "n1", 0, 1, unknown).add(propose(5), "n2", 2, 3, ok, 7).
+			add(look(), "n3", 4, 5, ok, 5), nameFailedChosen,
+			"the proposal of 5 by process 1 at n2 had been answered at 0.003 s that it came too late (7 had been chosen)", 1},
 		{"before it was proposed", new(sent).add(propose(7), "n1", 0, 1, unknown).add(look(), "n3", 2, 3, ok, 5).
 			add(propose(5), "n1", 4, 5, ok).won(), nameForeseen, "nobody proposed 5 before 0.004 s", 1},
 		{"stale", new(sent).add(propose(5), "n1", 0, 1, ok).won().add(look(), "n2", 2, 3, ok).

@@ -118,7 +118,7 @@ func rulesInput(in Input, told *rules.Answers) rules.Input {
 // can be blamed on the nodes.
 func (in *Input) clockExcess(from, to, term time.Duration) time.Duration {
 	moved := slices.ContainsFunc(history.Windows(in.Faults.Events), func(w history.FaultWindow) bool {
-		return w.Kind == "clock" && w.From <= to && w.To >= from
+		return (w.Kind == "clock" || w.Kind == "suspend") && w.From <= to && w.To >= from
 	})
 	sign := -1.0 // of the errors of measurements
 	if moved {

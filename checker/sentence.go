@@ -314,9 +314,26 @@ func (c culprit) neverWritten() plainly {
 					saw, f.Op.Func, v, f.Reason, seconds(f.Return))}
 			}
 		}
+		if p, found := c.refused(v); found {
+			p.summary = saw + p.summary
+			return p
+		}
 		return plainly{name: nameNowhere, summary: fmt.Sprintf("%s, but nobody ever wrote %d.", saw, v)}
 	}
 	return plainly{}
+}
+
+// refused accounts for a value that was seen although the compare-and-set that asked for it was told that it did not
+// match. The summary continues a sentence that tells of the value.
+func (c culprit) refused(v int64) (plainly, bool) {
+	for _, w := range c.k.Ops {
+		if w.Op.Func == history.CAS && w.Op.Value == v && onlyLooks(w) {
+			return plainly{name: nameFailed, summary: fmt.Sprintf(
+				", but the only request to write %d was a cas by %s, which was answered at %s that it did not match (it found %v).",
+				v, who(w), seconds(w.Return), w.Result)}, true
+		}
+	}
+	return plainly{}, false
 }
 
 // doubleCAS accounts for two compare-and-set that both replaced one value.

@@ -163,7 +163,7 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 	case history.ObservedServed:
 		a.served(i)
 	case history.ObservedLeaseForsaken, history.ObservedDeposed:
-		a.life.held = nil
+		a.life.held, a.life.asking = nil, ask{}
 		a.check.leases.given(a.node, i, b)
 		a.life.leads = Ballot{}
 	default:
