@@ -17,6 +17,7 @@ const (
 	nameTwoChosen    = "two values chosen"
 	nameChanged      = "chosen value changed"
 	nameWonTwice     = "two proposals won"
+	nameWonLate      = "won after the decision"
 	nameUnproposed   = "value that nobody proposed"
 	nameFailedChosen = "failed proposal was chosen"
 	nameForeseen     = "value seen before it was proposed"
@@ -129,11 +130,7 @@ func (o object) account(last history.Operation) plainly {
 	case writeonce.Unproposed:
 		o.unproposed(&p, a)
 	case writeonce.Foreseen:
-		b := o.proof[1]
-		p.name = nameForeseen
-		p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),
-			seconds(a.Return), b.Op.Value, seconds(b.Call))
-		p.takes(a, "saw it before").takes(b, "proposed what was seen")
+		o.foreseen(&p, a, o.proof[1])
 	case writeonce.WonTwice:
 		b := o.proof[1]
 		p.name, p.before = nameWonTwice, a
@@ -193,6 +190,21 @@ func (o object) unproposed(p *plainly, a history.Operation) {
 			return
 		}
 	}
+}
+
+// foreseen accounts for a proposal that chose a value which had been seen before it was made. If it was told so, another
+// proposal of the same value can have been there before.
+func (o object) foreseen(p *plainly, a, b history.Operation) {
+	p.takes(a, "saw it before").takes(b, "proposed what was seen")
+	if !b.Result.Matched {
+		p.name = nameForeseen
+		p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),
+			seconds(a.Return), b.Op.Value, seconds(b.Call))
+		return
+	}
+	p.name, p.before = nameWonLate, a
+	p.summary = fmt.Sprintf("The proposal of %d for %s by %s (%s) was told to be the first, but %s had seen %s at %s.",
+		b.Op.Value, o.k.Key, who(b), when(b), asker(a, b), o.choice(a), seconds(a.Return))
 }
 
 func (o object) disagreed(p *plainly, a, b history.Operation) {
@@ -267,7 +279,7 @@ func objectsCheck(keys []keyVerdict, o *objects, elapsed time.Duration) (c verdi
 			c.Status = verdict.Unknown
 		}
 	}
-	c.Detail = fmt.Sprintf("%s, of %d of which it was seen what was chosen; %s", count(len(keys), "object"), o.decided,
-		count(o.proposals, "proposal"))
+	c.Detail = fmt.Sprintf("%s, of %d of which it was seen what was chosen; %s", verdict.Count(len(keys), "object"),
+		o.decided, verdict.Count(o.proposals, "proposal"))
 	return c, o.writeOnce()
 }

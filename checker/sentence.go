@@ -117,7 +117,7 @@ func stillLegal(k KeyHistory, e *Explanation, byID map[int]history.Operation) []
 		return nil
 	}
 	return []string{fmt.Sprintf("Everything on %s before the answer at %s still had a legal order (%s).", k.Key,
-		seconds(byID[e.Last].Return), count(e.Prefix-1, "operation"))}
+		seconds(byID[e.Last].Return), verdict.Count(e.Prefix-1, "operation"))}
 }
 
 // listPlainly accounts for a list, by the answer that completed the violation if that can be.

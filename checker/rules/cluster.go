@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // cluster is what all nodes together say of ballots and slots. It is judged when all accounts are read, so that their
@@ -165,22 +166,7 @@ func (c *cluster) names(set uint16) string {
 		}
 	}
 	slices.Sort(out)
-	return together(out)
-}
-
-func together(names []string) string {
-	text := ""
-	for i, name := range names {
-		switch {
-		case i == 0:
-		case i == len(names)-1:
-			text += " and "
-		default:
-			text += ", "
-		}
-		text += name
-	}
-	return cmp.Or(text, "nobody")
+	return cmp.Or(verdict.Together(out), "nobody")
 }
 
 func (c *cluster) ballot(b Ballot) *ballotState {

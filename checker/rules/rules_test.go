@@ -528,7 +528,8 @@ func TestHiddenProposals(t *testing.T) {
 		"one had ended in order":      {hidden + "n3 stops", "safe-value@n2"},
 		"the proposer was not killed": {strings.ReplaceAll(hidden, "n2 2", "n2 1"), "safe-value@n2"},
 		"another value is known":      {strings.Replace(hidden, "entries=1:1.n1:a", "entries=1:2.n3:c", 1), "safe-value@n2"},
-		"the ballot was on no disk":   {strings.Replace(hidden, "recovered 2.n3", "recovered 1.n1", 1), "recovery@n2 safe-value@n2"},
+		"the ballot was on no disk": {strings.Replace(hidden, "recovered 2.n3", "recovered 1.n1", 1),
+			"recovery@n2 safe-value@n2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := broken(Check(accounts(t, c.text+"\n n1 stops \n n2 stops"))); got != c.want {
