@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -171,6 +172,7 @@ func TestRules(t *testing.T) {
 			n1 1 9 elected 3.n1
 			n1 2 20 recovered 3.n1
 			n1 2 30 elected 3.n1`, "ballot-owner@n1"},
+		"led in another's ballot": {`n1 1 9 elected 3.n2`, "ballot-owner@n1"},
 		"a promise that falls": {`
 			n1 1 9 ballot 3.n2
 			n1 1 10 ballot 3.n1`, "promise-monotone@n1"},
@@ -192,6 +194,10 @@ func TestRules(t *testing.T) {
 			n1 1 99 ballot 2.n3
 			n1 1 99 deposed 1.n1
 			n1 1 99 chosen 2.n3
+			n1 1 150 deposed 1.n1`, ""},
+		"a snapshot that was learned within a grant": {granted + `
+			n1 1 99 ballot 2.n3
+			n1 1 99 snapshot-installed 2.n3 first=1 slot=9
 			n1 1 150 deposed 1.n1`, ""},
 		"the end of the log, which may hide what was learned": {granted + `n1 1 99 ballot 2.n3`, ""},
 		"a campaign within a grant":                           {granted + `n1 1 99 campaign 2.n1`, "grant-honoured@n1"},
@@ -228,6 +234,14 @@ func TestRules(t *testing.T) {
 			n1 2 20 recovered 1.n2
 			n1 2 20 lease-silence 1.n2 until=120
 			n1 2 119 campaign 2.n1`, "grant-honoured@n1"},
+		"a silence that is over": {`
+			n1 2 20 recovered 1.n2
+			n1 2 20 lease-silence 1.n2 until=120
+			n1 2 120 campaign 2.n1`, ""},
+		"a grant on a wall clock in another life": {`
+			n1 1 9 lease-granted 1.n2 until=100 lease=wall
+			n1 2 20 recovered 1.n2
+			n1 2 30 campaign 2.n1`, ""},
 		"elected within a lease": {`
 			n1 1 13 lease-held 1.n1 until=112
 			n1 1 50 lease-renewed 1.n1 until=150
@@ -315,9 +329,14 @@ func TestWiped(t *testing.T) {
 	in := accounts(t, `
 		n1 1 9 elected 3.n1
 		n1 1 9 lease-granted 3.n1 until=100
+		n1 1 9 sent-prepare 3.n1 first=1
 		n1 2 20 recovered
-		n1 2 30 campaign 1.n1`)
-	if got := broken(Check(in)); got != "recovery@n1" {
+		n1 2 30 campaign 1.n1
+		n1 2 40 campaign 3.n1
+		n1 2 40 sent-prepare 3.n1 first=1
+		n1 2 40 elected 3.n1`)
+	in.Members = 1
+	if got := broken(Check(in)); got != "recovery@n1 ballot-owner@n1" {
 		t.Errorf("%q", got)
 	}
 	in.Wiped["n1"] = []time.Duration{15 * time.Millisecond}
@@ -326,7 +345,7 @@ func TestWiped(t *testing.T) {
 	}
 	for _, at := range []time.Duration{5, 25} { // before its lines, and when it had started again
 		in.Wiped["n1"] = []time.Duration{at * time.Millisecond}
-		if got := broken(Check(in)); got != "recovery@n1" {
+		if got := broken(Check(in)); got != "recovery@n1 ballot-owner@n1" {
 			t.Errorf("wiped at %d ms: %q", at, got)
 		}
 	}
@@ -374,6 +393,15 @@ func TestRulesOfPaxos(t *testing.T) {
 		n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
 		n3 1 22 elected 2.n3
 	`
+	// apart is slot 1 with value a in ballot 1.n1, which n1 alone has accepted, and value b in ballot 2.n3.
+	const apart = three + `
+		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+		n3 1 20 campaign 2.n3
+		n3 1 20 sent-prepare 2.n3 first=1
+		n2 1 21 sent-promise 2.n3 first=1 slot=last
+		n3 1 22 elected 2.n3
+		n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b
+	`
 	for name, c := range map[string]struct{ text, want string }{
 		"one ballot":         {accepted + `n1 1 17 applied 1.n1 slot=1 value=a`, ""},
 		"a second ballot":    {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
@@ -387,6 +415,10 @@ func TestRulesOfPaxos(t *testing.T) {
 		"a vote that is forgotten": {accepted + `
 			n2 2 30 recovered 1.n1
 			n2 2 31 sent-promise 2.n3 first=1 slot=last`, "promise-complete@n2"},
+		"the second of two votes that is forgotten": {accepted + `
+			n2 1 17 sent-accepted 1.n1 first=2 slot=2
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a`, "promise-complete@n2"},
 		"a vote that is known to be chosen": {accepted + `
 			n2 1 31 sent-promise 2.n3 first=1 slot=last committed=1`, ""},
 		"a vote in a slot that another's snapshot covers": {three + `
@@ -455,6 +487,32 @@ func TestRulesOfPaxos(t *testing.T) {
 			n2 1 31 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:b`, "one-value@n2"},
 		"another value than the promises allow": {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b`,
 			"safe-value@n3"},
+		"a value of a lower ballot than is reported": {apart + `
+			n2 1 24 sent-accepted 2.n3 first=1 slot=1
+			n1 1 30 campaign 3.n1
+			n1 1 30 sent-prepare 3.n1 first=1
+			n2 1 32 sent-promise 3.n1 first=1 slot=last entries=1:2.n3:b
+			n1 1 33 elected 3.n1
+			n1 1 34 sent-accept 3.n1 first=1 slot=1 values=a`, "safe-value@n1"},
+		"a value of a lower ballot than the proposer has": {apart + `
+			n1 1 24 sent-accepted 2.n3 first=1 slot=1
+			n1 1 30 campaign 3.n1
+			n1 1 30 sent-prepare 3.n1 first=1
+			n2 1 32 sent-promise 3.n1 first=1 slot=last
+			n1 1 33 elected 3.n1
+			n1 1 34 sent-accept 3.n1 first=1 slot=1 values=a`, "safe-value@n1"},
+		"the value that was chosen, and whoever promises knows it": {accepted + `
+			n3 1 20 campaign 2.n3
+			n3 1 20 sent-prepare 2.n3 first=1
+			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
+			n3 1 22 elected 2.n3
+			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
+		"another than was chosen, and whoever promises knows it": {accepted + `
+			n3 1 20 campaign 2.n3
+			n3 1 20 sent-prepare 2.n3 first=1
+			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
+			n3 1 22 elected 2.n3
+			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b`, "safe-value@n3"},
 		"another value, and a promise may be lost": {second + `
 			n1 lost
 			n1 1 40 deposed 1.n1
@@ -473,6 +531,9 @@ func TestRulesOfPaxos(t *testing.T) {
 			n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
 			n1 1 16 chosen 1.n1 slot=1`, "chosen-justified@n1"},
 		"chosen before the votes": {accepted + `n1 1 13 applied 1.n1 slot=1 value=a`, "chosen-justified@n1"},
+		"chosen before the votes, as the second says who is asked": {accepted + `
+			n1 1 17 applied 1.n1 slot=1 value=a
+			n3 1 12 chosen 1.n1 slot=1`, "chosen-justified@n3"},
 		"chosen in a lower ballot": {second + `
 			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a
 			n3 1 24 chosen 2.n3 slot=1`, ""},
@@ -490,10 +551,31 @@ func TestRulesOfPaxos(t *testing.T) {
 			n1 1 24 applied 2.n3 slot=1 value=b`, "agreement@n1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := broken(Check(accounts(t, c.text+stopped))); got != c.want {
+			r := Check(accounts(t, c.text+stopped))
+			if got := broken(r); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
+			for _, v := range r.Violations {
+				if slices.Contains(aboutSlots, v.Rule) && v.Slot == 0 {
+					t.Errorf("%s names no slot: %+v", v.Rule, v)
+				}
+			}
 		})
+	}
+}
+
+// aboutSlots are the rules of which a violation is always about a slot.
+var aboutSlots = []string{AcceptedMonotone, PromiseComplete, OneValue, SafeValue, ChosenJustified, Agreement}
+
+// What was looked at is counted.
+func TestCounts(t *testing.T) {
+	r := Check(accounts(t, three+`
+		n2 1 20 lease-granted 1.n1 until=120
+		n2 1 20 sent-lease-grant 1.n1 seq=1
+		n2 2 30 recovered 1.n1
+	`))
+	if r.Lines != 11 || r.Incarnations != 4 || r.Elections != 1 || r.Messages != 3 || r.Grants != 1 || r.Unplaced {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -567,6 +649,8 @@ func TestVotesBeforeAKill(t *testing.T) {
 	}{
 		"right before the kill": {text: chosen},
 		"in a slot that the node knows to be chosen": {text: chosen + "n2 1 17 applied 1.n1 slot=1 value=a",
+			want: "chosen-justified@n1"},
+		"in a slot of the snapshot that the node started from": {text: chosen + "n2 1 14 snapshot-restored 1.n1 slot=1",
 			want: "chosen-justified@n1"},
 		"when the node had long been seen without its vote": {text: chosen + "n2 1 500 lease-refused 1.n1",
 			want: "chosen-justified@n1"},
