@@ -148,10 +148,10 @@ func reignsOf(n NodeObservations) []reign {
 func deposition(r reign, reigns []reign) (at time.Duration, by rules.Ballot, ok bool) {
 	for _, s := range reigns {
 		if s.node != r.node && r.ballot.Less(s.ballot) && (!ok || s.from < at) {
-			at, by, ok = s.from, s.ballot, true
+			at, by, ok = max(s.from, r.from), s.ballot, true
 		}
 	}
-	return max(at, r.from), by, ok
+	return at, by, ok
 }
 
 // countDeposed counts a read that was invoked at the leader of r while it was deposed in favour of by.

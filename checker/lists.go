@@ -52,7 +52,8 @@ func listsCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, []verd
 	if len(findings) > 0 {
 		check.Status = verdict.Violated
 	}
-	check.Detail = fmt.Sprintf("%s, %s that show the whole", verdict.Count(lists, "list"), verdict.Count(answers, "answer"))
+	check.Detail = fmt.Sprintf("%s, %s that show the whole", verdict.Count(lists, "list"),
+		verdict.Count(answers, "answer"))
 	return check, findings
 }
 

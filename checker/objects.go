@@ -192,16 +192,10 @@ func (o object) unproposed(p *plainly, a history.Operation) {
 	}
 }
 
-// foreseen accounts for a proposal that chose a value which had been seen before it was made. If it was told so, another
-// proposal of the same value can have been there before.
+// foreseen accounts for a proposal that was told to be the first when its value had been seen before. Somebody else had
+// proposed the value by then: otherwise it would have been unproposed when it was seen, and this the first violation.
 func (o object) foreseen(p *plainly, a, b history.Operation) {
 	p.takes(a, "saw it before").takes(b, "proposed what was seen")
-	if !b.Result.Matched {
-		p.name = nameForeseen
-		p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),
-			seconds(a.Return), b.Op.Value, seconds(b.Call))
-		return
-	}
 	p.name, p.before = nameWonLate, a
 	p.summary = fmt.Sprintf("The proposal of %d for %s by %s (%s) was told to be the first, but %s had seen %s at %s.",
 		b.Op.Value, o.k.Key, who(b), when(b), asker(a, b), o.choice(a), seconds(a.Return))

@@ -178,6 +178,10 @@ func TestObjectPlainlyNamesTheValues(t *testing.T) {
 	if _, found := objectPlainly(KeyHistory{Key: "x", Ops: open.ops, writeOnce: true}, nil, open.ops[0]); found {
 		t.Error("nothing is wrong, and it is explained")
 	}
+	won := new(sent).add(propose(5), "n1", 0, 2, history.OK).won()
+	if _, found := objectPlainly(KeyHistory{Key: "x", Ops: won.ops, writeOnce: true}, nil, won.ops[0]); found {
+		t.Error("nothing is wrong with the only proposal, and it is explained")
+	}
 }
 
 // Keys are told of as write-once objects only where nothing else is done to any of them.

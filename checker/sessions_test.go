@@ -164,7 +164,8 @@ func TestSessions(t *testing.T) {
 // What requests there were is counted, and only where there were any.
 func TestSessionsAreCounted(t *testing.T) {
 	s := new(sent).try(5, "n1", 0, 1, ok, 5).try(5, "n2", 2, 3, ok, 5).try(6, "n1", 4, 5, ok, 5, 6).
-		try(7, "n1", 6, 7, history.Unknown).try(7, "n1", 8, 9, history.Fail).read(10, 11, 5, 6)
+		try(7, "n1", 6, 7, history.Unknown).try(7, "n1", 8, 9, history.Fail).try(7, "n1", 10, 11, history.Fail).
+		read(12, 13, 5, 6)
 	find := func(v verdict.Verdict) *verdict.Check {
 		for i, c := range v.Safety.Checks {
 			if c.Checker == CheckSessions {

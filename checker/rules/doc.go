@@ -31,9 +31,9 @@
 // Who proposes a value accepts it in the same step, and so proposes in no ballot below its promise.
 //
 // accepted-monotone: the ballot in which a node has accepted a slot only rises. It is visible where a node says that it
-// accepts a slot after it has said so of a higher ballot, and where a leader proposes, and so accepts, in a slot that it
-// has learned to be chosen in a ballot above its own. An accepted ballot that a later promise reports as lower, or not
-// at all, breaks promise-complete. What a node has accepted and never told anybody is not known.
+// accepts a slot after it has said so of a higher ballot, and where a leader proposes, and so accepts, in a slot that
+// it has learned to be chosen in a ballot above its own. An accepted ballot that a later promise reports as lower, or
+// not at all, breaks promise-complete. What a node has accepted and never told anybody is not known.
 //
 // promise-complete: a promise reports everything that the node had said it accepted in lower ballots, in votes and in
 // earlier promises, in that ballot or a higher one, except in slots that it says are chosen (§2.2, the answer to a
