@@ -40,9 +40,11 @@ var swarmReads = [...]struct{ reads, lease string }{
 }
 
 // swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. What a
-// fault takes by itself, some 50 ms, and a busy machine set the limit.
+// fault takes by itself, some 50 ms, and a busy machine set the limit. In the longest, nodes can be restarted on a busy
+// machine before anybody elects another leader.
 var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
+	500 * time.Millisecond,
 }
 
 // swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or
@@ -138,7 +140,7 @@ func (s *swarm) drawTimes(lease string) {
 // drawPace has everything that the nodes do about others that are silent happen in proportion to how soon they elect
 // another leader. A link that is given up later outlives short cuts, and what was sent meanwhile arrives after them.
 func (s *swarm) drawPace(election time.Duration) {
-	s.set("node-flag", "--retry-interval="+(election/3).String())
+	s.set("node-flag", "--retry-interval="+s.one((election/3).String(), (election/8).String()))
 	s.set("node-flag", "--backoff="+(election/4).String())
 	s.set("node-flag", s.one("", "--link-silence="+(2*election).String(), "--link-silence="+(2*election).String()))
 }
