@@ -73,8 +73,8 @@
 // chosen-justified: when a node takes a value for chosen, or applies it, a majority has said that it accepted it in one
 // ballot, the proposer included (§2.2).
 //
-// agreement: no two values of a slot have a majority of nodes that said they accepted it. What nodes applied is compared
-// by package checker.
+// agreement: no two values of a slot have a majority of nodes that said they accepted it. What nodes applied is
+// compared by package checker.
 //
 // lease-basis: a lease lasts no longer than what a majority, the leader included, had been asked for and had granted by
 // then.

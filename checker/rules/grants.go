@@ -89,8 +89,8 @@ func (a *account) dishonours(i int, b Ballot, does string) (Violation, bool) {
 	return Violation{}, false
 }
 
-// onWallClock reports whether the node's leases are on wall clocks. Such a clock may have been set back between the step
-// that made a message, when the grant was over, and the moment when the message left.
+// onWallClock reports whether the node's leases are on wall clocks. Such a clock may have been set back between the
+// step that made a message, when the grant was over, and the moment when the message left.
 func (a *account) onWallClock() bool {
 	return a.granted != nil && a.granted.wall || a.silence != nil && a.silence.wall
 }
