@@ -27,8 +27,8 @@ func checkAgreement(nodes []NodeObservations) (verdict.Check, []verdict.Finding,
 	}
 	check := verdict.Check{
 		Checker: CheckAgreement, Status: verdict.Valid, Elapsed: time.Since(begin),
-		Detail: fmt.Sprintf("%s applied by %s of %s", count(len(a.slots), "slot"),
-			count(incarnations, "incarnation"), count(len(nodes), "node")),
+		Detail: fmt.Sprintf("%s applied by %s of %s", verdict.Count(len(a.slots), "slot"),
+			verdict.Count(incarnations, "incarnation"), verdict.Count(len(nodes), "node")),
 	}
 	switch {
 	case len(a.findings) > 0:
@@ -39,7 +39,7 @@ func checkAgreement(nodes []NodeObservations) (verdict.Check, []verdict.Finding,
 	if a.others > 0 {
 		last := &a.findings[len(a.findings)-1]
 		last.Details = append(last.Details,
-			fmt.Sprintf("%s of the same kind are not listed.", count(a.others, "finding")))
+			fmt.Sprintf("%s of the same kind are not listed.", verdict.Count(a.others, "finding")))
 	}
 	return check, a.findings, a.clashes
 }
@@ -128,7 +128,7 @@ func (a *agreement) gap(here applied) {
 		means = fmt.Sprintf("slot %d was left out, and its state lacks what that holds", here.before+1)
 	}
 	if n := here.slot - here.before - 1; here.slot > here.before+2 {
-		means = fmt.Sprintf("%s were left out, and its state lacks what these hold", count(int(n), "slot"))
+		means = fmt.Sprintf("%s were left out, and its state lacks what these hold", verdict.Count(int(n), "slot"))
 	}
 	a.find(verdict.Finding{
 		Checker: CheckAgreement, Name: nameGap, At: here.at,

@@ -227,13 +227,13 @@ func linearizabilityCheck(keys []keyVerdict, elapsed time.Duration, reasons *[]s
 		default:
 			if unknown++; unknown <= detailsMax {
 				*reasons = append(*reasons, fmt.Sprintf("linearizability of %s, with %s, is not decided: %s",
-					r.Key, count(r.Ops, "operation"), r.Reason))
+					r.Key, verdict.Count(r.Ops, "operation"), r.Reason))
 			}
 		}
 	}
 	if unknown > detailsMax {
 		*reasons = append(*reasons,
-			fmt.Sprintf("linearizability of %s more is not decided", count(unknown-detailsMax, "key")))
+			fmt.Sprintf("linearizability of %s more is not decided", verdict.Count(unknown-detailsMax, "key")))
 	}
 	switch {
 	case len(findings) > 0:
@@ -244,7 +244,7 @@ func linearizabilityCheck(keys []keyVerdict, elapsed time.Duration, reasons *[]s
 		c.Status = verdict.None
 	}
 	c.Detail = fmt.Sprintf("%s, %s, longest key %d; %d of the keys decided by order, with proof",
-		count(len(keys), "key"), count(operations, "operation"), longest, proven)
+		verdict.Count(len(keys), "key"), verdict.Count(operations, "operation"), longest, proven)
 	// What happened first is told first; what was not explained has no time and comes last.
 	slices.SortStableFunc(findings, func(a, b verdict.Finding) int {
 		return cmp.Compare(cmp.Or(a.At, history.Forever), cmp.Or(b.At, history.Forever))

@@ -3,10 +3,9 @@ package checker
 import (
 	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"elenchus/checker/rules"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
@@ -16,25 +15,15 @@ import (
 type reign struct {
 	node     string // as the harness calls it
 	self     string // as the node calls itself
-	ballot   ballot
+	ballot   rules.Ballot
 	from, to time.Duration
 	over     bool // it was deposed then, or its process ended; else that is the last line that it wrote as a leader
 }
 
-// ballot is (round, node), compared in that order.
-type ballot struct{ round, node uint64 }
-
-func (b ballot) compare(c ballot) int {
-	return cmp.Or(cmp.Compare(b.round, c.round), cmp.Compare(b.node, c.node))
-}
-
-// parseBallot reads "7.n2".
-func parseBallot(text string) (b ballot, ok bool) {
-	round, node, _ := strings.Cut(text, ".n")
-	var err1, err2 error
-	b.round, err1 = strconv.ParseUint(round, 10, 64)
-	b.node, err2 = strconv.ParseUint(node, 10, 64)
-	return b, err1 == nil && err2 == nil
+// parseBallot reads the ballot of an observation or of an answer, as in "7.n2". It is false if there is none.
+func parseBallot(text string) (rules.Ballot, bool) {
+	b, ok := rules.ParseBallot(text)
+	return b, ok && !b.IsZero()
 }
 
 // countEvents counts what the nodes say happened to them.
@@ -77,7 +66,7 @@ type deposedReads struct {
 type deposed struct {
 	reign
 	since  time.Duration
-	by     ballot
+	by     rules.Ballot
 	latest time.Duration // until when this time or one before it in the list lasted
 }
 
@@ -156,9 +145,9 @@ func reignsOf(n NodeObservations) []reign {
 }
 
 // deposition is when the first node was elected in a ballot above that of r, after r was, and in which ballot.
-func deposition(r reign, reigns []reign) (at time.Duration, by ballot, ok bool) {
+func deposition(r reign, reigns []reign) (at time.Duration, by rules.Ballot, ok bool) {
 	for _, s := range reigns {
-		if s.node != r.node && s.ballot.compare(r.ballot) > 0 && (!ok || s.from < at) {
+		if s.node != r.node && r.ballot.Less(s.ballot) && (!ok || s.from < at) {
 			at, by, ok = max(s.from, r.from), s.ballot, true
 		}
 	}
@@ -166,7 +155,7 @@ func deposition(r reign, reigns []reign) (at time.Duration, by ballot, ok bool) 
 }
 
 // countDeposed counts a read that was invoked at the leader of r while it was deposed in favour of by.
-func countDeposed(d *verdict.DeposedReads, op *history.Operation, r reign, by ballot) {
+func countDeposed(d *verdict.DeposedReads, op *history.Operation, r reign, by rules.Ballot) {
 	d.Attempted++
 	switch op.Outcome {
 	case history.Fail:
@@ -180,7 +169,7 @@ func countDeposed(d *verdict.DeposedReads, op *history.Operation, r reign, by ba
 	own := op.By.Leader == r.self
 	// The witness has the ballot of the last command in the state that was read. It may be missing.
 	if b, ok := parseBallot(op.By.Ballot); ok {
-		own = own && b.compare(by) < 0
+		own = own && b.Less(by)
 	} else {
 		own = own && op.Return <= r.to
 	}

@@ -236,19 +236,19 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 		if r.from > p.last.Return {
 			continue
 		}
-		if newest == nil || r.ballot.compare(newest.ballot) > 0 {
+		if newest == nil || newest.ballot.Less(r.ballot) {
 			newest = &d.reigns[i]
 		}
 		switch {
 		case r.to < p.last.Call:
 		case r.node == node:
 			own = &d.reigns[i]
-		case other == nil || r.ballot.compare(other.ballot) > 0:
+		case other == nil || other.ballot.Less(r.ballot):
 			other = &d.reigns[i]
 		}
 	}
 	switch {
-	case own != nil && newest.ballot.compare(own.ballot) > 0 && newest.node != node:
+	case own != nil && own.ballot.Less(newest.ballot) && newest.node != node:
 		noticed := "did not notice before " + seconds(own.to)
 		if !own.over && own.to <= p.last.Return { // nothing is known of it behind the answer
 			noticed = "did not know of that"
@@ -257,7 +257,7 @@ func (d *diagnosis) whoLed(p plainly, node string) string {
 			elected(*newest), node, noticed)
 	case other == nil:
 		return ""
-	case own == nil && other.ballot.compare(newest.ballot) < 0:
+	case own == nil && other.ballot.Less(newest.ballot):
 		return fmt.Sprintf("Nobody led then: %s, elected in ballot %s %s, did not any more, and %s, of the lower ballot %s, "+
 			"only believed to lead.", newest.node, newest.ballot, elected(*newest), other.node, other.ballot)
 	case own == nil:
@@ -274,6 +274,3 @@ func elected(r reign) string {
 	}
 	return "at " + seconds(r.from)
 }
-
-// String shows the ballot as nodes do: "7.n2".
-func (b ballot) String() string { return fmt.Sprintf("%d.n%d", b.round, b.node) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"elenchus/checker/rules"
 	"elenchus/results/clocks"
 	"elenchus/results/history"
 	"elenchus/results/leases"
@@ -171,7 +172,7 @@ func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.D
 	if !ok {
 		return "", 0, false
 	}
-	var held ballot
+	var held rules.Ballot
 	ok = false
 	for i, o := range n.Log.Observations {
 		if n.When[i] > p.last.Return {
@@ -186,7 +187,7 @@ func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.D
 		return "", 0, false
 	}
 	for _, r := range d.reigns {
-		if r.node != holder && r.ballot.compare(held) > 0 && r.from <= p.last.Return {
+		if r.node != holder && held.Less(r.ballot) && r.from <= p.last.Return {
 			return holder, since, true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"elenchus/checker/rules"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
 )
@@ -173,16 +174,16 @@ func (d *diagnosis) executedTwice(p plainly) *verdict.Cause {
 // promise of each node that ever wrote of one.
 func (d *diagnosis) forgottenPromise(plainly) *verdict.Cause {
 	for _, n := range d.in.Nodes {
-		var highest ballot
+		var highest rules.Ballot
 		boot := ""
 		for _, o := range n.Log.Observations {
 			b, ok := parseBallot(o.Ballot)
 			restarted := o.Kind == history.ObservedRecovered && boot != "" && o.Boot != boot
 			boot = o.Boot
 			switch {
-			case o.Kind == history.ObservedPromised && ok && b.compare(highest) > 0:
+			case o.Kind == history.ObservedPromised && ok && highest.Less(b):
 				highest = b
-			case restarted && b.compare(highest) < 0 && d.needed(highest):
+			case restarted && b.Less(highest) && d.needed(highest):
 				return &verdict.Cause{
 					Name: "a forgotten promise",
 					Says: fmt.Sprintf("%s had promised ballot %s, and after a restart knew only of %s: what it had promised was not "+
@@ -203,7 +204,7 @@ func (d *diagnosis) forgottenPromise(plainly) *verdict.Cause {
 
 // needed reports whether a ballot was elected with the promise of every node that wrote of one, because there were no
 // more than a majority of them.
-func (d *diagnosis) needed(b ballot) bool {
+func (d *diagnosis) needed(b rules.Ballot) bool {
 	promised, elected := 0, false
 	for _, n := range d.in.Nodes {
 		mine := false

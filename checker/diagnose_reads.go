@@ -124,7 +124,7 @@ func (d *diagnosis) newLeader(p plainly) *verdict.Cause {
 	}
 	for _, r := range d.reigns {
 		// A ballot above that of the update: its leader must have learned of the slot when it was elected.
-		if r.node == node && r.ballot.compare(chosenIn) > 0 && r.from <= p.last.Return &&
+		if r.node == node && chosenIn.Less(r.ballot) && r.from <= p.last.Return &&
 			(!r.over || p.last.Return <= r.to) {
 			return &verdict.Cause{
 				Name: "a new leader answered before it had caught up",

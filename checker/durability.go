@@ -61,8 +61,8 @@ func durabilityCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, [
 	case looked > 0:
 		c.Status = verdict.Valid
 	}
-	c.Detail = fmt.Sprintf("%s, %s of them, %s", count(looked, "register"), count(reads, "final read"),
-		count(updates, "acknowledged update"))
+	c.Detail = fmt.Sprintf("%s, %s of them, %s", verdict.Count(looked, "register"), verdict.Count(reads, "final read"),
+		verdict.Count(updates, "acknowledged update"))
 	return c, findings
 }
 
@@ -130,7 +130,7 @@ func lostAtTheEnd(k KeyHistory, final []history.Operation) (verdict.Finding, pla
 		Operations: p.operations(), Table: p.rows()}
 	if n := len(gone) - 1; n > 0 {
 		f.Details = append(f.Details, fmt.Sprintf("So are %s to %s before it.",
-			count(n, "further acknowledged update"), k.Key))
+			verdict.Count(n, "further acknowledged update"), k.Key))
 	}
 	return f, p, true
 }

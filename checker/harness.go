@@ -185,10 +185,10 @@ func lostObservations(node string, lost []history.Loss) []string {
 	var out []string
 	if segments > 0 {
 		out = append(out, fmt.Sprintf("the observations of %s begin too late: they exceeded their limit, and the first %s "+
-			"of the file were dropped (--node-flag=--observation-bytes=-1 has none)", node, count(int(segments), "part")))
+			"of the file were dropped (--node-flag=--observation-bytes=-1 has none)", node, verdict.Count(segments, "part")))
 	}
 	if lines > 0 {
-		out = append(out, fmt.Sprintf("%s of %s could not be written: %s", count(int(lines), "observation"), node,
+		out = append(out, fmt.Sprintf("%s of %s could not be written: %s", verdict.Count(lines, "observation"), node,
 			cmp.Or(reason, "no reason was given")))
 	}
 	return out

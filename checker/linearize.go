@@ -275,12 +275,12 @@ func (d *driver) confirm(ctx context.Context, key KeyHistory, want verdict.Statu
 	got, err := d.solve(ctx, request{Key: key, Budget: budget})
 	switch {
 	case err != nil:
-		return fmt.Errorf("confirm by a search that %s is %s: %w", count(len(key.Ops), "operation"), want, err)
+		return fmt.Errorf("confirm by a search that %s is %s: %w", verdict.Count(len(key.Ops), "operation"), want, err)
 	case got.Status == verdict.Unknown:
-		return fmt.Errorf("confirm by a search that %s is %s: %s", count(len(key.Ops), "operation"), want, got.Reason)
+		return fmt.Errorf("confirm by a search that %s is %s: %s", verdict.Count(len(key.Ops), "operation"), want, got.Reason)
 	case got.Status != want:
 		return fmt.Errorf("%w: %s among %s, by order %s, by search %s",
-			errDisagree, key.Key, count(len(key.Ops), "operation"), want, got.Status)
+			errDisagree, key.Key, verdict.Count(len(key.Ops), "operation"), want, got.Status)
 	}
 	return nil
 }

@@ -43,6 +43,10 @@ func TestPlantedAnomalies(t *testing.T) {
 		{"failed and seen", func(s *script) {
 			s.call(0, write(3)).ret(0, history.Fail, false).do(1, read(), 3)
 		}, []string{"saw 3 in x", "the write of 3 had been answered with a failure (because) at 0.002 s"}, 1},
+		{"written by a cas that did not match", func(s *script) {
+			s.do(0, write(1)).call(1, cas(5, 2)).ret(1, ok, false, 1).do(2, read(), 2)
+		}, []string{"Process 2 at n3 saw 2 in x at 0.006 s, but the only request to write 2 was a cas by process 1 at n2, " +
+			"which was answered at 0.004 s that it did not match (it found 1)."}, 1},
 		{"from the future", func(s *script) { s.do(1, read(), 3).do(0, write(3)) },
 			[]string{"saw 3 in x at 0.002 s, but nobody asked to write 3 before 0.003 s"}, 1},
 		{"two cas from one value", func(s *script) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // Names of violations of lists, besides those that registers have, too.
@@ -287,5 +288,5 @@ func elements(values []int64) string {
 	if len(words) == 1 {
 		return "element " + words[0]
 	}
-	return "elements " + strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+	return "elements " + verdict.Together(words)
 }

@@ -52,7 +52,8 @@ func listsCheck(keys []keyVerdict, elapsed time.Duration) (verdict.Check, []verd
 	if len(findings) > 0 {
 		check.Status = verdict.Violated
 	}
-	check.Detail = fmt.Sprintf("%s, %s that show the whole", count(lists, "list"), count(answers, "answer"))
+	check.Detail = fmt.Sprintf("%s, %s that show the whole", verdict.Count(lists, "list"),
+		verdict.Count(answers, "answer"))
 	return check, findings
 }
 
@@ -136,19 +137,11 @@ func (l *list) findings(d *diagnosis) []verdict.Finding {
 	for i := range out {
 		if n := others[out[i].Name]; n > 0 {
 			out[i].Details = append(out[i].Details, fmt.Sprintf("%s of %s show the same sort of damage.",
-				count(n, "later answer"), l.key))
+				verdict.Count(n, "later answer"), l.key))
 		}
 	}
 	if len(out) > 1 { // whatever else is wrong with a list makes two versions of it
 		out = slices.DeleteFunc(out, func(f verdict.Finding) bool { return f.Name == nameForked })
 	}
 	return out
-}
-
-// count is "1 list" or "3 lists".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

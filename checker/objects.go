@@ -17,6 +17,7 @@ const (
 	nameTwoChosen    = "two values chosen"
 	nameChanged      = "chosen value changed"
 	nameWonTwice     = "two proposals won"
+	nameWonLate      = "won after the decision"
 	nameUnproposed   = "value that nobody proposed"
 	nameFailedChosen = "failed proposal was chosen"
 	nameForeseen     = "value seen before it was proposed"
@@ -129,11 +130,7 @@ func (o object) account(last history.Operation) plainly {
 	case writeonce.Unproposed:
 		o.unproposed(&p, a)
 	case writeonce.Foreseen:
-		b := o.proof[1]
-		p.name = nameForeseen
-		p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),
-			seconds(a.Return), b.Op.Value, seconds(b.Call))
-		p.takes(a, "saw it before").takes(b, "proposed what was seen")
+		o.foreseen(&p, a, o.proof[1])
 	case writeonce.WonTwice:
 		b := o.proof[1]
 		p.name, p.before = nameWonTwice, a
@@ -178,6 +175,13 @@ func (o object) unproposed(p *plainly, a history.Operation) {
 				upper(who(a)), o.choice(a), seconds(a.Return), v, who(w), w.Reason, seconds(w.Return))
 			p.takes(w, "failed")
 			return
+		case w.Outcome == history.OK && !w.Result.Matched:
+			p.name = nameFailedChosen
+			p.summary = fmt.Sprintf("%s saw %s at %s, but the proposal of %d by %s had been answered at %s that it came too "+
+				"late (%v had been chosen).", upper(who(a)), o.choice(a), seconds(a.Return), v, who(w), seconds(w.Return),
+				w.Result)
+			p.takes(w, "was told that it came too late")
+			return
 		case w.CallSeq > a.ReturnSeq:
 			p.name = nameForeseen
 			p.summary = fmt.Sprintf("%s saw %s at %s, but nobody proposed %d before %s.", upper(who(a)), o.choice(a),
@@ -186,6 +190,15 @@ func (o object) unproposed(p *plainly, a history.Operation) {
 			return
 		}
 	}
+}
+
+// foreseen accounts for a proposal that was told to be the first when its value had been seen before. Somebody else had
+// proposed the value by then: otherwise it would have been unproposed when it was seen, and this the first violation.
+func (o object) foreseen(p *plainly, a, b history.Operation) {
+	p.takes(a, "saw it before").takes(b, "proposed what was seen")
+	p.name, p.before = nameWonLate, a
+	p.summary = fmt.Sprintf("The proposal of %d for %s by %s (%s) was told to be the first, but %s had seen %s at %s.",
+		b.Op.Value, o.k.Key, who(b), when(b), asker(a, b), o.choice(a), seconds(a.Return))
 }
 
 func (o object) disagreed(p *plainly, a, b history.Operation) {
@@ -260,7 +273,7 @@ func objectsCheck(keys []keyVerdict, o *objects, elapsed time.Duration) (c verdi
 			c.Status = verdict.Unknown
 		}
 	}
-	c.Detail = fmt.Sprintf("%s, of %d of which it was seen what was chosen; %s", count(len(keys), "object"), o.decided,
-		count(o.proposals, "proposal"))
+	c.Detail = fmt.Sprintf("%s, of %d of which it was seen what was chosen; %s", verdict.Count(len(keys), "object"),
+		o.decided, verdict.Count(o.proposals, "proposal"))
 	return c, o.writeOnce()
 }

@@ -28,19 +28,19 @@ func protocolCheck(in Input, told *rules.Answers, d *diagnosis, known []verdict.
 		return c, nil
 	}
 	c.Status = verdict.Valid
-	c.Detail = fmt.Sprintf("%s of %s in %s, with %s and %s", count(result.Lines, "line"),
-		count(len(in.Nodes), "node"), count(result.Incarnations, "incarnation"), count(result.Elections, "election"),
-		count(result.Grants, "grant"))
+	c.Detail = fmt.Sprintf("%s of %s in %s, with %s and %s", verdict.Count(result.Lines, "line"),
+		verdict.Count(len(in.Nodes), "node"), verdict.Count(result.Incarnations, "incarnation"),
+		verdict.Count(result.Elections, "election"), verdict.Count(result.Grants, "grant"))
 	if result.Messages == 0 {
 		c.Detail += "; messages were not traced, so only what nodes say of themselves was judged"
 	} else {
-		c.Detail += fmt.Sprintf(", and %s sent", count(result.Messages, "message"))
+		c.Detail += fmt.Sprintf(", and %s sent", verdict.Count(result.Messages, "message"))
 	}
 	if result.Answers > 0 {
-		c.Detail += "; " + count(result.Answers, "answer") + " compared with the order of the log"
+		c.Detail += "; " + verdict.Count(result.Answers, "answer") + " compared with the order of the log"
 	}
 	if len(result.Partial) > 0 {
-		c.Detail += "; lines may be missing of " + together(result.Partial)
+		c.Detail += "; lines may be missing of " + verdict.Together(result.Partial)
 	}
 	if result.Unplaced {
 		c.Detail += "; not all nodes can be placed in time, so overlaps of leases were not judged"
@@ -64,7 +64,7 @@ func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verd
 	}
 	if v.Others > 0 {
 		b.Details = append(b.Details, fmt.Sprintf("%s of the same rule are not listed.",
-			count(v.Others, "further violation")))
+			verdict.Count(v.Others, "further violation")))
 	}
 	if v.Answer != nil {
 		b.Operations, d.operations = []int{v.Answer.ID}, []history.Operation{*v.Answer}
@@ -118,7 +118,7 @@ func rulesInput(in Input, told *rules.Answers) rules.Input {
 // can be blamed on the nodes.
 func (in *Input) clockExcess(from, to, term time.Duration) time.Duration {
 	moved := slices.ContainsFunc(history.Windows(in.Faults.Events), func(w history.FaultWindow) bool {
-		return w.Kind == "clock" && w.From <= to && w.To >= from
+		return (w.Kind == "clock" || w.Kind == "suspend") && w.From <= to && w.To >= from
 	})
 	sign := -1.0 // of the errors of measurements
 	if moved {

@@ -95,6 +95,8 @@ func TestClockExcess(t *testing.T) {
 	moved := history.FaultLog{Events: []history.FaultEvent{{
 		ID: "f1", Kind: "clock", Step: history.FaultApply, Status: history.FaultInstalled, Begin: time.Second, End: time.Second,
 	}}}
+	suspended := moved.Events[0]
+	suspended.Kind = "suspend"
 	rate, wall := Lease{Mode: "rate", DriftBound: 0.01}, Lease{Mode: "wall", MaxOffset: 50 * ms}
 	for name, c := range map[string]struct {
 		lease       Lease
@@ -107,6 +109,8 @@ func TestClockExcess(t *testing.T) {
 		"perhaps beyond the bound": {rate, moved, []clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 5 * ms, 40 * ms},
 		"not meant to be moved": {rate, history.FaultLog{},
 			[]clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 0, 0},
+		"suspended, and perhaps beyond the bound": {rate, history.FaultLog{Events: []history.FaultEvent{suspended}},
+			[]clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 5 * ms, 40 * ms},
 		"moved and not measured": {rate, moved, []clocks.Track{ticking("n1", 1, 0, ms)}, history.Forever, history.Forever},
 		"not measured":           {rate, history.FaultLog{}, nil, 0, 0},
 		"wall clocks within":     {wall, moved, []clocks.Track{ticking("n1", 1, 0, 0), ticking("n2", 1, 50*ms, 0)}, 0, 0},

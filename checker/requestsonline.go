@@ -15,8 +15,7 @@ type onlineRequest struct {
 	open     int  // attempts without an outcome
 	perhaps  bool // an attempt of unknown outcome may have taken effect
 	answered bool
-	first    history.Result // the answer; of a list, which is immutable, only its length is kept
-	length   int
+	length   int // of the list that was the first answer, which begins the longest answer so far
 }
 
 // attempt takes the next event of an attempt at a request on a key. It is exact, but where an attempt fails while later
@@ -46,25 +45,19 @@ func (o *Online) attempt(k *onlineKey, e *history.Event) {
 		r.compare(k, e)
 	case e.Type == history.OK:
 		r.answered, r.length = true, len(e.Result.Values)
-		if e.Op.Func != history.Append {
-			r.first = e.Result
-		}
 		k.complete(r.call, e)
 	case r.open == 0 && !r.perhaps && !r.answered:
 		k.complete(r.call, e)
 	}
 }
 
-// compare compares a further answer to a request with the first one.
+// compare compares a further answer to a request with the first one. Requests to registers are left to the end.
 func (r *onlineRequest) compare(k *onlineKey, e *history.Event) {
 	if k.list.abstained || k.list.violated {
 		return
 	}
 	seen := e.Result.Values
 	same := len(seen) == r.length && r.length <= len(k.list.longest) && slices.Equal(seen, k.list.longest[:r.length])
-	if e.Op.Func != history.Append {
-		same = r.first.Equal(e.Result)
-	}
 	if !same {
 		k.list.violated = true
 		k.list.reason = fmt.Sprintf("request %v was answered otherwise before", e.Op.Request)

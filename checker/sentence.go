@@ -117,7 +117,7 @@ func stillLegal(k KeyHistory, e *Explanation, byID map[int]history.Operation) []
 		return nil
 	}
 	return []string{fmt.Sprintf("Everything on %s before the answer at %s still had a legal order (%s).", k.Key,
-		seconds(byID[e.Last].Return), count(e.Prefix-1, "operation"))}
+		seconds(byID[e.Last].Return), verdict.Count(e.Prefix-1, "operation"))}
 }
 
 // listPlainly accounts for a list, by the answer that completed the violation if that can be.
@@ -314,9 +314,26 @@ func (c culprit) neverWritten() plainly {
 					saw, f.Op.Func, v, f.Reason, seconds(f.Return))}
 			}
 		}
+		if p, found := c.refused(v); found {
+			p.summary = saw + p.summary
+			return p
+		}
 		return plainly{name: nameNowhere, summary: fmt.Sprintf("%s, but nobody ever wrote %d.", saw, v)}
 	}
 	return plainly{}
+}
+
+// refused accounts for a value that was seen although the compare-and-set that asked for it was told that it did not
+// match. The summary continues a sentence that tells of the value.
+func (c culprit) refused(v int64) (plainly, bool) {
+	for _, w := range c.k.Ops {
+		if w.Op.Func == history.CAS && w.Op.Value == v && onlyLooks(w) {
+			return plainly{name: nameFailed, summary: fmt.Sprintf(
+				", but the only request to write %d was a cas by %s, which was answered at %s that it did not match (it found %v).",
+				v, who(w), seconds(w.Return), w.Result)}, true
+		}
+	}
+	return plainly{}, false
 }
 
 // doubleCAS accounts for two compare-and-set that both replaced one value.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // service is what each node did for its clients in each phase: final reads and, after everything was healed, updates.
@@ -57,7 +58,7 @@ func (s *service) unserved(nodes []string) []string {
 	for _, n := range nodes {
 		if t := s.of(history.PhaseRecovery, n); t.tried > 0 && t.ok == 0 {
 			out = append(out, fmt.Sprintf("none of %s to %s after everything was healed was answered ok (%s)",
-				count(t.tried, "update"), n, t.reason))
+				verdict.Count(t.tried, "update"), n, t.reason))
 		}
 		switch t := s.of(history.PhaseFinal, n); {
 		case t.ok > 0:
@@ -65,7 +66,7 @@ func (s *service) unserved(nodes []string) []string {
 			out = append(out, fmt.Sprintf("nothing was read from %s at the end", n))
 		default:
 			out = append(out, fmt.Sprintf("none of %s from %s was answered ok (%s)",
-				count(t.tried, "final read"), n, t.reason))
+				verdict.Count(t.tried, "final read"), n, t.reason))
 		}
 	}
 	return out

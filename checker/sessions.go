@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,18 +36,16 @@ type sessioned struct {
 // sessionsOf looks at one list. Log says what nodes executed.
 func sessionsOf(k KeyHistory, failed []history.Operation, log func() *executed, d *diagnosis) sessioned {
 	var s sessioned
-	var own []history.Operation
+	requests := make(history.Requests) // to this list
 	for _, op := range append(slices.Clone(k.Ops), failed...) {
-		if attempts := k.requests[op.Op.Request]; len(attempts) > 0 {
-			own = append(own, attempts...)
-			s.count(attempts)
+		if r := op.Op.Request; !r.IsZero() {
+			requests[r] = k.requests[r]
+			s.count(requests[r])
 		}
 	}
-	if s.is = s.requests > 0; !s.is {
+	if s.is = len(requests) > 0; !s.is {
 		return s
 	}
-	slices.SortFunc(own, func(a, b history.Operation) int { return cmp.Compare(a.ID, b.ID) })
-	_, requests := history.Once(own)
 	if a, b, found := requests.Odd(); found {
 		s.odd = fmt.Sprintf("request %v is %v for process %d and %v for process %d, so that it is not one request",
 			a.Op.Request, a.Op, a.Process, b.Op, b.Process)
@@ -106,7 +103,7 @@ func sessionsCheck(keys []keyVerdict, elapsed time.Duration, reasons *[]string) 
 		c.Status = verdict.Violated
 	}
 	c.Detail = fmt.Sprintf("%s, %d of them sent several times; %s compared with the first one",
-		count(all.requests, "request"), all.again, count(all.repeated, "further answer"))
+		verdict.Count(all.requests, "request"), all.again, verdict.Count(all.repeated, "further answer"))
 	return c, findings, all.is
 }
 
@@ -184,7 +181,7 @@ func (l *list) executedTwice(p plainly, attempts []history.Operation) string {
 		}
 	}
 	return fmt.Sprintf("Request %v, the append of %d to %s, was sent %s and executed %s: %d is %s of %s.",
-		attempts[0].Op.Request, v, l.key, timesOver(len(attempts)), timesOver(len(places)), v, together(places),
+		attempts[0].Op.Request, v, l.key, timesOver(len(attempts)), timesOver(len(places)), v, verdict.Together(places),
 		l.seenBy(p.last))
 }
 
@@ -204,7 +201,7 @@ func sentOver(attempts []history.Operation) string {
 		parts = append(parts, text)
 	}
 	if more := len(attempts) - len(parts); more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d times more", more))
+		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	times := timesOver(len(attempts))
 	if len(attempts) == 1 {

@@ -111,7 +111,7 @@ func sessionModel() porcupine.Model {
 }
 
 func TestSessions(t *testing.T) {
-	ok, fail, unknown := history.OK, history.Fail, history.Unknown
+	fail, unknown := history.Fail, history.Unknown
 	for _, tt := range []struct {
 		name string
 		s    *sent
@@ -158,6 +158,130 @@ func TestSessions(t *testing.T) {
 				t.Errorf("a search with a model of sessions says legal: %v", legal)
 			}
 		})
+	}
+}
+
+// What requests there were is counted, and only where there were any.
+func TestSessionsAreCounted(t *testing.T) {
+	s := new(sent).try(5, "n1", 0, 1, ok, 5).try(5, "n2", 2, 3, ok, 5).try(6, "n1", 4, 5, ok, 5, 6).
+		try(7, "n1", 6, 7, history.Unknown).try(7, "n1", 8, 9, history.Fail).try(7, "n1", 10, 11, history.Fail).
+		read(12, 13, 5, 6)
+	find := func(v verdict.Verdict) *verdict.Check {
+		for i, c := range v.Safety.Checks {
+			if c.Checker == CheckSessions {
+				return &v.Safety.Checks[i]
+			}
+		}
+		return nil
+	}
+	want := "3 requests, 2 of them sent several times; 1 further answer compared with the first one"
+	if c := find(judged(t, s.ops, nil)); c == nil || c.Detail != want || c.Status != verdict.Valid {
+		t.Errorf("%+v", c)
+	}
+	list := new(sent).add(history.Op{Func: history.Append, Key: "x", Value: 5}, "n1", 0, 1, ok, 5).read(2, 3, 5)
+	if c := find(judged(t, list.ops, nil)); c != nil {
+		t.Errorf("nobody has sent a request: %+v", c)
+	}
+	odd := new(sent).try(5, "n1", 0, 1, ok, 5)
+	op := odd.ops[0].Op
+	op.Value = 6
+	if c := find(judged(t, odd.add(op, "n2", 2, 3, ok, 5, 6).ops, nil)); c == nil || c.Status != verdict.Unknown {
+		t.Errorf("a request that is two things: %+v", c)
+	}
+}
+
+// Each way in which requests can fail is found by itself, whatever else tells of it; the log is only looked at when
+// nothing else is wrong.
+func TestSessionsOf(t *testing.T) {
+	two := new(sent).try(5, "n1", 0, 1, ok, 5).try(6, "n1", 2, 3, ok, 5, 6)
+	two.ops[0].By.Slot, two.ops[1].By.Slot = 1, 2
+	for _, tt := range []struct {
+		name string
+		s    *sent
+		log  []NodeObservations
+		want string
+	}{
+		{"as in the log", two, appliedIn(5, 6), ""},
+		{"otherwise in the log", two, appliedIn(6, 5), nameOtherLog},
+		{"executed twice", new(sent).try(5, "n1", 0, 1, ok, 5).read(4, 5, 5, 5), nil, nameExecutedTwice},
+		{"two answers", new(sent).try(5, "n1", 0, 1, ok, 5).try(6, "n1", 2, 3, ok, 5, 6).try(5, "n2", 4, 5, ok, 5, 6), nil,
+			nameTwoAnswers},
+	} {
+		log := func() *executed {
+			if tt.log == nil {
+				t.Errorf("%s: the log was looked at", tt.name)
+			}
+			return executionOf(tt.log, false)
+		}
+		found := sessionsOf(ByKey(tt.s.ops).At(0), nil, log, nil).findings
+		if tt.want == "" && len(found) == 0 {
+			continue
+		}
+		if len(found) != 1 || found[0].Name != tt.want || found[0].Checker != CheckSessions {
+			t.Errorf("%s: %+v", tt.name, found)
+		}
+	}
+	register := new(sent).add(history.Op{Func: history.Write, Key: "x", Value: 5, Request: history.Request{Client: 1, Seq: 1}},
+		"n1", 0, 1, ok)
+	log := func() *executed { t.Error("the log was looked at for a register"); return nil }
+	if s := sessionsOf(ByKey(register.ops).At(0), nil, log, nil); !s.is || len(s.findings) > 0 {
+		t.Errorf("a request to a register: %+v", s)
+	}
+}
+
+// The story of a second answer says where it came from, and that the log has the request twice.
+func TestStoryOfTwoAnswers(t *testing.T) {
+	s := new(sent).try(5, "n1", 0, 1, ok, 5).try(6, "n1", 2, 3, ok, 5, 6).try(5, "n2", 4, 5, ok, 5, 6, 5)
+	for i := range s.ops {
+		s.ops[i].By = history.Witness{Slot: uint64(i + 1), Ballot: "1.n1", Leader: "n1"}
+	}
+	v := judged(t, s.ops, appliedIn(5, 6, 5))
+	foundOnly(t, v, nameExecutedTwice, []string{"5 is there twice"})
+	f := v.Safety.Findings[0]
+	if !strings.Contains(strings.Join(f.Story, " "), "slot 3") || len(f.Causes) != 1 ||
+		f.Causes[0].Name != "a repeated request was executed again" {
+		t.Errorf("story %q, causes %+v", f.Story, f.Causes)
+	}
+}
+
+func TestPartsOfRequests(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		s    *sent
+		want []string // the part of each operation
+	}{
+		{"sent once", new(sent).try(5, "n1", 0, 1, ok, 5).read(2, 3, 5, 5), []string{"appended 5 once", "shows 5 twice"}},
+		{"sent twice", new(sent).try(5, "n1", 0, 1, ok, 5).try(5, "n2", 2, 3, history.Unknown).read(4, 5, 5, 5),
+			[]string{"appended 5 once", "is an attempt at it, too", "shows 5 twice"}},
+		{"two answers", new(sent).try(5, "n1", 0, 1, ok, 5).try(6, "n1", 2, 3, ok, 5, 6).try(5, "n2", 4, 5, ok, 5, 6),
+			[]string{"was answered first", "was answered otherwise"}},
+	} {
+		v := judged(t, tt.s.ops, nil)
+		var roles []string
+		for _, row := range v.Safety.Findings[0].Table {
+			roles = append(roles, row.Role)
+		}
+		if !slices.Equal(roles, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, roles, tt.want)
+		}
+	}
+}
+
+func TestSentOver(t *testing.T) {
+	s := new(sent).try(5, "n1", 0, 1, history.Fail)
+	const first = "by process 0 at n1 at 0.000 s (failed: connection refused)"
+	if got, want := sentOver(s.ops), "Request 1:5 was sent once: "+first+"."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for i := range int64(attemptsTold - 1) {
+		s.try(5, "n2", 2*i+2, 2*i+3, history.Unknown)
+	}
+	if got := sentOver(s.ops); !strings.HasPrefix(got, "Request 1:5 was sent 5 times: "+first) ||
+		!strings.HasSuffix(got, "by process 4 at n2 at 0.008 s (outcome unknown).") {
+		t.Errorf("%q", got)
+	}
+	if got := sentOver(s.try(5, "n2", 20, 21, history.Unknown).ops); !strings.HasSuffix(got, "(outcome unknown), and 1 more.") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -336,30 +460,67 @@ func TestSessionsAndTheLog(t *testing.T) {
 		ops   []history.Operation
 		nodes []NodeObservations
 		want  string
+		says  string // its summary
+		role  string // of the answer
 	}{
-		{"as in the log", at(two(), 1, 2), appliedIn(5, 6), ""},
-		{"repeated in the log", at(two(), 1, 3), appliedIn(5, 5, 6), ""},
+		{"as in the log", at(two(), 1, 2), appliedIn(5, 6), "", "", ""},
+		{"repeated in the log", at(two(), 1, 3), appliedIn(5, 5, 6), "", "", ""},
 		{"sent on while its session went on", at(new(sent).try(5, "n1", 0, 1, history.Unknown).
-			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6), 0, 1, 2), appliedIn(6, 5), ""},
+			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6), 0, 1, 2), appliedIn(6, 5), "", "", ""},
 		{"executed although its session had gone on", at(new(sent).try(5, "n1", 0, 1, history.Unknown).
-			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6, 5), 0, 1, 2), appliedIn(6, 5), nameOtherLog},
-		{"another order", at(two(), 1, 2), appliedIn(6, 5), nameOtherLog},
-		{"more than the log has", at(two(), 1, 1), appliedIn(5), nameOtherLog},
+			try(6, "n1", 2, 3, history.OK, 6).read(4, 5, 6, 5), 0, 1, 2), appliedIn(6, 5), nameOtherLog, "it is nothing more", "shows 5 as element 2"},
+		{"another order", at(two(), 1, 2), appliedIn(6, 5), nameOtherLog, "it is 6, in slot 1", "shows 5 as element 1"},
+		{"more than the log has", at(two(), 1, 1), appliedIn(5), nameOtherLog, "it is nothing more", "shows 6 as element 2"},
 		{"not in the log", at(new(sent).try(5, "n1", 0, 1, history.OK, 5).try(6, "n1", 2, 3, history.Unknown).
-			read(4, 5, 5, 6), 1, 0, 0), appliedIn(6), nameRequestLost},
-		{"slots that nobody knows", at(two(), 1, 3), appliedIn(5), ""},
-		{"no log", at(two(), 1, 2), nil, ""},
+			read(4, 5, 5, 6), 1, 0, 0), appliedIn(6), nameRequestLost, "in slot 1", "was acknowledged, and is in no slot"},
+		{"not in the log, and nobody says in which slot", at(new(sent).try(5, "n1", 0, 1, history.OK, 5), 0), appliedIn(6), "", "", ""},
+		{"slots that nobody knows", at(two(), 1, 3), appliedIn(5), "", "", ""},
+		{"no log", at(two(), 1, 2), nil, "", "", ""},
 	} {
 		k := ByKey(tt.ops).At(0)
 		l, ok := newList(k, nil)
 		if !ok {
 			t.Fatal("it is no list")
 		}
-		if f, found := executionOf(tt.nodes, false).disagrees(l); found != (tt.want != "") || f.Name != tt.want {
+		f, found := executionOf(tt.nodes, false).disagrees(l)
+		if found != (tt.want != "") || f.Name != tt.want || !strings.Contains(f.Summary, tt.says) {
 			t.Errorf("%s: found %v: %+v", tt.name, found, f)
+		}
+		if found && (len(f.Table) != 1 || f.Table[0].Role != tt.role) {
+			t.Errorf("%s: %+v, want the part %q", tt.name, f.Table, tt.role)
 		}
 		if executionOf(tt.nodes, true) != nil {
 			t.Errorf("%s: nodes that do not agree have a log", tt.name)
+		}
+	}
+}
+
+// A request of which all attempts failed had no effect, and one that was answered twice was answered alike.
+func TestRequestsOnlineObject(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		s    *sent
+		want string // the reason
+	}{
+		{"failed and seen", new(sent).try(5, "n1", 0, 1, history.Fail).try(6, "n1", 2, 3, ok, 6).read(4, 5, 6, 5),
+			"5 was seen, which nobody had asked to append"},
+		{"failed twice and seen", new(sent).try(5, "n1", 0, 3, history.Fail).try(5, "n2", 1, 2, history.Fail).read(4, 5, 5),
+			"5 was seen, which nobody had asked to append"},
+		{"seen and then failed", new(sent).try(5, "n1", 0, 5, history.Fail).read(1, 2, 5),
+			"5 was seen, but its append failed"},
+		{"failed, sent again and seen", new(sent).try(5, "n1", 0, 1, history.Fail).try(5, "n2", 2, 5, ok, 5).read(3, 4, 5), ""},
+		{"two answers", new(sent).try(5, "n1", 0, 1, ok, 5).try(5, "n2", 2, 3, ok, 5, 5),
+			"request 1:5 was answered otherwise before"},
+	} {
+		var o Online
+		events := eventsOf(tt.s.ops)
+		for i := range events {
+			if fine := o.Observe(&events[i]); fine != (tt.want == "" || i < len(events)-1) {
+				t.Errorf("%s: event %d is fine: %v", tt.name, i, fine)
+			}
+		}
+		if _, why := o.Decision("x"); why != tt.want && tt.want != "" {
+			t.Errorf("%s: %q, want %q", tt.name, why, tt.want)
 		}
 	}
 }

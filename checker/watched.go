@@ -282,7 +282,7 @@ func (d *diagnosis) restarts(b verdict.Broken, nodes []string) []episode {
 	}
 	var out []episode
 	for last, names := range died {
-		text := fmt.Sprintf("%s died at %s (%s)", together(names), seconds(last.at), last.reason)
+		text := fmt.Sprintf("%s died at %s (%s)", verdict.Together(names), seconds(last.at), last.reason)
 		for _, name := range names {
 			if back[name] != "" && (name == b.Node || len(names) == 1) {
 				text += "; " + back[name]
@@ -299,14 +299,6 @@ func promiseText(ballot string) string {
 		return "no promise"
 	}
 	return "the promise of " + ballot
-}
-
-// together is a list of names as part of a sentence.
-func together(names []string) string {
-	if n := len(names) - 1; n > 0 {
-		return strings.Join(names[:n], ", ") + " and " + names[n]
-	}
-	return strings.Join(names, "")
 }
 
 // termsOf are the leases that a broken rule about leases is about: what the node held or owed then, and since when.

@@ -2,7 +2,6 @@ package workloads
 
 import (
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/anishathalye/porcupine"
 
@@ -10,54 +9,23 @@ import (
 )
 
 // Defaults of Options for the write-once workload. Once it is decided, an object only shows whether it stays so, which
-// takes a few more operations; what happens while nothing is decided shows in many objects.
+// takes a few more operations; what happens while nothing is decided shows in many objects. A proposal that comes too
+// late reads, too.
 const (
 	writeOnceKeys        = 2
 	writeOnceKeyOps      = 14
 	writeOnceReadPercent = 40
 )
 
-// writeOnce is the write-once workload: objects that take the first value that is proposed, and keep it, as a single
-// decree of Paxos does (Synod). A proposal is a compare-and-set from absent; one that comes too late says what was
-// chosen. All workers propose values of their own for the same few objects.
-type writeOnce struct {
-	opts  Options
-	keys  *keyPool
-	rngs  []*rand.Rand
-	value int64
-}
-
+// newWriteOnce returns the write-once workload: objects that take the first value that is proposed, and keep it, as a
+// single decree of Paxos does (Synod). A proposal is a compare-and-set from absent; one that comes too late says what
+// was chosen. All workers propose values of their own for the same few objects.
 func newWriteOnce(opts Options) (Generator, error) {
-	if err := opts.Validate(); err != nil {
-		return nil, err
-	}
-	if opts.ReadPercent == 0 { // a proposal that comes too late reads too
-		opts.ReadPercent = writeOnceReadPercent
-	}
 	if opts.ActiveKeys == 0 {
 		opts.ActiveKeys = writeOnceKeys
 	}
-	opts = opts.withDefaults(writeOnceKeyOps)
-	g := &writeOnce{opts: opts, keys: newKeyPool(opts, func(int) bool { return true })}
-	for w := range opts.Workers {
-		g.rngs = append(g.rngs, stream(opts.Seed, "write-once", w))
-	}
-	return g, nil
+	return newPlain("write-once", history.CAS, opts, writeOnceReadPercent, writeOnceKeyOps)
 }
-
-func (g *writeOnce) Next(w int) history.Op {
-	rng := g.rngs[w]
-	key := g.keys.pick(w, rng)
-	if g.opts.readOnly(w) || rng.IntN(100) < g.opts.ReadPercent {
-		return history.Op{Func: history.Read, Key: key.name}
-	}
-	g.value++
-	return history.Op{Func: history.CAS, Key: key.name, Value: g.value}
-}
-
-func (g *writeOnce) Observe(_ int, op history.Op, a Answer) { g.keys.observe(op, a) }
-
-func (g *writeOnce) Keys() []string { return g.keys.names }
 
 // WriteOnceModel is a write-once object as a sequential object for Porcupine: nothing, or the value that was proposed
 // first. Operations are as in [Model], and must be reads and compare-and-set from absent.

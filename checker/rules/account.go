@@ -19,12 +19,16 @@ type account struct {
 	promise *promise          // one whose reason is not known yet
 	granted *obligation       // of the last lease that it granted, also in an earlier life
 	silence *obligation       // of this life
-	wiped   []time.Duration   // yet to come
+	wipes   []time.Duration   // when somebody emptied its disk
 	lost    []history.Loss    // yet to come
 
-	left  Ballot            // the highest ballot that it told others it takes part in
+	lives    int    // how many it has had, with this one
+	previous string // the incarnation before this one; empty in the first
+	wiped    bool   // its disk may have been emptied before this life
+
+	left  Ballot            // the ballot that it last told others it takes part in
 	used  map[Ballot]string // ballots that it asked promises of, and in which incarnation
-	votes []span            // what it told others that it accepted
+	votes []span            // what it told others that it accepted, and must find on its disk
 	gap   bool              // lines of this life are missing
 	index int               // its place among the members of the cluster; negative if it has none
 }
@@ -38,8 +42,12 @@ type life struct {
 	traced   bool        // it writes down the messages that leave it
 	stopped  bool        // it ended in good order
 	known    uint64      // the last slot that it knows to be chosen, and all before
-	asking   ask         // the lease that it asked for last
+	snapshot uint64      // the last slot of the snapshots that it got from others: votes up to there are not stored
+	asking   ask         // the lease that it asked for last, as long as it leads
 	held     *obligation // the lease that it held last, until it gave that up
+
+	leads Ballot            // the ballot that it leads; zero if it leads none
+	above map[uint64]Ballot // slots that it took for chosen in higher ballots than the one that it led
 }
 
 // promise is a raised promise that breaks a rule, unless it turns out that the node learned of the ballot.
@@ -51,7 +59,7 @@ type promise struct {
 
 func newAccount(c *check, n *Node) *account {
 	return &account{check: c, node: n, led: make(map[Ballot]string), used: make(map[Ballot]string), lost: n.Lost,
-		wiped: c.in.Wiped[n.Name]}
+		wipes: c.in.Wiped[n.Name]}
 }
 
 func (a *account) read() {
@@ -72,7 +80,7 @@ func (a *account) read() {
 		}
 	}
 	if len(a.node.Observations) > 0 {
-		a.check.cluster.ends(a)
+		a.check.cluster.ends(a, len(a.node.Observations)-1)
 	}
 }
 
@@ -80,19 +88,29 @@ func (a *account) read() {
 func (a *account) begin(i int) {
 	o := &a.node.Observations[i]
 	if i > 0 {
-		a.check.cluster.ends(a)
+		a.check.cluster.ends(a, i-1)
 		a.check.leases.died(a.node, i)
 	}
 	a.check.result.Incarnations++
+	a.lives++
 	self, _ := ParseBallot("0." + o.Node)
+	a.previous, a.wiped = a.life.boot, a.wipedBefore(i)
 	a.life, a.promise, a.silence, a.gap = life{boot: o.Boot, self: self.Node}, nil, nil, false
-	a.check.cluster.begins(a)
-	for a.node.placed() && len(a.wiped) > 0 && a.wiped[0] <= a.node.When[i] {
-		a.wiped = a.wiped[1:]
+	a.check.cluster.begins(a, i)
+	if a.wiped {
 		a.durable, a.left, a.granted, a.votes = Ballot{}, Ballot{}, nil, nil
 		clear(a.led)
 		clear(a.used)
 	}
+}
+
+// wipedBefore reports whether the disk may have been emptied between the last line of one life and the first of the
+// next, which is line i.
+func (a *account) wipedBefore(i int) bool {
+	n := a.node
+	return slices.ContainsFunc(a.wipes, func(at time.Duration) bool {
+		return !n.placed() || at <= n.When[i]+n.Slack[i] && (i == 0 || at >= n.When[i-1]-n.Slack[i-1])
+	})
 }
 
 func (a *account) line(i int, o *history.Observation, b Ballot) {
@@ -122,11 +140,15 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 	case history.ObservedTraced:
 		a.life.traced = true
 	case history.ObservedChosen:
+		a.learns(o.Slot, b)
 		a.check.cluster.chosen(a, i, b, 0)
-	case history.ObservedSnapshotInstalled, history.ObservedSnapshotRestored:
+	case history.ObservedSnapshotInstalled:
+		a.life.known, a.life.snapshot = max(a.life.known, o.Slot), max(a.life.snapshot, o.Slot)
+	case history.ObservedSnapshotRestored:
 		a.life.known = max(a.life.known, o.Slot)
 	case history.ObservedApplied:
 		a.life.known = max(a.life.known, o.Slot)
+		a.learns(o.Slot, b)
 		if o.Value != 0 {
 			a.check.cluster.value(a, i, o.Slot, b, o.Value, false)
 			a.check.cluster.chosen(a, i, b, o.Value)
@@ -141,8 +163,9 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 	case history.ObservedServed:
 		a.served(i)
 	case history.ObservedLeaseForsaken, history.ObservedDeposed:
-		a.life.held = nil
+		a.life.held, a.life.asking = nil, ask{}
 		a.check.leases.given(a.node, i, b)
+		a.life.leads = Ballot{}
 	default:
 		if o.Sent != nil {
 			a.sent(i, o, b)
@@ -178,6 +201,7 @@ func (a *account) recovered(i int, b Ballot) {
 			a.node.Name, a.when(i), b, a.durable)
 	}
 	a.durable, a.life.promised = b, b
+	a.check.cluster.recovered(a, b)
 	if a.granted != nil && a.granted.ballot != b {
 		// It had promised a higher ballot in between, which proves the lease to be over; or the grant never left, because it
 		// waits for the promise of its ballot.
@@ -227,9 +251,22 @@ func (a *account) elected(i int, b Ballot) {
 			a.when(i), boot)
 	}
 	a.led[b] = a.life.boot
+	a.life.leads, a.life.above = b, nil
 	if a.durable.Less(b) {
 		a.durable = b // it leads only once its own promise is on its disk
 	}
 	a.check.leases.elected(a.node, i, b)
 	a.check.cluster.elected(a, i, b)
+}
+
+// learns takes note of a slot that a leader takes for chosen in a higher ballot than its own. It has then accepted the
+// value in that ballot, unless it had before. A correct leader steps down first.
+func (a *account) learns(slot uint64, b Ballot) {
+	if a.life.leads.IsZero() || !a.life.leads.Less(b) {
+		return
+	}
+	if a.life.above == nil {
+		a.life.above = make(map[uint64]Ballot)
+	}
+	a.life.above[slot] = b
 }

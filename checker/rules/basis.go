@@ -87,7 +87,7 @@ func (c *cluster) judgeLeases(b Ballot, size, quorum int) {
 				set |= 1 << i
 			}
 		}
-		if bits.OnesCount16(set)+c.silent(size, set, 0) < quorum {
+		if bits.OnesCount16(set)+c.silent(size, set) < quorum {
 			a := h.account
 			a.violated(LeaseBasis, h.line, b, "%s believes%s in its lease of ballot %v, and of %d nodes only %s had granted it "+
 				"for so long", a.node.Name, a.when(h.line), b, size, c.names(set))

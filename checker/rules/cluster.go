@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elenchus/results/history"
+	"elenchus/results/verdict"
 )
 
 // cluster is what all nodes together say of ballots and slots. It is judged when all accounts are read, so that their
@@ -31,7 +32,33 @@ type member struct {
 	name    string
 	partial bool         // lines of it are missing, or it did not trace its messages: it may have said anything
 	used    []usedBallot // in which it asked for promises
-	ends    []uint64     // of each of its lives that was cut off, the last slot that it knew to be chosen
+	ends    []ending     // of its lives that were cut off
+}
+
+// ending is how a life of a node was cut off, by which the lines of its last votes and proposals may be missing.
+type ending struct {
+	boot  string
+	life  int    // which of the node's lives, from 1
+	last  moment // of its last line: what has no lines came later
+	known uint64 // the last slot that it knew to be chosen
+	left  Ballot // that of the last message that bound it: none of those without lines are of a lower ballot
+
+	// What is known if the node started again: its votes were on its disk before they left, so that none is of a ballot
+	// above the promise that was found.
+	again moment // when that was
+	found Ballot
+	some  bool // found is known
+}
+
+// unwritten bounds the slots in which a node can have accepted something within the last moments of a life.
+const unwritten = slotsMax
+
+// slot reports whether lines about a slot may be missing: the node did not know it to be chosen.
+func (e *ending) slot(slot uint64) bool { return slot > e.known && slot-e.known <= unwritten }
+
+// vote reports whether the line of a vote in a slot and a ballot may be missing.
+func (e *ending) vote(slot uint64, b Ballot) bool {
+	return e.slot(slot) && !b.Less(e.left) && (!e.some || !e.found.Less(b))
 }
 
 type usedBallot struct {
@@ -57,8 +84,8 @@ func (a *account) moment(i int) moment {
 	return moment{a.node.When[i], a.node.Slack[i], true}
 }
 
-// begins is told of an incarnation.
-func (c *cluster) begins(a *account) {
+// begins is told of an incarnation, which begins with a line.
+func (c *cluster) begins(a *account, i int) {
 	if c.ballots == nil {
 		c.ballots, c.slots = make(map[Ballot]*ballotState), make(map[uint64]*slotState)
 	}
@@ -66,15 +93,38 @@ func (c *cluster) begins(a *account) {
 		a.index = len(c.members)
 		c.members = append(c.members, member{number: a.life.self, name: a.node.Name})
 	}
+	if e := c.lastEnding(a); e != nil {
+		e.again = a.moment(i)
+	}
 }
 
-// ends is told that an account, or an incarnation in it, is over.
-func (c *cluster) ends(a *account) {
+// recovered is told of the promise that an incarnation found on its disk.
+func (c *cluster) recovered(a *account, b Ballot) {
+	if e := c.lastEnding(a); e != nil && !a.wiped {
+		e.found, e.some = b, true
+	}
+}
+
+// lastEnding is how the life before that of an account was cut off; nil if it was not.
+func (c *cluster) lastEnding(a *account) *ending {
+	if a.index < 0 || a.previous == "" {
+		return nil
+	}
+	ends := c.members[a.index].ends
+	if n := len(ends); n > 0 && ends[n-1].boot == a.previous {
+		return &ends[n-1]
+	}
+	return nil
+}
+
+// ends is told that an account, or an incarnation in it, is over. Its last line is given.
+func (c *cluster) ends(a *account, last int) {
 	if a.index >= 0 && a.index < len(c.members) {
 		m := &c.members[a.index]
 		m.partial = m.partial || !a.life.traced || a.node.Partial || len(a.node.Lost) > 0
 		if !a.life.stopped {
-			m.ends = append(m.ends, a.life.known)
+			m.ends = append(m.ends, ending{
+				boot: a.life.boot, life: a.lives, last: a.moment(last), known: a.life.known, left: a.left})
 		}
 	}
 }
@@ -84,24 +134,17 @@ func (c *cluster) member(number uint64) int {
 	return slices.IndexFunc(c.members, func(m member) bool { return m.number == number })
 }
 
-// unwritten bounds the slots in which a node can have accepted something within the last moments of a life. The lines
-// about these votes may be missing: a kill can come before they are written.
-const unwritten = slotsMax
-
-// mayLack reports whether lines about a slot may be missing of what a node said. Slot zero stands for what is always
-// written before it leaves.
-func (m *member) mayLack(slot uint64) bool {
-	return m.partial || slot > 0 && slices.ContainsFunc(m.ends, func(end uint64) bool {
-		return slot > end && slot-end <= unwritten
-	})
+// silent is how many nodes may have sent what is always written before it leaves, besides those in the set: they gave
+// no account, or only part of one.
+func (c *cluster) silent(size int, heard uint16) int {
+	return c.besides(size, heard, func(m *member) bool { return m.partial })
 }
 
-// silent is how many nodes may have said anything of a slot, besides those in the set: they gave no account, or only
-// part of one.
-func (c *cluster) silent(size int, heard uint16, slot uint64) int {
+// besides is how many nodes there are outside of the set that gave no account, or are such as may have said more.
+func (c *cluster) besides(size int, heard uint16, more func(*member) bool) int {
 	count := max(0, size-len(c.members))
 	for i := range c.members {
-		if c.members[i].mayLack(slot) && heard>>i&1 == 0 {
+		if heard>>i&1 == 0 && more(&c.members[i]) {
 			count++
 		}
 	}
@@ -123,22 +166,7 @@ func (c *cluster) names(set uint16) string {
 		}
 	}
 	slices.Sort(out)
-	return together(out)
-}
-
-func together(names []string) string {
-	text := ""
-	for i, name := range names {
-		switch {
-		case i == 0:
-		case i == len(names)-1:
-			text += " and "
-		default:
-			text += ", "
-		}
-		text += name
-	}
-	return cmp.Or(text, "nobody")
+	return cmp.Or(verdict.Together(out), "nobody")
 }
 
 func (c *cluster) ballot(b Ballot) *ballotState {
@@ -203,6 +231,14 @@ type entry struct {
 
 func (r *report) complete() bool { return r.some && r.covered == math.MaxUint64 }
 
+// report is that of a member, by its place; nil if nothing is known of the ballot.
+func (s *ballotState) report(member int) *report {
+	if s == nil || member < 0 {
+		return nil
+	}
+	return &s.reports[member]
+}
+
 // promised is told of a page of a promise.
 func (c *cluster) promised(a *account, i int, b Ballot) {
 	if a.index < 0 {
@@ -252,7 +288,7 @@ func (c *cluster) judgeElection(b Ballot, size, quorum int) {
 			set |= 1 << i
 		}
 	}
-	if bits.OnesCount16(set)+c.silent(size, set, 0) < quorum {
+	if bits.OnesCount16(set)+c.silent(size, set) < quorum {
 		a, i := s.elected.account, s.elected.line
 		a.violated(Election, i, b, "%s leads it%s, and of %d nodes only %s had promised it by then", a.node.Name, a.when(i),
 			size, c.names(set))

@@ -15,8 +15,10 @@
 //     Without a common axis, what happened somewhere counts as having happened in time.
 //   - Lines can be missing, because the oldest were dropped or could not be written. A node of which lines are missing,
 //     that ended by itself, or that did not trace its messages may have said anything. A rule that concludes something
-//     from the absence of a line counts it as if the line were there. So it does with votes from right before a kill,
-//     whose lines need not have been written: those in slots that the node did not know to be chosen by then.
+//     from the absence of a line counts it as if the line were there. So it does with votes and proposals from right
+//     before a kill, whose lines need not have been written: those that the node can have made behind its last line, in
+//     slots that it did not know to be chosen, and in ballots from the last that bound it up to the promise that was on
+//     its disk when it started again.
 //
 // The sources are Lamport, Paxos Made Simple (2001), by section, and for leases Gray and Cheriton, Leases (SOSP 1989).
 //
@@ -26,9 +28,17 @@
 // every ballot that it has promised or used in this life (§2.4: no two proposals have the same number).
 //
 // promise-monotone: what a node promises or accepts in only rises, as it decides and as it tells others (§2.2, P1a).
+// Who proposes a value accepts it in the same step, and so proposes in no ballot below its promise.
 //
-// promise-complete: a promise reports everything that the node had said it accepted in lower ballots, in that ballot or
-// a higher one, except in slots that it says are chosen (§2.2, the answer to a prepare request).
+// accepted-monotone: the ballot in which a node has accepted a slot only rises. It is visible where a node says that it
+// accepts a slot after it has said so of a higher ballot, and where a leader proposes, and so accepts, in a slot that
+// it has learned to be chosen in a ballot above its own. An accepted ballot that a later promise reports as lower, or
+// not at all, breaks promise-complete. What a node has accepted and never told anybody is not known.
+//
+// promise-complete: a promise reports everything that the node had said it accepted in lower ballots, in votes and in
+// earlier promises, in that ballot or a higher one, except in slots that it says are chosen (§2.2, the answer to a
+// prepare request). Votes in slots that a snapshot of another node covers are left out: a crash before the snapshot is
+// on the disk undoes both, and in these slots a value is chosen.
 //
 // recovery: a restarted node has promised at least the ballots that it led, in which it told others that it promised or
 // accepted, or granted a lease, and what it had found on its disk at an earlier start (§2.4: acceptors remember across
@@ -38,7 +48,8 @@
 // accepts in one, until the end of the grant, restarted or not, unless the leader releases it. Within one life this is
 // compared on the clock of the lease. After a restart it applies to leases on monotonic clocks, if the lives can be
 // placed on one axis, and only if the node had not promised a higher ballot by then. A node that learns a chosen value
-// of a higher ballot may raise its promise at any time.
+// of a higher ballot may raise its promise at any time. Of leases on wall clocks only what the node decides counts, and
+// not the messages that leave it: the clock may have been set back since they were made.
 //
 // lease-read: where reads are served under leases, a node serves one only while it holds a lease by its own clock, as
 // far as that was last extended. Nodes of which lines are missing are left out.
@@ -62,7 +73,8 @@
 // chosen-justified: when a node takes a value for chosen, or applies it, a majority has said that it accepted it in one
 // ballot, the proposer included (§2.2).
 //
-// agreement: no two values of a slot have a majority. What nodes applied is compared by package checker.
+// agreement: no two values of a slot have a majority of nodes that said they accepted it. What nodes applied is
+// compared by package checker.
 //
 // lease-basis: a lease lasts no longer than what a majority, the leader included, had been asked for and had granted by
 // then.

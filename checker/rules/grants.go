@@ -89,6 +89,12 @@ func (a *account) dishonours(i int, b Ballot, does string) (Violation, bool) {
 	return Violation{}, false
 }
 
+// onWallClock reports whether the node's leases are on wall clocks. Such a clock may have been set back between the
+// step that made a message, when the grant was over, and the moment when the message left.
+func (a *account) onWallClock() bool {
+	return a.granted != nil && a.granted.wall || a.silence != nil && a.silence.wall
+}
+
 // settle decides whether the node was asked for the promise that it may not give, or learned that the ballot was used:
 // a value that was chosen in it, or a snapshot, is then told of in the same step.
 func (a *account) settle(i int) {

@@ -107,14 +107,17 @@ func (l *leases) broken(c *check, h *hold, e *election) {
 }
 
 // served checks that a node that reads under leases held one when it served a read, by its own clock. The lease is
-// looked at as it was last extended: that its end was noticed does not matter, because wall clocks can go back.
+// looked at as it was last extended: that its end was noticed does not matter, because wall clocks can go back. A lease
+// that is extended while its clock shows it to be over has no line, so that on a wall clock it may last for as long as
+// the leader has asked for.
 func (a *account) served(i int) {
 	if !a.check.in.LeaseReads || a.gap {
 		return
 	}
 	o, h := &a.node.Observations[i], a.life.held
 	b, _ := ParseBallot(o.Ballot)
-	switch {
+	switch asked := &a.life.asking; {
+	case asked.wall && o.Wall.UnixNano() < asked.until:
 	case h == nil:
 		a.violated(LeaseRead, i, b, "%s serves a read%s and holds no lease", a.node.Name, a.when(i))
 	case a.owed(h, i) <= 0:

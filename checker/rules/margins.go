@@ -24,9 +24,9 @@ func (b Bounds) honoured(term time.Duration) time.Duration {
 	return term + time.Duration(float64(term)*b.Drift) - rounding
 }
 
-// silence is how long a restarted granter must honour what it may have granted for a term. With wall clocks the leader's
-// may have been ahead when it asked and behind when it looks whether the lease is over, and the granter's likewise;
-// each of the four errors is at most half of the offset that is allowed.
+// silence is how long a restarted granter must honour what it may have granted for a term. With wall clocks the
+// leader's may have been ahead when it asked and behind when it looks whether the lease is over, and the granter's
+// likewise; each of the four errors is at most half of the offset that is allowed.
 func (b Bounds) silence(term time.Duration, wall bool) time.Duration {
 	if wall {
 		return term + 2*b.Offset

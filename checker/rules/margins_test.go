@@ -70,7 +70,20 @@ func TestReadsUnderLeases(t *testing.T) {
 		"after it was given up":        {held + "n1 1 50 lease-forsaken 1.n1\nn1 1 60 served 1.n1", "lease-read@n1"},
 		"without any":                  {`n1 1 50 served 1.n2 slot=3`, "lease-read@n1"},
 		"of an earlier life":           {held + "n1 2 50 recovered 1.n1\nn1 2 60 served 1.n1", "lease-read@n1"},
-		"when lines are missing":       {held + "n1 lost\nn1 1 150 served 1.n1", ""},
+		"extended without a line, and the wall clock went back": {`
+			n1 1 13 lease-held 1.n1 until=112 lease=wall
+			n1 1 60 lease-asked 1.n1 since=60 until=160 lease=wall
+			n1 1 300 served 1.n1 slot=3 wall=159`, ""},
+		"asked for, and over on the wall clock": {`
+			n1 1 60 lease-asked 1.n1 since=60 until=160 lease=wall
+			n1 1 300 served 1.n1 slot=3 wall=160`, "lease-read@n1"},
+		"asked for, and given up": {`
+			n1 1 60 lease-asked 1.n1 since=60 until=160 lease=wall
+			n1 1 70 deposed 1.n1
+			n1 1 80 served 1.n1 slot=3`, "lease-read@n1"},
+		"asked for, and not held": {held + "n1 1 60 lease-asked 1.n1 since=60 until=160\nn1 1 130 served 1.n1",
+			"lease-read@n1"},
+		"when lines are missing": {held + "n1 lost\nn1 1 150 served 1.n1", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := bounded(t, c.text)

@@ -2,23 +2,24 @@ package rules
 
 // Names of the rules, which are those of package harness/sim.
 const (
-	BallotOwner     = "ballot-owner"
-	PromiseMonotone = "promise-monotone"
-	Recovery        = "recovery"
-	GrantHonoured   = "grant-honoured"
-	LeaseExclusive  = "lease-exclusive"
-	LeaseBasis      = "lease-basis"
-	PromiseComplete = "promise-complete"
-	Election        = "election"
-	OneValue        = "one-value"
-	SafeValue       = "safe-value"
-	ChosenJustified = "chosen-justified"
-	Agreement       = "agreement"
-	LeaseMargin     = "lease-margin"
-	LeaseRead       = "lease-read"
-	StateHash       = "state-hash"
-	ReadFresh       = "read-fresh"
-	AckOrder        = "ack-order"
+	BallotOwner      = "ballot-owner"
+	PromiseMonotone  = "promise-monotone"
+	Recovery         = "recovery"
+	GrantHonoured    = "grant-honoured"
+	LeaseExclusive   = "lease-exclusive"
+	LeaseBasis       = "lease-basis"
+	PromiseComplete  = "promise-complete"
+	AcceptedMonotone = "accepted-monotone"
+	Election         = "election"
+	OneValue         = "one-value"
+	SafeValue        = "safe-value"
+	ChosenJustified  = "chosen-justified"
+	Agreement        = "agreement"
+	LeaseMargin      = "lease-margin"
+	LeaseRead        = "lease-read"
+	StateHash        = "state-hash"
+	ReadFresh        = "read-fresh"
+	AckOrder         = "ack-order"
 )
 
 // Meaning is what a rule means to somebody who does not know the code.
@@ -66,6 +67,9 @@ var Meanings = map[string]Meaning{
 	PromiseComplete: {"a promise that leaves something out",
 		"%N promises ballot %B and does not report all that it has accepted",
 		"A new leader must hear of every value that may have been chosen."},
+	AcceptedMonotone: {"a vote taken back",
+		"%N accepts slot %S in a lower ballot than before",
+		"What a node has accepted is only replaced by what comes in a higher ballot."},
 	Election: {"led without a majority",
 		"%N leads ballot %B without the promises of a majority",
 		"Only a majority of promises shuts out earlier leaders."},

@@ -26,7 +26,9 @@ func (a *account) sent(i int, o *history.Observation, b Ballot) {
 	case history.ObservedSentAccept:
 		a.proposes(i, o, b)
 	case history.ObservedSentAccepted:
-		a.binds(i, b, "accepts in")
+		if a.binds(i, b, "accepts in") {
+			a.takesBack(i, o, b)
+		}
 		a.accepts(o, b)
 		a.check.cluster.accepted(a, i, b)
 	case history.ObservedSentAsk:
@@ -55,17 +57,18 @@ func (a *account) prepares(i int, b Ballot) {
 	}
 }
 
-// binds checks a message that leaves the node and binds it to a ballot.
-func (a *account) binds(i int, b Ballot, does string) {
-	if b.Less(a.left) {
+// binds checks a message that leaves the node and binds it to a ballot, and reports whether it is below the one before.
+func (a *account) binds(i int, b Ballot, does string) (fell bool) {
+	if fell = b.Less(a.left); fell {
 		a.violated(PromiseMonotone, i, b, "%s %s ballot %v%s, after it had told others that it takes part in %v", a.node.Name,
 			does, b, a.when(i), a.left)
 	}
 	a.left = b
 	a.raise(b)
-	if broken, ok := a.dishonours(i, b, does); ok {
+	if broken, ok := a.dishonours(i, b, does); ok && !a.onWallClock() {
 		a.check.violated(broken)
 	}
+	return fell
 }
 
 // raise takes note of a ballot that the node's disk must have promised.
@@ -75,24 +78,53 @@ func (a *account) raise(b Ballot) {
 	}
 }
 
-// accepts remembers what the node has said it accepted.
-func (a *account) accepts(o *history.Observation, b Ballot) {
-	if o.Slot < o.First || o.Slot-o.First >= slotsMax {
-		return
-	}
-	if n := len(a.votes) - 1; n >= 0 {
-		last := &a.votes[n]
-		if last.ballot == b && o.First <= last.last+1 && o.First >= last.first {
-			last.last = max(last.last, o.Slot)
+// takesBack checks that a vote is not in a lower ballot than one in which the node had accepted the slot.
+func (a *account) takesBack(i int, o *history.Observation, b Ballot) {
+	for _, v := range a.votes {
+		if b.Less(v.ballot) && v.first <= o.Slot && o.First <= v.last {
+			w := a.violation(AcceptedMonotone, i, b, "%s accepts it in ballot %v%s, and had said that it accepted it in %v",
+				a.node.Name, b, a.when(i), v.ballot)
+			w.Slot = max(v.first, o.First)
+			a.check.violated(w)
 			return
 		}
 	}
-	a.votes = append(a.votes, span{o.First, o.Slot, b})
+}
+
+// accepts remembers what the node has said it accepted. Votes in slots that a snapshot of another node covers decide
+// nothing and are not stored. They are forgotten in a crash that comes before that snapshot is on the disk.
+func (a *account) accepts(o *history.Observation, b Ballot) {
+	first := max(o.First, a.life.snapshot+1)
+	if o.Slot < first || o.Slot-o.First >= slotsMax || a.gap { // a snapshot may be in the gap
+		return
+	}
+	a.remember(span{first, o.Slot, b})
+}
+
+// remember adds slots that the node must have on its disk as accepted in a ballot or in a higher one.
+func (a *account) remember(v span) {
+	if n := len(a.votes) - 1; n >= 0 {
+		last := &a.votes[n]
+		if last.ballot == v.ballot && v.first <= last.last+1 && v.first >= last.first {
+			last.last = max(last.last, v.last)
+			return
+		}
+	}
+	a.votes = append(a.votes, v)
 }
 
 // complete checks that a page of a promise reports everything that the node had said it accepted, unless it says that
-// the slot is chosen.
+// the slot is chosen. What the page reports is said from then on.
 func (a *account) complete(i int, o *history.Observation, b Ballot) {
+	a.reportsAll(i, o, b)
+	for _, e := range o.Sent.Entries {
+		if in, ok := ParseBallot(e.Ballot); ok {
+			a.remember(span{e.Slot, e.Slot, in})
+		}
+	}
+}
+
+func (a *account) reportsAll(i int, o *history.Observation, b Ballot) {
 	from := max(o.First, o.Sent.Committed+1)
 	var reported map[uint64]Ballot // made when it is needed
 	for _, v := range a.votes {
@@ -132,14 +164,26 @@ func entriesOf(o *history.Observation) map[uint64]Ballot {
 	return out
 }
 
-// proposes checks that a node proposes only in a ballot in which it was elected.
+// proposes checks that a node proposes only in a ballot in which it was elected. A node accepts what it proposes in the
+// same step, so that a proposal may neither be below its promise nor below what it has accepted.
 func (a *account) proposes(i int, o *history.Observation, b Ballot) {
 	if boot, ok := a.led[b]; (!ok || boot != a.life.boot) && !a.gap {
 		v := a.violation(Election, i, b, "%s proposes in ballot %v%s, in which it was not elected", a.node.Name, b, a.when(i))
 		v.Slot = o.First
 		a.check.violated(v)
 	}
+	if b.Less(a.life.promised) {
+		a.violated(PromiseMonotone, i, b, "%s proposes, and so accepts, in ballot %v%s, after a promise of %v", a.node.Name,
+			b, a.when(i), a.life.promised)
+	}
 	for k, value := range o.Sent.Values {
-		a.check.cluster.value(a, i, o.First+uint64(k), b, value, true)
+		slot := o.First + uint64(k)
+		if in := a.life.above[slot]; b.Less(in) {
+			v := a.violation(AcceptedMonotone, i, b, "%s proposes in it, and so accepts it, in ballot %v%s, and had it as "+
+				"chosen in ballot %v", a.node.Name, b, a.when(i), in)
+			v.Slot = slot
+			a.check.violated(v)
+		}
+		a.check.cluster.value(a, i, slot, b, value, true)
 	}
 }

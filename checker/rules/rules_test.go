@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,7 +13,8 @@ import (
 )
 
 // accounts reads the accounts of nodes, a line each: node, incarnation, time in ms, kind, and whatever of ballot,
-// "until=" (ms), "slot=", "lost" and the like there is. All clocks show the common time.
+// "until=" (ms), "slot=" and the like there is. All clocks show the common time, but for "wall=" (ms). A line with
+// "lost" behind the node stands for lines that are lost, one with "stops" is the orderly end of its last incarnation.
 func accounts(t *testing.T, text string) Input {
 	t.Helper()
 	in := Input{Wiped: make(map[string][]time.Duration)}
@@ -41,6 +43,13 @@ func accounts(t *testing.T, text string) Input {
 		if words[1] == "lost" {
 			n.Lost = append(n.Lost, history.Loss{Before: len(n.Observations), Lines: 1})
 			continue
+		}
+		if words[1] == "stops" {
+			boot := "1"
+			if len(n.Observations) > 0 {
+				boot = n.Observations[len(n.Observations)-1].Boot
+			}
+			words = []string{n.Name, boot, "900", history.ObservedStopped}
 		}
 		o := history.Observation{Node: n.Name, Boot: words[1], Mono: ms(words[2]), Kind: words[3], Lease: "rate"}
 		o.Wall = time.Unix(100, int64(o.Mono))
@@ -113,6 +122,8 @@ func says(t *testing.T, o *history.Observation, name, value string) {
 		o.Sent.Committed = number
 	case "seq":
 		o.Sent.Seq = number
+	case "wall":
+		o.Wall = time.Unix(100, int64(number)*1e6) //nolint:gosec // a few milliseconds
 	default:
 		t.Fatalf("%s=%s", name, value)
 	}
@@ -130,6 +141,7 @@ func broken(r Result) string {
 }
 
 func TestRules(t *testing.T) {
+	const granted = "n1 1 9 lease-granted 1.n2 until=100 \n"
 	for name, c := range map[string]struct{ text, want string }{
 		"an ordinary life": {`
 			n1 1 1 recovered
@@ -160,6 +172,7 @@ func TestRules(t *testing.T) {
 			n1 1 9 elected 3.n1
 			n1 2 20 recovered 3.n1
 			n1 2 30 elected 3.n1`, "ballot-owner@n1"},
+		"led in another's ballot": {`n1 1 9 elected 3.n2`, "ballot-owner@n1"},
 		"a promise that falls": {`
 			n1 1 9 ballot 3.n2
 			n1 1 10 ballot 3.n1`, "promise-monotone@n1"},
@@ -173,36 +186,24 @@ func TestRules(t *testing.T) {
 		"a promise that was found once": {`
 			n1 1 9 recovered 3.n1
 			n1 2 20 recovered 2.n2`, "recovery@n1"},
-		"a promise within a grant": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 1 99 ballot 2.n3
-			n1 1 150 deposed 1.n1`, "grant-honoured@n1"},
-		"a promise after a grant": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 1 100 ballot 2.n3
-			n1 1 150 deposed 1.n1`, ""},
-		"a value that was learned within a grant": {`
-			n1 1 9 lease-granted 1.n2 until=100
+		"a promise within a grant":            {granted + "n1 1 99 ballot 2.n3 \n n1 1 150 deposed 1.n1", "grant-honoured@n1"},
+		"a promise after a grant":             {granted + "n1 1 100 ballot 2.n3 \n n1 1 150 deposed 1.n1", ""},
+		"a promise that leaves in a grant":    {granted + `n1 1 99 sent-promise 2.n3 first=1 slot=last`, "grant-honoured@n1"},
+		"a promise that leaves after a grant": {granted + `n1 1 100 sent-promise 2.n3 first=1 slot=last`, ""},
+		"a value that was learned within a grant": {granted + `
 			n1 1 99 ballot 2.n3
 			n1 1 99 deposed 1.n1
 			n1 1 99 chosen 2.n3
 			n1 1 150 deposed 1.n1`, ""},
-		"the end of the log, which may hide what was learned": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 1 99 ballot 2.n3`, ""},
-		"a campaign within a grant": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 1 99 campaign 2.n1`, "grant-honoured@n1"},
-		"a grant that was released": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 1 50 lease-freed 1.n2
-			n1 1 99 campaign 2.n1`, ""},
-		"a release that may be lost": {`
-			n1 1 9 lease-granted 1.n2 until=100
-			n1 lost
-			n1 1 99 campaign 2.n1`, ""},
-		"a longer grant stays granted": {`
-			n1 1 9 lease-granted 1.n2 until=100
+		"a snapshot that was learned within a grant": {granted + `
+			n1 1 99 ballot 2.n3
+			n1 1 99 snapshot-installed 2.n3 first=1 slot=9
+			n1 1 150 deposed 1.n1`, ""},
+		"the end of the log, which may hide what was learned": {granted + `n1 1 99 ballot 2.n3`, ""},
+		"a campaign within a grant":                           {granted + `n1 1 99 campaign 2.n1`, "grant-honoured@n1"},
+		"a grant that was released":                           {granted + "n1 1 50 lease-freed 1.n2 \n n1 1 99 campaign 2.n1", ""},
+		"a release that may be lost":                          {granted + "n1 lost \n n1 1 99 campaign 2.n1", ""},
+		"a longer grant stays granted": {granted + `
 			n1 1 20 lease-granted 1.n2 until=90
 			n1 1 95 campaign 2.n1`, "lease-margin@n1 grant-honoured@n1"},
 		"a grant of another life may be shorter": {`
@@ -211,22 +212,36 @@ func TestRules(t *testing.T) {
 		"a grant on a wall clock": {`
 			n1 1 9 lease-granted 1.n2 until=100 lease=wall
 			n1 1 95 campaign 2.n1 lease=wall`, "grant-honoured@n1"},
-		"a grant forgotten in a restart": {`
-			n1 1 9 lease-granted 1.n2 until=100
+		"a promise that leaves after the wall clock was set back": {`
+			n1 1 9 lease-granted 1.n2 until=100 lease=wall
+			n1 1 110 ballot 2.n3
+			n1 1 112 sent-promise 2.n3 first=1 slot=last wall=60`, ""},
+		"a promise that leaves in a silence after the wall clock was set back": {`
+			n1 2 20 recovered 1.n2
+			n1 2 20 lease-silence 1.n2 until=120 lease=wall
+			n1 2 121 ballot 2.n3
+			n1 2 122 sent-promise 2.n3 first=1 slot=last wall=60`, ""},
+		"a grant forgotten in a restart": {granted + `
 			n1 2 20 recovered 1.n2
 			n1 2 97 campaign 2.n1`, "grant-honoured@n1"},
-		"within the error of the axis": {`
-			n1 1 9 lease-granted 1.n2 until=100
+		"within the error of the axis": {granted + `
 			n1 2 20 recovered 1.n2
 			n1 2 98.5 campaign 2.n1`, ""},
-		"a grant that a higher promise ended before the restart": {`
-			n1 1 9 lease-granted 1.n2 until=100
+		"a grant that a higher promise ended before the restart": {granted + `
 			n1 2 20 recovered 2.n3
 			n1 2 40 campaign 3.n1`, ""},
 		"a silence that is broken": {`
 			n1 2 20 recovered 1.n2
 			n1 2 20 lease-silence 1.n2 until=120
 			n1 2 119 campaign 2.n1`, "grant-honoured@n1"},
+		"a silence that is over": {`
+			n1 2 20 recovered 1.n2
+			n1 2 20 lease-silence 1.n2 until=120
+			n1 2 120 campaign 2.n1`, ""},
+		"a grant on a wall clock in another life": {`
+			n1 1 9 lease-granted 1.n2 until=100 lease=wall
+			n1 2 20 recovered 1.n2
+			n1 2 30 campaign 2.n1`, ""},
 		"elected within a lease": {`
 			n1 1 13 lease-held 1.n1 until=112
 			n1 1 50 lease-renewed 1.n1 until=150
@@ -314,14 +329,29 @@ func TestWiped(t *testing.T) {
 	in := accounts(t, `
 		n1 1 9 elected 3.n1
 		n1 1 9 lease-granted 3.n1 until=100
+		n1 1 9 sent-prepare 3.n1 first=1
 		n1 2 20 recovered
-		n1 2 30 campaign 1.n1`)
-	if got := broken(Check(in)); got != "recovery@n1" {
+		n1 2 30 campaign 1.n1
+		n1 2 40 campaign 3.n1
+		n1 2 40 sent-prepare 3.n1 first=1
+		n1 2 40 elected 3.n1`)
+	in.Members = 1
+	if got := broken(Check(in)); got != "recovery@n1 ballot-owner@n1" {
 		t.Errorf("%q", got)
 	}
 	in.Wiped["n1"] = []time.Duration{15 * time.Millisecond}
 	if got := broken(Check(in)); got != "" {
 		t.Errorf("after a wipe: %q", got)
+	}
+	for _, at := range []time.Duration{5, 25} { // before its lines, and when it had started again
+		in.Wiped["n1"] = []time.Duration{at * time.Millisecond}
+		if got := broken(Check(in)); got != "recovery@n1 ballot-owner@n1" {
+			t.Errorf("wiped at %d ms: %q", at, got)
+		}
+	}
+	in.Nodes[0].When, in.Nodes[0].Until, in.Nodes[0].Slack = nil, nil, nil
+	if got := broken(Check(in)); got != "" {
+		t.Errorf("a wipe before any of its starts: %q", got)
 	}
 }
 
@@ -363,6 +393,15 @@ func TestRulesOfPaxos(t *testing.T) {
 		n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
 		n3 1 22 elected 2.n3
 	`
+	// apart is slot 1 with value a in ballot 1.n1, which n1 alone has accepted, and value b in ballot 2.n3.
+	const apart = three + `
+		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+		n3 1 20 campaign 2.n3
+		n3 1 20 sent-prepare 2.n3 first=1
+		n2 1 21 sent-promise 2.n3 first=1 slot=last
+		n3 1 22 elected 2.n3
+		n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b
+	`
 	for name, c := range map[string]struct{ text, want string }{
 		"one ballot":         {accepted + `n1 1 17 applied 1.n1 slot=1 value=a`, ""},
 		"a second ballot":    {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
@@ -376,8 +415,54 @@ func TestRulesOfPaxos(t *testing.T) {
 		"a vote that is forgotten": {accepted + `
 			n2 2 30 recovered 1.n1
 			n2 2 31 sent-promise 2.n3 first=1 slot=last`, "promise-complete@n2"},
+		"the second of two votes that is forgotten": {accepted + `
+			n2 1 17 sent-accepted 1.n1 first=2 slot=2
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a`, "promise-complete@n2"},
 		"a vote that is known to be chosen": {accepted + `
 			n2 1 31 sent-promise 2.n3 first=1 slot=last committed=1`, ""},
+		"a vote in a slot that another's snapshot covers": {three + `
+			n2 1 15 snapshot-installed 1.n1 first=1 slot=100
+			n2 1 16 sent-accepted 1.n1 first=50 slot=100
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last`, ""},
+		"a vote behind another's snapshot": {three + `
+			n2 1 15 snapshot-installed 1.n1 first=1 slot=100
+			n2 1 16 sent-accepted 1.n1 first=50 slot=101
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last`, "promise-complete@n2"},
+		"a vote after lines that are lost, which may tell of a snapshot": {three + `
+			n2 lost
+			n2 1 16 sent-accepted 1.n1 first=50 slot=50
+			n2 2 30 recovered 1.n1
+			n2 2 31 sent-promise 2.n3 first=1 slot=last`, ""},
+		"what was reported once and is forgotten": {three + `
+			n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
+			n2 1 31 sent-promise 3.n1 first=1 slot=last`, "promise-complete@n2"},
+		"what was reported once and is chosen": {three + `
+			n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
+			n2 1 31 sent-promise 3.n1 first=1 slot=last committed=1`, ""},
+		"a vote taken back": {second + `
+			n3 1 22 sent-accept 2.n3 first=1 slot=2 values=a,b
+			n2 1 23 sent-accepted 2.n3 first=2 slot=2
+			n2 1 24 sent-accepted 1.n1 first=1 slot=2`, "accepted-monotone@n2 promise-monotone@n2"},
+		"a vote below a promise in a slot of its own": {second + `
+			n3 1 22 sent-accept 2.n3 first=1 slot=2 values=a,b
+			n2 1 23 sent-accepted 2.n3 first=2 slot=2
+			n2 1 24 sent-accepted 1.n1 first=1 slot=1`, "promise-monotone@n2"},
+		"a proposal below a promise": {accepted + `
+			n1 1 18 ballot 2.n3
+			n1 1 19 sent-accept 1.n1 first=2 slot=2 values=b`, "promise-monotone@n1"},
+		"a proposal over what was learned": {accepted + `
+			n1 1 18 chosen 2.n3 slot=3
+			n1 1 19 sent-accept 1.n1 first=2 slot=3 values=b,c`, "accepted-monotone@n1"},
+		"a proposal beside what was learned": {accepted + `
+			n1 1 18 chosen 2.n3 slot=3
+			n1 1 19 sent-accept 1.n1 first=2 slot=2 values=b`, ""},
+		"what was learned without leading": {accepted + `
+			n1 1 18 deposed 1.n1
+			n1 1 18 chosen 2.n3 slot=2
+			n1 1 19 sent-accept 1.n1 first=2 slot=2 values=b`, ""},
 		"a vote beyond the page": {accepted + `
 			n2 1 31 sent-promise 2.n3 first=5 slot=last`, ""},
 		"a vote replaced by a higher one": {accepted + `
@@ -402,6 +487,32 @@ func TestRulesOfPaxos(t *testing.T) {
 			n2 1 31 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:b`, "one-value@n2"},
 		"another value than the promises allow": {second + `n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b`,
 			"safe-value@n3"},
+		"a value of a lower ballot than is reported": {apart + `
+			n2 1 24 sent-accepted 2.n3 first=1 slot=1
+			n1 1 30 campaign 3.n1
+			n1 1 30 sent-prepare 3.n1 first=1
+			n2 1 32 sent-promise 3.n1 first=1 slot=last entries=1:2.n3:b
+			n1 1 33 elected 3.n1
+			n1 1 34 sent-accept 3.n1 first=1 slot=1 values=a`, "safe-value@n1"},
+		"a value of a lower ballot than the proposer has": {apart + `
+			n1 1 24 sent-accepted 2.n3 first=1 slot=1
+			n1 1 30 campaign 3.n1
+			n1 1 30 sent-prepare 3.n1 first=1
+			n2 1 32 sent-promise 3.n1 first=1 slot=last
+			n1 1 33 elected 3.n1
+			n1 1 34 sent-accept 3.n1 first=1 slot=1 values=a`, "safe-value@n1"},
+		"the value that was chosen, and whoever promises knows it": {accepted + `
+			n3 1 20 campaign 2.n3
+			n3 1 20 sent-prepare 2.n3 first=1
+			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
+			n3 1 22 elected 2.n3
+			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
+		"another than was chosen, and whoever promises knows it": {accepted + `
+			n3 1 20 campaign 2.n3
+			n3 1 20 sent-prepare 2.n3 first=1
+			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
+			n3 1 22 elected 2.n3
+			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b`, "safe-value@n3"},
 		"another value, and a promise may be lost": {second + `
 			n1 lost
 			n1 1 40 deposed 1.n1
@@ -420,6 +531,9 @@ func TestRulesOfPaxos(t *testing.T) {
 			n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
 			n1 1 16 chosen 1.n1 slot=1`, "chosen-justified@n1"},
 		"chosen before the votes": {accepted + `n1 1 13 applied 1.n1 slot=1 value=a`, "chosen-justified@n1"},
+		"chosen before the votes, as the second says who is asked": {accepted + `
+			n1 1 17 applied 1.n1 slot=1 value=a
+			n3 1 12 chosen 1.n1 slot=1`, "chosen-justified@n3"},
 		"chosen in a lower ballot": {second + `
 			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=a
 			n3 1 24 chosen 2.n3 slot=1`, ""},
@@ -430,36 +544,169 @@ func TestRulesOfPaxos(t *testing.T) {
 			n3 1 22 sent-accept 2.n3 first=1 slot=1 values=b
 			n1 1 23 sent-accepted 2.n3 first=1 slot=1
 			n2 1 23 sent-accepted 2.n3 first=1 slot=1`, "agreement@n3 safe-value@n3"},
+		"two values chosen, and nobody says who proposed the second": {accepted + `
+			n3 1 17 sent-accepted 1.n1 first=1 slot=1
+			n1 1 23 sent-accepted 2.n3 first=1 slot=1
+			n2 1 23 sent-accepted 2.n3 first=1 slot=1
+			n1 1 24 applied 2.n3 slot=1 value=b`, "agreement@n1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := broken(Check(accounts(t, c.text+stopped))); got != c.want {
+			r := Check(accounts(t, c.text+stopped))
+			if got := broken(r); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			for _, v := range r.Violations {
+				if slices.Contains(aboutSlots, v.Rule) && v.Slot == 0 {
+					t.Errorf("%s names no slot: %+v", v.Rule, v)
+				}
+			}
+		})
+	}
+}
+
+// aboutSlots are the rules of which a violation is always about a slot.
+var aboutSlots = []string{AcceptedMonotone, PromiseComplete, OneValue, SafeValue, ChosenJustified, Agreement}
+
+// What was looked at is counted.
+func TestCounts(t *testing.T) {
+	r := Check(accounts(t, three+`
+		n2 1 20 lease-granted 1.n1 until=120
+		n2 1 20 sent-lease-grant 1.n1 seq=1
+		n2 2 30 recovered 1.n1
+	`))
+	if r.Lines != 11 || r.Incarnations != 4 || r.Elections != 1 || r.Messages != 3 || r.Grants != 1 || r.Unplaced {
+		t.Errorf("%+v", r)
+	}
+}
+
+// stopped is the orderly end of three nodes.
+const stopped = `
+	n1 stops
+	n2 stops
+	n3 stops
+`
+
+// A proposer that was killed may have accepted a value whose proposal has no line, because whoever made it was killed,
+// too.
+func TestHiddenProposals(t *testing.T) {
+	// hidden is slot 1 with value a, which n1 alone has accepted. Then n3 leads, and it and n2 are killed. That they
+	// accepted value b has no line. When n2 has started again it leads, too, and proposes b.
+	const hidden = three + `
+		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+		n3 1 20 campaign 2.n3
+		n3 1 20 sent-prepare 2.n3 first=1
+		n2 1 21 sent-promise 2.n3 first=1 slot=last
+		n3 1 22 elected 2.n3
+		n2 2 30 recovered 2.n3
+		n2 2 30 traced
+		n2 2 31 campaign 3.n2
+		n2 2 31 sent-prepare 3.n2 first=1
+		n1 1 32 sent-promise 3.n2 first=1 slot=last entries=1:1.n1:a
+		n2 2 33 elected 3.n2
+		n2 2 34 sent-accept 3.n2 first=1 slot=1 values=b
+	`
+	for name, c := range map[string]struct{ text, want string }{
+		"both were killed":            {hidden, ""},
+		"one had ended in order":      {hidden + "n3 stops", "safe-value@n2"},
+		"the proposer was not killed": {strings.ReplaceAll(hidden, "n2 2", "n2 1"), "safe-value@n2"},
+		"another value is known":      {strings.Replace(hidden, "entries=1:1.n1:a", "entries=1:2.n3:c", 1), "safe-value@n2"},
+		"the ballot was on no disk": {strings.Replace(hidden, "recovered 2.n3", "recovered 1.n1", 1),
+			"recovery@n2 safe-value@n2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := broken(Check(accounts(t, c.text+"\n n1 stops \n n2 stops"))); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-// stopped is the orderly end of three nodes.
-const stopped = `
-	n1 1 900 stopped
-	n2 1 900 stopped
-	n3 1 900 stopped
-`
-
 // The votes of the last moments before a kill can lack their lines, but not those in slots that the node knew to be
-// chosen by then.
+// chosen by then, nor those that it can only have cast before or after.
 func TestVotesBeforeAKill(t *testing.T) {
-	const text = three + `
+	const chosen = three + `
 		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
 		n1 1 16 chosen 1.n1 slot=1
-		n1 1 900 stopped
-		n3 1 900 stopped
 	`
-	if got := broken(Check(accounts(t, text))); got != "" {
-		t.Errorf("n2 may have accepted it right before it was killed: %q", got)
+	// again is n2 when it was killed and started again.
+	const again = three + `
+		n2 2 20 recovered 1.n1
+		n2 2 20 traced
+	`
+	// second is n3 as the leader of ballot 2.n3, in which nobody says that he accepts anything.
+	const second = `
+		n3 1 30 campaign 2.n3
+		n3 1 30 sent-prepare 2.n3 first=1
+		n2 2 31 sent-promise 2.n3 first=1 slot=last
+		n3 1 32 elected 2.n3
+		n3 1 33 sent-accept 2.n3 first=1 slot=1 values=a
+		n3 1 34 chosen 2.n3 slot=1
+	`
+	for name, c := range map[string]struct {
+		text     string
+		unplaced bool
+		want     string
+	}{
+		"right before the kill": {text: chosen},
+		"in a slot that the node knows to be chosen": {text: chosen + "n2 1 17 applied 1.n1 slot=1 value=a",
+			want: "chosen-justified@n1"},
+		"in a slot of the snapshot that the node started from": {text: chosen + "n2 1 14 snapshot-restored 1.n1 slot=1",
+			want: "chosen-justified@n1"},
+		"when the node had long been seen without its vote": {text: chosen + "n2 1 500 lease-refused 1.n1",
+			want: "chosen-justified@n1"},
+		"before the node started again": {text: again + `
+			n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
+			n1 1 25 chosen 1.n1 slot=1
+			n2 stops`},
+		"in what was proposed when the node had started again": {text: again + `
+			n1 1 24 sent-accept 1.n1 first=1 slot=1 values=a
+			n1 1 25 chosen 1.n1 slot=1
+			n2 stops`, want: "chosen-justified@n1"},
+		"in a ballot that the disk had not promised": {text: again + second + "n2 stops", unplaced: true,
+			want: "chosen-justified@n3"},
+		"in a ballot that the disk had promised": {text: strings.Replace(again, "recovered 1.n1", "recovered 2.n3", 1) +
+			second + "n2 stops", unplaced: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := accounts(t, c.text+"\n n1 stops \n n3 stops")
+			for i := range in.Nodes {
+				if n := &in.Nodes[i]; c.unplaced {
+					n.When, n.Until, n.Slack = nil, nil, nil
+				}
+			}
+			if got := broken(Check(in)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
-	if got := broken(Check(accounts(t, text+"n2 1 17 applied 1.n1 slot=1 value=a"))); got != "chosen-justified@n1" {
-		t.Errorf("n2 knows the slot to be chosen, and has not accepted it: %q", got)
+}
+
+// A value may have been chosen in an earlier ballot of which nobody says anything, by those that were killed, unless
+// they promised a later one and reported nothing.
+func TestChosenBeforeKills(t *testing.T) {
+	const lives = `
+		n1 1 10 traced
+		n2 1 10 traced
+		n1 2 20 recovered 1.n1
+		n2 2 20 recovered 1.n1
+		n1 2 21 traced
+		n2 2 21 traced
+		n3 1 21 traced
+		n3 1 50 applied 2.n3 slot=1 value=b
+	`
+	const report = "n2 2 30 sent-promise 2.n3 first=1 slot=last"
+	for name, c := range map[string]struct{ text, want string }{
+		"by two that were killed":         {lives, ""},
+		"one of them reports nothing":     {lives + report, "chosen-justified@n3"},
+		"one of them knows it":            {lives + report + " committed=1", ""},
+		"one of them may report more":     {lives + strings.Replace(report, "last", "1", 1), ""},
+		"one of them may have lost lines": {lives + report + "\n n2 lost", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := broken(Check(accounts(t, c.text+stopped))); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math/bits"
+	"slices"
 
 	"elenchus/results/history"
 )
@@ -19,7 +20,7 @@ type slotState struct {
 type proposal struct {
 	ballot   Ballot
 	value    history.Digest
-	known    bool // value is
+	known    *claim // where the value was read first; nil if it is not known
 	proposed *proposer
 	accepted uint16   // the members that said they accepted it
 	when     []moment // of each of them, by member
@@ -28,7 +29,7 @@ type proposal struct {
 // proposer is where a proposal was made.
 type proposer struct {
 	claim
-	boot string
+	life int // which of the node's lives, from 1
 }
 
 // chosen says that somebody takes a slot for chosen: the first who did for this ballot.
@@ -68,10 +69,11 @@ func (s *slotState) proposal(b Ballot) *proposal {
 func (c *cluster) value(a *account, i int, slot uint64, b Ballot, value history.Digest, proposed bool) {
 	p := c.slot(slot).proposal(b)
 	if proposed && p.proposed == nil {
-		p.proposed = &proposer{a.claim(i), a.life.boot}
+		p.proposed = &proposer{a.claim(i), a.lives}
 	}
-	if !p.known {
-		p.value, p.known = value, true
+	if p.known == nil {
+		here := a.claim(i)
+		p.value, p.known = value, &here
 		return
 	}
 	if p.value != value {
@@ -148,6 +150,37 @@ func (c *cluster) acceptors(p *proposal, by moment) uint16 {
 	return set
 }
 
+// unheard is how many members besides those in the set may have accepted a proposal by then without a line that says
+// so: a node was cut off before it could write the line, and the proposal was made before it started again.
+func (c *cluster) unheard(p *proposal, by moment, slot uint64, size int, heard uint16) int {
+	began := moment{} // when the proposal was made, if that is known
+	if p.proposed != nil && c.whole(p.ballot.Node) {
+		began = p.proposed.when
+	}
+	return c.besides(size, heard, func(m *member) bool {
+		return m.partial || slices.ContainsFunc(m.ends, func(e ending) bool {
+			return e.vote(slot, p.ballot) && e.last.by(by) && began.by(e.again)
+		})
+	})
+}
+
+// chosenUnheard is how many members may have accepted a value in some ballot up to that of a claim, of which nobody
+// says anything. Whoever promised that ballot and reported nothing of the slot had not.
+func (c *cluster) chosenUnheard(f *chosen, slot uint64, size int) int {
+	b := c.ballots[f.ballot]
+	return c.besides(size, 0, func(m *member) bool {
+		if m.partial {
+			return true
+		}
+		if r := b.report(c.member(m.number)); r != nil && r.complete() && r.committed < slot {
+			return false
+		}
+		return slices.ContainsFunc(m.ends, func(e ending) bool {
+			return e.slot(slot) && !f.ballot.Less(e.left) && e.last.by(f.when)
+		})
+	})
+}
+
 func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 	s := c.slots[number]
 	for i := range s.claims {
@@ -159,7 +192,7 @@ func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 	c.judgeAgreement(s, number, quorum)
 	for i := range s.proposals {
 		p := &s.proposals[i]
-		if p.proposed != nil && p.known && p.ballot.Round > 0 && !c.allowed(s, p, number, size, quorum) {
+		if p.proposed != nil && p.known != nil && p.ballot.Round > 0 && !c.allowed(s, p, number, size, quorum) {
 			a := p.proposed.account
 			v := a.violation(SafeValue, p.proposed.line, p.ballot, "%s proposes value %x there%s, and what the promises of "+
 				"ballot %v report does not allow it", a.node.Name, uint64(p.value), a.when(p.proposed.line), p.ballot)
@@ -173,7 +206,7 @@ func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 // chosen.
 func (c *cluster) judgeChosen(s *slotState, f *chosen, number uint64, size, quorum int) {
 	value := f.value
-	if p := s.find(f.ballot); value == 0 && p != nil && p.known {
+	if p := s.find(f.ballot); value == 0 && p != nil && p.known != nil {
 		value = p.value
 	}
 	if value == 0 {
@@ -182,18 +215,18 @@ func (c *cluster) judgeChosen(s *slotState, f *chosen, number uint64, size, quor
 	var best uint16
 	for i := range s.proposals {
 		p := &s.proposals[i]
-		if p.known && p.value != value {
+		if p.known != nil && p.value != value {
 			continue
 		}
 		set := c.acceptors(p, f.when)
-		if bits.OnesCount16(set)+c.silent(size, set, number) >= quorum {
+		if bits.OnesCount16(set)+c.unheard(p, f.when, number, size, set) >= quorum {
 			return
 		}
 		if bits.OnesCount16(set) > bits.OnesCount16(best) {
 			best = set
 		}
 	}
-	if c.silent(size, 0, number) >= quorum {
+	if c.chosenUnheard(f, number, size) >= quorum {
 		return
 	}
 	a := f.account
@@ -209,20 +242,23 @@ func (c *cluster) judgeAgreement(s *slotState, number uint64, quorum int) {
 	var first *proposal
 	for i := range s.proposals {
 		p := &s.proposals[i]
-		if !p.known || bits.OnesCount16(p.accepted) < quorum {
+		if p.known == nil || bits.OnesCount16(p.accepted) < quorum {
 			continue
 		}
 		if first == nil {
 			first = p
 		}
-		if first.value == p.value || p.proposed == nil {
+		if first.value == p.value {
 			continue
 		}
-		a := p.proposed.account
-		v := a.violation(Agreement, p.proposed.line, p.ballot, "%s accepted value %x in ballot %v, and %s value %x in "+
+		here := p.known
+		if p.proposed != nil {
+			here = &p.proposed.claim
+		}
+		v := here.account.violation(Agreement, here.line, p.ballot, "%s accepted value %x in ballot %v, and %s value %x in "+
 			"ballot %v", c.names(first.accepted), uint64(first.value), first.ballot, c.names(p.accepted), uint64(p.value),
 			p.ballot)
 		v.Slot = number
-		a.check.violated(v)
+		here.account.check.violated(v)
 	}
 }

@@ -12,8 +12,8 @@ import (
 //
 // With samples, a reading of the monotonic clock has a unique place, since that clock never goes back. A node counts it
 // from an origin that differs in every incarnation, and says which ([history.ObservedClock]). Where it does not, the
-// origin is derived from the wall clock readings next to it, or remains unknown. Without samples the node's wall clock is
-// trusted.
+// origin is derived from the wall clock readings next to it, or remains unknown. Without samples the node's wall clock
+// is trusted.
 type Axis struct {
 	started time.Time
 	points  []Point
@@ -180,9 +180,9 @@ const (
 //
 // Where it does not, every observation has readings of both clocks, and yields as candidates the origins with which its
 // wall clock reading would be correct. If the wall clock was set, it showed some times twice and others never; but the
-// true origin is a candidate of nearly all observations, and a wrong one only of a few. That is a guess: where all of an
-// incarnation fell into a time in which the clock was set back, and few samples did, all agree on a wrong one. So it may
-// be [Anywhere] unless the wall clock was never set while anybody looked, and nearly all observations agree.
+// true origin is a candidate of nearly all observations, and a wrong one only of a few. That is a guess: where all of
+// an incarnation fell into a time in which the clock was set back, and few samples did, all agree on a wrong one. So it
+// may be [Anywhere] unless the wall clock was never set while anybody looked, and nearly all observations agree.
 //
 // If the true time of an observation is known, there is nothing to estimate.
 func (a *Axis) origin(life []history.Observation) (origin int64, spread time.Duration, ok bool) {

@@ -20,3 +20,13 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestTogether(t *testing.T) {
+	for want, names := range map[string][]string{
+		"": nil, "n1": {"n1"}, "n1 and n2": {"n1", "n2"}, "n1, n2 and n3": {"n1", "n2", "n3"},
+	} {
+		if got := Together(names); got != want {
+			t.Errorf("%q: %q, want %q", names, got, want)
+		}
+	}
+}

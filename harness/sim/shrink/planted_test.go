@@ -70,7 +70,7 @@ func shrinking(from uint64) error {
 		}
 		r, err := world.Run(result.Plan)
 		if err != nil || r.Violation == nil || r.Violation.Invariant != result.Violation.Invariant {
-			return fmt.Errorf("seed %d: shrunk, it ends with %v, %v; want %v", seed, r.Violation, err, result.Violation)
+			return fmt.Errorf("seed %d: shrunk, it ends with %v, %w; want %v", seed, r.Violation, err, result.Violation)
 		}
 		if err := json.NewEncoder(os.Stdout).Encode(shrunk{
 			seed, result.Violation.Invariant, result.Before, result.After, result.Candidates, result.Finished, result.Elapsed,
