@@ -203,14 +203,23 @@ func (p *Paxos) start(ctx context.Context, n *node, process control.Process) err
 	return p.checkShim(ctx, n)
 }
 
-// checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading.
+// shimMax is how long a node may take from its first instruction until the clock shim is in place. It is long, so that
+// a node on a busy host is not taken for one without its shim.
+const shimMax = 10 * time.Second
+
+// checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading. A node
+// that exits meanwhile is left to those who watch nodes.
 func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
 		return nil
 	}
-	_, err := n.client.Run(ctx, fmt.Sprintf("%sproc_find %s || exit 0\n%s attached -f %s -pid $pid", control.ShellLibrary,
-		control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control)))
+	_, err := n.client.Run(ctx, fmt.Sprintf(`%[1]sproc_find %[2]s || exit 0
+%[3]s attached -f %[4]s -pid $pid -wait %[5]v && exit 0
+code=$?
+proc_state %[2]s
+case $state in dead|zombie) exit 0 ;; esac
+exit $code`, control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control), shimMax))
 	if err == nil {
 		return nil
 	}

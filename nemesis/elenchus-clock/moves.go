@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"regexp"
 	"syscall"
+	"time"
 
 	"elenchus/nemesis/clockshim"
 	"elenchus/nemesis/hostclock"
@@ -129,18 +130,25 @@ func strobe(args []string, _ io.Writer) error {
 	return hostclock.StrobeShim(ctx, w.file, m)
 }
 
-// attached prints whether a process is under a control file, and fails if it is not.
+// attached fails unless a process has the control file mapped, or has it within a while: a process that is being started
+// under the file has a few moments in which it has not.
 func attached(args []string, _ io.Writer) error {
 	var file string
 	var pid int
+	var wait time.Duration
 	flags := flag.NewFlagSet("attached", flag.ContinueOnError)
 	flags.IntVar(&pid, "pid", 0, "the `process`")
+	flags.DurationVar(&wait, "wait", 0, "how long to wait for the process to map the file")
 	if err := noWords(parse(flags, args, &file)); err != nil {
 		return err
 	}
-	yes, err := clockshim.Attached(pid, file)
-	if err == nil && !yes {
-		err = fmt.Errorf("process %d has not mapped %s: its clocks are the machine's", pid, file)
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		yes, err := clockshim.Attached(pid, file)
+		if err != nil || yes {
+			return err
+		}
+		if time.Since(start) >= wait {
+			return fmt.Errorf("process %d has not mapped %s: its clocks are the machine's", pid, file)
+		}
 	}
-	return err
 }
