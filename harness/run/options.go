@@ -182,8 +182,9 @@ func (o *Options) seeds() string {
 		o.Schedule.Seed)
 }
 
-// nodeSettings are those options of the node that were given, as one would type them.
-func (o *Options) nodeSettings() map[string]string {
+// settings are those of the options that have no place of their own in the manifest and were given, as one would type
+// them.
+func (o *Options) settings() map[string]string {
 	settings := make(map[string]string)
 	for name, d := range map[string]time.Duration{
 		"election-timeout": o.ElectionTimeout, "promise-grace": o.PromiseGrace,
@@ -192,8 +193,15 @@ func (o *Options) nodeSettings() map[string]string {
 			settings[name] = d.String()
 		}
 	}
-	if o.Window != 0 {
-		settings["window"] = strconv.Itoa(o.Window)
+	for name, n := range map[string]int{
+		"window": o.Window, "keys": o.Keys, "read-percent": o.ReadPercent,
+	} {
+		if n != 0 {
+			settings[name] = strconv.Itoa(n)
+		}
+	}
+	if o.Retry > 0 {
+		settings["retry"] = strconv.FormatFloat(100*o.Retry, 'g', -1, 64) + "%"
 	}
 	if len(o.NodeFlags) > 0 {
 		settings["node-flags"] = strings.Join(o.NodeFlags, " ")

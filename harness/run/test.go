@@ -150,7 +150,7 @@ func (t *test) newManifest() *results.Manifest {
 	m.Config.Lease = &results.Lease{
 		Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound, MaxOffset: l.MaxOffset,
 	}
-	m.Config.Options = t.opts.nodeSettings()
+	m.Config.Options = t.opts.settings()
 	for _, h := range t.inv.Hosts {
 		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
 	}

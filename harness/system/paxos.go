@@ -159,16 +159,18 @@ func (p *Paxos) flags(n *node) []string {
 	if p.options.Window > 0 {
 		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
 	}
-	if p.options.ElectionTimeout > 0 {
-		// A default heartbeat would come too seldom for a short election timeout, and be refused.
-		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String(),
-			"--heartbeat="+min(heartbeatDefault, p.options.ElectionTimeout/4).String())
+	if election := p.options.ElectionTimeout; election > 0 {
+		flags = append(flags, "--election-timeout="+election.String(), "--heartbeat="+Heartbeat(election).String())
 	}
 	if p.options.Seed != 0 {
 		flags = append(flags, "--seed="+strconv.FormatUint(nodeSeed(p.options.Seed, n.id), 10))
 	}
 	return append(flags, p.options.Flags...)
 }
+
+// Heartbeat returns the heartbeat interval that nodes are given together with an election timeout. Their default would
+// come too seldom for a short timeout, and they would refuse it.
+func Heartbeat(election time.Duration) time.Duration { return min(heartbeatDefault, election/4) }
 
 // nodeSeed derives a node's own seed: with equal seeds, nodes would choose the same pauses and collide forever.
 func nodeSeed(seed uint64, id int) uint64 {
