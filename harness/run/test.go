@@ -213,6 +213,8 @@ func (t *test) live(ctx context.Context) error {
 	}
 	if err != nil {
 		t.interruptedOr(ctx, err)
+		t.stopClocks()
+		t.closeRecords()
 		t.cleanUp(rest)
 		return nil
 	}
