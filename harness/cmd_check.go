@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -12,6 +14,7 @@ import (
 	"elenchus/harness/run"
 	"elenchus/results"
 	"elenchus/results/foreign"
+	"elenchus/results/verdict"
 	"elenchus/workloads"
 )
 
@@ -123,10 +126,15 @@ func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	if c.Bool("prefix") {
 		return usageError("--prefix is for runs: a file that is damaged is not imported")
 	}
-	imported, err := run.Import(run.ImportOptions{
+	imported, err := run.Import(c.Context, run.ImportOptions{
 		File: file, Format: c.String("format"), Keys: keys, Results: c.String("results"), Argv: os.Args, Now: time.Now(),
 	}, ui)
-	if err != nil {
+	switch {
+	case c.Err() != nil && err != nil:
+		return exitError{code: verdict.ExitHarness, msg: "interrupted: nothing was imported"}
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // that is not the user's mistake
+		return err
+	case err != nil:
 		return usageError("%v", err)
 	}
 	v, err := imported.Check(c.Context, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)

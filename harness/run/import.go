@@ -56,8 +56,8 @@ const Stdin = "-"
 
 // Import makes a run directory of a history that another tool has recorded, which [Check] can judge. A history in the
 // project's own format is read once, to be verified, copied and judged. Nothing is left behind of a file that cannot be
-// read.
-func Import(o ImportOptions, ui *UI) (*Imported, error) {
+// read, or when ctx ends first: then the error wraps the context's.
+func Import(ctx context.Context, o ImportOptions, ui *UI) (*Imported, error) {
 	file, name, shown := os.Stdin, "stdin", "the standard input"
 	if o.File != Stdin {
 		f, err := os.Open(o.File)
@@ -67,13 +67,20 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 		defer func() { _ = f.Close() }() // was only read
 		file, name, shown = f, filepath.Base(o.File), o.File
 	}
-	if info, err := file.Stat(); err != nil || info.Size() > slowFile || !info.Mode().IsRegular() {
+	info, err := file.Stat()
+	regular := err == nil && info.Mode().IsRegular()
+	if !regular || info.Size() > slowFile {
 		ui.Status("reading %s …", shown)
 	}
-	in := bufio.NewReaderSize(file, 1<<16)
+	source := io.Reader(cancelledReader{ctx, file})
+	if !regular {
+		var stop func()
+		source, stop = readAside(ctx, file)
+		defer stop()
+	}
+	in := bufio.NewReaderSize(source, 1<<16)
 	format := o.Format
 	if format == "" {
-		var err error
 		if format, err = foreign.Seems(in, name); err != nil {
 			return nil, err
 		}
@@ -82,10 +89,10 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &importing{ImportOptions: o, run: run, name: name, format: format, file: file, in: in}
+	i := &importing{ImportOptions: o, run: run, name: name, format: format, file: file, source: source, in: in}
 	imported, err := i.fill()
 	if err != nil {
-		return nil, errors.Join(err, run.Discard())
+		return nil, errors.Join(fullDisk(err, o.Results), run.Discard())
 	}
 	ui.Step("imported %s from %s, a history of the format %s", verdict.Count(i.stats.operations, "operation"),
 		shown, format)
@@ -95,6 +102,35 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	return imported, run.PointLatest()
 }
 
+// cancelledReader reads until its context ends.
+type cancelledReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c cancelledReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}
+
+// readAside returns a reader of a file that may have nothing to read for long, such as a terminal or a pipe. A goroutine
+// reads the file, because nothing else could interrupt that; it ends with the file, or with the program. Call stop when
+// no more is to be read.
+func readAside(ctx context.Context, file io.Reader) (r io.Reader, stop func()) {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, file)
+		_ = in.CloseWithError(err) // always nil
+	}()
+	forget := context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) })
+	return out, func() {
+		forget()
+		_ = out.Close() // always nil
+	}
+}
+
 // importing is an import in progress.
 type importing struct {
 	ImportOptions
@@ -102,7 +138,8 @@ type importing struct {
 	name   string // of the file, for people
 	format string
 	file   *os.File
-	in     *bufio.Reader // what is left of file
+	source io.Reader     // of file, until the import is interrupted
+	in     *bufio.Reader // what is left of source
 	stats  importStats
 	notes  []string
 }
@@ -174,7 +211,7 @@ func (i *importing) translate() (*Imported, error) {
 		if _, seekErr := i.file.Seek(0, io.SeekStart); seekErr != nil {
 			return nil, fmt.Errorf("%w: say --keys none or --keys pair", err)
 		}
-		i.in, i.Keys, i.stats = bufio.NewReader(i.file), foreign.KeysNone, importStats{}
+		i.in, i.Keys, i.stats = bufio.NewReader(i.source), foreign.KeysNone, importStats{}
 		h, unique, err = i.save()
 	}
 	if err != nil {
