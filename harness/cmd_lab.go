@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -213,17 +212,13 @@ func splitExec(args []string) (host string, argv []string, err error) {
 
 // execOn runs a command on a host over SSH, with this program's standard input and output.
 func execOn(c *cli.Context, h control.Host, argv []string) error {
-	client, err := control.Dial(c.Context, h, control.Options{BulkTimeout: 24 * time.Hour})
+	client, err := control.Dial(c.Context, h, control.Options{BulkTimeout: 24 * time.Hour, Stderr: c.App.ErrWriter})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
 	err = client.Exec(c.Context, control.QuoteAll(argv), os.Stdin, os.Stdout)
-	if status, ok := control.ExitStatus(err); ok {
-		failed := &control.Error{}
-		if errors.As(err, &failed) && failed.Stderr != "" {
-			fmt.Fprintln(c.App.ErrWriter, strings.TrimRight(failed.Stderr, "\n"))
-		}
+	if status, ok := control.ExitStatus(err); ok { // the command has said why
 		return exitError{code: status}
 	}
 	return err
