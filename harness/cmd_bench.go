@@ -94,7 +94,7 @@ func benchReads(c *cli.Context) error {
 		return err
 	}
 	ui := run.NewUI(c.App.ErrWriter)
-	dir, err := results.Create(c.String("results"), fmt.Sprintf("bench-reads-seed%d", seed), time.Now())
+	dir, err := results.Make(c.String("results"), fmt.Sprintf("bench-reads-seed%d", seed), time.Now())
 	if err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 	f, err := fleet.Open(ctx, inv, fleet.Options{
 		Run: dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), Log: log,
 	})
-	if err != nil {
-		return report, err
+	if err := begun(dir, err); err != nil {
+		return report, errors.Join(err, f.Close(ctx))
 	}
 	defer func() { err = errors.Join(err, f.Close(ctx)) }()
 	ui.Step("connected to %s over SSH", verdict.Count(len(inv.Hosts), "host"))

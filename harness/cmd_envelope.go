@@ -180,9 +180,9 @@ func envelopeAction(c *cli.Context) error {
 	return concludeEnvelope(c, e.dir, e.ui)
 }
 
-// newSweeping makes the directory of a sweep.
+// newSweeping makes the directory of a sweep, which is the latest run once it has begun.
 func newSweeping(c *cli.Context, inv lab.Inventory, plan envelope.Plan, seed uint64) (*sweeping, error) {
-	dir, err := results.Create(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
+	dir, err := results.Make(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +266,8 @@ func (e *sweeping) run(c *cli.Context) error {
 		Run: e.dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), ClockBinary: clockBinary(),
 		Log: log,
 	})
-	if err != nil {
-		return err
+	if err := begun(e.dir, err); err != nil {
+		return errors.Join(err, f.Close(ctx))
 	}
 	var hosts []string
 	for _, h := range e.inv.Hosts {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
+	"elenchus/harness/lab"
 	"elenchus/results"
 )
 
@@ -42,4 +44,13 @@ func runsJSON(entries []results.Entry) []runJSON {
 		}
 	}
 	return rows
+}
+
+// begun is told how opening the lab of a run has ended. The run is the latest one from then on, unless it was turned away
+// because somebody else is using the lab: such a run leaves nothing behind.
+func begun(dir results.Run, err error) error {
+	if used := (*lab.InUseError)(nil); errors.As(err, &used) {
+		return errors.Join(err, dir.Discard())
+	}
+	return errors.Join(err, dir.PointLatest())
 }
