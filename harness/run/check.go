@@ -195,20 +195,8 @@ func facts(m *results.Manifest) checker.Facts {
 func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability,
 	activity *report.Activity,
 ) error {
-	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
-		return fmt.Errorf("remove old pictures: %w", err)
-	}
-	for _, key := range lin.Keys {
-		if len(key.Picture) == 0 {
-			continue
-		}
-		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
-		if err := results.WriteFile(path, key.Picture); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
+	if err := WritePictures(dir, lin.Keys); err != nil {
+		return err
 	}
 	if err := dir.SaveVerdict(v); err != nil {
 		return fmt.Errorf("save verdict: %w", err)
@@ -224,6 +212,26 @@ func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin c
 	}
 	if err := report.Write(dir.Dir, activity); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// WritePictures replaces the pictures in a run's directory by those of these keys. Keys with a linearization have none.
+func WritePictures(dir results.Run, keys []checker.KeyResult) error {
+	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
+		return fmt.Errorf("remove old pictures: %w", err)
+	}
+	for _, key := range keys {
+		if len(key.Picture) == 0 {
+			continue
+		}
+		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
+		if err := results.WriteFile(path, key.Picture); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
 	}
 	return nil
 }
