@@ -24,7 +24,7 @@ const worldRuns = 1000
 type Campaign struct {
 	From, To uint64 // the seeds, both included
 	Draw     DrawOptions
-	World    Options // but for its Checker, of which every worker has its own
+	World    Options // its Checker, if it has one, is used by all workers at once; without one each has its own
 	Workers  int     // goroutines; zero means 1
 
 	// UntilFailure ends the campaign with the first run that fails. Twice plays every plan twice and compares.
@@ -182,11 +182,6 @@ const progressEvery = 200 * time.Millisecond
 
 // work plays one seed after the other.
 func (r *running) work(ctx context.Context, stop func(), worker int) {
-	opts := r.campaign.World
-	opts.Checker = nil
-	if r.campaign.World.Checker != nil {
-		opts.Checker = r.campaign.World.Checker
-	}
 	var w *World
 	for runs := 0; ctx.Err() == nil; runs++ {
 		seed, ok := r.take(worker)
@@ -194,7 +189,7 @@ func (r *running) work(ctx context.Context, stop func(), worker int) {
 			return
 		}
 		if runs%worldRuns == 0 {
-			w = New(opts)
+			w = New(r.campaign.World)
 		}
 		one, err := r.play(w, seed)
 		if r.note(worker, one, err) && r.campaign.UntilFailure || err != nil {
