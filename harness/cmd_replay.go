@@ -25,13 +25,13 @@ func replayCommand() *cli.Command {
 			"latest (the default). A simulated run is repeated event for event, and the hashes are compared. A run with a\n" +
 			"mutant is repeated with it, which needs the sources.\n\n" +
 			"With --lab local, the schedule of a simulated run is played in a local lab, as by elenchus test --schedule.\n" +
-			"The schedule of a lab's run is played in the simulator. Faults that the other world lacks are listed.\n\n" +
+			"The schedule of a lab's run is played in the simulator. What the other world lacks is listed.\n\n" +
 			"--bisect-time finds the moment of no return of a failing run. At chosen points in virtual time, all random\n" +
 			"choices that are still to come are made anew, many times; the share of these futures that fail in the same\n" +
 			"way shows when the failure became inevitable.",
 		Flags: withEnv(slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "lab", Category: catLab, Value: "sim",
-				Usage: "play it in `WORLD`: sim (the simulator) or local (network namespaces on this machine)"},
+				Usage: "play the run in `WORLD`: sim (the simulator) or local (network namespaces on this machine)"},
 			&cli.BoolFlag{Name: "planned", Category: catNemesis,
 				Usage: "in another world, play the schedule as planned, with its roles, rather than as played"},
 			&cli.BoolFlag{Name: "write", Category: catOutput,

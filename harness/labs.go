@@ -58,20 +58,28 @@ func fromEnvironment(c *cli.Context) []string {
 // labKinds are the labs that have hosts.
 var labKinds = []string{"local", "inventory", "vagrant"}
 
-// labFlags choose a lab, of these kinds besides those that have hosts.
+// labFlags choose a lab, of these kinds besides those that have hosts. A local lab is made if need be.
 func labFlags(also ...string) []cli.Flag {
-	usage, nodes := "use a `KIND` of lab: local (network namespaces on this machine), inventory (any hosts with SSH), "+
-		"vagrant", "make a local lab of `N` hosts"
+	nodes := "make a local lab of `N` hosts"
+	if slices.Contains(also, simLab) {
+		nodes += ", or simulate N nodes"
+	}
+	return append(presentLabFlags(also...),
+		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: nodes},
+		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "make a local lab without root privileges, even as root"})
+}
+
+// presentLabFlags choose a lab for commands that never make one.
+func presentLabFlags(also ...string) []cli.Flag {
+	usage := "use a `KIND` of lab: local (network namespaces on this machine), inventory (any hosts with SSH), " +
+		"vagrant"
 	if slices.Contains(also, simLab) {
 		usage += ", sim (no hosts: a simulator, in virtual time)"
-		nodes += ", or simulate N nodes"
 	}
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local", Usage: usage},
 		&cli.StringFlag{Name: "lab-name", Category: catLab, Value: labNameDefault,
 			Usage: "work with the local lab `NAME` (see elenchus lab up)"},
-		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: nodes},
-		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "make a local lab without root privileges, even as root"},
 		&cli.StringFlag{Name: "inventory", Category: catLab, TakesFile: true,
 			Usage: "for --lab inventory: read the hosts from `FILE` (example: docs/inventory.example.toml)"},
 	}
@@ -165,8 +173,11 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 		return nil
 	}
 	if code > signaled && !needUp {
-		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("the harness was ended by a signal (%v) before it "+
-			"could finish: elenchus check judges what there is", syscall.Signal(code-signaled))}
+		msg := fmt.Sprintf("the harness was ended by a signal (%v) before it could finish", syscall.Signal(code-signaled))
+		if name := c.Command.Name; name == "test" || name == "envelope" {
+			msg += ": elenchus check judges what there is"
+		}
+		return exitError{code: verdict.ExitHarness, msg: msg}
 	}
 	return exitError{code: code}
 }

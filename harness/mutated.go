@@ -29,7 +29,7 @@ func mutantFlag() cli.Flag {
 // mutantAgainFlag is mutantFlag where there can be a run that has a mutant already.
 func mutantAgainFlag() cli.Flag {
 	return &cli.StringFlag{Name: "mutant", Category: catSystem,
-		Usage:       "put a mistake into the nodes: `NAME` from elenchus mutants list, a folder with one, or none",
+		Usage:       "seed a bug into the nodes: `NAME` from elenchus mutants list, the path of a mutant, or none",
 		DefaultText: "that of the run"}
 }
 
