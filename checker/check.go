@@ -108,7 +108,7 @@ func (s *Stream) checkSafety(ctx context.Context, j *judgement, keys []keyVerdic
 		}
 		add(j.agreement, j.disagreements())
 		if in.Facts.Protocol == multipaxos {
-			add(protocolCheck(in, j.diagnosis))
+			add(protocolCheck(in, &s.told, j.diagnosis, safety.Findings))
 		}
 	}
 	if in.Watched || in.WatchedErr != nil {

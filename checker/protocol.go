@@ -17,13 +17,14 @@ import (
 const multipaxos = "multipaxos"
 
 // protocolCheck holds what the nodes wrote of themselves to the rules of the protocol that they run. It finds broken
-// rules that no client noticed.
-func protocolCheck(in Input, d *diagnosis) (verdict.Check, []verdict.Finding) {
+// rules that no client noticed. Told are the answers of all clients, and known is what was found before.
+func protocolCheck(in Input, told *rules.Answers, d *diagnosis, known []verdict.Finding) (
+	verdict.Check, []verdict.Finding) {
 	begin := time.Now()
 	c := verdict.Check{Checker: CheckProtocol, Status: verdict.None, Detail: "no account of any node"}
-	result := rules.Check(rulesInput(in))
+	result := rules.Check(rulesInput(in, told))
 	c.Elapsed = time.Since(begin)
-	if result.Lines == 0 {
+	if result.Lines == 0 && result.Answers == 0 {
 		return c, nil
 	}
 	c.Status = verdict.Valid
@@ -35,6 +36,9 @@ func protocolCheck(in Input, d *diagnosis) (verdict.Check, []verdict.Finding) {
 	} else {
 		c.Detail += fmt.Sprintf(", and %s sent", count(result.Messages, "message"))
 	}
+	if result.Answers > 0 {
+		c.Detail += "; " + count(result.Answers, "answer") + " compared with the order of the log"
+	}
 	if len(result.Partial) > 0 {
 		c.Detail += "; lines may be missing of " + together(result.Partial)
 	}
@@ -44,13 +48,14 @@ func protocolCheck(in Input, d *diagnosis) (verdict.Check, []verdict.Finding) {
 	var findings []verdict.Finding
 	for _, v := range result.Violations {
 		c.Status = verdict.Violated
-		findings = append(findings, d.ruleFinding(v))
+		findings = append(findings, d.ruleFinding(v, known))
 	}
 	return c, findings
 }
 
-// ruleFinding is the finding on a broken rule, with the story of how it came about.
-func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
+// ruleFinding is the finding on a broken rule, with the story of how it came about. What the history has shown of the
+// same answer has been told.
+func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verdict.Finding {
 	m := rules.Meanings[v.Rule]
 	broken := strings.NewReplacer("%N", v.Node, "%S", fmt.Sprint(v.Slot), "%B", v.Ballot.String()).Replace(m.Broken)
 	b := verdict.Broken{
@@ -61,9 +66,12 @@ func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
 		b.Details = append(b.Details, fmt.Sprintf("%s of the same rule are not listed.",
 			count(v.Others, "further violation")))
 	}
+	if v.Answer != nil {
+		b.Operations, d.operations = []int{v.Answer.ID}, []history.Operation{*v.Answer}
+	}
 	var f verdict.Finding
 	if v.Placed {
-		f = d.watched(b, nil)
+		f = d.watched(b, known)
 	} else {
 		f = d.demanded(b.Finding, b)
 	}
@@ -72,9 +80,15 @@ func (d *diagnosis) ruleFinding(v rules.Violation) verdict.Finding {
 }
 
 // rulesInput is what rules are held against.
-func rulesInput(in Input) rules.Input {
-	out := rules.Input{Members: len(in.Facts.Nodes), Excess: in.clockExcess,
+func rulesInput(in Input, told *rules.Answers) rules.Input {
+	out := rules.Input{Members: len(in.Facts.Nodes), Excess: in.clockExcess, LeaseReads: in.Facts.Reads == readsLease,
 		Wiped: make(map[string][]time.Duration), Deaths: make(map[string][]time.Duration)}
+	if in.Facts.Reads != "" && in.Facts.Reads != readsLocal {
+		out.Answers = told
+	}
+	if l := in.Facts.Lease; l.Mode == "rate" || l.Mode == "wall" {
+		out.Bounds = &rules.Bounds{Drift: l.DriftBound, Offset: l.MaxOffset}
+	}
 	for _, n := range in.Nodes {
 		out.Nodes = append(out.Nodes, rules.Node{
 			Name: n.Node, Observations: n.Log.Observations, Lost: n.Log.Lost, When: n.When, Until: n.Until, Slack: n.Slack,

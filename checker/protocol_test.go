@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func granters() Input {
 }
 
 func held(in Input) (verdict.Check, []verdict.Finding) {
-	return protocolCheck(in, newDiagnosis(in, nil))
+	return protocolCheck(in, nil, newDiagnosis(in, nil), nil)
 }
 
 func TestProtocolCheck(t *testing.T) {
@@ -117,6 +118,39 @@ func TestClockExcess(t *testing.T) {
 		in := Input{Facts: Facts{Nodes: []string{"n1", "n2"}, Lease: c.lease}, Faults: c.faults, Clocks: c.tracks}
 		if got := in.clockExcess(time.Second, 2*time.Second, time.Second); got < c.least || got > c.most {
 			t.Errorf("%s: %v, want %v to %v", name, got, c.least, c.most)
+		}
+	}
+}
+
+// A read from before what somebody was told is found although nobody wrote to its register.
+func TestProtocolCheckComparesAnswers(t *testing.T) {
+	write := history.Operation{Process: 0, Node: "n1", Phase: history.PhaseMain, CallSeq: 0, ReturnSeq: 1, Call: 10, Return: 20,
+		Op: history.Op{Func: history.Write, Key: "x", Value: 1}, Outcome: history.OK,
+		By: history.Witness{Slot: 5, Ballot: "2.n1", Leader: "n1"}}
+	read := history.Operation{ID: 1, Process: 1, Node: "n2", Phase: history.PhaseMain, CallSeq: 2, ReturnSeq: 3, Call: 30, Return: 40,
+		Op: history.Op{Func: history.Read, Key: "y"}, Outcome: history.OK,
+		By: history.Witness{Slot: 4, Ballot: "1.n2", Leader: "n2"}}
+	for _, c := range []struct {
+		reads string
+		slot  uint64
+		want  verdict.Status
+	}{
+		{"lease", 4, verdict.Violated}, {"lease", 5, verdict.Valid}, {"quorum", 4, verdict.Violated},
+		{"local", 4, verdict.None}, {"", 4, verdict.None},
+	} {
+		read.By.Slot = c.slot
+		v := judgedWith(t, []history.Operation{write, read}, nil, Facts{Protocol: multipaxos, Reads: c.reads})
+		i := slices.IndexFunc(v.Safety.Checks, func(c verdict.Check) bool { return c.Checker == CheckProtocol })
+		if i < 0 || v.Safety.Checks[i].Status != c.want {
+			t.Errorf("reads %q, slot %d: %+v", c.reads, c.slot, v.Safety.Checks)
+		}
+		if c.want != verdict.Violated {
+			continue
+		}
+		f := v.Safety.Findings[0]
+		if f.Name != "read-fresh" || f.At != 40 || !slices.Equal(f.Operations, []int{1}) || len(f.Table) != 1 ||
+			!strings.Contains(f.Summary, "n1 had told a client of slot 5") {
+			t.Errorf("reads %q: %+v", c.reads, f)
 		}
 	}
 }

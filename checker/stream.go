@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"elenchus/checker/register"
+	"elenchus/checker/rules"
 	"elenchus/results/history"
 )
 
@@ -25,6 +26,7 @@ type Stream struct {
 	served *service
 	keys   *registers
 	named  *named
+	told   rules.Answers
 
 	open history.Calls[underWay]
 	last time.Duration // when the latest event was
@@ -35,6 +37,7 @@ type Stream struct {
 type underWay struct {
 	register *registerWatch
 	pending  register.Pending
+	told     rules.Told // when it was invoked
 }
 
 // call is an operation between invocation and completion.
@@ -79,6 +82,7 @@ func (s *Stream) Observe(e *history.Event) {
 		c := s.open.Begin(e)
 		c.With.register = s.keys.of(e.Op.Key)
 		c.With.register.invoke(c)
+		c.With.told = s.told.Latest()
 	default:
 		if c := s.open.End(e); c != nil {
 			s.conclude(c)
@@ -90,6 +94,7 @@ func (s *Stream) Observe(e *history.Event) {
 // conclude shows an operation that is over to everybody.
 func (s *Stream) conclude(c *call) {
 	c.With.register.complete(c)
+	s.told.Complete(&c.Operation, c.With.told)
 	for _, w := range s.all {
 		w.Observe(&c.Operation)
 	}

@@ -93,6 +93,8 @@ func (d *diagnosis) suspects(b verdict.Broken) []func(plainly) *verdict.Cause {
 	switch b.Checker {
 	case ruleLease:
 		return []func(plainly) *verdict.Cause{d.forgottenGrant, d.drift, d.offset, d.margin, d.twoLeases}
+	case rules.LeaseRead:
+		return []func(plainly) *verdict.Cause{d.drift, d.offset, d.expired}
 	case ruleGrant:
 		return []func(plainly) *verdict.Cause{func(plainly) *verdict.Cause { return d.dishonoured(b) }}
 	case rulePromise, ruleRecovery:
@@ -106,7 +108,7 @@ func (d *diagnosis) suspects(b verdict.Broken) []func(plainly) *verdict.Cause {
 func (d *diagnosis) broken(b verdict.Broken) plainly {
 	at := history.Operation{ID: -1, Node: b.Node, Call: b.At, Return: b.At}
 	p := plainly{name: b.Name, summary: b.Summary, last: at}
-	if b.Checker == ruleLease {
+	if b.Checker == ruleLease || b.Checker == rules.LeaseRead {
 		p.holder = b.Node
 	}
 	n := len(b.Operations)

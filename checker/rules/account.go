@@ -32,13 +32,14 @@ type account struct {
 // life is one incarnation.
 type life struct {
 	boot     string
-	self     uint64 // the node's number
-	promised Ballot // the highest ballot that it has promised
-	used     Ballot // the highest that it has campaigned in
-	traced   bool   // it writes down the messages that leave it
-	stopped  bool   // it ended in good order
-	known    uint64 // the last slot that it knows to be chosen, and all before
-	asking   int64  // the end of the lease that it asked for last, on the clock of the lease
+	self     uint64      // the node's number
+	promised Ballot      // the highest ballot that it has promised
+	used     Ballot      // the highest that it has campaigned in
+	traced   bool        // it writes down the messages that leave it
+	stopped  bool        // it ended in good order
+	known    uint64      // the last slot that it knows to be chosen, and all before
+	asking   ask         // the lease that it asked for last
+	held     *obligation // the lease that it held last, until it gave that up
 }
 
 // promise is a raised promise that breaks a rule, unless it turns out that the node learned of the ballot.
@@ -109,6 +110,7 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 		a.grants(i, b)
 	case history.ObservedLeaseSilence:
 		a.silence = a.obligation(i, b)
+		a.check.cluster.silenced(a, i, b)
 	case history.ObservedLeaseFreed:
 		if a.granted != nil && a.granted.ballot == b {
 			a.granted = nil
@@ -129,12 +131,17 @@ func (a *account) line(i int, o *history.Observation, b Ballot) {
 			a.check.cluster.value(a, i, o.Slot, b, o.Value, false)
 			a.check.cluster.chosen(a, i, b, o.Value)
 		}
+		a.check.cluster.state(a, i, b)
 	case history.ObservedLeaseAsked:
-		a.life.asking = leaseEnd(o)
+		a.life.asking = a.check.cluster.asks(o)
 	case history.ObservedLeaseHeld, history.ObservedLeaseRenewed:
+		a.life.held = a.obligation(i, b)
 		a.check.leases.held(a.node, i, b)
 		a.check.cluster.held(a, i, b)
+	case history.ObservedServed:
+		a.served(i)
 	case history.ObservedLeaseForsaken, history.ObservedDeposed:
+		a.life.held = nil
 		a.check.leases.given(a.node, i, b)
 	default:
 		if o.Sent != nil {

@@ -2,14 +2,17 @@ package rules
 
 import (
 	"math/bits"
+	"time"
 
 	"elenchus/results/history"
 )
 
 // grant is a lease that a node granted in answer to a heartbeat.
 type grant struct {
-	seq  uint64
-	when moment
+	claim
+	seq          uint64
+	since, until int64 // on the granter's clock for leases; zero if nobody says
+	wall         bool  // that is its wall clock
 }
 
 // holding is a lease that a leader takes for its own.
@@ -18,20 +21,29 @@ type holding struct {
 	until int64 // on the leader's clock for leases
 }
 
-// leaseEnd is the end of a term on the clock of the lease, as a number; zero if there is none.
-func leaseEnd(o *history.Observation) int64 {
+// onLease is a moment on the clock of the lease that a line is about, as a number; zero if there is none.
+func onLease(o *history.Observation, m history.Moment) int64 {
 	switch {
-	case o.Until.IsZero():
+	case m.IsZero():
 		return 0
 	case o.Lease == wallClock:
-		return o.Until.Wall.UnixNano()
+		return m.Wall.UnixNano()
 	}
-	return int64(o.Until.Mono)
+	return int64(m.Mono)
+}
+
+// asks takes note of a lease that a leader asks for.
+func (c *cluster) asks(o *history.Observation) ask {
+	a := ask{onLease(o, o.Since), onLease(o, o.Until), o.Lease == wallClock}
+	if term := time.Duration(a.until - a.since); a.until != 0 && a.since != 0 && (c.term == 0 || term < c.term) {
+		c.term = term
+	}
+	return a
 }
 
 // asked is told of a heartbeat that asks for a lease.
 func (c *cluster) asked(a *account, o *history.Observation, b Ballot) {
-	if a.life.asking != 0 {
+	if a.life.asking.until != 0 {
 		c.ballot(b).asks[o.Sent.Seq] = a.life.asking
 	}
 }
@@ -39,12 +51,18 @@ func (c *cluster) asked(a *account, o *history.Observation, b Ballot) {
 func (c *cluster) granted(a *account, i int, b Ballot) {
 	if a.index >= 0 {
 		s := c.ballot(b)
-		s.grants[a.index] = append(s.grants[a.index], grant{a.node.Observations[i].Sent.Seq, a.moment(i)})
+		g := grant{claim: a.claim(i), seq: a.node.Observations[i].Sent.Seq}
+		if own := a.granted; own != nil && own.boot == a.life.boot && own.ballot == b {
+			o := &a.node.Observations[own.line]
+			g.since, g.until, g.wall = onLease(o, o.Since), onLease(o, o.Until), own.wall
+		}
+		s.grants[a.index] = append(s.grants[a.index], g)
 	}
 }
 
 func (c *cluster) held(a *account, i int, b Ballot) {
-	if until := leaseEnd(&a.node.Observations[i]); until != 0 {
+	o := &a.node.Observations[i]
+	if until := onLease(o, o.Until); until != 0 {
 		s := c.ballot(b)
 		s.holds = append(s.holds, holding{a.claim(i), until})
 	}
@@ -63,7 +81,7 @@ func (c *cluster) judgeLeases(b Ballot, size, quorum int) {
 		for i := range c.members {
 			list := s.grants[i]
 			for ; read[i] < len(list) && list[read[i]].when.by(h.when); read[i]++ {
-				most[i] = max(most[i], s.asks[list[read[i]].seq])
+				most[i] = max(most[i], s.asks[list[read[i]].seq].until)
 			}
 			if most[i] >= h.until {
 				set |= 1 << i

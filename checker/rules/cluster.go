@@ -17,6 +17,9 @@ type cluster struct {
 	members []member
 	ballots map[Ballot]*ballotState
 	slots   map[uint64]*slotState
+
+	silences []silence
+	term     time.Duration // of the shortest lease that anybody asked for
 }
 
 // membersMax is the largest cluster. A member has one bit of a vote.
@@ -141,19 +144,25 @@ func together(names []string) string {
 func (c *cluster) ballot(b Ballot) *ballotState {
 	s := c.ballots[b]
 	if s == nil {
-		s = &ballotState{asks: make(map[uint64]int64)}
+		s = &ballotState{asks: make(map[uint64]ask)}
 		c.ballots[b] = s
 	}
 	return s
 }
 
 // judge holds the cluster to the rules about several nodes.
-func (c *cluster) judge(members int) {
+func (c *cluster) judge(members int, bounds *Bounds) {
 	size := max(members, len(c.members))
 	quorum := size/2 + 1
 	for _, b := range slices.SortedFunc(maps.Keys(c.ballots), Ballot.Compare) {
 		c.judgeElection(b, size, quorum)
 		c.judgeLeases(b, size, quorum)
+		if bounds != nil {
+			c.judgeGrants(b, bounds)
+		}
+	}
+	if bounds != nil {
+		c.judgeSilences(bounds)
 	}
 	for _, number := range slices.Sorted(maps.Keys(c.slots)) {
 		c.judgeSlot(number, size, quorum)
@@ -164,7 +173,7 @@ func (c *cluster) judge(members int) {
 type ballotState struct {
 	elected *claim
 	reports [membersMax]report
-	asks    map[uint64]int64 // the end of the lease that a heartbeat asked for, on the leader's clock
+	asks    map[uint64]ask // by heartbeat
 	grants  [membersMax][]grant
 	holds   []holding
 }

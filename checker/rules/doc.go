@@ -40,6 +40,14 @@
 // placed on one axis, and only if the node had not promised a higher ballot by then. A node that learns a chosen value
 // of a higher ballot may raise its promise at any time.
 //
+// lease-read: where reads are served under leases, a node serves one only while it holds a lease by its own clock, as
+// far as that was last extended. Nodes of which lines are missing are left out.
+//
+// lease-margin: what a node grants is not over before the leader's lease is by every clock within its bounds, which are
+// part of the input: for a lease on monotonic clocks a term is stretched by the drift that is allowed, and one on wall
+// clocks is honoured until its end and the offset that is allowed. A restarted node is silent for as long as anything
+// that it may have granted. And what was granted in a ballot is not cut short in the same life.
+//
 // # Rules about several nodes
 //
 // election: a node leads, and proposes, only in a ballot that a majority had promised with all pages by then, itself
@@ -61,6 +69,17 @@
 //
 // lease-exclusive: while a node holds a lease, no other is elected in a higher ballot. Clocks that left the bounds that
 // leases rest on excuse as much of an overlap as they can explain. Without a common axis the rule does not apply.
+//
+// state-hash: nodes that have applied the same slots are in the same state (Schneider, Implementing Fault-Tolerant
+// Services Using the State Machine Approach, 1990, §3).
+//
+// # Rules about answers
+//
+// read-fresh: the answer to a read is from the state of a slot that is no lower than any that a client had been told of
+// when the read was sent ([Answers]). Where reads may be stale on purpose, it does not apply.
+//
+// ack-order: the same for updates, which are executed in a slot of their own. Requests that are sent several times are
+// left out: the first copy may have been executed long ago.
 //
 // That nodes apply slots without a gap (applied-prefix) is judged by package checker as agreement.
 package rules

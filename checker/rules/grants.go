@@ -38,6 +38,7 @@ func (a *account) grants(i int, b Ballot) {
 	a.check.result.Grants++
 	next, last := a.obligation(i, b), a.granted
 	if next != nil && last != nil && last.boot == next.boot && last.ballot == b && next.before(last) {
+		a.shortens(i, b, last, next)
 		return // what was granted for longer stays granted
 	}
 	a.granted = next

@@ -14,6 +14,11 @@ const (
 	SafeValue       = "safe-value"
 	ChosenJustified = "chosen-justified"
 	Agreement       = "agreement"
+	LeaseMargin     = "lease-margin"
+	LeaseRead       = "lease-read"
+	StateHash       = "state-hash"
+	ReadFresh       = "read-fresh"
+	AckOrder        = "ack-order"
 )
 
 // Meaning is what a rule means to somebody who does not know the code.
@@ -25,6 +30,21 @@ type Meaning struct {
 
 // Meanings are the meanings of the rules, by name.
 var Meanings = map[string]Meaning{
+	LeaseMargin: {"a lease granted for too short a time",
+		"%N honours a lease of ballot %B for too short a time",
+		"A grant must last until the leader knows that its lease is over, whatever their clocks do within their bounds."},
+	LeaseRead: {"a read without a lease",
+		"%N serves a read without a valid lease",
+		"A leader may read from its own state only while its lease lasts: after that, others may have written."},
+	StateHash: {"two states after the same slots",
+		"The state after slot %S is not the same on all nodes",
+		"Who has applied the same slots is in the same state; otherwise answers depend on who is asked."},
+	ReadFresh: {"a read from an old state",
+		"%N answers a read from a state that is older than what somebody was told before",
+		"A read sees everything that anybody was told of before the read was sent."},
+	AckOrder: {"an update in the past",
+		"%N answers an update as if it came before what somebody was told before",
+		"What is asked for later comes later in the log than everything that anybody was told of."},
 	BallotOwner: {"a ballot used twice",
 		"Ballot %B is used twice",
 		"A ballot belongs to one incarnation of one node; otherwise it may stand for two values."},

@@ -35,6 +35,13 @@ type Input struct {
 	Nodes   []Node
 	Members int // how many nodes the cluster has; zero means as many as gave an account
 
+	// LeaseReads says that reads are served under leases, and Bounds what these rest on; nil means that nobody knows.
+	LeaseReads bool
+	Bounds     *Bounds
+
+	// Answers are what clients were answered; nil if nobody compared them.
+	Answers *Answers
+
 	// Wiped are the times at which somebody emptied a node's disk, by the node's name. From then on it owes nothing: what
 	// breaks is agreement.
 	Wiped map[string][]time.Duration
@@ -58,6 +65,8 @@ type Violation struct {
 	Placed  bool          // At is known
 	Account string        // what was seen, as the continuation of a sentence
 	Others  int           // further violations of the same rule, which came later
+
+	Answer *history.Operation // that breaks it; nil if none does
 }
 
 // Result is what came of holding nodes to the rules.
@@ -69,6 +78,7 @@ type Result struct {
 	Messages     int      // lines about messages that left a node
 	Partial      []string // nodes of which lines may be missing, so that they may have said anything
 	Grants       int
+	Answers      int  // that were compared with the order of the log
 	Unplaced     bool // some node cannot be placed in time, so that rules about several nodes' clocks did not apply
 }
 
@@ -85,7 +95,13 @@ func Check(in Input) Result {
 		}
 	}
 	c.leases.judge(c)
-	c.cluster.judge(in.Members)
+	c.cluster.judge(in.Members, in.Bounds)
+	if in.Answers != nil {
+		c.result.Answers = in.Answers.count
+		for _, v := range in.Answers.found {
+			c.violated(*v)
+		}
+	}
 	for _, v := range c.found {
 		c.result.Violations = append(c.result.Violations, *v)
 	}

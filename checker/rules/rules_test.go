@@ -56,9 +56,14 @@ func accounts(t *testing.T, text string) Input {
 			case name == "until":
 				until = ms(value)
 				o.Until = history.Moment{Mono: until, Wall: time.Unix(100, int64(until))}
-				o.Since = history.Moment{Mono: until - 100*time.Millisecond}
+				if o.Since.IsZero() {
+					o.Since = history.Moment{Mono: until - 100*time.Millisecond}
+				}
 			case name == "lease":
 				o.Lease = value
+			case name == "since":
+				since := ms(value)
+				o.Since = history.Moment{Mono: since, Wall: time.Unix(100, int64(since))}
 			default:
 				says(t, &o, name, value)
 			}
@@ -86,6 +91,8 @@ func says(t *testing.T, o *history.Observation, name, value string) {
 	switch name {
 	case "value":
 		o.Value, err = digest(value), nil
+	case "state":
+		o.State, err = digest(value), nil
 	case "values":
 		for text := range strings.SplitSeq(value, ",") {
 			o.Sent.Values = append(o.Sent.Values, digest(text))
@@ -197,7 +204,10 @@ func TestRules(t *testing.T) {
 		"a longer grant stays granted": {`
 			n1 1 9 lease-granted 1.n2 until=100
 			n1 1 20 lease-granted 1.n2 until=90
-			n1 1 95 campaign 2.n1`, "grant-honoured@n1"},
+			n1 1 95 campaign 2.n1`, "lease-margin@n1 grant-honoured@n1"},
+		"a grant of another life may be shorter": {`
+			n1 1 9 lease-granted 1.n2 until=100
+			n1 2 20 lease-granted 1.n2 until=90`, ""},
 		"a grant on a wall clock": {`
 			n1 1 9 lease-granted 1.n2 until=100 lease=wall
 			n1 1 95 campaign 2.n1 lease=wall`, "grant-honoured@n1"},

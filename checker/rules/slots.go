@@ -10,6 +10,9 @@ import (
 type slotState struct {
 	proposals []proposal
 	claims    []chosen
+
+	state   history.Digest // of whoever applied it first; zero if nobody says
+	applied *account
 }
 
 // proposal is what was proposed in one ballot.

@@ -53,8 +53,9 @@ var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Milliseco
 // divisor in common, so that all combinations come up.
 var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
 
-// swarmWorkloads are what clients do: mostly registers, which can be decided while a run goes on.
-var swarmWorkloads = [...]string{"register", "register", "register", "append", "register", "register", "register"}
+// swarmWorkloads are what clients do: mostly registers, which everything shows on; lists, which show the order of
+// updates; and requests that are sent again, late, and to others.
+var swarmWorkloads = [...]string{"register", "register", "register", "append", "session", "register", "register"}
 
 // swarm is a configuration being drawn.
 type swarm struct {

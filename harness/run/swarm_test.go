@@ -51,7 +51,7 @@ func TestSwarmComesAround(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"nodes=3", "nodes=4", "nodes=5", "workload=append", "workload=register", "retry=50%",
+	for _, want := range []string{"nodes=3", "nodes=4", "nodes=5", "workload=append", "workload=register", "workload=session", "retry=50%",
 		"window=1", "node-flag=--snapshot-entries=20", "node-flag=--pre-vote=false", "hunt-elections=true",
 		"drift-bound=25%", "partition", "kill", "pause", "clock"} {
 		if !seen[want] {

@@ -1,12 +1,16 @@
 package sim
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"elenchus/checker/rules"
+	"elenchus/node/multipaxos"
 	"elenchus/results"
 	"elenchus/results/clocks"
 	"elenchus/results/history"
@@ -19,7 +23,7 @@ var (
 )
 
 // reported is what the nodes of a run report, as a checker of its directory would read it.
-func reported(t *testing.T, w *World) rules.Input {
+func reported(t *testing.T, w *World, p *Plan, ops []history.Operation) rules.Input {
 	t.Helper()
 	started := time.Unix(1_800_000_000, 0)
 	dir := results.Run{Dir: t.TempDir()}
@@ -31,7 +35,11 @@ func reported(t *testing.T, w *World) rules.Input {
 		t.Fatal(err)
 	}
 	tracks := clocks.Tracks(log.Lines)
-	in := rules.Input{Wiped: make(map[string][]time.Duration)}
+	in := rules.Input{Wiped: make(map[string][]time.Duration), Answers: compared(ops),
+		LeaseReads: p.Node.Reads == multipaxos.ReadsLease}
+	if o := withDefaults(p.Node); o.Lease != multipaxos.LeaseNone {
+		in.Bounds = &rules.Bounds{Drift: float64(o.DriftBound) / ppb, Offset: o.MaxOffset}
+	}
 	for i := range w.n {
 		if err := w.writeObservations(dir, i, started); err != nil {
 			t.Fatal(err)
@@ -54,6 +62,32 @@ func reported(t *testing.T, w *World) rules.Input {
 	return in
 }
 
+// compared compares the answers in a history with the order of the log.
+func compared(ops []history.Operation) *rules.Answers {
+	told := new(rules.Answers)
+	byReturn := slices.Collect(func(yield func(*history.Operation) bool) {
+		for i := range ops {
+			if ops[i].Completed() && !yield(&ops[i]) {
+				return
+			}
+		}
+	})
+	slices.SortFunc(byReturn, func(a, b *history.Operation) int { return cmp.Compare(a.ReturnSeq, b.ReturnSeq) })
+	before := make([]rules.Told, len(ops))
+	done := 0
+	complete := func(until int64) {
+		for ; done < len(byReturn) && byReturn[done].ReturnSeq < until; done++ {
+			told.Complete(byReturn[done], before[byReturn[done].ID])
+		}
+	}
+	for i := range ops { // in order of invocation
+		complete(ops[i].CallSeq)
+		before[ops[i].ID] = told.Latest()
+	}
+	complete(math.MaxInt64)
+	return told
+}
+
 // What nodes report is held to the same rules as everything that they do, and nobody is accused whom the observer of
 // everything finds correct. Runs go on as in a lab when only that observer sees a rule broken.
 func TestRulesAgreeWithTheGhost(t *testing.T) {
@@ -69,7 +103,7 @@ func TestRulesAgreeWithTheGhost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := rules.Check(reported(t, w))
+		got := rules.Check(reported(t, w, p, r.History))
 		elections, grants, lines = elections+got.Elections, grants+got.Grants, lines+got.Lines
 		ghost := "-"
 		if r.Hidden == nil {

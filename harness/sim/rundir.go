@@ -291,6 +291,7 @@ type observation struct {
 	Since  int64         `json:"since_ns,omitempty"`
 	Until  int64         `json:"until_ns,omitempty"`
 	Value  string        `json:"value,omitempty"` // the digest of what was applied
+	State  string        `json:"state,omitempty"` // the hash of the node's state after that
 	TrueNS time.Duration `json:"true_ns"`         // when it was; no node knows that
 }
 
@@ -345,6 +346,9 @@ func (w *World) observation(m *Moment, started time.Time) observation {
 	}
 	if seen.Kind == protocol.ObservedApplied {
 		line.Value = string(trace.AppendDigest(nil, seen.Batch))
+		if seen.Hash != 0 {
+			line.State = strconv.FormatUint(seen.Hash, 16)
+		}
 	}
 	for k := range seen.Batch {
 		line.IDs = append(line.IDs, seen.Batch[k].ID())

@@ -58,6 +58,7 @@ func (m *Machine) apply(e *logEntry) {
 	}
 	m.observe(protocol.Observation{
 		Kind: protocol.ObservedApplied, Slot: e.Slot, Ballot: e.Ballot, Batch: e.Batch,
+		Hash: m.store.Hash(),
 	})
 	if m.role == protocol.RoleLeader && e.Slot >= m.leading.barrier {
 		m.losses = 0 // this leadership is making progress

@@ -71,6 +71,7 @@ type Observation struct {
 	Slot   Slot
 	Peer   NodeID
 	Batch  []register.Command // ObservedApplied only
+	Hash   uint64             // ObservedApplied only: of registers and sessions after the batch, as in Status.Hash
 	Reason string
 	Lease  string // leases only: the mode, as in LeaseStatus.Mode
 	Since  int64  // nanoseconds, leases only; zero when there is no term

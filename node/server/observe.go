@@ -42,6 +42,7 @@ type observation struct {
 	IDs    []string      `json:"ids,omitempty"`   // commands of the batch as "client:seq"
 	Ops    []operation   `json:"ops,omitempty"`   // the operations of the same commands
 	Value  string        `json:"value,omitempty"` // the digest of the same commands
+	State  string        `json:"state,omitempty"` // the hash of registers and sessions after them
 	Reason string        `json:"reason,omitempty"`
 	Count  uint64        `json:"count,omitempty"` // number of the segment, or of missing lines
 
@@ -174,6 +175,9 @@ func (o *observer) add(now clock.Reading, in *protocol.Observation) error {
 	}
 	if in.Kind == protocol.ObservedApplied {
 		line.Value = string(trace.AppendDigest(nil, in.Batch))
+		if in.Hash != 0 { // something is in the state
+			line.State = strconv.FormatUint(in.Hash, 16)
+		}
 	}
 	encoded, err := json.Marshal(line)
 	if err != nil {

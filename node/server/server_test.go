@@ -304,7 +304,7 @@ func TestObservations(t *testing.T) {
 		if in.Kind == protocol.InputStart {
 			fx.Observations = []protocol.Observation{
 				{Kind: protocol.ObservedDeposed, Ballot: protocol.Ballot{Round: 7, Node: 2}, Peer: 3, Reason: "nack"},
-				{Kind: protocol.ObservedApplied, First: 1, Slot: 4, Batch: batch},
+				{Kind: protocol.ObservedApplied, First: 1, Slot: 4, Batch: batch, Hash: 0xab},
 				{Kind: protocol.ObservedLeaseHeld, Lease: "rate", Since: 4, Until: 9},
 			}
 		}
@@ -321,7 +321,7 @@ func TestObservations(t *testing.T) {
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"deposed","ballot":"7.n2","peer":"n3","reason":"nack"}`,
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"applied","first":1,"slot":4,"ids":["5:2","6:1","-"],` +
 			`"ops":[{"op":"cas","key":"k","value":"2","expect":""},{"op":"cas","key":"k","value":"\u003c3\u003e"},` +
-			`{"op":"noop","key":""}],"value":"32fda5d53b8174fb"}`,
+			`{"op":"noop","key":""}],"value":"32fda5d53b8174fb","state":"ab"}`,
 		`{"mono_ns":0,"wall_ns":0,"boot":1,"node":"n1","kind":"lease-held","lease":"rate","since_ns":4,"until_ns":9}`,
 	} {
 		var line observation

@@ -20,6 +20,7 @@ const (
 	ObservedChosen    = "chosen"    // Slot is known to be chosen
 	ObservedApplied   = "applied"   // the commands IDs, chosen in Slot, were applied
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
+	ObservedServed    = "served"    // the node served a read from its state after Slot
 	ObservedRecovered = "recovered" // the node started
 	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
@@ -69,6 +70,7 @@ type Observation struct {
 	IDs    []string // "client:seq" of each command, "-" for one without a session
 	Ops    []Update // the same commands, if the node reports what they do
 	Value  Digest   // of the same commands; zero if the node does not say
+	State  Digest   // of the node's registers and sessions after the same commands; zero if the node does not say
 	Reason string
 	Sent   *Sent // what a message says that leaves the node; nil for other lines
 
@@ -157,6 +159,7 @@ type observationLine struct {
 	Until  int64    `json:"until_ns"`
 	True   int64    `json:"true_ns"`
 	Value  Digest   `json:"value"`
+	State  Digest   `json:"state"`
 
 	Seq       uint64     `json:"seq"`
 	Committed uint64     `json:"committed"`
@@ -293,6 +296,6 @@ func parseObservation(line []byte) (o Observation, count uint64, err error) {
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
-		True: time.Duration(l.True), Value: l.Value, Sent: l.sent(),
+		True: time.Duration(l.True), Value: l.Value, State: l.State, Sent: l.sent(),
 	}, l.Count, nil
 }
