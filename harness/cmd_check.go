@@ -94,7 +94,7 @@ func isFile(ref string) bool {
 	return ref == run.Stdin || err == nil && !info.IsDir()
 }
 
-// runToCheck opens the run that is to be judged.
+// runToCheck opens the run directory that the command names.
 func runToCheck(c *cli.Context) (results.Run, error) {
 	ref := c.Args().First()
 	if c.IsSet("format") || c.IsSet("keys") {
@@ -111,7 +111,7 @@ var keyNames = map[string]foreign.Keys{
 	"auto": foreign.KeysAuto, "none": foreign.KeysNone, "pair": foreign.KeysPair,
 }
 
-// checkFile makes a run of a history alone, and judges it.
+// checkFile imports a history as a run directory, and judges it.
 func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	keys, known := keyNames[c.String("keys")]
 	if !known {
@@ -129,7 +129,7 @@ func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	switch {
 	case c.Err() != nil && err != nil:
 		return exitError{code: verdict.ExitHarness, msg: "interrupted: nothing was imported"}
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // that is not the user's mistake
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // not a mistake in how the program was called
 		return err
 	case err != nil:
 		return usageError("%v", err)

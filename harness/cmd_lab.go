@@ -51,7 +51,7 @@ func labCommand() *cli.Command {
 	}
 }
 
-// onlyLocal refuses what makes no sense for hosts that somebody else keeps.
+// onlyLocal refuses labs whose hosts the harness cannot bring up or take down.
 func onlyLocal(c *cli.Context, what string) error {
 	if err := checkLabFlags(c); err != nil {
 		return err
@@ -128,7 +128,7 @@ func labStatus(c *cli.Context) error {
 	return nil
 }
 
-// labStates is the state of the lab that the options name, unless it is not up, or of all labs.
+// labStates returns the state of the lab that the options name, if it is up; or of all labs that are up.
 func labStates(c *cli.Context) ([]local.State, error) {
 	opts := localOptions(c)
 	if !c.IsSet("lab-name") {
@@ -162,7 +162,7 @@ func printState(c *cli.Context, s labState) {
 		}
 		fmt.Fprintf(tw, "  %s\t%v\t%s\n", h.Name, h.Address, health)
 	}
-	_ = tw.Flush() // as far as it can be told, like all output to a terminal
+	_ = tw.Flush() // to a terminal, whose errors are not reported
 	if s.LeftProblem != "" {
 		fmt.Fprintf(c.App.Writer, "  cannot tell what was left behind: %s\n", s.LeftProblem)
 	}
@@ -200,12 +200,12 @@ func labExec(c *cli.Context) error {
 	return usageError("there is no host %s in lab %s", host, inv.Name)
 }
 
-// splitExec reads "[HOST] -- COMMAND ARG...". What stands before the dashes reaches us without them when it is nothing.
+// splitExec parses "[HOST] -- COMMAND ARG...". Without HOST, the option parser has already removed the dashes.
 func splitExec(args []string) (host string, argv []string, err error) {
 	if i := slices.Index(args, "--"); i == 1 && len(args) > 2 {
 		return args[0], args[2:], nil
 	}
-	// A leading "--" has been taken away by the option parser.
+	// The option parser has removed a leading "--".
 	if slices.Contains(os.Args, "--") && len(args) > 0 && !slices.Contains(args, "--") {
 		return "", args, nil
 	}

@@ -101,17 +101,17 @@ func checkReplayFlags(c *cli.Context) error {
 	return nil
 }
 
-// replayed is what came of playing a simulated run again, for scripts.
+// replayed is the result of playing a simulated run again, as printed with --json.
 type replayed struct {
 	Of        string         `json:"of"`
 	Seed      uint64         `json:"seed"`
-	Mutant    string         `json:"mutant,omitempty"` // the mistake it was played with
+	Mutant    string         `json:"mutant,omitempty"` // the mutant in the nodes
 	Hash      string         `json:"hash"`
-	Recorded  string         `json:"recorded,omitempty"` // the hash in the run's directory
-	Equal     *bool          `json:"equal,omitempty"`    // whether it is the same
+	Recorded  string         `json:"recorded,omitempty"` // the hash in the run directory
+	Equal     *bool          `json:"equal,omitempty"`    // whether the hash is the same again
 	Simulated time.Duration  `json:"simulated_ns"`
 	Violation *sim.Violation `json:"violation,omitempty"`
-	Outside   []string       `json:"outside,omitempty"` // of the safe envelope, and why
+	Outside   []string       `json:"outside,omitempty"` // why the plan is outside of the safe envelope
 	Stats     sim.Stats      `json:"stats"`
 	Directory string         `json:"directory,omitempty"`
 	NotTaken  []string       `json:"not_taken_along,omitempty"`
@@ -145,7 +145,7 @@ func replayExactly(c *cli.Context, found *simulated) error {
 	return concludeReplay(c, found, &out)
 }
 
-// keepReplay plays a plan, and writes the run down with its picture and its verdict.
+// keepReplay plays a plan and writes a run directory with its picture and its verdict.
 func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (string, error) {
 	plan := found.plan
 	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now(),
@@ -162,7 +162,8 @@ func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (stri
 	return dir.Dir, err
 }
 
-// concludeReplay tells what has come of it. A run that is not the recorded one proves nothing about that.
+// concludeReplay prints the result. A run whose hash differs from the recorded one proves nothing about the recorded
+// run.
 func concludeReplay(c *cli.Context, found *simulated, out *replayed) error {
 	if c.Bool("json") {
 		if err := printJSON(c, out); err != nil {

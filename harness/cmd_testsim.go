@@ -17,11 +17,11 @@ import (
 	"elenchus/results/verdict"
 )
 
-// simLab is the lab whose hosts do not exist.
+// simLab is the name of the lab without hosts, in which runs are simulated.
 const simLab = "sim"
 
-// onlyHosts are the options that are about hosts and programs on them. In the simulator there are none, and an option
-// without an effect is refused rather than ignored.
+// onlyHosts are the options that concern hosts and programs on them. The simulator has neither; an option without an
+// effect is refused rather than ignored.
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
 	"break-lock":       "there is nobody to take it from",
@@ -32,7 +32,7 @@ var onlyHosts = map[string]string{
 	"recovery-timeout": "how long a recovery may take follows from the configuration",
 }
 
-// checkSimFlags finds what cannot be carried over to the simulator.
+// checkSimFlags refuses options that the simulator cannot honour.
 func checkSimFlags(c *cli.Context) error {
 	var problems []error
 	for _, f := range c.Command.Flags {
@@ -108,7 +108,8 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
 }
 
-// amendTest says of a simulated run what a run in a lab would say. It was stopped at a violation, or that is nil.
+// amendTest completes the manifest of a simulated run with what the manifest of a run in a lab has. If the run was
+// stopped at a violation, stopped says which; otherwise it is nil.
 func amendTest(m *results.Manifest, o *run.Options, stopped *results.Stopped) {
 	if m.Interrupted && stopped != nil {
 		m.Interrupted, m.Stopped = false, stopped
@@ -128,12 +129,12 @@ func amendTest(m *results.Manifest, o *run.Options, stopped *results.Stopped) {
 			m.Config.Options[name] = d.String()
 		}
 	}
-	if m.Recovery.Attempted { // a run that an invariant has ended was not played to the end
+	if m.Recovery.Attempted { // a run that was ended by an invariant was not played to its end
 		m.PlayedUntil = m.Recovery.HealedAt
 	}
 }
 
-// simTestPlan is the run that the options ask for. The error lists what the simulator cannot do.
+// simTestPlan returns the plan of the run that the options describe. The error lists what the simulator cannot do.
 func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 	schedule, err := run.Plan(*o, names)
 	if err != nil {

@@ -21,7 +21,7 @@ func runRow(e results.Entry) string {
 		e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
 }
 
-// runJSON is a run for scripts.
+// runJSON is a run as printed with --json.
 type runJSON struct {
 	Name     string `json:"name"`
 	Dir      string `json:"dir"`
@@ -46,8 +46,8 @@ func runsJSON(entries []results.Entry) []runJSON {
 	return rows
 }
 
-// begun is told how opening the lab of a run has ended. The run is the latest one from then on, unless it was turned away
-// because somebody else is using the lab: such a run leaves nothing behind.
+// begun handles the result of opening the lab of a run. If that was refused because somebody else is using the lab,
+// the run directory is removed. Otherwise the run becomes the latest one. The result includes err.
 func begun(dir results.Run, err error) error {
 	if used := (*lab.InUseError)(nil); errors.As(err, &used) {
 		return errors.Join(err, dir.Discard())
