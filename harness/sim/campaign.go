@@ -16,8 +16,8 @@ import (
 // is a few megabytes, so that collecting less often costs nothing. Beyond this there is hardly anything to gain.
 const campaignGC = 400
 
-// worldRuns is how many runs a worker plays in one World. A World keeps the memory that the largest of its runs has
-// needed, and there is always a larger one to come: over a long campaign that would grow, if slowly, without end.
+// worldRuns is how many runs a worker plays in one World. A World keeps as much memory as its largest run needed.
+// Without a limit, this would grow slowly over a long campaign, because there is always a larger run to come.
 const worldRuns = 1000
 
 // Campaign plays the plans of many seeds.
@@ -31,10 +31,10 @@ type Campaign struct {
 	UntilFailure bool
 	Twice        bool
 
-	// FailuresMax is how many failures are kept in all their words; those that follow are only counted (1000).
+	// FailuresMax is how many failures are kept with all their details; further ones are only counted (1000).
 	FailuresMax int
 
-	// Progress is told of the state every now and then, by one goroutine at a time; nil is nobody.
+	// Progress is called with the state from time to time, by one goroutine at a time; it may be nil.
 	Progress func(*Summary)
 
 	// Resume is the summary of an earlier part of the same campaign, or nil.
@@ -53,31 +53,31 @@ type Failure struct {
 	Directory string        `json:"directory,omitempty"`
 }
 
-// Summary is what has come of a campaign so far.
+// Summary is the state or the result of a campaign.
 type Summary struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
-	Next uint64 `json:"next"` // every seed below is done
+	Next uint64 `json:"next"` // every seed below has been played
 
-	Draw *DrawOptions `json:"draw,omitempty"` // from what the runs were drawn; nil in states of earlier versions
+	Draw *DrawOptions `json:"draw,omitempty"` // of the runs; nil in states of earlier versions
 
 	Runs        uint64            `json:"runs"`
 	Failed      uint64            `json:"failed"`
 	Failures    []Failure         `json:"failures,omitempty"` // by seed
 	Kinds       map[string]uint64 `json:"kinds,omitempty"`    // failures by kind
-	Hidden      map[string]uint64 `json:"hidden,omitempty"`   // runs by the first rule that was broken unseen by clients
+	Hidden      map[string]uint64 `json:"hidden,omitempty"`   // runs by the first rule they broke that clients cannot see
 	Undecided   []uint64          `json:"undecided,omitempty"`
-	Unequal     []uint64          `json:"unequal,omitempty"` // seeds that came to another hash the second time
+	Unequal     []uint64          `json:"unequal,omitempty"` // seeds whose second run had another hash
 	Styles      map[string]uint64 `json:"styles"`
 	Stats       Stats             `json:"stats"`
 	Simulated   time.Duration     `json:"simulated_ns"`
 	Elapsed     time.Duration     `json:"elapsed_ns"`         // of the wall clock, over all parts
-	Fingerprint uint64            `json:"fingerprint,string"` // of all hashes, whatever the order in which they came
+	Fingerprint uint64            `json:"fingerprint,string"` // combines all hashes, independently of their order
 
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Run plays the campaign until it is done, or ctx ends. The error says that it could not be begun; failures of runs
+// Run plays the campaign until it is complete, or ctx ends. The error says that it could not begin; failures of runs
 // are in the summary.
 func (c Campaign) Run(ctx context.Context) (*Summary, error) {
 	if err := c.Validate(); err != nil {
@@ -135,24 +135,24 @@ func (c Campaign) Validate() error {
 	return errors.Join(append(problems, c.Draw.Validate())...)
 }
 
-// workersMax is more than any machine has processors to play runs on.
+// workersMax is more than the number of processors of any machine.
 const workersMax = 1024
 
-// running is a campaign that goes on.
+// running is a campaign in progress.
 type running struct {
 	campaign Campaign
 	begun    time.Time
 	before   time.Duration
 
 	mu      sync.Mutex
-	next    uint64   // the next seed that nobody plays yet
+	next    uint64   // the next seed that no worker has taken
 	current []uint64 // the seed that each worker plays; idle when it plays none
 	summary *Summary
 	err     error
 	told    time.Time
 }
 
-// idle is no seed.
+// idle stands for no seed.
 const idle = ^uint64(0)
 
 func (c Campaign) begin() *running {
@@ -177,7 +177,7 @@ func (c Campaign) begin() *running {
 	return r
 }
 
-// progressEvery is how often the campaign tells how it goes.
+// progressEvery is the interval between calls of Progress.
 const progressEvery = 200 * time.Millisecond
 
 // work plays one seed after the other.
@@ -211,7 +211,7 @@ func (r *running) take(worker int) (seed uint64, ok bool) {
 	return seed, true
 }
 
-// played is one seed's part of a campaign.
+// played is the result of one seed in a campaign.
 type played struct {
 	result  Result
 	style   string
@@ -241,7 +241,7 @@ func (r *running) play(w *World, seed uint64) (played, error) {
 	return one, nil
 }
 
-// note adds a run to the summary. It reports whether the run has failed.
+// note adds a run to the summary, and reports whether the run has failed.
 func (r *running) note(worker int, one played, err error) (failed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
