@@ -1,6 +1,9 @@
 package nemesis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // elected is the time from the loss of a leader until its successor has written something. With leases, the old
 // lease must first expire on the slowest clock.
@@ -151,12 +154,17 @@ func (c *chase) whispers() {
 	c.isolate("cut", RoleLeader, first+between(c.random, moment, c.options.Term), c.elected())
 }
 
-// stagger lets nodes learn at different times of what the leader sent before it died.
+// stagger lets nodes learn at different times of what the leader sent before it died: one of them later than the
+// others, or all but one. By then the leader has sent it several times.
 func (c *chase) stagger() {
-	stopped := max(c.options.Term/3, minFault)
+	stopped := max(between(c.random, c.options.Term/3, 3*c.options.Term/2), minFault)
 	c.add("some", 0, stopped, Fault{Kind: Pause, Groups: [][]string{{RoleFollowers}}})
 	longer := stopped + between(c.random, moment, 2*c.options.Term)
-	c.add("more", moment/2, longer, Fault{Kind: Pause, Groups: [][]string{{RoleFollower}}})
+	late := 1
+	if c.random.IntN(2) == 0 {
+		late = max(1, len(c.options.Nodes)-2)
+	}
+	c.add("more", moment/2, longer, Fault{Kind: Pause, Groups: [][]string{slices.Repeat([]string{RoleFollower}, late)}})
 	c.kill("kill", RoleLeader, stopped-between(c.random, 0, 2*moment), between(c.random, minFault, c.elected()))
 }
 
@@ -169,6 +177,29 @@ func (c *chase) checkpoint() {
 	c.kill("one", node, at, restarted)
 	c.kill("two", node, at+3*restarted+between(c.random, 0, 5*moment), restarted)
 }
+
+// courier has a leader that was stopped go on with a snapshot or a tail of the log which the other node has long had
+// from somebody else, or leaves that node with what it had accepted besides.
+func (c *chase) courier() {
+	away := c.options.Term + between(c.random, 0, c.options.Term)
+	c.isolate("away", RoleFollower, 0, away)
+	at := away + between(c.random, 0, 12*moment) // the cut takes a while to end, and the nodes to connect
+	if c.random.IntN(2) == 0 {
+		c.kill("kill", RoleLeader, at, c.elected())
+		return
+	}
+	c.add("pause", at, c.elected(), Fault{Kind: Pause, Groups: [][]string{{RoleLeader}}})
+}
+
+// stun has a leader wake up with answers of others from before its successor in its buffers, and with requests that
+// clients have sent since.
+func (c *chase) stun() {
+	c.add("pause", 0, c.elected()+between(c.random, 0, stunned), Fault{Kind: Pause, Groups: [][]string{{RoleLeader}}})
+}
+
+// stunned is how much longer a leader sleeps at most than others need to elect another: about as long as clients wait
+// for an answer, who then ask the leader again.
+const stunned = 600 * time.Millisecond
 
 // revenant restarts a node while answers to what it forwarded are still to come, so that the next life of the node gets
 // them.

@@ -45,7 +45,7 @@ func (a *Answers) Complete(op *history.Operation, before Told) {
 
 // late is told of an answer from before what somebody had been told.
 func (a *Answers) late(op *history.Operation, before Told) {
-	rule, does := ReadFresh, "from the state of"
+	rule, does := ReadFresh, "from the state after"
 	if op.Op.Func != history.Read {
 		rule, does = AckOrder, "as executed in"
 		if !op.Op.Request.IsZero() {
@@ -63,8 +63,16 @@ func (a *Answers) late(op *history.Operation, before Told) {
 	answer := *op
 	a.found[rule] = &Violation{
 		Rule: rule, Node: op.Node, Slot: op.By.Slot, Ballot: b, At: op.Return, Placed: true, Answer: &answer,
-		Account: fmt.Sprintf("%s answers a %v of process %d at %s %s slot %d; the request was sent at %s, and %s had told "+
-			"a client of slot %d at %s", op.Node, op.Op, op.Process, seconds(op.Return), does, op.By.Slot, seconds(op.Call),
-			before.Node, before.Slot, seconds(before.At)),
+		Account: fmt.Sprintf("%s answers %q of process %d%s at %s, %s slot %d; the request was sent at %s, and %s had "+
+			"told a client of slot %d at %s", op.Node, op.Op, op.Process, servedBy(op), seconds(op.Return), does, op.By.Slot,
+			seconds(op.Call), before.Node, before.Slot, seconds(before.At)),
 	}
+}
+
+// servedBy names the leader that an answer is from, if that is another than the node that gave it.
+func servedBy(op *history.Operation) string {
+	if op.By.Leader == "" || op.By.Leader == op.Node {
+		return ""
+	}
+	return " by " + op.By.Leader
 }

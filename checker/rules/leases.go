@@ -105,3 +105,21 @@ func (l *leases) broken(c *check, h *hold, e *election) {
 			seconds(e.at),
 	})
 }
+
+// served checks that a node that reads under leases held one when it served a read, by its own clock. The lease is
+// looked at as it was last extended: that its end was noticed does not matter, because wall clocks can go back.
+func (a *account) served(i int) {
+	if !a.check.in.LeaseReads || a.gap {
+		return
+	}
+	o, h := &a.node.Observations[i], a.life.held
+	b, _ := ParseBallot(o.Ballot)
+	switch {
+	case h == nil:
+		a.violated(LeaseRead, i, b, "%s serves a read%s and holds no lease", a.node.Name, a.when(i))
+	case a.owed(h, i) <= 0:
+		a.violated(LeaseRead, i, h.ballot, "%s serves a read%s, and the lease of ballot %v, which it last extended%s, had "+
+			"been over for %s by its own clock", a.node.Name, a.when(i), h.ballot, a.when(h.line),
+			milliseconds(-a.owed(h, i)))
+	}
+}

@@ -3,8 +3,6 @@ package rules
 import (
 	"testing"
 	"time"
-
-	"elenchus/results/history"
 )
 
 // bounded are accounts of nodes that read under leases, whose clocks may differ by a tenth or by 20 ms.
@@ -82,66 +80,6 @@ func TestReadsUnderLeases(t *testing.T) {
 			in.LeaseReads = false
 			if got := broken(Check(in)); got != "" {
 				t.Errorf("reads that need no lease are accused: %q", got)
-			}
-		})
-	}
-}
-
-func TestStates(t *testing.T) {
-	for name, c := range map[string]struct{ text, want string }{
-		"the same":          {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4 state=a", ""},
-		"another":           {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4 state=b", "state-hash@n2"},
-		"after other slots": {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=5 state=b", ""},
-		"another in a second life": {"n1 1 10 applied 1.n1 slot=4 state=a\nn1 2 20 applied 1.n1 slot=4 state=b",
-			"state-hash@n1"},
-		"not said": {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := broken(Check(accounts(t, c.text))); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-func TestAnswers(t *testing.T) {
-	update := history.Operation{Outcome: history.OK, Node: "n1", Op: history.Op{Func: history.Write, Key: "x"},
-		By: history.Witness{Slot: 5, Ballot: "1.n1"}}
-	old := update
-	old.Node, old.By.Slot = "n2", 4
-	read := old
-	read.Op.Func = history.Read
-	failed, unnamed, attempt := read, read, old
-	failed.Outcome, unnamed.By.Slot, attempt.Op.Request = history.Unknown, 0, history.Request{Client: 1, Seq: 2}
-	for name, c := range map[string]struct {
-		op    history.Operation
-		early bool // it is invoked before anybody was told of slot 5
-		want  string
-	}{
-		"a read":                                  {op: read, want: "read-fresh@n2"},
-		"a read of the same slot":                 {op: update},
-		"a read that overlaps":                    {op: read, early: true},
-		"an update":                               {op: old, want: "ack-order@n2"},
-		"an attempt of what may have been":        {op: attempt},
-		"without an answer":                       {op: failed},
-		"an answer of which nothing else is said": {op: unnamed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var a Answers
-			early := a.Latest()
-			a.Complete(&update, a.Latest())
-			before := a.Latest()
-			if c.early {
-				before = early
-			}
-			a.Complete(&c.op, before)
-			in := Input{Answers: &a}
-			r := Check(in)
-			if got := broken(r); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if len(r.Violations) > 0 && (r.Violations[0].Slot != 4 || !r.Violations[0].Placed) {
-				t.Errorf("%+v", r.Violations[0])
 			}
 		})
 	}

@@ -491,3 +491,20 @@ func TestLeaseBasis(t *testing.T) {
 		})
 	}
 }
+
+func TestStates(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"the same":          {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4 state=a", ""},
+		"another":           {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4 state=b", "state-hash@n2"},
+		"after other slots": {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=5 state=b", ""},
+		"another in a second life": {"n1 1 10 applied 1.n1 slot=4 state=a\nn1 2 20 applied 1.n1 slot=4 state=b",
+			"state-hash@n1"},
+		"not said": {"n1 1 10 applied 1.n1 slot=4 state=a\nn2 1 20 applied 1.n1 slot=4", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := broken(Check(accounts(t, c.text))); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

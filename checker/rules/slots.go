@@ -82,6 +82,25 @@ func (c *cluster) value(a *account, i int, slot uint64, b Ballot, value history.
 	}
 }
 
+// state is told of the state in which a node is after it has applied a slot.
+func (c *cluster) state(a *account, i int, b Ballot) {
+	o := &a.node.Observations[i]
+	if o.State == 0 {
+		return
+	}
+	s := c.slot(o.Slot)
+	if s.state == 0 {
+		s.state, s.applied = o.State, a
+		return
+	}
+	if s.state != o.State {
+		v := a.violation(StateHash, i, b, "after slot %d the state of %s is %x%s, and that of %s was %x", o.Slot, a.node.Name,
+			uint64(o.State), a.when(i), s.applied.node.Name, uint64(s.state))
+		v.Slot = o.Slot
+		a.check.violated(v)
+	}
+}
+
 // accepted is told that a node accepted slots.
 func (c *cluster) accepted(a *account, i int, b Ballot) {
 	o := &a.node.Observations[i]

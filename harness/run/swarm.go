@@ -41,9 +41,11 @@ var swarmReads = [...]struct{ reads, lease string }{
 }
 
 // swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. The
-// minimum is given by the time that injecting a fault takes, about 50 ms, and by busy machines.
+// minimum is given by the time that injecting a fault takes, about 50 ms, and by busy machines. With the longest, nodes
+// can be restarted on a busy machine before anybody elects another leader.
 var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
+	500 * time.Millisecond,
 }
 
 // swarmTerms are terms of leases. A hunt waits until one or two of them have ended; but restarting granters, or
@@ -139,7 +141,7 @@ func (s *swarm) drawTimes(lease string) {
 // drawPace makes the times after which nodes act on silent peers proportional to the election timeout. A connection
 // that is given up later survives short partitions, and delivers what was sent meanwhile after them.
 func (s *swarm) drawPace(election time.Duration) {
-	s.set("node-flag", "--retry-interval="+(election/3).String())
+	s.set("node-flag", "--retry-interval="+s.one((election/3).String(), (election/8).String()))
 	s.set("node-flag", "--backoff="+(election/4).String())
 	s.set("node-flag", s.one("", "--link-silence="+(2*election).String(), "--link-silence="+(2*election).String()))
 }

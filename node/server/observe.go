@@ -26,6 +26,7 @@ const ObservationsName = "observations.jsonl"
 const (
 	kindSegment   = "segment"   // the first line of a segment; Count is its number, rising from 1
 	kindUnwritten = "unwritten" // Count lines are missing here; Reason says why
+	kindClock     = "clock"     // this start counts mono_ns from Origin, a reading of the host's monotonic clock
 )
 
 // observation is one line of the file. Every line has the readings of both clocks from the step it describes.
@@ -45,6 +46,7 @@ type observation struct {
 	State  string        `json:"state,omitempty"` // the hash of registers and sessions after them
 	Reason string        `json:"reason,omitempty"`
 	Count  uint64        `json:"count,omitempty"` // number of the segment, or of missing lines
+	Origin int64         `json:"origin_ns,omitempty"`
 
 	// Lease fields. The clock of since_ns and until_ns is that of mono_ns if lease is "rate", of wall_ns if it is "wall".
 	Lease string `json:"lease,omitempty"`
@@ -69,11 +71,13 @@ type observer struct {
 	logger hclog.Logger
 	node   string
 	boot   uint64
+	origin int64 // of the node's monotonic clock, on the host's; zero if unknown
 	limit  int64 // bytes per segment; 0 means no limit
 
 	segment uint64 // number of the current file, from 1
 	size    int64  // bytes of whole lines in the file
 	broken  bool   // the file ends in a partial line, which must be removed before anything is appended
+	placed  bool   // this start has written where its clock counts from
 
 	buffer []byte
 	lines  uint64        // lines in buffer
@@ -102,7 +106,7 @@ func newObserver(o Options, boot uint64) (*observer, error) {
 	}
 	obs := &observer{
 		dir: o.Data, file: f, logger: o.Logger, node: o.ID.String(), boot: boot,
-		limit: max(o.ObservationBytes, 0) / observationSegmentsMax, segment: 1,
+		origin: o.origin, limit: max(o.ObservationBytes, 0) / observationSegmentsMax, segment: 1,
 	}
 	if len(older) > 0 {
 		obs.segment = older[len(older)-1] + 1
@@ -255,6 +259,7 @@ func (o *observer) write() error {
 		return fmt.Errorf("write observations: %w", err)
 	}
 	o.size += int64(len(data))
+	o.placed = true
 	if o.lost > 0 {
 		o.logger.Info("observations are written again", "lost", o.lost)
 		o.lost = 0
@@ -273,6 +278,11 @@ func (o *observer) headed() ([]byte, error) {
 	}
 	if o.size == 0 {
 		if err := say(observation{Kind: kindSegment, Count: o.segment}); err != nil {
+			return nil, fmt.Errorf("encode observation: %w", err)
+		}
+	}
+	if o.origin != 0 && (o.size == 0 || !o.placed) {
+		if err := say(observation{Kind: kindClock, Origin: o.origin}); err != nil {
 			return nil, fmt.Errorf("encode observation: %w", err)
 		}
 	}

@@ -198,3 +198,38 @@ func TestLastLine(t *testing.T) {
 		_ = f.Close()
 	}
 }
+
+// What a node's monotonic clock counts from is a reading of the host's, and every segment of the file says it.
+func TestOriginOfTheClock(t *testing.T) {
+	before := nanotime()
+	o := Options{ID: 1, Data: t.TempDir(), Logger: hclog.NewNullLogger()}.withDefaults()
+	if now := int64(o.Clock().Mono) + o.origin; now < before || now > nanotime() {
+		t.Errorf("the clock counts from %d, and it is %d, not between %d and %d", o.origin, now, before, nanotime())
+	}
+	obs, err := newObserver(o, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func() {
+		if err := obs.add(clock.Reading{Mono: 5, Wall: 7}, &protocol.Observation{Kind: protocol.ObservedElected}); err != nil {
+			t.Fatal(err)
+		}
+		obs.flush()
+	}
+	write()
+	write()
+	if err := obs.rotate(); err != nil {
+		t.Fatal(err)
+	}
+	write()
+	if err := obs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		segmentName(1): "segment:1 clock elected elected", ObservationsName: "segment:2 clock elected",
+	} {
+		if got := observed(t, o.Data, file); strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+}

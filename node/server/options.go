@@ -61,11 +61,13 @@ type Options struct {
 	NoTrace bool
 
 	FS     wal.FS       // for all data that must survive a crash; nil means wal.OS
-	Clock  Clock        // nil means SystemClock
+	Clock  Clock        // nil means SystemClock, and that observations say what its monotonic readings count from
 	Logger hclog.Logger // nil discards
 
 	// Shown by /status.
 	Protocol, Reads, Version string
+
+	origin int64 // of Clock, on the host's monotonic clock; zero if unknown
 }
 
 func (o Options) withDefaults() Options {
@@ -78,6 +80,7 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = SystemClock()
+		o.origin = nanotime() - int64(o.Clock().Mono)
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()

@@ -125,7 +125,7 @@ func TestTracedIncarnationSaysSo(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := observed(t, dir, ObservationsName); strings.Join(got, " ") != "segment:1 traced recovered stopped" {
+	if got := observed(t, dir, ObservationsName); strings.Join(got, " ") != "segment:1 clock traced recovered stopped" {
 		t.Errorf("%q", got)
 	}
 }

@@ -10,15 +10,16 @@ import (
 
 // Axis maps the times that a node recorded by its own clocks onto the run's time axis.
 //
-// With samples, a reading of the monotonic clock has a unique place, since that clock never goes back. A node
-// counts it from an origin that differs in every incarnation, and is derived from the wall clock readings next to
-// it. Without samples the node's wall clock is trusted.
+// With samples, a reading of the monotonic clock has a unique place, since that clock never goes back. A node counts it
+// from an origin that differs in every incarnation, and says which ([history.ObservedClock]). Where it does not, the
+// origin is derived from the wall clock readings next to it, or remains unknown. Without samples the node's wall clock is
+// trusted.
 type Axis struct {
 	started time.Time
 	points  []Point
 	ahead   [][]Point                // the points, in pieces in which the wall clock is never set back
 	origins map[string]int64         // by incarnation: what to add to its monotonic readings to get the host's
-	spread  map[string]time.Duration // by incarnation: how far apart the estimates of that are
+	spread  map[string]time.Duration // by incarnation: how far off that may be
 }
 
 // NewAxis returns the axis of the track's node for its observations. The run began at started.
@@ -36,16 +37,24 @@ func NewAxis(started time.Time, t Track, obs []history.Observation) *Axis {
 			a.ahead[n-1] = piece[:len(piece)+1]
 		}
 	}
-	boots := make(map[string][]history.Observation)
-	for _, o := range obs {
-		boots[o.Boot] = append(boots[o.Boot], o)
-	}
-	for boot, of := range boots {
-		if origin, spread, ok := a.origin(of); ok {
-			a.origins[boot], a.spread[boot] = origin, spread
+	for _, life := range lives(obs) {
+		if origin, spread, ok := a.origin(life); ok {
+			a.origins[life[0].Boot], a.spread[life[0].Boot] = origin, spread
 		}
 	}
 	return a
+}
+
+// lives are the observations of each incarnation, in order.
+func lives(obs []history.Observation) [][]history.Observation {
+	var out [][]history.Observation
+	for i := range obs {
+		if i == 0 || obs[i].Boot != obs[i-1].Boot {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], obs[i])
+	}
+	return out
 }
 
 // Measured reports whether times come from samples rather than from trusting the node.
@@ -162,25 +171,33 @@ func (a *Axis) monoThen(at time.Duration) int64 {
 const (
 	witnessesMax   = 64                   // observations of an incarnation used to find its origin
 	originDistance = 5 * time.Millisecond // between candidates that count as the same origin
+
+	// originShare of the witnesses must agree on an origin that is to be relied on.
+	originShare = 0.8
 )
 
-// origin finds what to add to the monotonic readings of an incarnation. Every observation has readings of both
-// clocks, and yields as candidates the origins with which its wall clock reading would be correct. If the wall
-// clock was set, it showed some times twice and others never; but the true origin is a candidate of nearly all
-// observations, and a wrong one only of a few.
+// origin finds what to add to the monotonic readings of an incarnation. Most say it themselves.
+//
+// Where it does not, every observation has readings of both clocks, and yields as candidates the origins with which its
+// wall clock reading would be correct. If the wall clock was set, it showed some times twice and others never; but the
+// true origin is a candidate of nearly all observations, and a wrong one only of a few. That is a guess: where all of an
+// incarnation fell into a time in which the clock was set back, and few samples did, all agree on a wrong one. So it may
+// be [Anywhere] unless the wall clock was never set while anybody looked, and nearly all observations agree.
 //
 // If the true time of an observation is known, there is nothing to estimate.
-//
-// The spread says how far apart the candidates are that agree.
-func (a *Axis) origin(obs []history.Observation) (origin int64, spread time.Duration, ok bool) {
-	if o := obs[len(obs)-1]; o.True != 0 {
+func (a *Axis) origin(life []history.Observation) (origin int64, spread time.Duration, ok bool) {
+	if o := life[len(life)-1]; o.True != 0 {
 		return a.monoThen(o.True) - int64(o.Mono), 0, true
 	}
+	if i := slices.IndexFunc(life, func(o history.Observation) bool { return o.Origin != 0 }); i >= 0 {
+		return life[i].Origin, 0, true
+	}
 	var candidates []int64
-	step := max(1, len(obs)/witnessesMax)
-	for i := 0; i < len(obs); i += step {
-		for _, at := range a.wallTimes(obs[i].Wall.UnixNano()) {
-			candidates = append(candidates, a.monoThen(at)-int64(obs[i].Mono))
+	step, witnesses := max(1, len(life)/witnessesMax), 0
+	for i := 0; i < len(life); i += step {
+		witnesses++
+		for _, at := range a.wallTimes(life[i].Wall.UnixNano()) {
+			candidates = append(candidates, a.monoThen(at)-int64(life[i].Mono))
 		}
 	}
 	slices.Sort(candidates)
@@ -196,5 +213,17 @@ func (a *Axis) origin(obs []history.Observation) (origin int64, spread time.Dura
 	if most == 0 {
 		return 0, 0, false
 	}
-	return candidates[from+most/2], time.Duration(candidates[from+most-1] - candidates[from]), true
+	spread = time.Duration(candidates[from+most-1] - candidates[from])
+	if a.set() || float64(most) < originShare*float64(witnesses) {
+		spread = Anywhere
+	}
+	return candidates[from+most/2], spread, true
+}
+
+// set reports whether the wall clock was set between samples, as compared with the monotonic clock.
+func (a *Axis) set() bool {
+	first := a.points[0].Wall - a.points[0].Mono
+	return slices.ContainsFunc(a.points, func(p Point) bool {
+		return time.Duration(p.Wall-p.Mono-first).Abs() > originDistance
+	})
 }

@@ -35,18 +35,27 @@ func (a *Axis) Place(obs []history.Observation) Placed {
 // explain, up to which the clock is taken to have run evenly through both.
 const steadyRate = 1e-3
 
+// Anywhere is the slack of an observation whose place is not known: longer than any run, and short enough that sums of
+// a few do not overflow.
+const Anywhere = 365 * 24 * time.Hour
+
 // Slack returns how far off a place on the axis may be that was derived from an observation.
 //
-// Between two samples of a clock that runs evenly around them it is the larger error of the two. If the clock changed
-// its rate nearby, all that is certain is that the place is between them. Before the first and after the last sample
+// Between two samples of a clock that runs evenly around them it is the larger error of the two, and as much as a change
+// of its rate can come to that is hidden by the errors. If the clock changed its rate visibly nearby, all that is certain
+// is that the place is between them. Before the first and after the last sample
 // nothing is known of the rate, and the place may be off by its distance from the sample. To this comes how well the
-// incarnation's clock readings agree with each other. A node whose wall clock is trusted has no slack.
+// incarnation's clock readings agree with each other. Where they do not, it may be [Anywhere]. A node whose wall clock is
+// trusted has no slack.
 func (a *Axis) Slack(o history.Observation, at time.Duration) time.Duration {
 	p := a.points
 	if len(p) == 0 {
 		return 0
 	}
-	own := a.spread[o.Boot]
+	own, ok := a.spread[o.Boot]
+	if !ok {
+		return Anywhere
+	}
 	i := sort.Search(len(p), func(i int) bool { return p[i].At >= at })
 	switch i {
 	case 0:
@@ -56,23 +65,28 @@ func (a *Axis) Slack(o history.Observation, at time.Duration) time.Duration {
 		return own + last.Error + at - last.At
 	}
 	length := p[i].At - p[i-1].At
-	if a.even(i, i-1) && a.even(i, i+1) {
-		return own + max(p[i-1].Error, p[i].Error) + time.Duration(steadyRate*float64(length))
+	before, ok := a.even(i, i-1)
+	after, also := a.even(i, i+1)
+	if !ok || !also {
+		return own + max(p[i-1].Error, p[i].Error) + length
 	}
-	return own + max(p[i-1].Error, p[i].Error) + length
+	return own + max(p[i-1].Error, p[i].Error) + time.Duration(max(before, after)*float64(length))
 }
 
-// even reports whether both clocks ran evenly over two stretches, each of which is named by the point at its end. A
-// stretch without samples does not count against it.
-func (a *Axis) even(i, k int) bool {
+// even reports whether both clocks ran evenly over two stretches, each of which is named by the point at its end, as far
+// as the errors of the samples show: their rates differ by no more than what is returned. A stretch without samples
+// does not count against it.
+func (a *Axis) even(i, k int) (differ float64, ok bool) {
 	if k < 1 || k >= len(a.points) {
-		return true
+		return steadyRate, true
 	}
 	for _, c := range []Clock{Mono, Wall} {
 		x, y := slope(c, a.points[i-1], a.points[i]), slope(c, a.points[k-1], a.points[k])
-		if math.Abs(x.Rate-y.Rate) > steadyRate+x.Error+y.Error {
-			return false
+		bound := steadyRate + x.Error + y.Error
+		if math.Abs(x.Rate-y.Rate) > bound {
+			return 0, false
 		}
+		differ = max(differ, bound)
 	}
-	return true
+	return differ, true
 }

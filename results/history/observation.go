@@ -22,6 +22,7 @@ const (
 	ObservedCaughtUp  = "caught-up" // the node learned First…Slot from Peer
 	ObservedServed    = "served"    // the node served a read from its state after Slot
 	ObservedRecovered = "recovered" // the node started
+	ObservedClock     = "clock"     // this incarnation counts Mono from Origin
 	ObservedEnded     = "ended"     // its process is gone; Reason says why. Only a simulator can write that
 
 	// Leases. A leader holds one from the line that says so until its last Until, or until it is lost or given up;
@@ -78,6 +79,9 @@ type Observation struct {
 	// "wall" the wall clock, and empty means that the line is not about a lease. A missing moment is zero.
 	Lease        string
 	Since, Until Moment
+
+	// Origin is what the host's monotonic clock showed when Mono was zero, in nanoseconds: ObservedClock only.
+	Origin int64
 
 	// True is when it was, since the run began, where somebody knows: in a simulator. Else it is zero.
 	True time.Duration
@@ -158,6 +162,7 @@ type observationLine struct {
 	Since  int64    `json:"since_ns"`
 	Until  int64    `json:"until_ns"`
 	True   int64    `json:"true_ns"`
+	Origin int64    `json:"origin_ns"`
 	Value  Digest   `json:"value"`
 	State  Digest   `json:"state"`
 
@@ -296,6 +301,6 @@ func parseObservation(line []byte) (o Observation, count uint64, err error) {
 		Mono: time.Duration(l.Mono), Wall: time.Unix(0, l.Wall).UTC(), Boot: string(l.Boot), Node: string(l.Node),
 		Kind: l.Kind, Ballot: string(l.Ballot), First: l.First, Slot: l.Slot, Peer: string(l.Peer),
 		IDs: l.IDs, Ops: l.Ops, Reason: l.Reason, Lease: l.Lease, Since: l.moment(l.Since), Until: l.moment(l.Until),
-		True: time.Duration(l.True), Value: l.Value, State: l.State, Sent: l.sent(),
+		True: time.Duration(l.True), Origin: l.Origin, Value: l.Value, State: l.State, Sent: l.sent(),
 	}, l.Count, nil
 }
