@@ -130,8 +130,8 @@ func strobe(args []string, _ io.Writer) error {
 	return hostclock.StrobeShim(ctx, w.file, m)
 }
 
-// attached fails unless a process has the control file mapped, or has it within a while: a process that is being started
-// under the file has a few moments in which it has not.
+// attached fails unless a process has mapped the control file, or does so within a given time: a process that is being
+// started under the file has not mapped it for a few moments.
 func attached(args []string, _ io.Writer) error {
 	var file string
 	var pid int

@@ -15,9 +15,9 @@ const (
 	us = time.Microsecond
 )
 
-// Surroundings makes the surroundings of a plan's nodes those of a lab: hosts on one switch, with disks that are neither
-// fast nor slow. In a lab they are never the same twice; in the simulator every delay is drawn from the plan's seed,
-// within these bounds.
+// Surroundings makes the surroundings of a plan's nodes those of a lab: hosts on one switch, with disks that are
+// neither fast nor slow. In a lab they are never the same twice; in the simulator every delay is drawn from the plan's
+// seed, within these bounds.
 func Surroundings(p *sim.Plan) {
 	p.Network = sim.Network{Delay: 100 * us, Jitter: 200 * us, Reconnect: 20 * ms, DeadAfter: 500 * ms}
 	p.Disk = sim.Disk{Sync: 300 * us, Jitter: ms}
