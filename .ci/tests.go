@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -97,6 +98,9 @@ func follow(in *os.File) (failed bool, skipped []string, err error) {
 			fmt.Print(e.Output)
 		case e.Action == "output":
 			output[key] = append(output[key], e.Output)
+		case e.Action == "fail" && e.Test == "":
+			failed = true
+			printRest(output, key)
 		case e.Action == "fail" || e.Action == "build-fail":
 			failed = true
 			fmt.Print(strings.Join(output[key], ""))
@@ -109,6 +113,17 @@ func follow(in *os.File) (failed bool, skipped []string, err error) {
 		}
 	}
 	return failed, skipped, lines.Err()
+}
+
+// printRest prints what is kept of a package that failed, whose key is the prefix of those of its tests. Of a test binary
+// that died, of a panic, a time limit or an exit, that is what its unfinished tests have printed: they never end.
+func printRest(output map[string][]string, prefix string) {
+	for _, key := range slices.Sorted(maps.Keys(output)) {
+		if strings.HasPrefix(key, prefix) {
+			fmt.Print(strings.Join(output[key], ""))
+			delete(output, key)
+		}
+	}
 }
 
 // reason is what a test has said when it was skipped.

@@ -94,7 +94,7 @@ func benchReads(c *cli.Context) error {
 		return err
 	}
 	ui := run.NewUI(c.App.ErrWriter)
-	dir, err := results.Create(c.String("results"), fmt.Sprintf("bench-reads-seed%d", seed), time.Now())
+	dir, err := results.Make(c.String("results"), fmt.Sprintf("bench-reads-seed%d", seed), time.Now())
 	if err != nil {
 		return err
 	}
@@ -121,8 +121,8 @@ func benchRepeat(c *cli.Context, seed uint64) string {
 	return run.Repeat(append(commandLine(), fromEnvironment(c)...), seed)
 }
 
-// measureReads runs the benchmark and keeps what came of it. Of one that failed or was interrupted it keeps the rounds
-// that were complete.
+// measureReads runs the benchmark and stores its result. Of a benchmark that failed or was interrupted it stores the
+// rounds that were complete.
 func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Options, ui *run.UI) (
 	report bench.Report, err error) {
 	m := benchManifest(c, inv, o)
@@ -134,12 +134,12 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 	if err != nil {
 		return report, fmt.Errorf("create log: %w", err)
 	}
-	defer func() { _ = log.Close() }() // it is for reading when something went wrong
+	defer func() { _ = log.Close() }() // the log is only an aid: its loss harms no result
 	f, err := fleet.Open(ctx, inv, fleet.Options{
 		Run: dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), Log: log,
 	})
-	if err != nil {
-		return report, err
+	if err := begun(dir, err); err != nil {
+		return report, errors.Join(err, f.Close(ctx))
 	}
 	defer func() { err = errors.Join(err, f.Close(ctx)) }()
 	ui.Step("connected to %s over SSH", verdict.Count(len(inv.Hosts), "host"))
@@ -160,7 +160,7 @@ func measureReads(c *cli.Context, inv lab.Inventory, dir results.Run, o bench.Op
 	return report, errors.Join(err, keepBench(dir, m, report))
 }
 
-// keepBench writes down what was measured.
+// keepBench writes the result to the run directory.
 func keepBench(dir results.Run, m *results.Manifest, report bench.Report) error {
 	data, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {

@@ -17,10 +17,11 @@ import (
 func benchCheckersCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "checkers",
-		Usage: "what it takes to decide simulated runs: by order, and by Porcupine's search",
-		Description: "Each seed is a simulated run with faults, once of the system as it is, and once with reads that\n" +
-			"may be stale. Its history is decided in four ways: as elenchus check does it; without second opinions; by a\n" +
-			"search of what unique values leave of it; by a search of the history as it is. It is an error if two disagree.",
+		Usage: "measure the cost of deciding simulated runs: by order, and by Porcupine's search",
+		Description: "Simulates every seed twice, with faults: the system as it is, and with reads that may be stale.\n" +
+			"Decides each history in four ways and measures how long they take: as elenchus check does it; the same\n" +
+			"without second opinions; by a search of what unique values leave undecided; by a search of the whole\n" +
+			"history. It is an error if two of them disagree.",
 		Flags:  withEnv(benchCheckersFlags()),
 		Action: benchCheckers,
 	}
@@ -28,15 +29,15 @@ func benchCheckersCommand() *cli.Command {
 
 func benchCheckersFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "play the seeds `A-B`, or one"},
+		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "simulate seeds `A-B`, or a single seed"},
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
-			Usage: "what the clients do: `NAMES` from elenchus list workloads, each by itself, or all"},
+			Usage: "run the workloads `NAMES` (see elenchus list workloads), each by itself, or all"},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,
-			Usage: "run the workload for `TIME` of the virtual clock"},
+			Usage: "run the workload for `TIME`, in virtual time"},
 		&cli.StringFlag{Name: "nemesis", Category: catNemesis, Value: "all",
-			Usage: "`KINDS` of faults to draw from: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
+			Usage: "draw faults from `KINDS`: " + strings.Join(sim.Kinds(), ", ") + "; or all, or none"},
 		&cli.DurationFlag{Name: "budget", Category: catChecking, Value: time.Second,
-			Usage: "search for an order of one history for `TIME` at most"},
+			Usage: "limit the search in one history to `TIME`"},
 		jsonFlag(),
 	}
 }

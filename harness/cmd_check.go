@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -12,6 +14,7 @@ import (
 	"elenchus/harness/run"
 	"elenchus/results"
 	"elenchus/results/foreign"
+	"elenchus/results/verdict"
 	"elenchus/workloads"
 )
 
@@ -21,25 +24,22 @@ func checkCommand() *cli.Command {
 		Usage:     "judge a run again, from its files alone, or the history of another tool",
 		ArgsUsage: "[RUN|FILE]",
 		Description: "RUN is a run directory, the name of one, or latest (the default). The verdict and the exit code are\n" +
-			"those of the run; the report is written anew. Nothing is judged from a history with a damaged line unless\n" +
-			"--prefix is given, and of its verdict the name says that it is one of a part.\n\n" +
+			"those of the run; the report is written anew. A history with a damaged line is not judged unless --prefix is\n" +
+			"given, and the verdict then says that it is about a part of the run.\n\n" +
 			"FILE is a history alone: of Jepsen or Knossos (EDN), of Porcupine's tests, or a history.jsonl; - is the\n" +
-			"standard input. It becomes a run, which is kept like any other. Nothing is demanded of it beyond its\n" +
-			"operations. It may be longer than memory: see docs/checkers.md.",
-		Flags: withEnv([]cli.Flag{
-			&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time.Minute,
-				Usage: "the linearizability check may take `TIME`"},
-			&cli.IntFlag{Name: "check-memory", Category: catChecking, Value: 2048,
-				Usage: "the linearizability check may use `MIB` of memory"},
+			"standard input. It becomes a run, which is kept like any other, and only its operations are judged: nothing\n" +
+			"is known of faults or recovery. It may be larger than memory: see docs/checkers.md.",
+		Flags: withEnv(append(checkFlags(time.Minute),
 			&cli.BoolFlag{Name: "prefix", Category: catChecking,
-				Usage: "of a damaged history or fault log, judge what stands before the damage"},
+				Usage: "judge what stands before the damage in a damaged history or fault log"},
 			&cli.StringFlag{Name: "format", Category: catChecking,
-				Usage: "a FILE is of `FORMAT` jepsen, porcupine or jsonl, whatever it looks like"},
+				Usage: "read FILE as `FORMAT`: jepsen, porcupine or jsonl", DefaultText: "recognized by its content"},
 			&cli.StringFlag{Name: "keys", Category: catChecking, Value: "auto",
-				Usage: "values of a jepsen FILE are pairs of key and value (pair), are not (none), or may be (auto): `HOW`"},
+				Usage: "read values in a jepsen FILE as `HOW`: pairs of key and value (pair), plain values (none), or pairs if " +
+					"all are (auto)"},
 			resultsFlag(),
 			jsonFlag(),
-		}),
+		)),
 		Action: checkAction,
 	}
 }
@@ -94,7 +94,7 @@ func isFile(ref string) bool {
 	return ref == run.Stdin || err == nil && !info.IsDir()
 }
 
-// runToCheck opens the run that is to be judged.
+// runToCheck opens the run directory that the command names.
 func runToCheck(c *cli.Context) (results.Run, error) {
 	ref := c.Args().First()
 	if c.IsSet("format") || c.IsSet("keys") {
@@ -111,7 +111,7 @@ var keyNames = map[string]foreign.Keys{
 	"auto": foreign.KeysAuto, "none": foreign.KeysNone, "pair": foreign.KeysPair,
 }
 
-// checkFile makes a run of a history alone, and judges it.
+// checkFile imports a history as a run directory, and judges it.
 func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	keys, known := keyNames[c.String("keys")]
 	if !known {
@@ -123,10 +123,15 @@ func checkFile(c *cli.Context, ui *run.UI, file string) error {
 	if c.Bool("prefix") {
 		return usageError("--prefix is for runs: a file that is damaged is not imported")
 	}
-	imported, err := run.Import(run.ImportOptions{
+	imported, err := run.Import(c.Context, run.ImportOptions{
 		File: file, Format: c.String("format"), Keys: keys, Results: c.String("results"), Argv: os.Args, Now: time.Now(),
 	}, ui)
-	if err != nil {
+	switch {
+	case c.Err() != nil && err != nil:
+		return exitError{code: verdict.ExitHarness, msg: "interrupted: nothing was imported"}
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // not a mistake in how the program was called
+		return err
+	case err != nil:
 		return usageError("%v", err)
 	}
 	v, err := imported.Check(c.Context, c.Duration("check-time"), int64(c.Int("check-memory"))<<20, ui)

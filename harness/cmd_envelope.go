@@ -37,10 +37,10 @@ func envelopeCommand() *cli.Command {
 	}
 }
 
-// envelopeNodes is the size of a cluster: the smallest in which the others can elect somebody.
+// envelopeNodes is the size of a cluster: the smallest in which a majority remains without the leader.
 const envelopeNodes = 3
 
-// envelopeLabFlags choose a lab; a local one of its own has hosts for three clusters.
+// envelopeLabFlags are the options that choose a lab. By default a new local lab has hosts for three clusters.
 func envelopeLabFlags() []cli.Flag {
 	flags := labFlags(simLab)
 	for _, f := range flags {
@@ -180,9 +180,9 @@ func envelopeAction(c *cli.Context) error {
 	return concludeEnvelope(c, e.dir, e.ui)
 }
 
-// newSweeping makes the directory of a sweep.
+// newSweeping makes the directory of a sweep, which is the latest run once it has begun.
 func newSweeping(c *cli.Context, inv lab.Inventory, plan envelope.Plan, seed uint64) (*sweeping, error) {
-	dir, err := results.Create(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
+	dir, err := results.Make(c.String("results"), fmt.Sprintf("envelope-%s-seed%d", plan.Mode, seed), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func newSweeping(c *cli.Context, inv lab.Inventory, plan envelope.Plan, seed uin
 	return &sweeping{inv: inv, plan: plan, seed: seed, dir: dir, manifest: m, ui: run.NewUI(c.App.ErrWriter)}, nil
 }
 
-// envelopeFits refuses what the lab's clocks cannot do.
+// envelopeFits refuses a sweep that moves clocks in a way in which the hosts of the lab cannot move theirs.
 func envelopeFits(inv lab.Inventory, p envelope.Plan) error {
 	if len(inv.Hosts) < envelopeNodes {
 		return usageError("lab %s has %d hosts: an attack needs %d", inv.Name, len(inv.Hosts), envelopeNodes)
@@ -254,20 +254,21 @@ type sweeping struct {
 	ui       *run.UI
 }
 
-// run makes the sweep and leaves everything that is needed to judge it. The error says that there is nothing to judge.
+// run makes the sweep and writes everything that is needed to judge it. The error says that there is nothing to
+// judge.
 func (e *sweeping) run(c *cli.Context) error {
 	ctx := c.Context
 	log, err := os.Create(e.dir.HarnessLog())
 	if err != nil {
 		return fmt.Errorf("create log: %w", err)
 	}
-	defer func() { _ = log.Close() }() // it is for reading when something went wrong
+	defer func() { _ = log.Close() }() // the log is only an aid: its loss harms no result
 	f, err := fleet.Open(ctx, e.inv, fleet.Options{
 		Run: e.dir.Name(), Results: c.String("results"), BreakLock: c.Bool("break-lock"), ClockBinary: clockBinary(),
 		Log: log,
 	})
-	if err != nil {
-		return err
+	if err := begun(e.dir, err); err != nil {
+		return errors.Join(err, f.Close(ctx))
 	}
 	var hosts []string
 	for _, h := range e.inv.Hosts {
@@ -295,7 +296,8 @@ func (e *sweeping) run(c *cli.Context) error {
 	return e.collected(time.Since(begin))
 }
 
-// sweep attacks. What goes wrong while it does is in the manifest; the error says that it could not begin.
+// sweep makes all attacks. Errors during the attacks are recorded in the manifest; the returned error says that the
+// sweep could not begin.
 func (e *sweeping) sweep(ctx context.Context, begin time.Time, backend attack.Backend) error {
 	e.manifest.Started = begin
 	err := errors.Join(e.manifest.Enter(results.StateRunning, 0), e.dir.SaveManifest(e.manifest))
@@ -315,14 +317,14 @@ func (e *sweeping) sweep(ctx context.Context, begin time.Time, backend attack.Ba
 	return nil
 }
 
-// collected ends a sweep of which everything is in its directory.
+// collected records in the manifest which files there are, and that the sweep is complete.
 func (e *sweeping) collected(at time.Duration) (err error) {
 	e.manifest.Files, err = e.dir.Evidence(nil)
 	e.blame(err)
 	return errors.Join(e.manifest.Enter(results.StateCollected, at), e.dir.SaveManifest(e.manifest))
 }
 
-// blame records what went wrong that is not the system's doing.
+// blame records an error of the harness, as opposed to one of the system under test.
 func (e *sweeping) blame(err error) {
 	if err != nil {
 		e.ui.Say("harness: %v", err)
@@ -330,7 +332,8 @@ func (e *sweeping) blame(err error) {
 	}
 }
 
-// concludeEnvelope judges a sweep from its files, prints what it came to, and ends with the exit code of that.
+// concludeEnvelope judges a sweep from its files, prints the verdict, and ends the program with the verdict's exit
+// code.
 func concludeEnvelope(c *cli.Context, dir results.Run, ui *run.UI) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -32,6 +32,9 @@ func envelopeSim(c *cli.Context, plan envelope.Plan, seed uint64) error {
 	if err != nil {
 		return err
 	}
+	if err := e.dir.PointLatest(); err != nil {
+		return err
+	}
 	said := []byte("simulated: the same seed makes the same attacks\n")
 	if err := results.WriteFile(e.dir.HarnessLog(), said); err != nil {
 		return err

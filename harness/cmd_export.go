@@ -75,7 +75,11 @@ func exportAction(c *cli.Context) (err error) {
 		if err != nil {
 			return usageError("%v", err)
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
+		defer func() {
+			if err = errors.Join(err, file.Close()); err != nil {
+				err = errors.Join(err, os.Remove(path)) // a part of a history would be taken for all of it
+			}
+		}()
 		out = file
 	}
 	if merged > 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,27 +29,29 @@ func labCommand() *cli.Command {
 			{Name: "up", Usage: "bring up a local lab and leave it running",
 				Flags: withEnv(labFlags()), Action: labUp},
 			{Name: "down", Usage: "take down a local lab and everything in it",
-				Flags: withEnv(append(labFlags(), &cli.BoolFlag{Name: "force", Category: catLab,
+				Flags: withEnv(append(presentLabFlags(), &cli.BoolFlag{Name: "force", Category: catLab,
 					Usage: "take it down even if a test is running in it"})), Action: labDown},
 			{Name: "status", Usage: "show which labs are up, and who is using them",
-				Flags: withEnv(append(labFlags(), jsonFlag())), Action: labStatus},
+				Flags: withEnv(append(presentLabFlags(), jsonFlag())), Action: labStatus},
 			{Name: "exec", Usage: "run a command on a host, or next to the hosts", ArgsUsage: "[HOST] -- COMMAND [ARG...]",
 				Description: "With HOST, the command runs there, over SSH. Without, it runs inside the enclosure of a local\n" +
 					"lab, from where its hosts can be reached.",
-				Flags: withEnv(labFlags()), Action: labExec},
+				Flags: withEnv(presentLabFlags()), Action: labExec},
 			{Name: "heal", Usage: "undo faults that an interrupted test left behind, and list them",
 				Description: "Every test heals the lab before it begins; this does it without a test. It neither starts\n" +
 					"nor stops nodes.",
-				Flags: withEnv(append(labFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
+				Flags: withEnv(append(presentLabFlags(), resultsFlag(), breakLockFlag(), jsonFlag())), Action: labHeal},
 			leftoversCommand(),
 			{Name: "doctor", Usage: "verify on every host that everything a test needs works",
+				Description: "Looks for the programs that faults and checks use, and injects every kind of fault once, on idle\n" +
+					"processes of its own, whose effects it measures. Makes a local lab for this unless one is up.",
 				Flags: withEnv(append(labFlags(), resultsFlag(), jsonFlag(), &cli.StringFlag{Name: "nemesis", Category: catNemesis,
 					Value: "all", Usage: "verify these `KINDS` of faults"})), Action: labDoctor},
 		},
 	}
 }
 
-// onlyLocal refuses what makes no sense for hosts that somebody else keeps.
+// onlyLocal refuses labs whose hosts the harness cannot bring up or take down.
 func onlyLocal(c *cli.Context, what string) error {
 	if err := checkLabFlags(c); err != nil {
 		return err
@@ -127,7 +128,7 @@ func labStatus(c *cli.Context) error {
 	return nil
 }
 
-// labStates is the state of the lab that the options name, unless it is not up, or of all labs.
+// labStates returns the state of the lab that the options name, if it is up; or of all labs that are up.
 func labStates(c *cli.Context) ([]local.State, error) {
 	opts := localOptions(c)
 	if !c.IsSet("lab-name") {
@@ -161,7 +162,7 @@ func printState(c *cli.Context, s labState) {
 		}
 		fmt.Fprintf(tw, "  %s\t%v\t%s\n", h.Name, h.Address, health)
 	}
-	_ = tw.Flush() // as far as it can be told, like all output to a terminal
+	_ = tw.Flush() // to a terminal, whose errors are not reported
 	if s.LeftProblem != "" {
 		fmt.Fprintf(c.App.Writer, "  cannot tell what was left behind: %s\n", s.LeftProblem)
 	}
@@ -199,12 +200,12 @@ func labExec(c *cli.Context) error {
 	return usageError("there is no host %s in lab %s", host, inv.Name)
 }
 
-// splitExec reads "[HOST] -- COMMAND ARG...". What stands before the dashes reaches us without them when it is nothing.
+// splitExec parses "[HOST] -- COMMAND ARG...". Without HOST, the option parser has already removed the dashes.
 func splitExec(args []string) (host string, argv []string, err error) {
 	if i := slices.Index(args, "--"); i == 1 && len(args) > 2 {
 		return args[0], args[2:], nil
 	}
-	// A leading "--" has been taken away by the option parser.
+	// The option parser has removed a leading "--".
 	if slices.Contains(os.Args, "--") && len(args) > 0 && !slices.Contains(args, "--") {
 		return "", args, nil
 	}
@@ -213,17 +214,13 @@ func splitExec(args []string) (host string, argv []string, err error) {
 
 // execOn runs a command on a host over SSH, with this program's standard input and output.
 func execOn(c *cli.Context, h control.Host, argv []string) error {
-	client, err := control.Dial(c.Context, h, control.Options{BulkTimeout: 24 * time.Hour})
+	client, err := control.Dial(c.Context, h, control.Options{BulkTimeout: 24 * time.Hour, Stderr: c.App.ErrWriter})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
 	err = client.Exec(c.Context, control.QuoteAll(argv), os.Stdin, os.Stdout)
-	if status, ok := control.ExitStatus(err); ok {
-		failed := &control.Error{}
-		if errors.As(err, &failed) && failed.Stderr != "" {
-			fmt.Fprintln(c.App.ErrWriter, strings.TrimRight(failed.Stderr, "\n"))
-		}
+	if status, ok := control.ExitStatus(err); ok { // the command has said why
 		return exitError{code: status}
 	}
 	return err

@@ -18,9 +18,10 @@ import (
 func leftoversCommand() *cli.Command {
 	return &cli.Command{
 		Name: "leftovers", Usage: "list what an interrupted test left behind, and change nothing",
-		Description: "Lists faults that were not undone: packet filter rules, paused nodes, moved clocks; and nodes that\n" +
-			"still run. elenchus lab heal undoes the faults; the next test does, too, and replaces the nodes.",
-		Flags: withEnv(append(labFlags(), resultsFlag(), jsonFlag())), Action: labLeftovers,
+		Description: "Lists faults that were not undone: packet filter rules, paused nodes, moved clocks, and processes on\n" +
+			"which faults were tried; and nodes that still run. elenchus lab heal undoes the faults; the next test does,\n" +
+			"too, and replaces the nodes.",
+		Flags: withEnv(append(presentLabFlags(), resultsFlag(), jsonFlag())), Action: labLeftovers,
 	}
 }
 

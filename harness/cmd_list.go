@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -122,11 +123,11 @@ func listLabs(c *cli.Context) error {
 	}
 	hosts := []string{"test", "bench", "envelope", "lab"}
 	rows := []row{
-		{"local", "network namespaces on this machine, made for each test", hosts},
+		{"local", "network namespaces on this machine, made for each test", append(slices.Clone(hosts), "replay", "mutants")},
 		{"inventory", "any hosts with SSH, from a file", hosts},
 		{"vagrant", "the virtual machines of the Vagrantfile", hosts},
 		{simLab, "no hosts: the same nodes, clients and faults, simulated in virtual time from a seed",
-			[]string{"test", "envelope", "sim"}},
+			[]string{"test", "envelope", "sim", "replay", "shrink", "mutants"}},
 	}
 	if c.Bool("json") {
 		return printJSON(c, rows)

@@ -74,7 +74,7 @@ func mutantRunFlags() []cli.Flag {
 	}
 }
 
-// labLocal is the other lab in which mutants are hunted, beside simLab.
+// labLocal is the other lab in which mutants are hunted, besides simLab.
 const labLocal = "local"
 
 // sourceTree is where the sources are.
@@ -86,7 +86,7 @@ func sourceTree() (string, error) {
 	return tree, nil
 }
 
-// loadMutants loads those that the options and arguments choose.
+// loadMutants loads the mutants that the options and arguments choose.
 func loadMutants(c *cli.Context, tree string) ([]*mutants.Mutant, error) {
 	dirs := c.StringSlice("dir")
 	if len(dirs) == 0 {

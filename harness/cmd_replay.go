@@ -25,13 +25,13 @@ func replayCommand() *cli.Command {
 			"latest (the default). A simulated run is repeated event for event, and the hashes are compared. A run with a\n" +
 			"mutant is repeated with it, which needs the sources.\n\n" +
 			"With --lab local, the schedule of a simulated run is played in a local lab, as by elenchus test --schedule.\n" +
-			"The schedule of a lab's run is played in the simulator. Faults that the other world lacks are listed.\n\n" +
+			"The schedule of a lab's run is played in the simulator. What the other world lacks is listed.\n\n" +
 			"--bisect-time finds the moment of no return of a failing run. At chosen points in virtual time, all random\n" +
 			"choices that are still to come are made anew, many times; the share of these futures that fail in the same\n" +
 			"way shows when the failure became inevitable.",
 		Flags: withEnv(slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "lab", Category: catLab, Value: "sim",
-				Usage: "play it in `WORLD`: sim (the simulator) or local (network namespaces on this machine)"},
+				Usage: "play the run in `WORLD`: sim (the simulator) or local (network namespaces on this machine)"},
 			&cli.BoolFlag{Name: "planned", Category: catNemesis,
 				Usage: "in another world, play the schedule as planned, with its roles, rather than as played"},
 			&cli.BoolFlag{Name: "write", Category: catOutput,
@@ -101,17 +101,17 @@ func checkReplayFlags(c *cli.Context) error {
 	return nil
 }
 
-// replayed is what came of playing a simulated run again, for scripts.
+// replayed is the result of playing a simulated run again, as printed with --json.
 type replayed struct {
 	Of        string         `json:"of"`
 	Seed      uint64         `json:"seed"`
-	Mutant    string         `json:"mutant,omitempty"` // the mistake it was played with
+	Mutant    string         `json:"mutant,omitempty"` // the mutant in the nodes
 	Hash      string         `json:"hash"`
-	Recorded  string         `json:"recorded,omitempty"` // the hash in the run's directory
-	Equal     *bool          `json:"equal,omitempty"`    // whether it is the same
+	Recorded  string         `json:"recorded,omitempty"` // the hash in the run directory
+	Equal     *bool          `json:"equal,omitempty"`    // whether the hash is the same again
 	Simulated time.Duration  `json:"simulated_ns"`
 	Violation *sim.Violation `json:"violation,omitempty"`
-	Outside   []string       `json:"outside,omitempty"` // of the safe envelope, and why
+	Outside   []string       `json:"outside,omitempty"` // why the plan is outside of the safe envelope
 	Stats     sim.Stats      `json:"stats"`
 	Directory string         `json:"directory,omitempty"`
 	NotTaken  []string       `json:"not_taken_along,omitempty"`
@@ -145,7 +145,7 @@ func replayExactly(c *cli.Context, found *simulated) error {
 	return concludeReplay(c, found, &out)
 }
 
-// keepReplay plays a plan, and writes the run down with its picture and its verdict.
+// keepReplay plays a plan and writes a run directory with its picture and its verdict.
 func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (string, error) {
 	plan := found.plan
 	directory := sim.Directory{Root: c.String("results"), Name: name, Argv: commandLine(), Now: time.Now(),
@@ -162,7 +162,8 @@ func keepReplay(c *cli.Context, ui *run.UI, found *simulated, name string) (stri
 	return dir.Dir, err
 }
 
-// concludeReplay tells what has come of it. A run that is not the recorded one proves nothing about that.
+// concludeReplay prints the result. A run whose hash differs from the recorded one proves nothing about the recorded
+// run.
 func concludeReplay(c *cli.Context, found *simulated, out *replayed) error {
 	if c.Bool("json") {
 		if err := printJSON(c, out); err != nil {

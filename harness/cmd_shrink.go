@@ -93,7 +93,7 @@ func shrinkAction(c *cli.Context) error {
 	return errors.Join(err, exitError{code: verdict.ExitViolated})
 }
 
-// keepShrunk writes the smallest run down.
+// keepShrunk writes the run directory of the smallest run.
 func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
 	r := done.Result
 	ui.Step("%s tried, %d kept", verdict.Count(r.Candidates, "smaller run"), len(r.Steps))
@@ -115,7 +115,7 @@ func keepShrunk(c *cli.Context, ui *run.UI, done *shrunk, of *simulated) error {
 	return err
 }
 
-// repeatBy says in the manifest how the run is done again.
+// repeatBy records in the manifest the command that repeats the run.
 func repeatBy(dir results.Run, command string) error {
 	manifest, err := dir.LoadManifest()
 	if err != nil {
@@ -125,7 +125,7 @@ func repeatBy(dir results.Run, command string) error {
 	return dir.SaveManifest(manifest)
 }
 
-// drawPicture draws a run that was played with all that it takes.
+// drawPicture draws a run that was played with a trace.
 func drawPicture(dir results.Run, plan *sim.Plan, result *sim.Result) error {
 	var svg bytes.Buffer
 	if err := picture.Of(plan, result).Render(&svg); err != nil {

@@ -58,7 +58,7 @@ func simFlags() []cli.Flag {
 	})
 }
 
-// drawFlags say what the plan of a seed is drawn from. A seed is another run with others of them.
+// drawFlags are the options that determine how plans are drawn: with other options, a seed gives another run.
 func drawFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "nodes", Category: catWorkload, Value: "3,4,5",
@@ -118,7 +118,7 @@ func simAction(c *cli.Context) error {
 		ui.Status("%s", simStatus(s))
 		if state != "" && time.Since(saved) > saveEvery {
 			saved = time.Now()
-			_ = saveCampaign(state, s) // the last time counts
+			_ = saveCampaign(state, s) // the state is saved again at the end, and that error counts
 		}
 	}
 	ctx, stop := cpulimit.Context(c.Context, c.Duration("cpu-limit"))
@@ -134,7 +134,7 @@ func simAction(c *cli.Context) error {
 	return errors.Join(err, concludeSim(c, campaign, summary))
 }
 
-// saveEvery is how often the state of a campaign is written down while it goes on.
+// saveEvery is how often the state of a campaign is saved while it goes on.
 const saveEvery = 2 * time.Second
 
 // simCampaign turns the command line into a campaign.
@@ -169,13 +169,13 @@ func simCampaign(c *cli.Context) (sim.Campaign, error) {
 	return campaign, nil
 }
 
-// Who judges the runs of a campaign.
+// Values of --judge.
 const (
 	judgeAll     = "all"
 	judgeClients = "clients"
 )
 
-// drawOptions are what drawFlags say. The error lists everything that is wrong with them.
+// drawOptions parses drawFlags. The error lists everything that is wrong with them.
 func drawOptions(c *cli.Context) (sim.DrawOptions, error) {
 	o := sim.DrawOptions{
 		Length: c.Duration("time-limit"), Style: c.String("style"), Reads: c.String("reads"), Outside: c.Bool("outside"),
@@ -246,7 +246,7 @@ func parseWorkloads(text string) ([]string, error) {
 	return names, nil
 }
 
-// simStatus is how a campaign stands, in a line.
+// simStatus describes the progress of a campaign in one line.
 func simStatus(s *sim.Summary) string {
 	seconds := max(s.Elapsed.Seconds(), 1e-9)
 	return fmt.Sprintf("%d of %s (%.0f/min, %.0f× real time)  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"),
@@ -272,7 +272,7 @@ func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summ
 	for _, i := range order[:min(len(order), c.Int("keep"))] {
 		f := &s.Failures[i]
 		if f.Directory != "" {
-			continue // of an earlier part of the campaign
+			continue // its directory was written by an earlier part of the campaign
 		}
 		plan, err := sim.Draw(f.Seed, campaign.Draw)
 		if err == nil {
@@ -285,7 +285,7 @@ func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summ
 	return errors.Join(errs...)
 }
 
-// writeSimRun plays a plan once more, writes the run down, and has it judged like any other run.
+// writeSimRun plays a plan once more, writes its run directory, and has that judged like any other run.
 func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Options, plan *sim.Plan,
 	mutant *mutants.Mutant) (string, error) {
 	directory := sim.Directory{
@@ -302,7 +302,7 @@ func writeSimRun(ctx context.Context, c *cli.Context, ui *run.UI, world sim.Opti
 	return dir.Dir, err
 }
 
-// simRepeat is the command that plays one seed again.
+// simRepeat returns the command that plays one seed again.
 func simRepeat(c *cli.Context, seed uint64) string {
 	words := append([]string{"elenchus", "sim", "--seeds", strconv.FormatUint(seed, 10)}, drawWords(c)...)
 	for _, name := range []string{"judge", "mutant"} {
@@ -313,7 +313,7 @@ func simRepeat(c *cli.Context, seed uint64) string {
 	return strings.Join(words, " ")
 }
 
-// drawWords are the options of drawFlags as they were typed.
+// drawWords returns the options of drawFlags as the user typed them.
 func drawWords(c *cli.Context) []string {
 	var words []string
 	for _, name := range []string{"nodes", "workload", "time-limit", "reads", "nemesis", "style"} {
@@ -327,7 +327,7 @@ func drawWords(c *cli.Context) []string {
 	return words
 }
 
-// concludeSim tells what has come of a campaign, and chooses the exit code.
+// concludeSim prints the result of a campaign and chooses the exit code.
 func concludeSim(c *cli.Context, campaign sim.Campaign, s *sim.Summary) error {
 	if c.Bool("json") {
 		if err := printJSON(c, s); err != nil {

@@ -145,7 +145,7 @@ func testAction(c *cli.Context) error {
 	return conclude(c, ui, outcome)
 }
 
-// chooseSeed is the seed of the run: the user's, else one that is drawn.
+// chooseSeed returns the seed of the run: the user's, or a random one.
 func chooseSeed(c *cli.Context) (uint64, error) {
 	if c.IsSet("seed") {
 		return c.Uint64("seed"), nil
@@ -157,8 +157,8 @@ func chooseSeed(c *cli.Context) (uint64, error) {
 	return uint64(binary.LittleEndian.Uint32(b[:])), nil
 }
 
-// testOptions turns the command line into options, complete and valid, for nodes on these hosts. A node that was
-// built with a mutant in it is deployed in place of the usual program.
+// testOptions parses the command line and returns complete and valid options for nodes on these hosts. If mutated is
+// not empty, it is the path of a node program with a mutant, which is deployed in place of the usual one.
 func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated string) (run.Options, error) {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {

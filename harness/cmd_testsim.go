@@ -11,18 +11,17 @@ import (
 
 	"elenchus/harness/run"
 	"elenchus/harness/sim"
-	"elenchus/harness/system"
-	"elenchus/node/multipaxos"
+	"elenchus/harness/sim/carry"
 	"elenchus/node/mutants"
 	"elenchus/results"
 	"elenchus/results/verdict"
 )
 
-// simLab is the lab whose hosts do not exist.
+// simLab is the name of the lab without hosts, in which runs are simulated.
 const simLab = "sim"
 
-// onlyHosts are the options that are about hosts and programs on them. In the simulator there are none, and an option
-// without an effect is refused rather than ignored.
+// onlyHosts are the options that concern hosts and programs on them. The simulator has neither; an option without an
+// effect is refused rather than ignored.
 var onlyHosts = map[string]string{
 	"lab-name": "there is no lab that stays up", "rootless": "there are no powers to be without",
 	"break-lock":       "there is nobody to take it from",
@@ -33,7 +32,7 @@ var onlyHosts = map[string]string{
 	"recovery-timeout": "how long a recovery may take follows from the configuration",
 }
 
-// checkSimFlags finds what cannot be carried over to the simulator.
+// checkSimFlags refuses options that the simulator cannot honour.
 func checkSimFlags(c *cli.Context) error {
 	var problems []error
 	for _, f := range c.Command.Flags {
@@ -109,7 +108,8 @@ func testSim(c *cli.Context, seed uint64, mutant *mutants.Mutant) error {
 	return conclude(c, ui, run.Outcome{Run: dir, Manifest: manifest, Verdict: v})
 }
 
-// amendTest says of a simulated run what a run in a lab would say. It was stopped at a violation, or that is nil.
+// amendTest completes the manifest of a simulated run with what the manifest of a run in a lab has. If the run was
+// stopped at a violation, stopped says which; otherwise it is nil.
 func amendTest(m *results.Manifest, o *run.Options, stopped *results.Stopped) {
 	if m.Interrupted && stopped != nil {
 		m.Interrupted, m.Stopped = false, stopped
@@ -129,29 +129,14 @@ func amendTest(m *results.Manifest, o *run.Options, stopped *results.Stopped) {
 			m.Config.Options[name] = d.String()
 		}
 	}
-	if m.Recovery.Attempted { // a run that an invariant has ended was not played to the end
+	if m.Recovery.Attempted { // a run that was ended by an invariant was not played to its end
 		m.PlayedUntil = m.Recovery.HealedAt
 	}
 }
 
-// What a simulated lab is like: hosts on one switch, with disks that are neither fast nor slow. These are what makes a
-// run in a lab another one every time; here they come from the seed.
-var (
-	simNetwork = sim.Network{
-		Delay: 100 * time.Microsecond, Jitter: 200 * time.Microsecond, Reconnect: 20 * time.Millisecond,
-		DeadAfter: 500 * time.Millisecond,
-	}
-	simDisk    = sim.Disk{Sync: 300 * time.Microsecond, Jitter: time.Millisecond}
-	simProcess = sim.Process{RestartMin: 50 * time.Millisecond, RestartMax: 200 * time.Millisecond}
-)
-
-// simTestPlan is the run that the options ask for. The error lists what the simulator cannot do.
+// simTestPlan returns the plan of the run that the options describe. The error lists what the simulator cannot do.
 func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 	schedule, err := run.Plan(*o, names)
-	if err != nil {
-		return nil, err
-	}
-	node, err := simNode(o)
 	if err != nil {
 		return nil, err
 	}
@@ -161,51 +146,19 @@ func simTestPlan(o *run.Options, names []string) (*sim.Plan, error) {
 			o.Concurrency, n)
 	}
 	p := &sim.Plan{
-		Seed: o.Seed, Style: "test", Length: o.TimeLimit, Node: node, Clocks: make([]sim.Clock, n), Network: simNetwork,
-		Disk: simDisk, Process: simProcess, Schedule: *schedule,
+		Seed: o.Seed, Style: "test", Length: o.TimeLimit, Clocks: make([]sim.Clock, n), Schedule: *schedule,
 		Load: sim.Load{
-			Workload: o.Workload, Clients: o.Concurrency / n, Patience: o.OpTimeout, Delay: 100 * time.Microsecond,
-			ThinkMax: simThink(o), RetryPPM: uint32(1e6 * max(0, o.Retry)), RetriesMax: run.RetriesMax,
+			Workload: o.Workload, Clients: o.Concurrency / n, Patience: o.OpTimeout,
+			ThinkMax: carry.ThinkMax(o.Rate, o.Concurrency), RetryPPM: carry.RetryPPM(o.Retry), RetriesMax: run.RetriesMax,
 		},
+	}
+	carry.Surroundings(p)
+	p.Node, err = carry.Settings{
+		Reads: o.Reads, Lease: o.Lease, ElectionTimeout: o.ElectionTimeout, PromiseGrace: o.PromiseGrace, Window: o.Window,
+	}.Node()
+	if err != nil {
+		return nil, err
 	}
 	p.Schedule.Nodes = names
 	return p, p.Validate()
-}
-
-// simThink makes of a rate how long a client thinks at most, and at least not at all. What an answer takes comes on top
-// of that, so the rate is a limit, as it is in a lab.
-func simThink(o *run.Options) time.Duration {
-	if o.Rate == 0 {
-		return 0
-	}
-	return time.Duration(2 * float64(o.Concurrency) / o.Rate * float64(time.Second))
-}
-
-// simNode is what the nodes are configured to. What is not said is the node's own default, as in a lab.
-func simNode(o *run.Options) (n multipaxos.Options, err error) {
-	if n.Reads, err = multipaxos.ParseReads(o.Reads); err != nil {
-		return n, err
-	}
-	n.ElectionTimeout, n.PromiseGrace, n.Window = o.ElectionTimeout, o.PromiseGrace, o.Window
-	return n, simLease(&n, o.Lease)
-}
-
-func simLease(n *multipaxos.Options, l system.Lease) error {
-	n.LeaseTerm, n.LeaseRenew, n.MaxOffset = l.Term, l.Renew, l.MaxOffset
-	switch l.Mode {
-	case system.LeaseNone:
-		n.Lease = multipaxos.LeaseNone
-	case system.LeaseWall:
-		n.Lease = multipaxos.LeaseWall
-	default:
-		n.Lease = multipaxos.LeaseRate
-		bound, err := system.ParseDriftBound(l.DriftBound)
-		if err != nil {
-			return err
-		}
-		if n.DriftBound = bound; bound == 0 {
-			n.DriftBound = multipaxos.DriftNone
-		}
-	}
-	return nil
 }

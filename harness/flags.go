@@ -42,7 +42,7 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 		case *cli.DurationFlag:
 			f.EnvVars = env(f.Name)
 		case *cli.BoolFlag:
-			f.EnvVars, f.DisableDefaultText = env(f.Name), true // it is false, always
+			f.EnvVars, f.DisableDefaultText = env(f.Name), true // the default of a switch is always false
 		default:
 			panic(fmt.Sprintf("option of type %T has no environment variable", f))
 		}
@@ -50,36 +50,36 @@ func withEnv(flags []cli.Flag) []cli.Flag {
 	return flags
 }
 
-// resultsFlag is where runs are kept.
+// resultsFlag is the directory in which run directories are kept.
 func resultsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "results", Category: catOutput, Value: "results/runs", Usage: "store runs in `DIR`"}
 }
 
-// breakLockFlag takes a lab that is in use.
+// breakLockFlag lets a command take a lab that somebody else is using.
 func breakLockFlag() *cli.BoolFlag {
 	return &cli.BoolFlag{Name: "break-lock", Category: catLab,
 		Usage: "take the lab even if another test is using it, which ends that test"}
 }
 
-// seedFlag says what everything random comes from.
+// seedFlag is the seed of all random choices.
 func seedFlag() *cli.Uint64Flag {
 	return &cli.Uint64Flag{Name: "seed", Category: catWorkload,
 		Usage: "derive all random choices from `SEED`", DefaultText: "random, and printed"}
 }
 
-// nodeBinaryFlag says which program is deployed.
+// nodeBinaryFlag is the node program to deploy.
 func nodeBinaryFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "node-binary", Category: catSystem, TakesFile: true,
 		Usage: "deploy `FILE` as the node", DefaultText: "elenchus-node beside this program"}
 }
 
-// nodeFlagFlag hands options through to the nodes.
+// nodeFlagFlag passes options through to the nodes.
 func nodeFlagFlag() *cli.StringSliceFlag {
 	return &cli.StringSliceFlag{Name: "node-flag", Category: catSystem,
 		Usage: "pass another `OPTION` to the nodes, such as --node-flag=--window=8 (repeatable)"}
 }
 
-// checkFlags bound the linearizability check.
+// checkFlags limit the linearizability check.
 func checkFlags(time time.Duration) []cli.Flag {
 	return []cli.Flag{
 		&cli.DurationFlag{Name: "check-time", Category: catChecking, Value: time,
@@ -94,7 +94,7 @@ func jsonFlag() *cli.BoolFlag {
 	return &cli.BoolFlag{Name: "json", Category: catOutput, Usage: "print JSON to standard output"}
 }
 
-// nodeBinary is the node program: where the option says, else beside this program.
+// nodeBinary returns the path of the node program: the option's, or else that of the one beside this program.
 func nodeBinary(option string) (string, error) {
 	path := option
 	if path == "" {
@@ -114,7 +114,8 @@ func nodeBinary(option string) (string, error) {
 	return path, nil
 }
 
-// clockBinary is the program that reads clocks, which make build puts beside this one; empty when it is not there.
+// clockBinary returns the path of the helper for clocks, which make build puts beside this program; empty if it is
+// not there.
 func clockBinary() string {
 	self, err := os.Executable()
 	if err != nil {

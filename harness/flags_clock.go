@@ -17,7 +17,7 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// clockFlags say how clocks are moved, and leases hunted.
+// clockFlags are the options for clock faults and for hunts.
 func clockFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "clock-drift", Category: catNemesis, DefaultText: "the nodes' --drift-bound",
@@ -33,7 +33,7 @@ func clockFlags() []cli.Flag {
 	}
 }
 
-// clockOptions puts what clockFlags say into the options, and how the lab's hosts have their clocks moved.
+// clockOptions parses clockFlags, and finds out how the clocks of the lab's hosts can be moved.
 func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error {
 	opts.ClockBinary = clockBinary()
 	opts.ClockWays = make(map[string]hostclock.Way)
@@ -72,7 +72,8 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 	return nil
 }
 
-// share reads a part of something: 2%, 0.02, or none, which is negative. What is not given is zero.
+// share parses a share: 2%, 0.02, or none, for which it returns a negative number. An option that is not given is
+// zero.
 func share(c *cli.Context, name string) (float64, error) {
 	text := c.String(name)
 	switch {
@@ -92,8 +93,8 @@ func share(c *cli.Context, name string) (float64, error) {
 	return f, nil
 }
 
-// checkClockTools refuses faults of clocks when there is nothing to move them with: no helper, or no clock shim for the
-// machine that a local lab is on.
+// checkClockTools refuses clock faults when clocks cannot be moved: the helper is missing, or there is no clock shim
+// for the processor of the machine that a local lab is on.
 func checkClockTools(c *cli.Context, opts run.Options, s *nemesis.Schedule) error {
 	if !slices.Contains(s.Kinds(), nemesis.Clock) {
 		return nil

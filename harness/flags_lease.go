@@ -9,14 +9,14 @@ import (
 	"elenchus/harness/system"
 )
 
-// readsFlag says how nodes serve reads.
+// readsFlag chooses how nodes serve reads.
 func readsFlag() *cli.StringFlag {
 	return &cli.StringFlag{Name: "reads", Category: catSystem, Value: "lease",
 		Usage: "serve reads by `KIND`: lease (the leader alone, while its lease is valid), quorum (the leader asks a " +
 			"majority), log (through the log, like a write) or local (any node, possibly stale)"}
 }
 
-// leaseFlags are what the nodes are told of leader leases and of elections.
+// leaseFlags configure leader leases and elections.
 func leaseFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lease", Category: catSystem, Value: system.LeaseRate,
@@ -39,8 +39,8 @@ func leaseFlags() []cli.Flag {
 	}
 }
 
-// leaseOptions puts what leaseFlags say into the options. Whether it makes sense is for these to find out; the error
-// says that a bound was given as nothing, which there would mean the default.
+// leaseOptions parses leaseFlags. The options are validated later, where an empty drift bound means the default; so the
+// error here says that it was given as empty.
 func leaseOptions(c *cli.Context, opts *run.Options) error {
 	opts.Reads = c.String("reads")
 	opts.Lease = system.Lease{

@@ -18,12 +18,13 @@ import (
 	"elenchus/workloads"
 )
 
-// limit is the least and the greatest value of an option, both allowed.
+// limit is the smallest and the largest value of an option, both allowed.
 type limit[T cmp.Ordered] struct{ least, most T }
 
-// Limits of options. They are checked before anything else, so that the message names the option: the packages that
-// the options are for know their fields only. A key is the name of an option, or of a command, perhaps a lab, and an
-// option that differs from the same option elsewhere. What depends on other options is checked where it is known.
+// Limits of the values of options. They are checked before anything else, so that the message names the option: the
+// packages that take the values know only their own field names. A key is the name of an option. Where an option has
+// other limits than elsewhere, the name of the command stands before it, and perhaps the kind of lab. Limits that
+// depend on other options are checked where both are known.
 var (
 	timeLimits = map[string]limit[time.Duration]{
 		"budget":              {time.Millisecond, 24 * time.Hour},
@@ -83,7 +84,7 @@ var (
 	}
 )
 
-// simulatedTime is how long a run in virtual time may be.
+// simulatedTime is how long a run in virtual time may last.
 var simulatedTime = limit[time.Duration]{time.Second, sim.LengthMax}
 
 func workloadNames() []string {
@@ -94,9 +95,9 @@ func workloadNames() []string {
 	return names
 }
 
-// check says what is wrong with the value of an option.
+// check returns what is wrong with the value of an option; empty if nothing is.
 func (l limit[T]) check(name string, value T) error {
-	if value >= l.least && value <= l.most { // which no number is that is not one
+	if value >= l.least && value <= l.most { // false for NaN
 		return nil
 	}
 	return fmt.Errorf("--%s must be from %v to %v, not %v", name, l.least, l.most, value)

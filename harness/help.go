@@ -44,7 +44,7 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-// unknownCommand says that there is no such command, and which may have been meant.
+// unknownCommand says that there is no such command, and suggests one with a similar name.
 func unknownCommand(parent, name string, commands []*cli.Command) error {
 	var known []string
 	for _, c := range commands {
@@ -61,7 +61,7 @@ func unknownCommand(parent, name string, commands []*cli.Command) error {
 	return usageError("unknown command %q: %s has %s (see %s --help)", name, parent, strings.Join(known, ", "), parent)
 }
 
-// What the flag package says of options, none of which it writes as they are typed here.
+// Beginnings of the flag package's messages, in which options have one dash, unlike those that users type here.
 var (
 	notDefined = regexp.MustCompile(`^flag provided but not defined: -+(.+)$`)
 	badValue   = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-+(\S+): `)
@@ -70,7 +70,7 @@ var (
 	noValue = regexp.MustCompile(`^flag needs an argument: -+(.+)$`)
 )
 
-// explained is an error of the flag package in our words: with two dashes, and with what could have been meant.
+// explained rewrites an error of the flag package: options have two dashes, and a similar name is suggested.
 func explained(err error, flags []cli.Flag, help string) error {
 	text := err.Error()
 	if found := notDefined.FindStringSubmatch(text); found != nil {
@@ -89,7 +89,7 @@ func explained(err error, flags []cli.Flag, help string) error {
 	return usageError("%v (see %s --help)", err, help)
 }
 
-// wanted is what an option takes.
+// wanted describes the values that an option takes.
 func wanted(flags []cli.Flag, name string) string {
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {
@@ -123,7 +123,7 @@ func unknownOption(name string, flags []cli.Flag, help string) error {
 // nearRuns is how many runs are named when one was asked for that is not there.
 const nearRuns = 3
 
-// noRun explains why a run could not be opened: which there are, when it is just not there.
+// noRun explains why a run could not be opened: if it does not exist, it lists runs that do.
 func noRun(root, ref string, err error) error {
 	if info, statErr := os.Stat(ref); statErr == nil && filepath.Base(ref) != ref {
 		if !info.IsDir() {
@@ -162,8 +162,8 @@ func noRun(root, ref string, err error) error {
 	return usageError("there is no run %q in %s, but %s", ref, root, firstOf(names, ", "))
 }
 
-// isPath reports whether somebody has meant a file or a directory: the name of a run has neither a slash nor an
-// extension of the histories that are read.
+// isPath reports whether a reference to a run looks like a file or directory: the name of a run has neither a slash
+// nor the extension of a history file.
 func isPath(ref string) bool {
 	return filepath.Base(ref) != ref && ref != "" || slices.Contains([]string{".edn", ".jsonl", ".txt"}, filepath.Ext(ref))
 }

@@ -39,6 +39,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		{mod + "harness/control", []string{}},
 		{mod + "harness/clockprobe", []string{mod + "harness/control", history}},
 		{mod + "harness/lab", []string{mod + "harness/control"}},
+		{mod + "harness/sim/carry", []string{
+			mod + "harness/sim", mod + "harness/system", mod + "nemesis", mod + "results", verdict, mod + "node/protocol",
+			mod + "node/multipaxos",
+		}},
 		{mod + "harness/sim", []string{
 			mod + "nemesis", mod + "nemesis/clockshim", mod + "nemesis/hostclock", mod + "workloads", mod + "checker",
 			mod + "checker/register", mod + "checker/rules", mod + "results", mod + "results/spacetime", history, verdict, mod + "node/clock",

@@ -16,10 +16,10 @@ import (
 	"elenchus/results/verdict"
 )
 
-// labNameDefault is what a local lab that stays up is called unless the user says otherwise.
+// labNameDefault is the name of a local lab that stays up, unless the user names it.
 const labNameDefault = "default"
 
-// envProgram is how the user called this program, for the command line that a run is repeated with.
+// envProgram passes the name by which the user called this program, for the command that repeats a run.
 const envProgram = "ELENCHUS_PROGRAM"
 
 // commandLine is how the user called this program.
@@ -31,8 +31,9 @@ func commandLine() []string {
 	return argv
 }
 
-// fromEnvironment are the options that were given by the environment, as one would type them: without these the command
-// line alone does not repeat a run. The seed is not among them, as a command inside a lab always has it from there.
+// fromEnvironment returns the options that were set by environment variables, in the form of command line options:
+// without them, the command line does not repeat a run. The seed is left out, because inside of a lab it is always
+// set this way.
 func fromEnvironment(c *cli.Context) []string {
 	var options []string
 	for _, f := range c.Command.Flags {
@@ -55,30 +56,38 @@ func fromEnvironment(c *cli.Context) []string {
 	return options
 }
 
-// labKinds are the labs that have hosts.
+// labKinds are the kinds of labs that have hosts.
 var labKinds = []string{"local", "inventory", "vagrant"}
 
-// labFlags choose a lab, of these kinds besides those that have hosts.
+// labFlags choose a lab, of these kinds besides those that have hosts. A local lab is made if need be.
 func labFlags(also ...string) []cli.Flag {
-	usage, nodes := "use a `KIND` of lab: local (network namespaces on this machine), inventory (any hosts with SSH), "+
-		"vagrant", "make a local lab of `N` hosts"
+	nodes := "make a local lab of `N` hosts"
+	if slices.Contains(also, simLab) {
+		nodes += ", or simulate N nodes"
+	}
+	return append(presentLabFlags(also...),
+		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: nodes},
+		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "make a local lab without root privileges, even as root"})
+}
+
+// presentLabFlags choose a lab for commands that never make one.
+func presentLabFlags(also ...string) []cli.Flag {
+	usage := "use a `KIND` of lab: local (network namespaces on this machine), inventory (any hosts with SSH), " +
+		"vagrant"
 	if slices.Contains(also, simLab) {
 		usage += ", sim (no hosts: a simulator, in virtual time)"
-		nodes += ", or simulate N nodes"
 	}
 	return []cli.Flag{
 		&cli.StringFlag{Name: "lab", Category: catLab, Value: "local", Usage: usage},
 		&cli.StringFlag{Name: "lab-name", Category: catLab, Value: labNameDefault,
 			Usage: "work with the local lab `NAME` (see elenchus lab up)"},
-		&cli.IntFlag{Name: "nodes", Category: catLab, Value: 5, Usage: nodes},
-		&cli.BoolFlag{Name: "rootless", Category: catLab, Usage: "make a local lab without root privileges, even as root"},
 		&cli.StringFlag{Name: "inventory", Category: catLab, TakesFile: true,
 			Usage: "for --lab inventory: read the hosts from `FILE` (example: docs/inventory.example.toml)"},
 	}
 }
 
-// checkLabFlags finds what is wrong with the choice of a lab before anything is started. The command takes labs of
-// these kinds, too, besides those that have hosts.
+// checkLabFlags refuses a wrong choice of a lab before anything is started. Besides the kinds that have hosts, the
+// command takes those in also.
 func checkLabFlags(c *cli.Context, also ...string) error {
 	kind, kinds := c.String("lab"), slices.Concat(labKinds, also)
 	switch {
@@ -130,8 +139,8 @@ func inventory(c *cli.Context) (lab.Inventory, error) {
 	return inv, err
 }
 
-// enterLab runs this very command line again inside a local lab: one that is up, else one of its own that ends with it.
-// extraEnv makes sure that what was drawn or found out here is the same in there.
+// enterLab runs this command line again inside a local lab: one that is up, or else a temporary one that ends with
+// the command. extraEnv passes on what was chosen at random or found out here, so that it is the same inside.
 func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -140,7 +149,7 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 	argv := append([]string{self}, os.Args[1:]...)
 	environ := append(append(os.Environ(), envProgram+"="+os.Args[0]), extraEnv...)
 	name, opts := c.String("lab-name"), localOptions(c)
-	// Signals are for the command inside; this process ends when it does.
+	// Signals are handled by the command inside; this process ends when that does.
 	ctx := context.WithoutCancel(c.Context)
 
 	up, err := local.List(opts)
@@ -165,14 +174,17 @@ func enterLab(c *cli.Context, needUp bool, extraEnv ...string) error {
 		return nil
 	}
 	if code > signaled && !needUp {
-		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("the harness was ended by a signal (%v) before it "+
-			"could finish: elenchus check judges what there is", syscall.Signal(code-signaled))}
+		msg := fmt.Sprintf("the harness was ended by a signal (%v) before it could finish", syscall.Signal(code-signaled))
+		if name := c.Command.Name; name == "test" || name == "envelope" {
+			msg += ": elenchus check judges what there is"
+		}
+		return exitError{code: verdict.ExitHarness, msg: msg}
 	}
 	return exitError{code: code}
 }
 
-// onHosts does something on the hosts of the lab that the options choose. From outside of a local lab, enter has this
-// command line run again inside.
+// onHosts does something on the hosts of the lab that the options choose. Outside of a local lab, enter has this
+// command line run again inside it.
 func onHosts(c *cli.Context, enter func(*cli.Context) error, do func(lab.Inventory) error) error {
 	if err := checkLabFlags(c); err != nil {
 		return err
@@ -187,8 +199,8 @@ func onHosts(c *cli.Context, enter func(*cli.Context) error, do func(lab.Invento
 	return do(inv)
 }
 
-// enterIfUp is enterLab for a command that has nothing to do when the lab is not up, because nothing outlives a local
-// lab. It says so, or prints empty for scripts.
+// enterIfUp is enterLab for commands that have nothing to do when the lab is not up, because nothing outlives a local
+// lab. Then it prints that, or, for scripts, the value empty as JSON.
 func enterIfUp(nothing string, empty any) func(*cli.Context) error {
 	return func(c *cli.Context) error {
 		up, err := local.List(localOptions(c))
@@ -205,7 +217,7 @@ func enterIfUp(nothing string, empty any) func(*cli.Context) error {
 	}
 }
 
-// sayNotUp says that a local lab is not up, where that is no failure, and what that means.
+// sayNotUp says that a local lab is not up, for commands that do not fail for this, and what follows from it.
 func sayNotUp(c *cli.Context, up []string, so string) error {
 	text := "no lab is up"
 	if name := c.String("lab-name"); len(up) > 0 || c.IsSet("lab-name") {
@@ -221,7 +233,7 @@ func sayNotUp(c *cli.Context, up []string, so string) error {
 	return err
 }
 
-// signaled is what a shell adds to the number of the signal that ended a command.
+// signaled is what shells add to the number of the signal that ended a command, to get its exit code.
 const signaled = 128
 
 func notUp(name string, up []string) error {

@@ -28,16 +28,17 @@ func main() {
 	os.Exit(execute(os.Args, os.Stdout, os.Stderr))
 }
 
-// sameWish is how long after a first signal others mean the same.
+// sameWish is how long after a first signal further ones count as repetitions of it.
 const sameWish = 500 * time.Millisecond
 
-// execute is the program without its process: it returns the exit code.
+// execute runs the program without ending the process, and returns the exit code.
 func execute(args []string, stdout, stderr io.Writer) int {
-	// The first signal asks for an orderly end: heal, collect, check. The second ends the program where it stands.
+	// The first signal asks for an orderly end: heal, collect, check. The second ends the program at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, func() {
-		// A terminal that is closed says so more than once, and one Ctrl-C may come by two ways: that is no second wish.
+		// A terminal that is closed sends several signals, and one Ctrl-C may arrive from the terminal and from a
+		// parent process: repetitions within a moment are not a second request.
 		signal.Ignore(syscall.SIGHUP)
 		time.Sleep(sameWish)
 		stop()
@@ -46,7 +47,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	return exitCode(err, stderr)
 }
 
-// exitError is a command's wish to end with a code of its own. An empty message prints nothing: it has been said.
+// exitError is an error with an exit code of its own. If the message is empty, nothing is printed, because everything
+// was.
 type exitError struct {
 	code int
 	msg  string
@@ -59,7 +61,7 @@ func usageError(format string, args ...any) error {
 	return exitError{code: verdict.ExitUsage, msg: fmt.Sprintf(format, args...)}
 }
 
-// exitCode prints err, if there is anything to print, and says what the program exits with.
+// exitCode prints err, unless its message is empty, and returns the exit code that it means.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return verdict.ExitValid
@@ -68,7 +70,7 @@ func exitCode(err error, stderr io.Writer) int {
 	e := exitError{}
 	if errors.As(err, &e) {
 		code = e.code
-	} else if errors.Is(err, context.Canceled) { // by a signal: nobody wants to know where
+	} else if errors.Is(err, context.Canceled) { // interrupted by a signal: it does not matter what was interrupted
 		err = errors.New("interrupted")
 	}
 	if msg := err.Error(); msg != "" {
@@ -108,9 +110,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 	return app
 }
 
-// strict makes a command and those below it refuse what cli would let pass: usage errors get our exit code, and
-// options behind the first argument, which cli hands over as arguments, are an error and not ignored. How many
-// arguments there may be is what ArgsUsage says.
+// strict makes a command and its subcommands refuse what cli would accept: usage errors get this program's exit code,
+// and options after the first argument, which cli treats as arguments, are refused. ArgsUsage determines how many
+// arguments are allowed.
 func strict(c *cli.Command) {
 	c.OnUsageError = onUsageError
 	c.HideHelpCommand = true
@@ -126,7 +128,7 @@ func strict(c *cli.Command) {
 		}
 		return
 	}
-	if strings.Contains(c.ArgsUsage, "--") { // the arguments are somebody else's command line
+	if strings.Contains(c.ArgsUsage, "--") { // the arguments are a command line for another program
 		return
 	}
 	action, limit := c.Action, len(strings.Fields(c.ArgsUsage))

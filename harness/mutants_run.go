@@ -23,13 +23,13 @@ import (
 	"elenchus/results/verdict"
 )
 
-// cleanName is what the sources as they are are called.
+// cleanName is the name under which the unchanged sources are hunted.
 const cleanName = "clean"
 
 // hunting is one call of elenchus mutants run.
 type hunting struct {
 	tree string
-	dir  string // for what is built
+	dir  string // for programs that are built
 	opts hunt.Options
 	lab  string
 	ui   *run.UI
@@ -38,7 +38,7 @@ type hunting struct {
 	shrink       time.Duration // for how long the first run that fails is shrunk
 	labs         int           // how many labs each mutant is hunted in at once
 	wall         time.Duration // after which hunts in labs end, and what is left is for another call; zero is never
-	clientStarts int           // from how many seeds what observers have found is hunted by clients' eyes
+	clientStarts int           // from how many seeds mutants that were found are hunted again, with only what clients can see
 }
 
 func runMutants(c *cli.Context) error {
@@ -83,7 +83,8 @@ func runMutants(c *cli.Context) error {
 	return conclusion(rows)
 }
 
-// sample takes some of those that are in this lab, and says which, so that they can be hunted again by name.
+// sample selects some of the mutants that this lab can find, and says which, so that they can be hunted again by
+// name.
 func (h *hunting) sample(c *cli.Context, list []*mutants.Mutant, n int) ([]*mutants.Mutant, error) {
 	day := time.Now().UTC()
 	if text := c.String("day"); text != "" {
@@ -172,7 +173,7 @@ func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
 	return nil
 }
 
-// clean hunts where nothing is to be found.
+// clean hunts in the unchanged sources, where nothing must be found.
 func (h *hunting) clean(c *cli.Context) error {
 	program := filepath.Join(h.dir, cleanName)
 	if err := mutants.BuildClean(c.Context, h.tree, h.build(program)); err != nil {
@@ -196,7 +197,7 @@ func (h *hunting) clean(c *cli.Context) error {
 	return nil
 }
 
-// build is the program that a hunt needs.
+// build says how to build the program that is hunted in.
 func (h *hunting) build(output string) mutants.Build {
 	if h.lab == labLocal {
 		return mutants.Build{Package: "./node", Output: output}
@@ -204,7 +205,8 @@ func (h *hunting) build(output string) mutants.Build {
 	return mutants.Build{Package: hunt.Prey, Output: output}
 }
 
-// all hunts one mutant after the other, and keeps what is known after each. While one is hunted the next is built.
+// all hunts one mutant after the other, and saves each result. While one mutant is hunted, the program of the next is
+// built.
 func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row) ([]*hunt.Row, error) {
 	measured := func(m *mutants.Mutant) *hunt.Row {
 		digest := h.digest(m)
@@ -251,11 +253,11 @@ func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row)
 // built is a mutant as a program to hunt in.
 type built struct {
 	file    string
-	reached string // the file that it makes when it comes by the changed place
-	err     error  // why there is none
+	reached string // the file that the program creates when it executes the changed code
+	err     error  // why the program could not be built
 }
 
-// buildAhead builds the programs of mutants, in order, each while the one before is used.
+// buildAhead builds the programs of mutants in their order, each while the previous one is hunted.
 func (h *hunting) buildAhead(ctx context.Context, list []*mutants.Mutant) <-chan built {
 	ready := make(chan built)
 	go func() {
@@ -277,7 +279,7 @@ func (h *hunting) buildAhead(ctx context.Context, list []*mutants.Mutant) <-chan
 
 // one hunts a mutant.
 func (h *hunting) one(ctx context.Context, p built, row *hunt.Row) error {
-	if p.err != nil || p.file == "" { // nothing is built any more when the context ends
+	if p.err != nil || p.file == "" { // once the context has ended, nothing is built any more
 		return errors.Join(p.err, ctx.Err())
 	}
 	defer func() { _ = os.Remove(p.file) }()
@@ -289,8 +291,8 @@ func (h *hunting) one(ctx context.Context, p built, row *hunt.Row) error {
 	return nil
 }
 
-// measure hunts with all eyes, and if that finds something makes the first find small, and hunts once more with the
-// eyes of clients.
+// measure hunts with all checks. If that finds something, it shrinks the first failing run, and hunts again with only
+// the checks of what clients can see.
 func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) error {
 	opts := h.opts
 	opts.Program = program
@@ -307,13 +309,13 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
-	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // all together have that of one start
+	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // all these starts together share the budget of one
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err
 }
 
-// digest changes with whatever a measurement depends on that is known here.
+// digest changes with everything known here that a measurement depends on.
 func (h *hunting) digest(m *mutants.Mutant) string {
 	d := patchDigest(m)
 	fmt.Fprintln(d, h.lab, h.opts.Starts, h.opts.Budget, h.opts.GiveUp, h.clientStarts)
@@ -330,7 +332,7 @@ func patchDigest(m *mutants.Mutant) hash.Hash {
 	return d
 }
 
-// keep writes down what is known.
+// keep saves the results so far.
 func (h *hunting) keep(c *cli.Context, rows []*hunt.Row) error {
 	slices.SortFunc(rows, func(a, b *hunt.Row) int { return strings.Compare(a.Name, b.Name) })
 	if path := c.String("resume"); path != "" {
@@ -381,7 +383,7 @@ func loadRows(path string) ([]*hunt.Row, error) {
 	return rows, nil
 }
 
-// describe is a row in a line.
+// describe formats a row as one line.
 func describe(r *hunt.Row) string {
 	if r.Outside {
 		return fmt.Sprintf("%-32s not in this lab", r.Name)
@@ -396,7 +398,7 @@ func describe(r *hunt.Row) string {
 		r.All.Checks()[0].Name, e.Median, e.Worst, r.Blame())
 }
 
-// conclusion is the exit code: a mutant that is not found is a failure of the harness's purpose.
+// conclusion returns the exit code: a mutant that is not found is a failure.
 func conclusion(rows []*hunt.Row) error {
 	for _, r := range rows {
 		if !r.Outside && !r.Found() {

@@ -13,27 +13,27 @@ import (
 	"elenchus/results"
 )
 
-// envMutant tells a command inside a local lab where the mutated node is that was built outside of it, and a program
-// with a mutant in it that it need not build another.
+// envMutant passes the path of the mutated node to the same command inside of a local lab. It also tells a program
+// that was built with a mutant that it need not build another.
 const envMutant = "ELENCHUS_MUTANT_NODE"
 
-// noMutant is what --mutant says when a run that had a mutant is to be played without.
+// noMutant is the value of --mutant for playing a run without the mutant that it was made with.
 const noMutant = "none"
 
-// mutantFlag puts a mistake into the nodes of a run.
+// mutantFlag seeds a bug into the nodes of a run.
 func mutantFlag() cli.Flag {
 	return &cli.StringFlag{Name: "mutant", Category: catSystem,
 		Usage: "seed a bug into the nodes: `NAME` from elenchus mutants list, or the path of a mutant"}
 }
 
-// mutantAgainFlag is mutantFlag where there can be a run that has a mutant already.
+// mutantAgainFlag is mutantFlag for commands that play a run again, which may have been made with a mutant.
 func mutantAgainFlag() cli.Flag {
 	return &cli.StringFlag{Name: "mutant", Category: catSystem,
-		Usage:       "put a mistake into the nodes: `NAME` from elenchus mutants list, a folder with one, or none",
+		Usage:       "seed a bug into the nodes: `NAME` from elenchus mutants list, the path of a mutant, or none",
 		DefaultText: "that of the run"}
 }
 
-// chosenMutant is the mutant that the option names; nil without the option.
+// chosenMutant returns the mutant that the option names; nil if the option is not given.
 func chosenMutant(c *cli.Context) (*mutants.Mutant, error) {
 	name := c.String("mutant")
 	if name == "" {
@@ -49,8 +49,8 @@ func chosenMutant(c *cli.Context) (*mutants.Mutant, error) {
 	return findMutant(tree, name)
 }
 
-// buildMutatedNode builds the node with the mutant in it, for a lab with hosts. It returns the program, or nothing
-// without a mutant, and how to remove it.
+// buildMutatedNode builds the node with the mutant, for a lab with hosts. It returns the path of the program, empty
+// without a mutant, and a function that removes it.
 func buildMutatedNode(c *cli.Context, m *mutants.Mutant) (program string, remove func(), err error) {
 	switch {
 	case m == nil || c.Bool("dry-run"):
@@ -61,8 +61,8 @@ func buildMutatedNode(c *cli.Context, m *mutants.Mutant) (program string, remove
 	return buildMutated(c, m, "./node", "elenchus-node")
 }
 
-// asMutated runs this very command line with a program that has the mutant in it, simulator and all. It reports false
-// when there is nothing to do: without a mutant, and in the program that has it.
+// asMutated runs this command line again with a program that was built, simulator included, with the mutant. It
+// reports false if that is not necessary: without a mutant, or in the program that was built with it.
 func asMutated(c *cli.Context, m *mutants.Mutant) (done bool, err error) {
 	switch {
 	case m == nil || c.Bool("dry-run") || os.Getenv(envMutant) != "":
@@ -101,7 +101,7 @@ func buildMutated(c *cli.Context, m *mutants.Mutant, what, name string) (program
 	return program, remove, nil
 }
 
-// findMutant is the mutant of that name in the catalogue, or the one in that folder.
+// findMutant returns the mutant of that name in the catalogue, or the one in that directory.
 func findMutant(tree, name string) (*mutants.Mutant, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		dir, err := filepath.Abs(name)
@@ -124,8 +124,8 @@ func findMutant(tree, name string) (*mutants.Mutant, error) {
 	return m, nil
 }
 
-// recordMutant says in a run's directory with which mutant it was made, and keeps that there, so that the run can be
-// played again when the catalogue has changed.
+// recordMutant records in a run directory with which mutant the run was made, and copies the mutant into it, so that
+// the run can be played again even when the catalogue has changed.
 func recordMutant(dir results.Run, m *mutants.Mutant) error {
 	if m == nil {
 		return nil
@@ -141,7 +141,7 @@ func recordMutant(dir results.Run, m *mutants.Mutant) error {
 	return dir.SaveManifest(manifest)
 }
 
-// recordedMutant is the mutant that a run was made with; nil if it had none.
+// recordedMutant returns the mutant that a run was made with; nil if it had none.
 func recordedMutant(dir results.Run, manifest *results.Manifest) (*mutants.Mutant, error) {
 	name := manifest.Node.Mutant
 	if name == "" {

@@ -26,7 +26,7 @@ func replayFromLab(c *cli.Context, found *simulated) error {
 	}
 	found.plan = plan
 	manifest := found.manifest
-	found.manifest = nil // there is no hash that this one could be equal to
+	found.manifest = nil // the hash of a run in a lab means nothing in the simulator
 	result, err := sim.New(sim.Options{}).Run(plan)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func replayFromLab(c *cli.Context, found *simulated) error {
 	return concludeReplay(c, found, &out)
 }
 
-// scheduleOf reads the schedule of a run: as played, or as planned.
+// scheduleOf reads the schedule of a run, as it was played or as it was planned.
 func scheduleOf(c *cli.Context, dir results.Run) (*nemesis.Schedule, error) {
 	path := dir.SchedulePlayed()
 	if c.Bool("planned") {
@@ -68,7 +68,7 @@ func replayInLab(c *cli.Context, found *simulated) error {
 			found.name, found.manifest.Lab, found.dir.SchedulePlayed())
 	}
 	plan := found.plan
-	if !c.Bool("planned") { // nodes in the place of roles
+	if !c.Bool("planned") { // roles are replaced by the nodes that they were resolved to
 		var err error
 		if plan, _, err = sim.New(sim.Options{Checker: sim.NoChecker{}}).Frozen(plan); err != nil {
 			return err
@@ -102,14 +102,15 @@ func replayInLab(c *cli.Context, found *simulated) error {
 	if c.Bool("json") {
 		argv = append(argv, "--json")
 	}
-	// In a lab it is a node that has the mutant, and not this program.
+	// In a lab the node has the mutant, not this program.
 	if err := os.Unsetenv(envMutant); err != nil {
 		return fmt.Errorf("run in a lab: %w", err)
 	}
 	return execHere(c.Context, argv)
 }
 
-// temporarySchedule writes a schedule down for another program. The run has a copy of its own in the end.
+// temporarySchedule writes a schedule to a temporary file for another program, which stores a copy in its run
+// directory.
 func temporarySchedule(s *nemesis.Schedule) (path string, remove func(), err error) {
 	dir, err := os.MkdirTemp("", "elenchus-replay-")
 	if err != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
+	"elenchus/harness/lab"
 	"elenchus/results"
 )
 
@@ -19,7 +21,7 @@ func runRow(e results.Entry) string {
 		e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
 }
 
-// runJSON is a run for scripts.
+// runJSON is a run as printed with --json.
 type runJSON struct {
 	Name     string `json:"name"`
 	Dir      string `json:"dir"`
@@ -42,4 +44,13 @@ func runsJSON(entries []results.Entry) []runJSON {
 		}
 	}
 	return rows
+}
+
+// begun handles the result of opening the lab of a run. If that was refused because somebody else is using the lab,
+// the run directory is removed. Otherwise the run becomes the latest one. The result includes err.
+func begun(dir results.Run, err error) error {
+	if used := (*lab.InUseError)(nil); errors.As(err, &used) {
+		return errors.Join(err, dir.Discard())
+	}
+	return errors.Join(err, dir.PointLatest())
 }

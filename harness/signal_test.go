@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -94,6 +95,31 @@ func TestSignalEndsASimulatedRunInOrder(t *testing.T) {
 		t.Errorf("played until %v of %v, healed at %v", m.PlayedUntil, m.Config.TimeLimit, m.Recovery.HealedAt)
 	}
 	r.checkAgrees(v)
+}
+
+// Reading a pipe into which nobody writes ends at a signal, and nothing is left of it.
+func TestSignalEndsAnImport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := &rig{t: t, dir: dir, results: filepath.Join(dir, "runs")}
+	r.env = []string{envAsProgram + "=1", raceOptions, "ELENCHUS_RESULTS=" + r.results}
+	cmd := exec.Command(self(t))
+	cmd.Args = []string{"elenchus", "check", "--format", "jepsen", "-"}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stdin.Close() }()
+	p := r.startCommand(cmd)
+	p.until("reading the standard input")
+	p.signal(syscall.SIGINT, false)
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("interrupted: nothing was imported")
+	if runs, err := results.List(r.results); err != nil || len(runs) != 0 {
+		t.Errorf("left behind: %v, %v", runs, err)
+	}
 }
 
 // A search says how much of it was complete, and that what was found by then is not the answer.
@@ -238,6 +264,7 @@ func TestKilledHarnessIsHealedByTheNextRun(t *testing.T) {
 	// Meanwhile nobody else may test there, and whoever tries learns why.
 	other := r.exits(verdict.ExitHarness, "test", "--lab-name", name, "--nodes", "3", "--time-limit", "2s")
 	other.says("lab "+name+" is in use by", "process "+itoa(first.cmd.Process.Pid))
+	r.exits(verdict.ExitHarness, "bench", "reads", "--lab-name", name, "--time", "1s").says("is in use by")
 	runs, err := results.List(r.results)
 	if latest, _ := results.Open(r.results, results.Latest); err != nil || len(runs) != 1 ||
 		latest.Name() != runs[0].Run.Name() {

@@ -15,20 +15,20 @@ import (
 	"elenchus/results/history"
 )
 
-// simulated is a simulated run that the command line names: by its seed, or by its directory.
+// simulated is a simulated run that the command line names by its seed or by its directory.
 type simulated struct {
-	name string // for people
+	name string // for messages
 	plan *sim.Plan
 
 	dir      results.Run       // of a run on disk
 	manifest *results.Manifest // nil for a seed
 
-	mutant *mutants.Mutant // the mistake to play it with; nil for none
-	made   string          // the one it was made with; empty for none
+	mutant *mutants.Mutant // the mutant to play it with; nil for none
+	made   string          // the mutant that it was made with; empty for none
 }
 
-// findMutated is findRun, and finds out with which mutant to play the run. If this program does not have that in it,
-// then one that has it runs the same command, and done is true.
+// findMutated is findRun, and also finds out with which mutant the run is to be played. If this program was not built
+// with that mutant, it runs the same command with one that was, and done is true.
 func findMutated(c *cli.Context) (found simulated, done bool, err error) {
 	if found, err = findRun(c); err != nil {
 		return found, true, err
@@ -59,7 +59,7 @@ func (s *simulated) mutantName() string {
 	return s.mutant.Name
 }
 
-// options are how the run was played: one that was stopped at a violation stops at the same answer again.
+// options stops a run at the same answer again if it was stopped at a violation.
 func (s *simulated) options() (o sim.Options) {
 	if s.manifest != nil && s.manifest.Stopped != nil {
 		last := s.manifest.Stopped.Seq
@@ -68,14 +68,15 @@ func (s *simulated) options() (o sim.Options) {
 	return o
 }
 
-// amend says of a run that is played again where it was stopped.
+// amend marks the repetition of a run that was stopped at a violation as stopped there, not as interrupted.
 func (s *simulated) amend(m *results.Manifest) {
 	if s.manifest != nil && s.manifest.Stopped != nil && m.Interrupted {
 		m.Interrupted, m.Stopped = false, s.manifest.Stopped
 	}
 }
 
-// findRun is what the argument of a command names. A number is a seed. The plan is nil for the run of a lab.
+// findRun returns the run that the argument of a command names. A number is a seed. The plan is nil for the run of a
+// lab.
 func findRun(c *cli.Context) (simulated, error) {
 	ref := c.Args().First()
 	if seed, err := strconv.ParseUint(ref, 10, 64); err == nil {
@@ -108,7 +109,7 @@ func findRun(c *cli.Context) (simulated, error) {
 	return run, nil
 }
 
-// notATest says why a sweep or a benchmark cannot be played again, and names the newest run that can be.
+// notATest explains why a sweep or a benchmark cannot be played again, and names the newest run that can be.
 func notATest(c *cli.Context, found *simulated) error {
 	what := "a benchmark, which measures"
 	if found.manifest.Kind == results.KindEnvelope {
@@ -128,7 +129,7 @@ func notATest(c *cli.Context, found *simulated) error {
 	return usageError("%s is %s: elenchus %s is for the run of a test (%s)", found.name, what, c.Command.Name, hint)
 }
 
-// looksLikeSeed reports whether somebody has meant a number.
+// looksLikeSeed reports whether an argument is meant as a number.
 func looksLikeSeed(ref string) bool {
 	return ref != "" && strings.Trim(ref, "+-0123456789.eExX_") == ""
 }
@@ -145,7 +146,7 @@ func drawRun(c *cli.Context, seed uint64) (simulated, error) {
 	return simulated{name: fmt.Sprintf("seed %d", seed), plan: plan}, nil
 }
 
-// onlySimulated refuses the run of a lab.
+// onlySimulated refuses runs of a lab.
 func (s *simulated) onlySimulated(what string) error {
 	if s.plan != nil {
 		return nil
@@ -154,5 +155,5 @@ func (s *simulated) onlySimulated(what string) error {
 		"(elenchus replay plays its schedule in the simulator)", s.name, s.manifest.Lab, what)
 }
 
-// hashText is a hash as it is printed.
+// hashText formats a hash as it is printed everywhere.
 func hashText(hash uint64) string { return fmt.Sprintf("%016x", hash) }

@@ -44,6 +44,10 @@ type actuator interface {
 	// sweep removes and names all our chains on a host; leftovers names those that are present.
 	sweep(ctx context.Context, host Host) ([]string, error)
 	leftovers(ctx context.Context, host Host) ([]string, error)
+
+	// sleepers lists the processes of a proof whose harness was killed, see [Prove]; endSleepers also ends them.
+	sleepers(ctx context.Context, host Host) ([]Process, error)
+	endSleepers(ctx context.Context, host Host) ([]Process, error)
 }
 
 // shell is the actuator for real hosts. It runs scripts on them.
@@ -237,4 +241,20 @@ func (s *shell) leftovers(ctx context.Context, host Host) ([]string, error) {
 		return nil, err
 	}
 	return strings.Split(strings.TrimSpace(out), "\n"), nil
+}
+
+func (s *shell) sleepers(ctx context.Context, host Host) ([]Process, error) {
+	out, err := s.run(ctx, host, sleepersScript(host, false), "look for processes of an earlier proof")
+	if err != nil {
+		return nil, err
+	}
+	return parseSleepers(host.Name, out)
+}
+
+func (s *shell) endSleepers(ctx context.Context, host Host) ([]Process, error) {
+	out, err := s.run(ctx, host, sleepersScript(host, true), "end processes of an earlier proof")
+	if err != nil {
+		return nil, err
+	}
+	return parseSleepers(host.Name, out)
 }

@@ -450,6 +450,15 @@ func (w *world) leftovers(ctx context.Context, host Host) ([]string, error) {
 	return slices.Clone(w.state[host.Name].order), nil
 }
 
+// sleepers and endSleepers find nothing: in this world no fault is proven.
+func (w *world) sleepers(ctx context.Context, host Host) ([]Process, error) {
+	return nil, w.act(ctx, host.Name, "sleepers")
+}
+
+func (w *world) endSleepers(ctx context.Context, host Host) ([]Process, error) {
+	return nil, w.act(ctx, host.Name, "endSleepers")
+}
+
 // ill describes how the hosts differ from their initial state.
 func (w *world) ill() string {
 	w.mu.Lock()

@@ -29,8 +29,9 @@ type HealReport struct {
 
 // Heal undoes every fault that it finds on the hosts or in the ledger. It removes all chains called ELENCHUS or
 // ELENCHUS-something and the jumps to them, but no other rules. It resumes stopped processes that are recorded on
-// the hosts or in the ledger, restarts killed ones if o.Restart is set, and restores clocks known to have been
-// moved. It looks at the actual state of the hosts, so it can be called repeatedly, at any time, and by anybody.
+// the hosts or in the ledger, restarts killed ones if o.Restart is set, restores clocks known to have been moved, and
+// ends the processes that an interrupted proof of faults ([Prove]) left behind. It looks at the actual state of the
+// hosts, so it can be called repeatedly, at any time, and by anybody.
 //
 // All hosts are healed concurrently. The error lists what could not be repaired; the report is valid either way.
 func Heal(ctx context.Context, cluster Cluster, o HealOptions) (HealReport, error) {
@@ -104,7 +105,18 @@ func (h *healer) note(format string, args ...any) {
 
 // heal runs every repair; a failing one does not prevent the others.
 func (h *healer) heal(ctx context.Context) error {
-	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx), h.clocks(ctx))
+	return errors.Join(h.tables(ctx), h.stopped(ctx), h.killed(ctx), h.clocks(ctx), h.proofs(ctx))
+}
+
+// proofs ends the processes of a proof of faults whose harness was killed while it went on.
+func (h *healer) proofs(ctx context.Context) error {
+	return poll(ctx, h.proof, func(ctx context.Context) error {
+		ended, err := h.endSleepers(ctx, h.host)
+		for _, p := range ended {
+			h.note("ended %v, on which faults were tried", p)
+		}
+		return err
+	})
 }
 
 // tables removes our chains and rules.

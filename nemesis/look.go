@@ -21,9 +21,9 @@ func (l Leftover) String() string { return l.Host + ": " + l.What }
 // lookTimeout bounds what is asked of one host.
 const lookTimeout = 15 * time.Second
 
-// Look finds what a harness left behind on the hosts, and changes nothing: our packet filter rules, and the recorded
-// process if it is stopped or still runs. Moved clocks are not looked for: only the ledger knows of these. Nobody else
-// may be testing there.
+// Look finds what a harness left behind on the hosts, and changes nothing: our packet filter rules, the recorded
+// process if it is stopped or still runs, and the processes of an interrupted proof of faults ([Prove]). Moved clocks
+// are not looked for: only the ledger knows of these. Nobody else may be testing there.
 //
 // The error names the hosts that could not be looked at; the rest is valid either way.
 func Look(ctx context.Context, cluster Cluster) ([]Leftover, error) {
@@ -61,7 +61,11 @@ func look(ctx context.Context, a actuator, hosts []Host) ([]Leftover, error) {
 		default:
 			note(false, "%v is running", node.Process)
 		}
-		if err := errors.Join(rulesErr, nodeErr); err != nil {
+		tried, triedErr := s.sleepers(ctx, host)
+		for _, p := range tried {
+			note(true, "%v is running, on which faults were tried", p)
+		}
+		if err := errors.Join(rulesErr, nodeErr, triedErr); err != nil {
 			return failed(err)
 		}
 		return result{}

@@ -231,28 +231,42 @@ func (t *trial) proofs(kinds []string) ([]Proof, error) {
 	return proofs, errors.Join(errs...)
 }
 
-// sleepers is a cluster whose nodes are sleep processes on the hosts of another cluster. They exit by themselves,
-// in case nothing stops them.
+// sleepers is a cluster whose nodes are sleep processes on the hosts of another cluster. They exit by themselves after
+// a minute, in case the harness is killed before it ends them. One that is paused then does not: [Heal] ends it.
 type sleepers struct {
 	cluster Cluster
 	nonce   string // keeps files of others from being taken for ours
 	shimmed bool   // run them under a clock shim, as nodes would be; otherwise there may be no place for its file
 }
 
-// pidFile includes the host's name: hosts of a lab on one machine may share a file system.
-func (s *sleepers) pidFile(host string) string {
-	return fmt.Sprintf("/tmp/elenchus-doctor-%s-%s.pid", s.nonce, host)
+// sleeperPIDFile is the PID file of a host's sleep process, beside that of its node. It includes the host's name:
+// hosts of a lab on one machine may share a file system.
+func sleeperPIDFile(host Host, nonce string) string {
+	return path.Join(path.Dir(host.PIDFile), fmt.Sprintf("doctor-%s-%s.pid", nonce, host.Name))
 }
 
-// clockFile is the control file of the sleep process's clocks, so that the node's own are left alone. It lies
-// beside the node's, where the file system is in memory.
+// sleeperClock is the control file of the clocks of a host's sleep process, beside that of its node, where the file
+// system is in memory.
+func sleeperClock(host Host, nonce string) string { return host.Clock.Control + "-doctor-" + nonce }
+
+// pidFile is where the sleep process of a host is recorded.
+func (s *sleepers) pidFile(host string) string {
+	for _, h := range s.cluster.Hosts() {
+		if h.Name == host {
+			return sleeperPIDFile(h, s.nonce)
+		}
+	}
+	return ""
+}
+
+// clockFile is the control file of the sleep process's clocks, so that the node's own are left alone.
 func (s *sleepers) clockFile(host string) string {
 	if !s.shimmed {
 		return ""
 	}
 	for _, h := range s.cluster.Hosts() {
 		if h.Name == host && h.Clock.Control != "" {
-			return h.Clock.Control + "-doctor-" + s.nonce
+			return sleeperClock(h, s.nonce)
 		}
 	}
 	return ""
@@ -262,7 +276,7 @@ func (s *sleepers) clockFile(host string) string {
 func (s *sleepers) Hosts() []Host {
 	hosts := slices.Clone(s.cluster.Hosts())
 	for i := range hosts {
-		hosts[i].PIDFile = s.pidFile(hosts[i].Name)
+		hosts[i].PIDFile = sleeperPIDFile(hosts[i], s.nonce)
 		if s.shimmed && hosts[i].Clock.Control != "" {
 			hosts[i].Clock.Control = s.clockFile(hosts[i].Name)
 		}
@@ -291,15 +305,17 @@ func (s *sleepers) Start(ctx context.Context, host string) error {
 			path.Dir(file))
 		shim = fmt.Sprintf("'%s' exec -f '%s' --", s.helper(host), file)
 	}
+	pidFile := s.pidFile(host)
 	_, err := s.cluster.Run(ctx, host, fmt.Sprintf(`(
-%s
-setsid %s sleep 60 </dev/null >/dev/null 2>&1 &
+[ -d '%[4]s' ] || mkdir -p '%[4]s' || exit 1
+%[1]s
+setsid %[2]s sleep 60 </dev/null >/dev/null 2>&1 &
 pid=$!
 read -r line </proc/$pid/stat || exit 1
 set -f; set -- ${line##*) }; set +f
 shift 19
-echo "$pid $1" >'%s'
-)`, create, shim, s.pidFile(host)))
+echo "$pid $1" >'%[3]s'
+)`, create, shim, pidFile, path.Dir(pidFile)))
 	return err
 }
 
@@ -328,4 +344,47 @@ func (s *sleepers) remove(ctx context.Context, host string) error {
 	}
 	_, err = shell.run(ctx, h, "rm -f "+files, "remove the files of the process")
 	return err
+}
+
+// sleepersScript lists the sleep processes that a proof left behind on a host because its harness was killed, and with
+// end also kills them and removes their files. Every process is a line, "PID START"; one that has exited meanwhile is
+// not listed.
+func sleepersScript(host Host, end bool) string {
+	const anyNonce = "????????" // of eight characters, see Prove
+	files := func(name string) string { return "'" + strings.ReplaceAll(name, anyNonce, "'"+anyNonce+"'") + "'" }
+	kill, removeFile, removeClocks := ":", ":", ":"
+	if end {
+		kill, removeFile = `kill -KILL "$pid" 2>/dev/null`, `rm -f "$file"`
+		if host.Clock.Control != "" {
+			removeClocks = "rm -f " + files(sleeperClock(host, anyNonce)) + "*"
+		}
+	}
+	return fmt.Sprintf(`(
+for file in %s; do
+[ -e "$file" ] || continue
+pid= start=
+read -r pid start 2>/dev/null <"$file"
+case $pid$start in ''|*[!0-9]*) ;; *)
+if read -r line 2>/dev/null </proc/$pid/stat; then
+set -f; set -- ${line##*) }; set +f
+shift 19
+[ "$1" != "$start" ] || { %s; echo "$pid $start"; }
+fi;;
+esac
+%s
+done
+%s
+)`, files(sleeperPIDFile(host, anyNonce)), kill, removeFile, removeClocks)
+}
+
+// parseSleepers parses the output of sleepersScript.
+func parseSleepers(host, output string) (found []Process, err error) {
+	for line := range strings.Lines(strings.TrimSpace(output)) {
+		p := Process{Host: host}
+		if _, err := fmt.Sscanf(line, "%d %d", &p.PID, &p.Start); err != nil {
+			return nil, fmt.Errorf("parse processes of %s: %q: %w", host, line, err)
+		}
+		found = append(found, p)
+	}
+	return found, nil
 }

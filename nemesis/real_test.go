@@ -367,8 +367,45 @@ func TestRealProve(t *testing.T) {
 	if diff := cmp.Diff(before, l.rules()); diff != "" {
 		t.Errorf("rules (-before +after):\n%s", diff)
 	}
-	if left, _ := filepath.Glob("/tmp/elenchus-doctor-*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	for _, pattern := range []string{sleeperPIDFile(l.hosts[0], "*"), sleeperClock(l.hosts[0], "*")} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+// TestRealProofOfAKilledHarness checks that the process on which faults were being tried when a harness was killed is
+// found and ended. It was paused just then, so that it does not exit by itself.
+func TestRealProofOfAKilledHarness(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	l := newLab(t, 2, "10.88.0.")
+	tried := &sleepers{cluster: l, nonce: "ABCDEFGH", shimmed: l.hosts[0].Clock.Control != ""}
+	if err := tried.Start(background, "n1"); err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(newShell(tried), tried.Hosts(), nil, 30*time.Second)
+	resolved := Resolved{Fault: Fault{ID: "doctor", Kind: Pause}, Targets: []string{"n1"}}
+	if o := s.deed(resolved).apply(background); o.err() != nil {
+		t.Fatal(o.err())
+	}
+
+	found, err := Look(background, l)
+	if err != nil || len(found) != 1 || found[0].Host != "n1" || !found[0].Fault {
+		t.Errorf("found %v, %v", found, err)
+	}
+	report, err := Heal(background, l, HealOptions{})
+	if err != nil || len(report.Found) != 1 || !strings.HasPrefix(report.Found[0], "n1: ended process ") {
+		t.Errorf("healed %v, %v", report.Found, err)
+	}
+	for _, pattern := range []string{sleeperPIDFile(l.hosts[0], "*"), sleeperClock(l.hosts[0], "*")} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+	if found, err := Look(background, l); err != nil || len(found) > 0 {
+		t.Errorf("after that there is %v, %v", found, err)
 	}
 }
 

@@ -131,8 +131,12 @@ func (x *execution) feed(stdin io.Reader, fail func(error)) {
 
 // readMessages reads standard error, which begins with the script's process group.
 func (x *execution) readMessages() {
-	if x.stderr.until(groupMark, &x.messages) != nil {
-		_ = x.stderr.rest(&x.messages)
+	to := io.Writer(&x.messages)
+	if more := x.client.options.Stderr; more != nil {
+		to = io.MultiWriter(&x.messages, more)
+	}
+	if x.stderr.until(groupMark, to) != nil {
+		_ = x.stderr.rest(to)
 		return
 	}
 	line := &limited{max: 4 << 10}
@@ -141,7 +145,7 @@ func (x *execution) readMessages() {
 			x.known <- g
 		}
 	}
-	_ = x.stderr.rest(&x.messages)
+	_ = x.stderr.rest(to)
 }
 
 // abort kills the script and gives the readers a moment to notice its end.

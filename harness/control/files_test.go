@@ -164,13 +164,13 @@ func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
 
 func TestExecResults(t *testing.T) {
 	forEachServer(t, func(t *testing.T, e *sshdtest.Endpoint) {
-		c := dial(t, hostOf(e), control.Options{})
-		var out bytes.Buffer
+		var out, messages bytes.Buffer
+		c := dial(t, hostOf(e), control.Options{Stderr: &messages})
 		if err := c.Exec(context.Background(), "cat; echo noise >&2", strings.NewReader("in"), &out); err != nil {
 			t.Fatal(err)
 		}
-		if out.String() != "in" {
-			t.Errorf("got %q", out.String())
+		if out.String() != "in" || messages.String() != "noise\n" {
+			t.Errorf("got %q, and messages %q", out.String(), messages.String())
 		}
 		err := c.Exec(context.Background(), "echo why >&2; exit 9", nil, nil)
 		expectError(t, err, nil, "n1: `echo why >&2; exit 9`: exit status 9: why")

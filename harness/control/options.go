@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 	// command that writes more is killed and fails.
 	OutputBytesMax int
 
+	// Stderr, if not nil, gets the standard error of every Exec while the script runs. Errors keep the end of it anyway.
+	Stderr io.Writer
 	// Trace, if not nil, is called after every Run and Exec with the host's name, the script, the time from the
 	// call to the answer, and the error returned. It must be safe for concurrent use.
 	Trace func(host, command string, elapsed time.Duration, err error)

@@ -31,7 +31,7 @@ func Context(ctx context.Context, limit time.Duration) (context.Context, context
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if used() >= limit {
+				if Used() >= limit {
 					cancel()
 				}
 			}
@@ -40,8 +40,8 @@ func Context(ctx context.Context, limit time.Duration) (context.Context, context
 	return ctx, cancel
 }
 
-// used is the processor time of this process so far.
-func used() time.Duration {
+// Used returns the processor time of this process so far, user's and system's together.
+func Used() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"elenchus/checker"
+	"elenchus/harness/run"
 	"elenchus/results"
 	"elenchus/results/envelope"
 	"elenchus/results/history"
@@ -223,20 +223,8 @@ func coverage(s envelope.Sweep) verdict.Coverage {
 // write writes the verdict and its accompanying files to the run's directory.
 func (in *evidence) write(v verdict.Verdict, sweep envelope.Sweep, keys []checker.KeyResult) error {
 	dir := in.dir
-	if err := os.RemoveAll(dir.Path(filepath.Dir(filepath.FromSlash(verdict.PictureFile("x"))))); err != nil {
-		return fmt.Errorf("remove old pictures: %w", err)
-	}
-	for _, key := range keys {
-		if len(key.Picture) == 0 {
-			continue
-		}
-		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
-		if err := results.WriteFile(path, key.Picture); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
+	if err := run.WritePictures(dir, keys); err != nil {
+		return err
 	}
 	if err := errors.Join(sweep.Save(dir.Dir), dir.SaveVerdict(v)); err != nil {
 		return err

@@ -15,21 +15,21 @@ import (
 	"elenchus/harness/sim"
 )
 
-// Prey is the package of the program that mistakes are built into, from the root of the tree.
+// Prey is the package of the program that mutants are built into, relative to the root of the repository.
 const Prey = "./harness/hunt/prey"
 
-// Options say how to hunt. Program is required; the zero value of everything else is usable.
+// Options configure a hunt. Program is required; the zero value of everything else is usable.
 type Options struct {
-	Program string        // the prey with the mistake in it, see [Prey]
+	Program string        // path of the program built with the mutant, see [Prey]
 	Starts  int           // from how many seeds (20)
 	Budget  time.Duration // of processor time for each (60 s)
 	Workers int           // processors that each uses (1)
 
-	// ClientsOnly lets only count what clients can see.
+	// ClientsOnly counts only failures that clients can see.
 	ClientsOnly bool
 
-	// GiveUp ends the hunt after so many starts if none of them has found anything; zero never does. UntilFound ends it
-	// with the first that has.
+	// GiveUp, if positive, ends the hunt after this many starts if none has found anything. UntilFound ends it with
+	// the first start that finds something.
 	GiveUp     int
 	UntilFound bool
 }
@@ -64,15 +64,15 @@ func (o Options) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Start is what came of one seed to start from.
+// Start is the result of hunting from one seed on.
 type Start struct {
 	From   uint64        `json:"from"` // the first seed
 	Runs   uint64        `json:"runs"`
-	Failed uint64        `json:"failed,omitempty"` // runs that the harness did not bring to an end; in labs alone
+	Failed uint64        `json:"failed,omitempty"` // runs that the harness could not complete; only in labs
 	CPU    time.Duration `json:"cpu_ns"`
-	Check  string        `json:"check,omitempty"` // that found something, as sim.Violation has it; empty when none did
+	Check  string        `json:"check,omitempty"` // the check that failed, named as in sim.Violation; empty if none did
 	Seed   uint64        `json:"seed,omitempty"`  // of the run that failed
-	Hidden uint64        `json:"hidden"`          // runs in which a rule was broken that clients cannot see
+	Hidden uint64        `json:"hidden"`          // runs that broke a rule that clients cannot see
 
 	Message string `json:"message,omitempty"`
 }
@@ -80,23 +80,23 @@ type Start struct {
 // Found reports whether something was found.
 func (s *Start) Found() bool { return s.Check != "" }
 
-// What a start may end with, beside the checks of the simulator.
+// Values of Start.Check besides the names of the simulator's checks.
 const (
 	CheckHang     = "hang"     // a run did not come to an end
 	CheckCrash    = "crash"    // the program died
-	CheckViolated = "violated" // a test in a lab was violated, and no check of safety has said so
+	CheckViolated = "violated" // a test in a lab was violated, but none of its safety checks failed
 	CheckEnded    = "ended"    // a node in a lab ended by itself
 )
 
-// Hunt is what came of all starts.
+// Hunt is the result of all starts.
 type Hunt struct {
 	Starts []Start `json:"starts"`
 }
 
-// SeedsPerStart keeps the seeds of starts apart.
+// SeedsPerStart is the distance between the first seeds of two starts. No start plays that many runs.
 const SeedsPerStart = 1_000_000
 
-// Run hunts. The error says that the program could not be run; that nothing was found is none.
+// Run hunts. The error says that the program could not be run; finding nothing is no error.
 func Run(ctx context.Context, o Options) (Hunt, error) {
 	if err := o.Validate(); err != nil {
 		return Hunt{}, fmt.Errorf("invalid options of a hunt: %w", err)
@@ -118,10 +118,11 @@ func Run(ctx context.Context, o Options) (Hunt, error) {
 	return h, nil
 }
 
-// start plays from one seed on.
+// start plays from one seed on, until something is found or the budget is used up.
 func (o Options) start(ctx context.Context, number uint64) (Start, error) {
 	from := 1 + number*SeedsPerStart
-	// A program that neither ends nor computes is not left alone for ever, on however busy a machine.
+	// A program that neither ends nor uses processor time is ended after a while, which is long enough for a busy
+	// machine.
 	ctx, cancel := context.WithTimeout(ctx, 20*o.Budget+time.Minute)
 	defer cancel()
 	cmd := command(ctx, o.Program, "--seeds", fmt.Sprintf("%d-%d", from, from+SeedsPerStart-1),
@@ -152,7 +153,7 @@ func (o Options) start(ctx context.Context, number uint64) (Start, error) {
 	return s, nil
 }
 
-// command is one that ends with what it has when the context ends.
+// command prepares a process that is interrupted when the context ends, so that it can still print its results.
 func command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -174,7 +175,7 @@ func (s Start) died(ctx context.Context, stderr string) (Start, error) {
 	return s, nil
 }
 
-// Times are those after which the starts have found something.
+// Times returns how long each start took until it found something; those that found nothing are censored.
 func (h *Hunt) Times() []Time {
 	var times []Time
 	for i := range h.Starts {
@@ -183,7 +184,7 @@ func (h *Hunt) Times() []Time {
 	return times
 }
 
-// Found is how many starts have found something.
+// Found returns how many starts have found something.
 func (h *Hunt) Found() (count int) {
 	for i := range h.Starts {
 		if h.Starts[i].Found() {
@@ -193,7 +194,7 @@ func (h *Hunt) Found() (count int) {
 	return count
 }
 
-// Checks are those that found something, with how often, the most frequent first.
+// Checks returns the checks that failed, with how often each did, the most frequent first.
 func (h *Hunt) Checks() []Count {
 	var list []Count
 	for i := range h.Starts {
@@ -204,7 +205,7 @@ func (h *Hunt) Checks() []Count {
 	return list
 }
 
-// Runs is how many runs were played, and Hidden how many of them broke a rule that clients cannot see.
+// Runs returns how many runs were played, and Hidden how many of them broke a rule that clients cannot see.
 func (h *Hunt) Runs() (runs, hidden uint64) {
 	for i := range h.Starts {
 		runs, hidden = runs+h.Starts[i].Runs, hidden+h.Starts[i].Hidden

@@ -7,7 +7,7 @@ import (
 	"elenchus/harness/sim"
 )
 
-// Row is what is known of one mutant.
+// Row is everything that was measured of one mutant.
 type Row struct {
 	Name      string `json:"name"`
 	Digest    string `json:"digest"` // of the patch and of how it was hunted
@@ -17,31 +17,32 @@ type Row struct {
 	HeldBack  bool   `json:"held_back"`
 
 	Budget  time.Duration `json:"budget_ns"`
-	Reached bool          `json:"reached"` // the changed place was executed
+	Reached bool          `json:"reached"` // the changed code was executed
 	All     Hunt          `json:"all"`
-	Clients *Hunt         `json:"clients,omitempty"` // the same, judged by what clients can see alone
+	Clients *Hunt         `json:"clients,omitempty"` // counting only what clients can see; nil if not hunted
 
-	// Small is what the first run that failed came to when it was shrunk; nil when nobody tried, or nothing came of it.
+	// Small is the first failing run after shrinking; nil if it was not shrunk, or could not be.
 	Small *Small `json:"small,omitempty"`
 
-	// Outside says that the mutant is in a part that the simulator does not have. Then there is no hunt. Unprobed says
-	// that nobody could see whether the changed place was executed, because hosts keep their files to themselves.
+	// Outside says that the mutant is in a part of the node that the simulator does not have, so that it is not
+	// hunted there. Unprobed says that it is unknown whether the changed code was executed, because the hosts' files
+	// could not be read.
 	Outside  bool `json:"outside,omitempty"`
 	Unprobed bool `json:"unprobed,omitempty"`
 
-	// WhyNot is why the lab is not expected to show the mutant, as its page says; empty if nothing stands in the way.
+	// WhyNot is why a lab is not expected to find the mutant, according to its page; empty if it is expected to.
 	WhyNot string `json:"why_not,omitempty"`
 }
 
 // Found reports whether any start has found the mutant.
 func (r *Row) Found() bool { return r.All.Found() > 0 }
 
-// noticed are checks besides those of the simulator that find what clients or operators can see.
+// noticed are the checks, besides those of the simulator, that detect what clients or operators can see.
 var noticed = []string{
-	CheckViolated, CheckEnded, CheckHang, CheckCrash, "durability", "lists", // the last two as package checker names them
+	CheckViolated, CheckEnded, CheckHang, CheckCrash, "durability", "lists", // the last two: package checker
 }
 
-// Propagated reports whether clients could see something.
+// Propagated reports whether clients could see a failure.
 func (r *Row) Propagated() bool {
 	if r.Clients != nil && r.Clients.Found() > 0 {
 		return true
@@ -55,8 +56,8 @@ func (r *Row) Propagated() bool {
 	return false
 }
 
-// Blame says what was at fault if nothing was found: the schedule, the state or the workload (Voas 1992: a fault must
-// be executed, infect the state, and propagate to the output).
+// Blame says why nothing was found: because of the schedule, the state or the workload (Voas 1992: a fault must be
+// executed, infect the state, and propagate to the output).
 func (r *Row) Blame() string {
 	switch {
 	case r.Outside:
@@ -77,15 +78,15 @@ func (r *Row) Blame() string {
 	return "never executed"
 }
 
-// Score is how many of a group of mutants were found.
+// Score counts how many of a group of mutants were found.
 type Score struct {
 	Mutants int `json:"mutants"`
 	Found   int `json:"found"`  // by any start
-	Surely  int `json:"surely"` // by at least 19 starts in 20
-	Seen    int `json:"seen"`   // by clients
+	Surely  int `json:"surely"` // by at least 19 of 20 starts
+	Seen    int `json:"seen"`   // with checks of what clients can see
 }
 
-// Add counts a row that was hunted.
+// Add counts a mutant that was hunted.
 func (s *Score) Add(r *Row) {
 	if r.Outside {
 		return

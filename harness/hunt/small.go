@@ -11,16 +11,16 @@ import (
 	"elenchus/harness/sim/shrink"
 )
 
-// Small is a failing run that was made as small as could be.
+// Small is a failing run after shrinking.
 type Small struct {
 	Seed     uint64      `json:"seed"`
-	Check    string      `json:"check"` // that fails in it
+	Check    string      `json:"check"` // the check that fails in it
 	Before   shrink.Size `json:"before"`
 	After    shrink.Size `json:"after"`
-	Finished bool        `json:"finished"` // nothing more could be left out; otherwise time ran out
+	Finished bool        `json:"finished"` // nothing more could be removed; otherwise time ran out
 }
 
-// String is what is left, for a cell of a table: faults, operations, messages.
+// String describes the size of the run, for a cell of a table: faults, operations, messages.
 func (s *Small) String() string {
 	if s == nil {
 		return "?"
@@ -28,8 +28,8 @@ func (s *Small) String() string {
 	return fmt.Sprintf("%d, %d, %d", s.After.Faults, s.After.Operations, s.After.Messages)
 }
 
-// Shrink makes the first run in which a hunt has found something small, for at most so long by the clock. It returns
-// nil when there is none, or when it cannot be shrunk: a program that dies or hangs cannot.
+// Shrink shrinks the first failing run of a hunt, for at most the given elapsed time. It returns nil if there is no
+// such run, or if it cannot be shrunk because the program crashes or hangs in it.
 func Shrink(ctx context.Context, o Options, h *Hunt, budget time.Duration) (*Small, error) {
 	seed := uint64(0)
 	for i := range h.Starts {
@@ -53,7 +53,7 @@ func Shrink(ctx context.Context, o Options, h *Hunt, budget time.Duration) (*Sma
 	}
 	var result shrink.Result
 	if err != nil || json.Unmarshal(stdout.Bytes(), &result) != nil {
-		return nil, nil //nolint:nilerr // what the program does is what is measured
+		return nil, nil //nolint:nilerr // how the mutated program fails is not an error of the harness
 	}
 	return &Small{
 		Seed: seed, Check: result.Violation.Invariant, Before: result.Before, After: result.After, Finished: result.Finished,

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// confidence is what intervals are meant to have.
+// confidence is the probability that intervals are to have at least.
 const confidence = 0.95
 
-// Time is a measured time, or more than that.
+// Time is a measured time, or a lower bound of one that was not reached within the budget (censored).
 type Time struct {
 	At       time.Duration `json:"at_ns"`
-	Censored bool          `json:"censored,omitempty"` // it is more than At: the budget was used up
+	Censored bool          `json:"censored,omitempty"` // the time is more than At
 }
 
 // String shows the time in seconds: "0.42", or ">60".
@@ -45,8 +45,9 @@ type Estimate struct {
 	Confidence float64 `json:"confidence"`
 }
 
-// Median is the median of the times with its confidence interval, by counting: each time is below the true median with
-// probability one half (Conover, Practical Nonparametric Statistics, §3.2). A censored time is above all that are not.
+// Median returns the median of the times with a confidence interval that follows from counting: each time is below
+// the true median with probability one half (Conover, Practical Nonparametric Statistics, §3.2). A censored time is
+// greater than all that are not.
 func Median(times []Time) Estimate {
 	if len(times) == 0 {
 		return Estimate{}
@@ -69,7 +70,8 @@ func Median(times []Time) Estimate {
 	}
 }
 
-// intervalSkip is how many observations at either end are outside the interval, and what its confidence then is.
+// intervalSkip returns how many observations at either end lie outside of the interval, and the interval's
+// confidence.
 func intervalSkip(n int) (skip int, covers float64) {
 	tail := 0.0 // the probability that fewer than skip+1 of n are below the median
 	covers = 1 - 2*binomial(n, 0)
@@ -93,7 +95,8 @@ func binomial(n, k int) float64 {
 	return p
 }
 
-// Rate is the share of k among n with its 95 % confidence interval (Wilson 1927), which is sensible for none and all.
+// Rate returns the share of k among n with its 95 % confidence interval (Wilson 1927), which is also sensible if k is
+// 0 or n.
 func Rate(k, n int) (low, share, high float64) {
 	if n == 0 {
 		return 0, 0, 1

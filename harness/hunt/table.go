@@ -98,7 +98,7 @@ func (t *table) scores(rows []*Row) {
 	}
 }
 
-// lab says how many of those that clients can see were found in a lab, too.
+// lab says how many of the mutants whose effects clients can see were found in a lab, too.
 func (t *table) lab(rows []*Row) {
 	tried, seen, found, foundSeen, budget := 0, 0, 0, 0, time.Duration(0)
 	for _, r := range rows {
@@ -107,7 +107,7 @@ func (t *table) lab(rows []*Row) {
 			continue
 		}
 		tried++
-		visible := r.Outside || r.Propagated() // what the simulator does not have can be seen nowhere else
+		visible := r.Outside || r.Propagated() // mutants in parts that the simulator does not have can be found only in a lab
 		if visible {
 			seen++
 		}
@@ -124,7 +124,7 @@ func (t *table) lab(rows []*Row) {
 	}
 }
 
-// missedInLab lists the mutants that tests in a lab did not find, and why as far as their pages say.
+// missedInLab lists the mutants that tests in a lab did not find, and the reason if their pages give one.
 func (t *table) missedInLab(rows []*Row) {
 	said := false
 	for _, r := range rows {
@@ -141,7 +141,7 @@ func (t *table) missedInLab(rows []*Row) {
 		runs, _ := l.All.Runs()
 		var spent time.Duration
 		for i := range l.All.Starts {
-			spent += l.All.Starts[i].CPU // elapsed time, in a lab
+			spent += l.All.Starts[i].CPU // in a lab this is elapsed time
 		}
 		why := cmp.Or(l.WhyNot, "not known: too rare for so few tests, or for this lab")
 		t.say("| %s | %d | %.0f | %s | %s |", r.link(), runs, spent.Seconds(), r.clients(), why)
@@ -151,7 +151,7 @@ func (t *table) missedInLab(rows []*Row) {
 	}
 }
 
-// labRow is what is known of a mutant from a lab; nil is nothing.
+// labRow returns the row of a mutant in the results of a lab; nil if it has none.
 func (t *table) labRow(name string) *Row {
 	for _, r := range t.labs {
 		if r.Name == name {
@@ -161,7 +161,7 @@ func (t *table) labRow(name string) *Row {
 	return nil
 }
 
-// inLab is what became of a mutant in a lab, for a cell.
+// inLab describes the result of a mutant in a lab, for a cell of a table.
 func (t *table) inLab(name string) string {
 	r := t.labRow(name)
 	switch {
@@ -234,7 +234,7 @@ func (r *Row) link() string {
 	return fmt.Sprintf("[%s](../node/mutants/catalogue/%s/mutant.md)%s", r.Name, r.Name, mark)
 }
 
-// clients is how long it took until clients saw something, over all starts up to the one in which they did.
+// clients describes, for a cell, how long it took until clients could see a failure.
 func (r *Row) clients() string {
 	switch {
 	case r.Clients != nil && r.Clients.Found() > 0:
@@ -252,5 +252,5 @@ func (r *Row) clients() string {
 	return spent.String()
 }
 
-// cell is text that does not end a cell of a table.
+// cell escapes text for a cell of a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

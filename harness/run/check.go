@@ -24,19 +24,19 @@ import (
 // CheckWorker is the name of the hidden command that searches for linearizations in a process of its own.
 const CheckWorker = "check-worker"
 
-// linearizabilityDir is where verdict.PictureFile puts pictures.
+// linearizabilityDir is the directory in which verdict.PictureFile places pictures.
 const linearizabilityDir = "linearizability"
 
-// keyTimeShare is the part of the time for all keys that a single one may take.
+// keyTimeShare is the share of the time limit for all keys that a single key may use.
 const keyTimeShare = 2
 
-// Check judges a run from its files, writes the verdict and the report, and returns the verdict. It comes to the same
-// verdict however often it is done. The error says that the directory could not be read or written.
+// Check judges a run from its files, writes the verdict and the report, and returns the verdict. Repeated checks give
+// the same verdict. The error says that the directory could not be read or written.
 func Check(ctx context.Context, dir results.Run, budget time.Duration, memory int64, ui *UI) (verdict.Verdict, error) {
 	return judge(ctx, dir, budget, memory, false, ui)
 }
 
-// CheckPrefix is Check, but of a history or a fault log with a damaged line it judges what stands before that. The
+// CheckPrefix is Check, but judges what stands before the damage in a history or a fault log with a damaged line. The
 // verdict says so.
 func CheckPrefix(ctx context.Context, dir results.Run, budget time.Duration, memory int64, ui *UI) (
 	verdict.Verdict, error) {
@@ -71,7 +71,7 @@ func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget tim
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
-	if ctx.Err() != nil { // half a check must not replace a whole one
+	if ctx.Err() != nil { // an interrupted check must not replace the result of a complete one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
 	ui.Step("checked %s on %s in %v", verdict.Count(p.stream.Operations(), "operation"),
@@ -79,8 +79,8 @@ func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget tim
 	return v, fullDisk(writeVerdict(p.dir, manifest, v, lin, p.activity), filepath.Dir(p.dir.Dir))
 }
 
-// checkInput reads everything that a verdict is made from but the history, and says what of the fault log was left out
-// because it is damaged. What cannot be read is part of it.
+// checkInput reads everything that a verdict depends on, except for the history. Errors of reading are part of the
+// result. damage says what was left out of a damaged fault log.
 func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.Input, damage *history.Damage) {
 	in := checker.Input{Run: dir.Name(), Facts: facts(m),
 		Thresholds: checker.Thresholds{DeposedReads: m.Config.DeposedReads}}
@@ -89,7 +89,7 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.In
 		in.Watched, in.Broken = true, watched.Findings
 	}
 	switch {
-	case !m.Reached(results.StateRunning): // nothing was ever sent
+	case !m.Reached(results.StateRunning): // no operation was ever sent
 		in.Faults.Complete = true
 	case prefix:
 		in.Faults, damage, in.FaultsErr = history.ReadFaultsPrefix(dir.Faults())
@@ -119,8 +119,9 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.In
 	return in, damage
 }
 
-// axisOf is how the instants of a node's observations are known: by what was measured of its clocks, else by its own
-// wall clock, which can be trusted where it is the harness's too and nobody meant to move it.
+// axisOf says how the times of a node's observations are converted to times of the run: by the measurements of its
+// clocks, if there are any; else by its own wall clock, which is trusted if the harness has the same one and no fault
+// was to move it.
 func axisOf(node string, log history.ObservationLog, tracks []clockaxis.Track, m *results.Manifest) (
 	axis *clockaxis.Axis, trusted bool) {
 	axis = clockaxis.NewAxis(m.Started, clockaxis.Find(tracks, node), log.Observations)
@@ -128,7 +129,7 @@ func axisOf(node string, log history.ObservationLog, tracks []clockaxis.Track, m
 	return axis, axis.Measured() || shared
 }
 
-// leaseFacts are what the leases of the run assume of clocks.
+// leaseFacts returns what the leases of the run assume about clocks.
 func leaseFacts(l *results.Lease) checker.Lease {
 	if l == nil {
 		return checker.Lease{}
@@ -140,7 +141,7 @@ func leaseFacts(l *results.Lease) checker.Lease {
 	return facts
 }
 
-// clockTracks are what was measured of the nodes' clocks: nothing of a run in which nobody did, or can be read.
+// clockTracks returns the measurements of the nodes' clocks; nil if there are none or they cannot be read.
 func clockTracks(dir results.Run) []clockaxis.Track {
 	log, err := history.ReadClocks(dir.Clocks())
 	if err != nil {
@@ -149,7 +150,7 @@ func clockTracks(dir results.Run) []clockaxis.Track {
 	return clockaxis.Tracks(log.Lines)
 }
 
-// plan is what was to be played, from the schedule as it was planned.
+// plan returns the faults that were planned, from the schedule as it was planned.
 func plan(dir results.Run, until time.Duration) (*checker.Plan, error) {
 	text, err := os.ReadFile(dir.SchedulePlanned())
 	if err != nil {
@@ -205,20 +206,8 @@ func facts(m *results.Manifest) checker.Facts {
 func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin checker.Linearizability,
 	activity *report.Activity,
 ) error {
-	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
-		return fmt.Errorf("remove old pictures: %w", err)
-	}
-	for _, key := range lin.Keys {
-		if len(key.Picture) == 0 {
-			continue
-		}
-		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
-		if err := results.WriteFile(path, key.Picture); err != nil {
-			return fmt.Errorf("write picture: %w", err)
-		}
+	if err := WritePictures(dir, lin.Keys); err != nil {
+		return err
 	}
 	if err := dir.SaveVerdict(v); err != nil {
 		return fmt.Errorf("save verdict: %w", err)
@@ -234,6 +223,26 @@ func writeVerdict(dir results.Run, m *results.Manifest, v verdict.Verdict, lin c
 	}
 	if err := report.Write(dir.Dir, activity); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// WritePictures replaces the pictures in a run's directory by those of these keys. Keys with a linearization have none.
+func WritePictures(dir results.Run, keys []checker.KeyResult) error {
+	if err := os.RemoveAll(dir.Path(linearizabilityDir)); err != nil {
+		return fmt.Errorf("remove old pictures: %w", err)
+	}
+	for _, key := range keys {
+		if len(key.Picture) == 0 {
+			continue
+		}
+		path := dir.Path(filepath.FromSlash(verdict.PictureFile(key.Key)))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
+		if err := results.WriteFile(path, key.Picture); err != nil {
+			return fmt.Errorf("write picture: %w", err)
+		}
 	}
 	return nil
 }

@@ -10,13 +10,14 @@ import (
 	"elenchus/results/history"
 )
 
-// clocks is the measuring of the hosts' clocks that goes on beside a run.
+// clocks measures the clocks of the hosts during a run.
 type clocks struct {
 	prober *clockprobe.Prober
 	record *history.ClockWriter
 }
 
-// clockTargets are the clocks of all hosts, as their nodes see them: under a shim, its clocks.
+// clockTargets returns the clocks to measure: those of all hosts as their nodes see them, that is, with the clock
+// shim where there is one.
 func (t *test) clockTargets() []clockprobe.Target {
 	targets := make([]clockprobe.Target, len(t.clients))
 	for i, c := range t.clients {
@@ -35,8 +36,8 @@ func (t *test) clockTargets() []clockprobe.Target {
 	return targets
 }
 
-// startClocks begins to measure the clocks of all hosts, until stopClocks, whoever interrupts the run: clocks matter as
-// long as the nodes live.
+// startClocks begins to measure the clocks of all hosts, until stopClocks. An interruption of the run does not end
+// this, because the nodes keep running and observing until they are stopped.
 func (t *test) startClocks() error {
 	record, err := history.CreateClocks(t.dir.Clocks())
 	if err != nil {
@@ -51,8 +52,8 @@ func (t *test) startClocks() error {
 	return nil
 }
 
-// stopClocks ends the measuring. Where clocks were to be moved and nobody could see it, the run cannot be trusted. Any
-// other run is as good without.
+// stopClocks ends the measurements. If clocks were to be moved but could not be measured, the run cannot be trusted;
+// other runs do not depend on them.
 func (t *test) stopClocks() {
 	if t.clocks == nil {
 		return

@@ -11,14 +11,14 @@ import (
 	"elenchus/node/client"
 )
 
-// cluster shows the nemesis the hosts and the system that runs on them.
+// cluster gives the nemesis access to the hosts and to the system that runs on them.
 type cluster struct {
 	clients []*control.Client
 	byName  map[string]*control.Client
 	system  onHosts
 }
 
-// onHosts is what the nemesis must know of the system that runs on the hosts.
+// onHosts is what the nemesis needs of the system that runs on the hosts.
 type onHosts interface {
 	PIDFile(host string) string
 	HostClock(host string) system.HostClock
@@ -29,12 +29,13 @@ type onHosts interface {
 
 var _ nemesis.Cluster = (*cluster)(nil)
 
-// Hosts shows the nemesis the hosts that clients are connected to, and the system on them.
+// Hosts gives the nemesis access to the hosts that clients are connected to, and to the system on them.
 func Hosts(clients []*control.Client, sys *system.Paxos) nemesis.Cluster {
 	return newCluster(clients, sys)
 }
 
-// Bare shows the nemesis hosts on which no system is deployed, such as those that it heals. Clocks may be nil.
+// Bare gives the nemesis access to hosts on which no system is deployed, such as those that it heals. Clocks may be
+// nil.
 func Bare(clients []*control.Client, clocks *system.Clocks) nemesis.Cluster {
 	return newCluster(clients, bareHosts{pidFile: noPIDFile, clocks: clocks})
 }

@@ -12,11 +12,11 @@ import (
 	"elenchus/nemesis"
 )
 
-// Doctor proves, host by host, that what a test needs works in a lab: first what lab.BasicChecks looks at, then that no
-// harness left anything behind, then every kind of fault, applied and reverted once. Faults are tried only where
-// everything else is well.
+// Doctor verifies, host by host, that what a test needs works in a lab: first the checks of lab.BasicChecks, then
+// that no harness left anything behind, then every kind of fault, applied and reverted once. Faults are tried only on
+// a lab without other problems.
 //
-// ClockBinary is the helper for clocks, a file here; it is needed for faults of clocks only.
+// ClockBinary is the path of the helper for clocks on this machine; it is needed for clock faults only.
 func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary, resultsDir string) (
 	lab.Findings, error) {
 	found := lab.Doctor(ctx, inv, control.Options{}, lab.BasicChecks())
@@ -32,7 +32,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary,
 	}
 	defer func() {
 		for _, c := range clients {
-			_ = c.Close() // everything has been asked
+			_ = c.Close() // nothing is lost: all answers have arrived
 		}
 	}()
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "doctor"})
@@ -60,13 +60,13 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary,
 		found = append(found, f)
 	}
 	if len(proofs) > 0 {
-		err = nil // it is in the findings
+		err = nil // the findings contain it
 	}
 	return found, errors.Join(err, lock.Release(context.WithoutCancel(ctx)))
 }
 
-// leftFindings reports what a harness left behind on each host. Running nodes are no reason not to test: the test stops
-// them.
+// leftFindings reports what a harness left behind on each host. A running node does not prevent a test, which stops
+// it.
 func leftFindings(inv lab.Inventory, left Left) lab.Findings {
 	const remedy = "elenchus lab heal undoes it, and so does the next test"
 	var found lab.Findings
@@ -93,11 +93,11 @@ func leftFindings(inv lab.Inventory, left Left) lab.Findings {
 	return found
 }
 
-// noPIDFile is where hosts record the node that they do not have.
+// noPIDFile stands for the PID file of the node on hosts without one.
 const noPIDFile = "/run/elenchus/none.pid"
 
-// bareHosts is a system that is not there: nothing is started, and nobody leads. Faults are proven on processes of
-// their own.
+// bareHosts stands for the system on hosts without one: nothing is started, and there is no leader. Faults are proven
+// on other processes, which the proof starts.
 type bareHosts struct {
 	pidFile string
 	clocks  *system.Clocks

@@ -10,19 +10,18 @@ import (
 	"elenchus/results/history"
 )
 
-// Sentinel decides every register and every list while a run goes on, and ends its workload at the first answer that
-// leaves one of them without a linearization. It is told of events by the writer of the history, in order, and costs a
-// few hundred nanoseconds for each. The zero value is ready; a nil Sentinel never ends anything.
+// Sentinel checks the operations on every register and list while a run goes on, and ends the workload at the first
+// answer that leaves one of them without a linearization. The writer of the history calls it for every event, in
+// order; a call takes a few hundred nanoseconds. The zero value is ready to use; a nil Sentinel never ends anything.
 type Sentinel struct {
 	mu     sync.Mutex
 	online checker.Online
-	end    context.CancelFunc // of the workload; nil while there is none to end
+	end    context.CancelFunc // ends the workload; nil while there is none
 	found  *results.Stopped
 }
 
-// Observe learns of the next event and reports whether everything is linearizable so far. When it finds a violation it
-// has ended the workload by the time it returns, so that no client begins another operation after the one that it is
-// about to ask for.
+// Observe processes the next event and reports whether everything is linearizable so far. When it finds a violation,
+// it has ended the workload by the time it returns; so a client that is about to invoke another operation does not.
 func (s *Sentinel) Observe(e *history.Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +44,7 @@ func stopAt(e *history.Event, why string) *results.Stopped {
 		Reason: fmt.Sprintf("the answer to %v of process %d at %s: %s", e.Op, e.Process, e.Node, why)}
 }
 
-// arm says how the workload is ended.
+// arm sets the function that ends the workload.
 func (s *Sentinel) arm(end context.CancelFunc) {
 	if s == nil {
 		return
@@ -53,12 +52,13 @@ func (s *Sentinel) arm(end context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.end = end
-	if s.found != nil { // already before the workload
+	if s.found != nil { // a violation was found before the workload began
 		end()
 	}
 }
 
-// Stopped is the violation at which the workload was ended, if it was, and from now on none ends anything.
+// Stopped returns the violation at which the workload was ended, or nil, and makes sure that none ends it from now
+// on.
 func (s *Sentinel) Stopped() *results.Stopped {
 	if s == nil {
 		return nil
@@ -69,7 +69,7 @@ func (s *Sentinel) Stopped() *results.Stopped {
 	return s.found
 }
 
-// StoppedBecause tells people why a workload was ended early; it is empty if it was not.
+// StoppedBecause describes why a workload was ended early; it is empty if it was not.
 func StoppedBecause(s *results.Stopped) string {
 	if s == nil {
 		return ""

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// fullDisk is err as a person can use it when it comes down to a full disk under dir, which shows in a different
-// message for every file that does not fit.
+// fullDisk replaces err, if its cause is that the disk with dir is full, by an error that says so and what to do.
+// Otherwise every file that could not be written would give another message.
 func fullDisk(err error, dir string) error {
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
@@ -15,7 +15,7 @@ func fullDisk(err error, dir string) error {
 	return &fullDiskError{dir: dir, cause: err}
 }
 
-// fullDiskError is told once, whatever it was that did not fit first.
+// fullDiskError is reported once, with the first write that failed.
 type fullDiskError struct {
 	dir   string
 	cause error

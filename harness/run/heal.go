@@ -13,20 +13,22 @@ import (
 	"elenchus/nemesis"
 )
 
-// Healed is what a heal found on a lab, and put right.
+// Healed is what a heal has found and undone in a lab.
 type Healed struct {
-	// Outstanding are the faults that a harness had not yet seen to be over when it ended, by its ledger: "f3 pause n2".
+	// Outstanding are the faults that, according to its ledger, the last harness had not verified to be over: "f3
+	// pause n2".
 	Outstanding []string `json:"outstanding"`
 	// Done is what was found and undone, host by host: "n2: removed iptables ELENCHUS-f1".
 	Done []string `json:"done"`
 }
 
-// nodePIDFile is where a harness of this program records the node of a host.
+// nodePIDFile is the path of the file in which the harness records the node of a host.
 const nodePIDFile = "/run/elenchus/node.pid"
 
-// Heal undoes every fault that a harness left behind on a lab's hosts, by what they show and by the ledger, as the next
-// test would before it begins. Nodes that run are left running, and none is started. The error is a [*lab.InUseError]
-// when a test is going on there. ClockBinary is the helper for clocks; without it crooked clocks stay so.
+// Heal undoes every fault that a harness left behind on a lab's hosts, according to the hosts and to the ledger, as
+// the next test would before it begins. It neither stops nor starts nodes. The error is a [*lab.InUseError] if a test
+// is running there. ClockBinary is the path of the helper for clocks; without it, clocks that were moved are not
+// corrected.
 func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string, breakLock bool) (
 	healed Healed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
@@ -37,7 +39,7 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string
 	}
 	defer func() {
 		for _, c := range clients {
-			_ = c.Close() // everything has been asked
+			_ = c.Close() // nothing is lost: all answers have arrived
 		}
 	}()
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "heal", Break: breakLock})
@@ -68,8 +70,8 @@ func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string
 	return healed, errors.Join(err, ledger.Close())
 }
 
-// LedgerPath is where the outstanding faults of a lab are written down: beside a local lab, whose end they do not
-// survive, and for any other where the next run on it looks.
+// LedgerPath returns the path of the file that lists the outstanding faults of a lab: for a local lab, beside the
+// lab's files, because faults do not outlive the lab; for any other, where the next run on the lab looks for it.
 func LedgerPath(inv lab.Inventory, resultsDir string) (string, error) {
 	if inv.Kind == lab.Local {
 		return filepath.Join(filepath.Dir(inv.Path), "ledger"), nil

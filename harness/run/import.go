@@ -26,24 +26,24 @@ import (
 // ImportOptions say what is to be imported.
 type ImportOptions struct {
 	File    string
-	Format  string // see [foreign.Formats]; empty: the one that the file seems to have
+	Format  string // see [foreign.Formats]; empty means that it is recognized
 	Keys    foreign.Keys
-	Results string // where run directories are made
+	Results string // the directory in which run directories are made
 	Argv    []string
 	Now     time.Time
 }
 
-// slowFile is the size in bytes from which reading a file takes so long that it is worth a word.
+// slowFile is the size in bytes from which reading a file takes so long that the user is told of it.
 const slowFile = 8 << 20
 
-// Imported is a run that was made of a history that another tool has recorded.
+// Imported is a run whose history was recorded by another tool.
 type Imported struct {
 	Run      results.Run
 	manifest *results.Manifest
-	pass     *pass // what was found while it was copied; nil if it was not copied but translated
+	pass     *pass // the results of reading the history while it was copied; nil if it was translated
 }
 
-// Check judges the run, as the function of this name does.
+// Check judges the run, as the function [Check] does.
 func (i *Imported) Check(ctx context.Context, budget time.Duration, memory int64, ui *UI) (verdict.Verdict, error) {
 	if i.pass == nil {
 		return Check(ctx, i.Run, budget, memory, ui)
@@ -51,13 +51,13 @@ func (i *Imported) Check(ctx context.Context, budget time.Duration, memory int64
 	return i.pass.judge(ctx, i.manifest, budget, memory, ui)
 }
 
-// Stdin is the name of a file that stands for the standard input.
+// Stdin is the file name that stands for the standard input.
 const Stdin = "-"
 
 // Import makes a run directory of a history that another tool has recorded, which [Check] can judge. A history in the
 // project's own format is read once, to be verified, copied and judged. Nothing is left behind of a file that cannot be
-// read.
-func Import(o ImportOptions, ui *UI) (*Imported, error) {
+// read, or when ctx ends first: then the error wraps the context's.
+func Import(ctx context.Context, o ImportOptions, ui *UI) (*Imported, error) {
 	file, name, shown := os.Stdin, "stdin", "the standard input"
 	if o.File != Stdin {
 		f, err := os.Open(o.File)
@@ -67,13 +67,20 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 		defer func() { _ = f.Close() }() // was only read
 		file, name, shown = f, filepath.Base(o.File), o.File
 	}
-	if info, err := file.Stat(); err != nil || info.Size() > slowFile || !info.Mode().IsRegular() {
+	info, err := file.Stat()
+	regular := err == nil && info.Mode().IsRegular()
+	if !regular || info.Size() > slowFile {
 		ui.Status("reading %s …", shown)
 	}
-	in := bufio.NewReaderSize(file, 1<<16)
+	source := io.Reader(cancelledReader{ctx, file})
+	if !regular {
+		var stop func()
+		source, stop = readAside(ctx, file)
+		defer stop()
+	}
+	in := bufio.NewReaderSize(source, 1<<16)
 	format := o.Format
 	if format == "" {
-		var err error
 		if format, err = foreign.Seems(in, name); err != nil {
 			return nil, err
 		}
@@ -82,10 +89,10 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &importing{ImportOptions: o, run: run, name: name, format: format, file: file, in: in}
+	i := &importing{ImportOptions: o, run: run, name: name, format: format, file: file, source: source, in: in}
 	imported, err := i.fill()
 	if err != nil {
-		return nil, errors.Join(err, run.Discard())
+		return nil, errors.Join(fullDisk(err, o.Results), run.Discard())
 	}
 	ui.Step("imported %s from %s, a history of the format %s", verdict.Count(i.stats.operations, "operation"),
 		shown, format)
@@ -95,19 +102,49 @@ func Import(o ImportOptions, ui *UI) (*Imported, error) {
 	return imported, run.PointLatest()
 }
 
+// cancelledReader reads until its context ends.
+type cancelledReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c cancelledReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}
+
+// readAside returns a reader of a file that may have nothing to read for a long time, such as a terminal or a pipe. A
+// goroutine reads the file, because nothing else could interrupt that; it ends with the file, or with the program. The
+// caller must call stop when it reads no more.
+func readAside(ctx context.Context, file io.Reader) (r io.Reader, stop func()) {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, file)
+		_ = in.CloseWithError(err) // always nil
+	}()
+	forget := context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) })
+	return out, func() {
+		forget()
+		_ = out.Close() // always nil
+	}
+}
+
 // importing is an import in progress.
 type importing struct {
 	ImportOptions
 	run    results.Run
-	name   string // of the file, for people
+	name   string // of the file, for messages
 	format string
 	file   *os.File
-	in     *bufio.Reader // what is left of file
+	source io.Reader     // of file, until the import is interrupted
+	in     *bufio.Reader // buffers what is read from source
 	stats  importStats
 	notes  []string
 }
 
-// importStats are what is to be said of an imported history before it is judged.
+// importStats are the numbers to be printed about an imported history before it is judged.
 type importStats struct {
 	operations int
 	funcs      map[history.Func]bool
@@ -135,7 +172,7 @@ func (i *importing) fill() (*Imported, error) {
 	return i.translate()
 }
 
-// copy copies a history of the project's own, which must be whole, and judges it at the same time.
+// copy copies a history in the project's own format, which must be complete, and judges it at the same time.
 func (i *importing) copy() (*Imported, error) {
 	p := &pass{dir: i.run, running: true, begun: time.Now(), stream: checker.NewStream(checker.Input{}),
 		activity: report.NewActivity(0)}
@@ -165,16 +202,16 @@ func (i *importing) copy() (*Imported, error) {
 	return &Imported{Run: i.run, manifest: m, pass: p}, nil
 }
 
-// translate makes a history of the project's own of that of another tool. Its faults stand among its operations, so
-// that it can be judged only when all of it was read.
+// translate converts the history of another tool to the project's own format. It can be judged only afterwards,
+// because its faults are events among its operations.
 func (i *importing) translate() (*Imported, error) {
 	h, unique, err := i.save()
 	if errors.Is(err, foreign.ErrMixed) {
-		// What seemed to be pairs of a key and a value were just values.
+		// The values that looked like pairs of a key and a value are plain values.
 		if _, seekErr := i.file.Seek(0, io.SeekStart); seekErr != nil {
 			return nil, fmt.Errorf("%w: say --keys none or --keys pair", err)
 		}
-		i.in, i.Keys, i.stats = bufio.NewReader(i.file), foreign.KeysNone, importStats{}
+		i.in, i.Keys, i.stats = bufio.NewReader(i.source), foreign.KeysNone, importStats{}
 		h, unique, err = i.save()
 	}
 	if err != nil {
@@ -207,19 +244,19 @@ func (i *importing) save() (h foreign.History, unique bool, err error) {
 	return h, unique, err
 }
 
-// unhurried is a file whose lines need not be on record before anything else happens.
+// unhurried is a file that need not be synced line by line.
 type unhurried struct {
 	*bufio.Writer
 	file *os.File
 }
 
-// Sync leaves it to Close to write: the file can be made again.
+// Sync does nothing: the file can be made again, and Close writes it.
 func (unhurried) Sync() error { return nil }
 
 // Close implements [history.File].
 func (u unhurried) Close() error { return errors.Join(u.Flush(), u.file.Close()) }
 
-// runName is a file's name as part of a run's.
+// runName converts a file's name to a part of the name of a run.
 func runName(file string) string {
 	const longest = 60
 	name := strings.Map(func(r rune) rune {
@@ -231,7 +268,7 @@ func runName(file string) string {
 	return name[:min(len(name), longest)]
 }
 
-// finish writes everything but the history. Hashes are those of files that are known already.
+// finish writes every file but the history. hashes are those of files whose hashes are known already.
 func (i *importing) finish(events []history.FaultEvent, unique bool, hashes map[string]string) (
 	*results.Manifest, error) {
 	faults, err := history.CreateFaults(i.run.Faults())
@@ -269,7 +306,7 @@ func (i *importing) finish(events []history.FaultEvent, unique bool, hashes map[
 	return m, i.run.SaveManifest(m)
 }
 
-// hashed is a new file that knows the hash of what was written to it.
+// hashed is a new file that computes the hash of what is written to it.
 type hashed struct {
 	*bufio.Writer
 	file *os.File
@@ -286,7 +323,7 @@ func createHashed(path string) (*hashed, error) {
 	return h, nil
 }
 
-// Close writes what is left and closes the file.
+// Close writes what is buffered and closes the file.
 func (h *hashed) Close() error { return errors.Join(h.Flush(), h.file.Close()) }
 
 func (h *hashed) sum() string { return hex.EncodeToString(h.hash.Sum(nil)) }

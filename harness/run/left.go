@@ -11,15 +11,16 @@ import (
 	"elenchus/nemesis"
 )
 
-// Left is what a harness that was killed left behind on a lab.
+// Left describes what a harness that was killed left behind in a lab.
 type Left struct {
-	// Outstanding are the faults that it had not yet seen to be over, by its ledger: "f3 pause n2".
+	// Outstanding are the faults that, according to its ledger, it had not verified to be over: "f3 pause n2".
 	Outstanding []string `json:"outstanding"`
-	// Found is what the hosts show.
+	// Found is what was found on the hosts.
 	Found []nemesis.Leftover `json:"found"`
 }
 
-// Faults reports whether there is something for a heal to undo. What else there is, nodes that run, the next test ends.
+// Faults reports whether there is something for a heal to undo. Anything else, that is, running nodes, is ended by
+// the next test.
 func (l Left) Faults() bool {
 	for _, f := range l.Found {
 		if f.Fault {
@@ -29,14 +30,14 @@ func (l Left) Faults() bool {
 	return len(l.Outstanding) > 0
 }
 
-// Clean says that nothing was left behind.
+// Clean reports whether nothing was left behind.
 func (l Left) Clean() bool { return len(l.Outstanding)+len(l.Found) == 0 }
 
-// lookTimeout bounds looking at all hosts.
+// lookTimeout limits looking at all hosts.
 const lookTimeout = time.Minute
 
-// Look says what a harness left behind on a lab, and changes nothing. The error is a [*lab.InUseError] when a test is
-// going on there: then what is there is not left behind.
+// Look finds what a harness left behind in a lab, and changes nothing. The error is a [*lab.InUseError] if a test is
+// running there: what is there then was not left behind.
 func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -46,7 +47,7 @@ func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left,
 	}
 	defer func() {
 		for _, c := range clients {
-			_ = c.Close() // everything has been asked
+			_ = c.Close() // nothing is lost: all answers have arrived
 		}
 	}()
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "look"})
@@ -59,7 +60,7 @@ func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left,
 	return left, errors.Join(err, lock.Release(free))
 }
 
-// look is Look for whoever has the lab.
+// look is Look for a caller that holds the lock of the lab.
 func look(ctx context.Context, inv lab.Inventory, clients []*control.Client, resultsDir string) (Left, error) {
 	left := Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
 	path, err := LedgerPath(inv, resultsDir)
@@ -76,7 +77,7 @@ func look(ctx context.Context, inv lab.Inventory, clients []*control.Client, res
 	return left, errors.Join(err, ledger.Close())
 }
 
-// outstanding are the faults of a ledger in words.
+// outstanding describes the faults that are outstanding in a ledger.
 func outstanding(ledger *nemesis.Ledger) []string {
 	words := []string{}
 	for _, e := range ledger.Outstanding() {

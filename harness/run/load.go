@@ -15,7 +15,7 @@ import (
 	"elenchus/workloads"
 )
 
-// dialClient makes a client for one process, which talks to one node and to nobody else.
+// dialClient makes a client for one process of the history. It talks to one node only.
 type dialClient func(node string, process int) workloads.Client
 
 // load runs the clients of the main phase. Worker w is pinned to node w mod len(nodes) for the whole run, deposed and
@@ -23,29 +23,29 @@ type dialClient func(node string, process int) workloads.Client
 type load struct {
 	nodes     []string
 	workers   int
-	rate      float64 // operations a second over all workers; 0 is as fast as answers come
+	rate      float64 // operations per second over all workers; 0 means no limit
 	opTimeout time.Duration
 	dial      dialClient
 	history   *history.Writer
-	retry     *retries // nil if nothing is asked for twice
+	retry     *retries // nil if nothing is retried
 
-	processes atomic.Int64 // how many process ids are taken
+	processes atomic.Int64 // how many process ids have been used
 
 	mu  sync.Mutex // guards gen
 	gen workloads.Generator
 }
 
-// newSession starts a process that nobody has been before.
+// newSession starts a new process of the history, with an id that was never used before.
 func (l *load) newSession(node string) *session {
 	return &session{load: l, node: node, process: int(l.processes.Add(1)) - 1, patience: l.opTimeout}
 }
 
-// failPause is how long a worker rests after a definite failure: a node that is down refuses in microseconds, and its
-// worker must not use up the rate that belongs to the others.
+// failPause is how long a worker waits after a definite failure. A node that is down refuses within microseconds; its
+// worker must not use up the operations per second that all workers share.
 const failPause = 50 * time.Millisecond
 
-// run drives all workers until ctx ends, then waits for the operations that are under way. An error means that the
-// history could not be written, so that nothing more may be sent.
+// run drives all workers until ctx ends, then waits for the operations in progress. An error means that the history
+// could not be written, so that no more operations may be sent.
 func (l *load) run(ctx context.Context) error {
 	limiter := rate.NewLimiter(rate.Inf, l.workers)
 	if l.rate > 0 {
@@ -63,7 +63,7 @@ func (l *load) worker(ctx context.Context, w int, limiter *rate.Limiter) error {
 	defer s.close()
 	for {
 		if err := limiter.Wait(ctx); err != nil {
-			return nil //nolint:nilerr // the phase is over
+			return nil //nolint:nilerr // the phase has ended
 		}
 		l.mu.Lock()
 		op := l.gen.Next(w)
@@ -93,7 +93,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// session is a worker's present process: its id, its connection and its place in the sequence of its operations.
+// session is the current process of a worker: its id, its connection, and the number of its last operation.
 type session struct {
 	load    *load
 	node    string
@@ -101,12 +101,12 @@ type session struct {
 	client  workloads.Client
 	seq     uint64
 
-	patience time.Duration // for one operation
+	patience time.Duration // the time limit of one operation
 }
 
-// do performs and records one operation. The invocation is in the operating system's hands before the request leaves,
-// and the answer is in hand before the completion is recorded. ctx ending does not cut an operation short: its own
-// deadline does, so that a run's last operations have outcomes too.
+// do performs and records one operation. The invocation is handed to the operating system before the request is sent,
+// and the completion is recorded after the answer has arrived. The end of ctx does not cancel an operation, only its
+// own deadline does; so the last operations of a run have an outcome, too.
 func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (workloads.Answer, error) {
 	if s.client == nil {
 		s.client = s.load.dial(s.node, s.process)
@@ -126,8 +126,8 @@ func (s *session) do(ctx context.Context, phase history.Phase, op history.Op) (w
 	return answer, nil
 }
 
-// retire ends the process, which may still have an operation under way somewhere, and starts another in its place with
-// a connection and a session of its own.
+// retire ends the process, which may have an operation in progress for ever, and replaces it by another with a new
+// connection and a new session.
 func (s *session) retire() {
 	s.close()
 	patience := s.patience
@@ -137,13 +137,13 @@ func (s *session) retire() {
 
 func (s *session) close() {
 	if s.client != nil {
-		_ = s.client.Close() // whatever it says, nothing will be sent on it again
+		_ = s.client.Close() // nothing more is sent on it, so that an error means nothing
 		s.client = nil
 	}
 }
 
-// finalReads reads every key at every node until each read has succeeded once, or ctx ends. What a failover lost and no
-// later write covered shows here at the latest.
+// finalReads reads every key at every node until each read has succeeded once, or ctx ends. These reads reveal
+// updates that were lost in a change of the leader and not overwritten since.
 func (l *load) finalReads(ctx context.Context, keys []string) error {
 	return l.everywhere(func(_ int, s *session) (missed string, err error) {
 		for _, key := range keys {
@@ -156,8 +156,8 @@ func (l *load) finalReads(ctx context.Context, keys []string) error {
 	})
 }
 
-// updateEverywhere has every node answer an update, or ctx end: a system that has lost the ability to agree on
-// something new may well go on serving reads.
+// updateEverywhere has every node answer an update, or ctx end: a system that can no longer agree on anything new may
+// still serve reads.
 func (l *load) updateEverywhere(ctx context.Context) error {
 	return l.everywhere(func(node int, s *session) (missed string, err error) {
 		ok, err := s.untilOK(ctx, history.PhaseRecovery, func() history.Op { return l.nextUpdate(node % l.workers) })
@@ -168,8 +168,8 @@ func (l *load) updateEverywhere(ctx context.Context) error {
 	})
 }
 
-// repeatEverywhere sends requests once more, each to one of the nodes, until each was answered or ctx ends: after all
-// that has happened they must neither be executed again nor be answered otherwise than before.
+// repeatEverywhere sends requests once more, each to one of the nodes, until each was answered or ctx ends: they must
+// not be executed again, and must be answered as before.
 func (l *load) repeatEverywhere(ctx context.Context, requests []history.Op) error {
 	return l.everywhere(func(node int, s *session) (missed string, err error) {
 		for i := node; i < len(requests); i += len(l.nodes) {
@@ -182,7 +182,8 @@ func (l *load) repeatEverywhere(ctx context.Context, requests []history.Op) erro
 	})
 }
 
-// nextUpdate is the next thing of a worker's that is no read. The workers with the lowest numbers do not only read.
+// nextUpdate returns the next operation of a worker that is not a read. The worker must not be one that only reads:
+// those with the lowest numbers are not.
 func (l *load) nextUpdate(worker int) history.Op {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,8 +194,8 @@ func (l *load) nextUpdate(worker int) history.Op {
 	}
 }
 
-// everywhere does something in a session at every node at the same time. What a node did not answer is an
-// [unansweredError], everything else the harness's own failure.
+// everywhere runs do in a session at every node at the same time. If nodes did not answer, the error is an
+// [unansweredError]; any other error is one of the harness.
 func (l *load) everywhere(do func(node int, s *session) (missed string, err error)) error {
 	var (
 		group  errgroup.Group
@@ -223,10 +224,10 @@ func (l *load) everywhere(do func(node int, s *session) (missed string, err erro
 	return nil
 }
 
-// unansweredError is the system's failure to answer, as opposed to the harness's failure to ask.
+// unansweredError means that the system did not answer, as opposed to errors of the harness.
 type unansweredError struct{ error }
 
-// untilOK does one operation after another until one is ok, or ctx ends.
+// untilOK repeats an operation until it is ok, or ctx ends.
 func (s *session) untilOK(ctx context.Context, phase history.Phase, next func() history.Op) (bool, error) {
 	for {
 		answer, err := s.do(ctx, phase, next())

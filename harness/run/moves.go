@@ -15,14 +15,15 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// errNoClockBinary says what is missing for faults of clocks.
+// errNoClockBinary means that the helper is missing which clock faults need.
 var errNoClockBinary = errors.New("faults of clocks need the helper program elenchus-clock beside this one: " +
 	"make build makes it")
 
-// deployClocks puts the helper for clocks on all hosts. Without one, and if no clock is to be moved, there is nothing.
+// deployClocks copies the helper for clocks to all hosts. Without a helper the result is nil, which is an error only
+// if clocks are to be moved.
 func deployClocks(ctx context.Context, binary string, move bool, clients []*control.Client) (*system.Clocks, error) {
 	if binary == "" && !move {
-		return nil, nil //nolint:nilnil // no clocks are a valid answer, to all questions
+		return nil, nil //nolint:nilnil // nil clocks are valid: none can be moved
 	}
 	if binary == "" {
 		return nil, errNoClockBinary
@@ -34,7 +35,7 @@ func deployClocks(ctx context.Context, binary string, move bool, clients []*cont
 	return clocks, clocks.Deploy(ctx)
 }
 
-// movesClocks says whether the run has faults of clocks.
+// movesClocks reports whether the run has clock faults.
 func (t *test) movesClocks() bool { return slices.Contains(t.schedule.Kinds(), nemesis.Clock) }
 
 // ClockWay is how the clocks of a host of a lab are moved; empty if they cannot be.
@@ -48,19 +49,19 @@ func ClockWay(h control.Host) hostclock.Way {
 	return ""
 }
 
-// inside is how much of a lease's bounds is used up when faults are to stay inside, in percent: the clocks of real
-// hosts are never quite right before anybody moves them.
+// inside is the percentage of a lease's clock bounds that planned faults use when they are to stay within the bounds.
+// The rest is for the errors that the clocks of real hosts have by themselves.
 const inside = 98
 
-// leastDrift is how far apart clocks run at least when they do: 0.01 %.
+// leastDrift is the smallest difference of clock rates that is planned: 0.01 %.
 const leastDrift clockshim.Rate = 100_000
 
-// clockBounds say how far planned faults of clocks go: as far as the leases allow, unless something else is asked for.
+// clockBounds limits planned clock faults: to what the leases allow, unless the options say otherwise.
 func (o *Options) clockBounds() (nemesis.ClockBounds, error) {
 	b := nemesis.ClockBounds{Wall: o.Lease.Mode == system.LeaseWall, MaxStep: o.ClockStep}
 	for _, way := range o.ClockWays {
 		if way == hostclock.Kernel {
-			b.Way = hostclock.Kernel // the narrower one
+			b.Way = hostclock.Kernel // the kind with the narrower limits
 		}
 	}
 	switch {
@@ -75,7 +76,7 @@ func (o *Options) clockBounds() (nemesis.ClockBounds, error) {
 		}
 		b.Drift = clockshim.Rate(ppb) * inside / 100
 		if b.Drift < leastDrift {
-			b.Drift = -1 // clocks that may run no further apart cannot be seen to
+			b.Drift = -1 // a difference this small could not be measured
 		}
 	}
 	if b.MaxStep == 0 && b.Wall {
@@ -84,7 +85,7 @@ func (o *Options) clockBounds() (nemesis.ClockBounds, error) {
 	return b, nil
 }
 
-// leaseTerm is that of the leases that reads rest on; zero if they rest on none.
+// leaseTerm returns the term of the leases that reads rely on; zero if they rely on none.
 func (o *Options) leaseTerm() time.Duration {
 	if o.Reads != "lease" {
 		return 0
@@ -92,11 +93,11 @@ func (o *Options) leaseTerm() time.Duration {
 	return o.Lease.Term
 }
 
-// readsAskNoLog reports whether a leader answers reads from its own state, because of a lease or of what a majority has
-// told it: then one that was deposed may be wrong about being allowed to.
+// readsAskNoLog reports whether a leader answers reads from its own state, relying on a lease or on the answers of a
+// majority. Then a deposed leader may answer wrongly.
 func (o *Options) readsAskNoLog() bool { return o.Reads == "lease" || o.Reads == "quorum" }
 
-// checkClocks says what the lab cannot do of the clock faults of a schedule, naming the host.
+// checkClocks names the clock faults of a schedule that the lab's hosts do not support.
 func (o *Options) checkClocks(s *nemesis.Schedule) error {
 	if o.ClockWays == nil {
 		return nil

@@ -17,20 +17,20 @@ import (
 	"elenchus/workloads"
 )
 
-// Options says what to run. Validate fills in what is left zero.
+// Options configure a run. Validate fills in the defaults of zero values.
 type Options struct {
 	Workload    string            // default "register"
-	Nemesis     []string          // kinds of faults; none: an undisturbed run
-	Schedule    *nemesis.Schedule // played instead of one planned from Seed
+	Nemesis     []string          // kinds of faults; empty means a run without faults
+	Schedule    *nemesis.Schedule // played instead of a schedule planned from Seed
 	TimeLimit   time.Duration     // of the main phase (default 30 s)
-	Rate        float64           // operations a second over all clients; 0: as fast as answers come
-	Concurrency int               // clients (default: two for each node)
-	Keys        int               // in use at a time (default: the workload's)
-	ReadPercent int               // of the operations of clients that also write (default: the workload's)
+	Rate        float64           // operations per second over all clients; 0 means no limit
+	Concurrency int               // number of clients (default: two for each node)
+	Keys        int               // keys in use at a time (default: the workload's)
+	ReadPercent int               // reads among the operations of clients that also write (default: the workload's)
 	Seed        uint64
 
-	OpTimeout       time.Duration // a client's patience (default 2 s)
-	Retry           float64       // the share of updates, not answered in time, that are asked for again (none)
+	OpTimeout       time.Duration // how long a client waits for an answer (default 2 s)
+	Retry           float64       // the share of updates without an answer in time that are retried (none)
 	RecoveryTimeout time.Duration // how long the system may take to answer everywhere after the last heal (default 30 s)
 
 	Reads           string        // how the node serves reads: "lease" (default), "quorum", "log" or "local"
@@ -42,7 +42,7 @@ type Options struct {
 	ClockBinary     string        // the helper that reads and moves the hosts' clocks; empty if there is none
 	NodeFlags       []string      // further options for it, e.g. "--window=8"
 
-	// Mutant is the mistake that NodeBinary has in it, for the record; nil for none.
+	// Mutant is the mutant that NodeBinary was built with, for the manifest; nil for none.
 	Mutant *mutants.Mutant
 
 	// ClockWays are how the clocks of the nodes are moved, by name; nil if that is not known yet. See [ClockWay].
@@ -79,7 +79,7 @@ type Options struct {
 	Argv    []string // the command line, for the manifest
 }
 
-// Bounds that no run needs to exceed and a slip of the finger does.
+// Limits that reject values which can only be typing errors.
 const (
 	timeLimitMax = 24 * time.Hour
 	rateMax      = 1e6
@@ -173,7 +173,7 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 	return n, nil
 }
 
-// seeds says which random choices come from which seed. A schedule that was given brings a seed of its own.
+// seeds says which random choices are derived from which seed. A schedule that was given has a seed of its own.
 func (o *Options) seeds() string {
 	if o.Schedule == nil {
 		return fmt.Sprintf("seed %d: workload, nodes and faults", o.Seed)
@@ -182,8 +182,9 @@ func (o *Options) seeds() string {
 		o.Schedule.Seed)
 }
 
-// nodeSettings are those options of the node that were given, as one would type them.
-func (o *Options) nodeSettings() map[string]string {
+// settings are those of the options that have no place of their own in the manifest and were given, as one would type
+// them.
+func (o *Options) settings() map[string]string {
 	settings := make(map[string]string)
 	for name, d := range map[string]time.Duration{
 		"election-timeout": o.ElectionTimeout, "promise-grace": o.PromiseGrace,
@@ -192,8 +193,15 @@ func (o *Options) nodeSettings() map[string]string {
 			settings[name] = d.String()
 		}
 	}
-	if o.Window != 0 {
-		settings["window"] = strconv.Itoa(o.Window)
+	for name, n := range map[string]int{
+		"window": o.Window, "keys": o.Keys, "read-percent": o.ReadPercent,
+	} {
+		if n != 0 {
+			settings[name] = strconv.Itoa(n)
+		}
+	}
+	if o.Retry > 0 {
+		settings["retry"] = strconv.FormatFloat(100*o.Retry, 'g', -1, 64) + "%"
 	}
 	if len(o.NodeFlags) > 0 {
 		settings["node-flags"] = strings.Join(o.NodeFlags, " ")

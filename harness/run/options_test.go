@@ -33,11 +33,13 @@ func TestAllThatIsWrongIsListedAtOnce(t *testing.T) {
 	}
 }
 
-// What was said of the nodes, and only that, is in the manifest by name.
-func TestSettingsOfTheNodeAreKept(t *testing.T) {
-	o := Options{ElectionTimeout: time.Second, Window: 8, NodeFlags: []string{"--batch=1", "--heartbeat=50ms"}}
-	want := map[string]string{"election-timeout": "1s", "window": "8", "node-flags": "--batch=1 --heartbeat=50ms"}
-	if got := o.nodeSettings(); !maps.Equal(got, want) {
+// What was said of the nodes and of the clients, and only that, is in the manifest by name.
+func TestSettingsAreKept(t *testing.T) {
+	o := Options{ElectionTimeout: time.Second, Window: 8, NodeFlags: []string{"--batch=1", "--heartbeat=50ms"},
+		Retry: 0.5, Keys: 2}
+	want := map[string]string{"election-timeout": "1s", "window": "8", "node-flags": "--batch=1 --heartbeat=50ms",
+		"retry": "50%", "keys": "2"}
+	if got := o.settings(); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"elenchus/results/report"
 )
 
-// pass is one reading of a run's history, in which everything is made that a verdict and a report need of most runs.
+// pass reads the history of a run once, and collects everything that verdict and report need of most runs.
 type pass struct {
 	dir      results.Run
-	running  bool // something may have been sent
+	running  bool // operations may have been sent
 	prefix   bool // what stands before the first damaged line is to be judged
 	stream   *checker.Stream
-	activity *report.Activity // nil when the history is not whole
+	activity *report.Activity // nil if the history is incomplete
 	how      checker.Ending
 	begun    time.Time
 }
@@ -35,7 +35,7 @@ func newPass(dir results.Run, m *results.Manifest, prefix bool) *pass {
 	return p
 }
 
-// read reads the history. What is wrong with it is part of how it ended.
+// read reads the history. Errors are part of the result.
 func (p *pass) read() {
 	if !p.running {
 		p.how.Complete = true
@@ -51,11 +51,11 @@ func (p *pass) read() {
 		p.how.Prefix = append([]*history.Damage{damage}, p.how.Prefix...)
 	}
 	if p.how.Err != nil || damage != nil {
-		p.activity = nil // the report says what the matter is when it reads the history itself
+		p.activity = nil // the report reads the history itself and shows what is wrong
 	}
 }
 
-// again shows what read has read once more.
+// again reads the history again, for a caller that needs all events.
 func (p *pass) again(each func(*history.Event)) error {
 	if !p.running {
 		return nil
@@ -65,7 +65,7 @@ func (p *pass) again(each func(*history.Event)) error {
 		return nil
 	})
 	if damage := (*history.Damage)(nil); p.prefix && errors.As(err, &damage) {
-		return nil // as it was found before
+		return nil // the first reading has reported it
 	}
 	return err
 }

@@ -17,7 +17,8 @@ import (
 	"elenchus/workloads"
 )
 
-// mainPhase runs the load and the nemesis until the time limit or the end of ctx. The error is the harness's.
+// mainPhase runs the workload and the nemesis until the time limit or the end of ctx. The error is one of the
+// harness.
 func (t *test) mainPhase(ctx context.Context) error {
 	t.enter(results.StateRunning)
 	player, err := nemesis.NewPlayer(nemesis.PlayerOptions{
@@ -38,7 +39,8 @@ func (t *test) mainPhase(ctx context.Context) error {
 		group.Go(func() error { return t.watch.run(ctx) })
 	}
 	group.Go(func() error {
-		// What a fault could not do is in its record. What is left is that the schedule was cut off by the run's end.
+		// Faults that could not be injected are recorded in the fault log. The remaining error says that the end of
+		// the run cut off the schedule, as it may.
 		if err := player.Play(ctx); err != nil && ctx.Err() == nil {
 			t.log.Warn("schedule played with failures", "error", err)
 		}
@@ -66,7 +68,7 @@ func (t *test) mainPhase(ctx context.Context) error {
 	return err
 }
 
-// recordFault puts a fault's step on disk and on the screen. The player calls it for one step at a time.
+// recordFault writes a step of a fault to disk and to the screen. The player calls it for one step at a time.
 func (t *test) recordFault(e history.FaultEvent) {
 	if err := t.faults.Append(e); err != nil {
 		t.log.Error("cannot record fault", "id", e.ID, "error", err)
@@ -78,7 +80,7 @@ func (t *test) recordFault(e history.FaultEvent) {
 	case e.Status == history.FaultInstalled:
 		t.active.Add(1)
 		t.installed[e.ID] = true
-	case e.Step == history.FaultRevert && t.installed[e.ID]: // whatever came of it: another fault may have ended this one
+	case e.Step == history.FaultRevert && t.installed[e.ID]: // whatever the outcome: another fault may have ended it
 		t.active.Add(-1)
 		delete(t.installed, e.ID)
 	}
@@ -86,8 +88,8 @@ func (t *test) recordFault(e history.FaultEvent) {
 	t.ui.Step("%s", stepLine(e))
 }
 
-// stepLine tells a person what became of a step of a fault: "installed f3 pause n3". The status alone would leave open
-// what was skipped, its beginning or its end.
+// stepLine describes the outcome of a step of a fault: "installed f3 pause n3". For a step that was skipped it also
+// says whether that was the begin or the end of the fault.
 func stepLine(e history.FaultEvent) string {
 	what := strings.TrimSpace(fmt.Sprintf("%s %s %s", e.ID, e.Kind, cmp.Or(e.Played, e.Detail)))
 	why := ""
@@ -129,8 +131,8 @@ func remaining(d time.Duration) string {
 	return fmt.Sprintf("%2.0fs left", max(0, d).Seconds())
 }
 
-// recoverAndRead heals everything, waits for the system to answer everywhere, and reads every key at every node. The
-// deadlines are its own: a run that was interrupted is healed like any other.
+// recoverAndRead heals everything, waits until the system answers everywhere, and reads every key at every node. It
+// has its own deadlines, so that a run that was interrupted is healed like any other.
 func (t *test) recoverAndRead(ctx context.Context) {
 	t.ui.Status("healing …")
 	t.blame(t.heal(ctx))
@@ -183,7 +185,7 @@ func (t *test) useAgain(ctx context.Context) {
 	t.ui.Step("read %s at each of %s", verdict.Count(len(keys), "key"), verdict.Count(len(t.load.nodes), "node"))
 }
 
-// repeat sends the latest request of every session once more, if clients have sessions of requests.
+// repeat sends the latest request of every session once more, if the workload has sessions.
 func (t *test) repeat(ctx context.Context) error {
 	gen, ok := t.gen.(workloads.Repeater)
 	if !ok {
@@ -199,7 +201,7 @@ func (t *test) repeat(ctx context.Context) error {
 	return err
 }
 
-// heal reverts what is in effect: first what this run knows of, then whatever else the hosts show.
+// heal undoes all faults: first those that this run knows of, then any others found on the hosts.
 func (t *test) heal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
@@ -211,13 +213,13 @@ func (t *test) heal(ctx context.Context) error {
 	return err
 }
 
-// cleanUp ends the system and brings home what it wrote. It runs whatever happened before.
+// cleanUp ends the system and collects its files. It runs whatever happened before.
 func (t *test) cleanUp(ctx context.Context) {
 	if t.system == nil || t.cluster == nil {
 		t.blame(t.save())
 		return
 	}
-	if t.player == nil { // setup failed: nothing was healed yet
+	if t.player == nil { // setup failed, so nothing was healed yet
 		t.blame(t.heal(ctx))
 	}
 	if !t.deployed {
@@ -234,7 +236,7 @@ func (t *test) cleanUp(ctx context.Context) {
 	collectCtx, cancelCollect := context.WithTimeout(ctx, 2*healTimeout)
 	defer cancelCollect()
 	err := t.system.Collect(collectCtx, t.dir.Path(results.NodesDir))
-	if t.history == nil { // nothing was run, so that there may be nothing to collect
+	if t.history == nil { // no operation was sent, so there may be nothing to collect
 		t.log.Info("collected after a setup that failed", "error", err)
 		t.blame(t.save())
 		return
@@ -261,9 +263,9 @@ func (t *test) disconnect() {
 		}
 	}
 	for _, c := range t.clients {
-		_ = c.Close() // nothing more is asked of it
+		_ = c.Close() // nothing more is asked of the host
 	}
 	if t.ledger != nil {
-		_ = t.ledger.Close() // what is outstanding in it was synced when it was written
+		_ = t.ledger.Close() // its content was synced when it was written
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"elenchus/results"
 )
 
-// plainWord is what no shell would take for anything but itself.
+// plainWord matches words that no shell interprets.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// RepeatIn is [Repeat] for a run that has a directory. A schedule is taken from there, because the file that was given
-// may have been edited or removed since.
+// RepeatIn is [Repeat] for a run that has a directory. It refers to the copy of the schedule in that directory,
+// because the file that was given may have been changed or removed since.
 func RepeatIn(dir results.Run, argv []string, seed uint64) string {
 	argv = slices.Clone(argv)
 	for i, arg := range argv {
@@ -27,7 +27,7 @@ func RepeatIn(dir results.Run, argv []string, seed uint64) string {
 	return Repeat(argv, seed)
 }
 
-// Repeat is the command that does a run again, as one types it: the one that was given, with the seed if it had none.
+// Repeat returns the command that repeats a run: the command that was given, with the seed if that was not given.
 func Repeat(argv []string, seed uint64) string {
 	words := make([]string, 0, len(argv)+2)
 	seeded := false

@@ -11,9 +11,9 @@ import (
 	"elenchus/workloads"
 )
 
-// retries decides whether an update that was not answered in time is asked for again: as the same request of the same
-// session, so that the system must execute it once at most. To whoever records the history it stays one operation,
-// which may take effect at any moment from its first attempt to its last answer.
+// retries decides whether an update that was not answered in time is retried: as the same request of the same
+// session, which the system must execute at most once. In the history it remains one operation, which may take effect
+// at any time from its first attempt to its last answer.
 type retries struct {
 	share float64
 
@@ -21,19 +21,19 @@ type retries struct {
 	random *rand.Rand
 }
 
-// RetriesMax is how often an operation is asked for again at most.
+// RetriesMax is how often an operation is retried at most.
 const RetriesMax = 3
 
 const (
-	// attemptsMax is how often it is asked for at most. Each attempt has an equal part of the patience, so that there is
-	// time for the others.
+	// attemptsMax is the largest number of attempts for one operation. Each has an equal share of the time limit, so
+	// that there is time for all of them.
 	attemptsMax = 1 + RetriesMax
 
-	// retryStream keeps these draws apart from all others of the same seed.
+	// retryStream separates these random numbers from all others of the same seed.
 	retryStream = 0x7265747279
 )
 
-// newRetries is nil where nothing is ever asked for twice.
+// newRetries returns nil if nothing is ever retried.
 func newRetries(seed uint64, share float64) *retries {
 	if share <= 0 {
 		return nil
@@ -41,7 +41,7 @@ func newRetries(seed uint64, share float64) *retries {
 	return &retries{share: share, random: rand.New(rand.NewPCG(seed, retryStream))}
 }
 
-// draw says whether to ask again, and at which of so many nodes: half of the time at the same one.
+// draw decides whether to retry, and at which of the nodes: half of the time at the same one.
 func (r *retries) draw(same, nodes int) (node int, again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +54,7 @@ func (r *retries) draw(same, nodes int) (node int, again bool) {
 	return r.random.IntN(nodes), true
 }
 
-// ask asks for one operation, again where retries want so.
+// ask sends one operation, and retries it if retries decides so.
 func (s *session) ask(ctx context.Context, op history.Op) workloads.Answer {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
@@ -67,12 +67,12 @@ func (s *session) ask(ctx context.Context, op history.Op) workloads.Answer {
 		if !again {
 			break
 		}
-		// A connection of its own: on the old one an answer may still be under way.
+		// A new connection: on the old one, an answer may still arrive.
 		other := s.load.dial(s.load.nodes[node], s.process)
 		answer = s.attempt(ctx, other, op)
-		_ = other.Close() // nothing more will be sent on it
+		_ = other.Close() // nothing more is sent on it, so that an error means nothing
 		if answer.Type == history.Fail {
-			// This attempt had no effect, which says nothing of those before.
+			// This attempt had no effect, but an earlier one may have had.
 			answer.Type = history.Unknown
 		}
 		if answer.Reason != "" {
@@ -82,14 +82,14 @@ func (s *session) ask(ctx context.Context, op history.Op) workloads.Answer {
 	return answer
 }
 
-// attempt asks once, with a part of the patience.
+// attempt sends the request once, with its share of the time limit.
 func (s *session) attempt(ctx context.Context, client workloads.Client, op history.Op) workloads.Answer {
 	ctx, cancel := context.WithTimeout(ctx, s.patience/time.Duration(attemptsMax))
 	defer cancel()
 	return client.Do(ctx, s.seq, op)
 }
 
-// place is which of the nodes the session is at.
+// place is the index of the session's node.
 func (s *session) place() int {
 	for i, node := range s.load.nodes {
 		if node == s.node {

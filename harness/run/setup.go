@@ -18,16 +18,16 @@ import (
 	"elenchus/workloads/paxosclient"
 )
 
-// healTimeout bounds everything that must be done even though the run is over: a host that does not answer by then is
+// healTimeout limits everything that must be done even though the run is over. A host that does not answer by then is
 // named in the verdict.
 const healTimeout = 60 * time.Second
 
-// enterLab connects to the hosts and makes them ours.
+// enterLab connects to the hosts and takes the lock of the lab.
 func (t *test) enterLab(ctx context.Context) error {
 	return t.inTurn(ctx, step{"connect to the hosts", t.connect})
 }
 
-// setup brings everything to the point where the first operation can be sent.
+// setup prepares everything up to the first operation.
 func (t *test) setup(ctx context.Context) error {
 	err := t.inTurn(ctx, []step{
 		{"reach the hosts' clocks", t.reachClocks},
@@ -42,16 +42,16 @@ func (t *test) setup(ctx context.Context) error {
 	return t.startRecords()
 }
 
-// step is a part of what comes before the first operation.
+// step is a part of the preparations before the first operation.
 type step struct {
 	doing string
 	do    func(context.Context) error
 }
 
-// setupTimeout is for everything before the first operation.
+// setupTimeout limits everything before the first operation.
 const setupTimeout = 90 * time.Second
 
-// inTurn does one step after the other, all within setupTimeout.
+// inTurn does one step after the other, within setupTimeout.
 func (t *test) inTurn(ctx context.Context, steps ...step) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
@@ -86,8 +86,9 @@ func (t *test) connect(ctx context.Context) error {
 	return nil
 }
 
-// reachClocks puts the helper for clocks on the hosts, so that the clocks that somebody has left crooked can be healed
-// whatever this run is about, and describes the system, whose nodes may have to be started under a clock shim.
+// reachClocks copies the helper for clocks to the hosts, so that clocks which an earlier harness has left wrong can
+// be healed whatever this run is about, and configures the system, whose nodes may have to be started under a clock
+// shim.
 func (t *test) reachClocks(ctx context.Context) error {
 	clocks, err := deployClocks(ctx, t.opts.ClockBinary, t.movesClocks(), t.clients)
 	if err != nil {
@@ -105,7 +106,7 @@ func (t *test) reachClocks(ctx context.Context) error {
 	return nil
 }
 
-// refuse turns a run down, by name of fault and host, when a host lacks what a wanted fault needs.
+// refuse ends a run if a host lacks what a wanted fault needs. The error names host and fault.
 func refuse(kinds []string, hosts []control.Host) error {
 	var errs []error
 	for _, h := range hosts {
@@ -145,8 +146,8 @@ func (t *test) traceCommand(host, command string, elapsed time.Duration, err err
 	t.log.Trace("command", "host", host, "command", command, "elapsed", elapsed, "error", err)
 }
 
-// meetHosts runs a first command on every host. It must be run by root, and what else it says is for the reader of the
-// manifest.
+// meetHosts runs a first command on every host. It verifies that commands run as root, and records in the manifest
+// what the host says about itself.
 func (t *test) meetHosts(ctx context.Context) error {
 	said := make(map[string]string)
 	var mu sync.Mutex
@@ -179,7 +180,7 @@ func (t *test) meetHosts(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// healLeftovers reverts what a harness that died left behind, by what the hosts show and by the ledger.
+// healLeftovers undoes what a harness that was killed left behind, according to the hosts and to the ledger.
 func (t *test) healLeftovers(ctx context.Context) error {
 	path, err := LedgerPath(t.inv, t.opts.Results)
 	if err != nil {
@@ -195,7 +196,7 @@ func (t *test) healLeftovers(ctx context.Context) error {
 	return err
 }
 
-// proveFaults applies and reverts every wanted kind of fault once, before anything depends on it.
+// proveFaults applies and reverts every wanted kind of fault once, before the results of the run depend on them.
 func (t *test) proveFaults(ctx context.Context) error {
 	kinds := t.wantedKinds()
 	if len(kinds) == 0 {

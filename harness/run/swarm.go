@@ -8,17 +8,18 @@ import (
 	"elenchus/nemesis"
 )
 
-// Choice is an option of elenchus test, without its dashes, and what it is set to.
+// Choice is an option of elenchus test, without its dashes, and its value.
 type Choice struct{ Option, Value string }
 
-// Swarm draws from a seed how a test is set up: the size of the cluster, what clients do, which kinds of faults there
-// are, what reads and leases rest on, and the nodes' own knobs. No one configuration finds everything, and many
-// different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one kind
-// of fault hides shows only in runs without it.
+// Swarm draws the configuration of a test from a seed: the size of the cluster, the workload, the kinds of faults,
+// how reads and leases work, and the settings of the nodes. No single configuration finds everything, and many
+// different ones find more than the best of them repeated (Groce and others, Swarm Testing, ISSTA 2012): what one
+// kind of fault hides shows only in runs without it.
 //
-// What reads and leases rest on, the size of the cluster and the workload go round with the seed rather than by chance,
-// so that a few seeds in a row have had all of them. All that is drawn is inside of what a correct system must survive.
-// Said is what the user has said of an option, if anything: that is not drawn, and what is drawn goes with it.
+// The ways to serve reads, the leases, the size of the cluster and the workload follow a cycle over seeds, so that a
+// few consecutive seeds cover all of them. Everything that is drawn is within what a correct system must survive.
+// Said returns the user's value of an option, if there is one: such an option is not drawn, and the others are drawn
+// to fit it.
 func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choice {
 	s := &swarm{random: rand.New(rand.NewPCG(seed, swarmStream)), said: said}
 	s.draw(seed)
@@ -26,47 +27,47 @@ func Swarm(seed uint64, said func(option string) (value string, ok bool)) []Choi
 }
 
 const (
-	// swarmStream keeps these draws apart from all others of the same seed.
+	// swarmStream separates these random numbers from all others of the same seed.
 	swarmStream = 0x737761726d
 
-	// swarmCycle is how many entries the ways to serve reads have, see [swarmReads].
+	// swarmCycle is the number of entries in [swarmReads].
 	swarmCycle = uint64(len(swarmReads))
 )
 
-// swarmReads are the ways to serve reads, and the leases below them. Where there are none, leaders follow one another
-// much faster: half of the runs are about these, and half about leases.
+// swarmReads are the ways to serve reads, and the leases under them. Without leases, leaders change much faster. Half
+// of the runs have none, and the other half have leases.
 var swarmReads = [...]struct{ reads, lease string }{
 	{"log", "none"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"quorum", "none"}, {"lease", "rate"},
 }
 
-// swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. What a
-// fault takes by itself, some 50 ms, and a busy machine set the limit. In the longest, nodes can be restarted on a busy
-// machine before anybody elects another leader.
+// swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. The
+// minimum is given by the time that injecting a fault takes, about 50 ms, and by busy machines. With the longest, nodes
+// can be restarted on a busy machine before anybody elects another leader.
 var swarmElections = [...]time.Duration{
 	60 * time.Millisecond, 80 * time.Millisecond, 80 * time.Millisecond, 120 * time.Millisecond, 200 * time.Millisecond,
 	500 * time.Millisecond,
 }
 
-// swarmTerms are terms of leases. A hunt waits for the end of one or two of them; but whoever restarts granters, or
-// lets others be elected, has to be done well inside of one.
+// swarmTerms are terms of leases. A hunt waits until one or two of them have ended; but restarting granters, or
+// having others elected, must be done well within one.
 var swarmTerms = [...]time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
 
-// swarmNodes are sizes of clusters. The numbers of these, of the ways to serve reads and of the workloads have no
-// divisor in common, so that all combinations come up.
+// swarmNodes are sizes of clusters. Their number, that of the ways to serve reads and that of the workloads are
+// pairwise coprime, so that all combinations occur.
 var swarmNodes = [...]string{"5", "3", "5", "4", "3"}
 
-// swarmWorkloads are what clients do: mostly registers, which everything shows on; lists, which show the order of
-// updates; and requests that are sent again, late, and to others.
+// swarmWorkloads are the workloads: mostly registers, which reveal nearly every failure; lists, which reveal the
+// order of updates; and requests that are sent again, late, and to other nodes.
 var swarmWorkloads = [...]string{"register", "register", "register", "append", "session", "register", "register"}
 
-// swarm is a configuration being drawn.
+// swarm is a configuration that is being drawn.
 type swarm struct {
 	random  *rand.Rand
 	said    func(option string) (string, bool)
 	choices []Choice
 }
 
-// set chooses an option, unless the user has, and returns what it is in the end.
+// set chooses the value of an option, unless the user has, and returns the value that is in effect.
 func (s *swarm) set(option, value string) string {
 	if v, ok := s.said(option); ok {
 		return v
@@ -77,7 +78,7 @@ func (s *swarm) set(option, value string) string {
 	return value
 }
 
-// one draws one of the values; all are drawn alike, and an empty one leaves the default.
+// one draws one of the values, all with equal probability. An empty value means the default.
 func (s *swarm) one(values ...string) string { return values[s.random.IntN(len(values))] }
 
 func (s *swarm) chance(percent int) bool { return s.random.IntN(100) < percent }
@@ -86,7 +87,7 @@ func (s *swarm) draw(seed uint64) {
 	way := swarmReads[seed%swarmCycle]
 	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
 	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
-	// What is under way when a fault comes is what it can go wrong with: a busy system has a window full of that.
+	// A fault can harm only what is in progress when it begins: in a busy system that is a full window.
 	s.set("rate", s.one("400", "800", "1500"))
 	s.set("concurrency", s.one("2n", "4n", "6n"))
 	s.set("keys", s.one("", "2", "5"))
@@ -110,8 +111,8 @@ func (s *swarm) draw(seed uint64) {
 	}
 }
 
-// drawTimes draws the bounds of clocks, and times that go together: a leader renews its lease well before it ends, and
-// well before others lose patience.
+// drawTimes draws the bounds of clocks, and times that depend on each other: a leader renews its lease well before
+// the lease ends, and well before followers campaign.
 func (s *swarm) drawTimes(lease string) {
 	for _, option := range []string{"lease-term", "lease-renew", "election-timeout", "max-offset"} {
 		if _, ok := s.said(option); ok {
@@ -126,7 +127,7 @@ func (s *swarm) drawTimes(lease string) {
 	if lease == "none" {
 		return
 	}
-	// Between the patience of followers and the end of a lease is the time in which a lease that does not hold shows.
+	// A lease that does not hold shows between the election timeout of the followers and the end of the lease.
 	term := swarmTerms[s.random.IntN(len(swarmTerms))]
 	s.set("lease-term", term.String())
 	s.set("lease-renew", min(election/2, term/4).String())
@@ -137,16 +138,16 @@ func (s *swarm) drawTimes(lease string) {
 	}
 }
 
-// drawPace has everything that the nodes do about others that are silent happen in proportion to how soon they elect
-// another leader. A link that is given up later outlives short cuts, and what was sent meanwhile arrives after them.
+// drawPace makes the times after which nodes act on silent peers proportional to the election timeout. A connection
+// that is given up later survives short partitions, and delivers what was sent meanwhile after them.
 func (s *swarm) drawPace(election time.Duration) {
 	s.set("node-flag", "--retry-interval="+s.one((election/3).String(), (election/8).String()))
 	s.set("node-flag", "--backoff="+(election/4).String())
 	s.set("node-flag", s.one("", "--link-silence="+(2*election).String(), "--link-silence="+(2*election).String()))
 }
 
-// drawKnobs turns what the nodes can be told, towards sizes at which things happen often: short logs, small snapshots
-// and small batches.
+// drawKnobs draws settings of the nodes at which rare events are frequent: short logs, small snapshots and small
+// batches.
 func (s *swarm) drawKnobs() {
 	s.set("window", s.one("", "", "", "", "", "", "8", "1"))
 	s.set("promise-grace", s.one("", "", "20ms"))
@@ -163,7 +164,7 @@ func (s *swarm) drawKnobs() {
 	s.set("node-flag", s.one("", "", "--pre-vote=false"))
 }
 
-// drawFaults leaves each kind of fault out of some runs. There are always some that leaders change under.
+// drawFaults leaves each kind of fault out of some runs, but never all kinds that make leaders change.
 func (s *swarm) drawFaults(lease string) {
 	var kinds []string
 	for _, k := range []struct {

@@ -22,14 +22,14 @@ import (
 	"elenchus/workloads"
 )
 
-// Outcome is what a test leaves.
+// Outcome is the result of a test.
 type Outcome struct {
 	Run      results.Run
 	Manifest *results.Manifest
 	Verdict  verdict.Verdict
 }
 
-// test is one run in progress.
+// test is a run in progress.
 type test struct {
 	opts     Options
 	inv      lab.Inventory
@@ -50,21 +50,21 @@ type test struct {
 	history  *history.Writer
 	gen      workloads.Generator
 	load     *load
-	clocks   *clocks // nil while they are not measured
+	clocks   *clocks // nil while clocks are not measured
 	watch    *watch
-	sentinel *Sentinel // nil unless the run is to fail fast
-	deployed bool      // there may be something of the system on the hosts
+	sentinel *Sentinel // nil unless the run is to stop at the first violation
+	deployed bool      // files or processes of the system may be on the hosts
 	start    time.Time // time zero of the history
 
 	installed map[string]bool       // faults that are in effect, by id …
-	active    atomic.Int64          // … and how many
-	recordErr atomic.Pointer[error] // the first fault that could not be put on disk
+	active    atomic.Int64          // … and their number
+	recordErr atomic.Pointer[error] // the first error of writing the fault log
 }
 
-// Test runs one test on the hosts of a lab. ctx ending asks for an orderly end: the load stops, everything is healed,
-// collected and checked, and the verdict says that the run was interrupted.
+// Test runs one test on the hosts of a lab. The end of ctx asks for an orderly end: the workload stops, everything is
+// healed, collected and checked, and the verdict says that the run was interrupted.
 //
-// The error is for a run that could not even be recorded; everything else is in the verdict.
+// The error is for a run that could not be recorded at all; everything else is in the verdict.
 func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome, error) {
 	if err := opts.Validate(len(inv.Hosts)); err != nil {
 		return Outcome{}, err
@@ -73,7 +73,7 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 		installed: make(map[string]bool)}
 	closeLog, err := t.open()
 	if err != nil {
-		if t.dir.Dir != "" { // a directory without a manifest is no run, and would only be in the way
+		if t.dir.Dir != "" { // a directory without a manifest is not a run
 			err = errors.Join(fullDisk(err, opts.Results), t.dir.Discard())
 		}
 		return Outcome{}, err
@@ -92,7 +92,7 @@ func Test(ctx context.Context, opts Options, inv lab.Inventory, ui *UI) (Outcome
 	return Outcome{Run: t.dir, Manifest: manifest, Verdict: v}, err
 }
 
-// open makes the run directory and writes down what is going to happen.
+// open makes the run directory and stores what is planned.
 func (t *test) open() (closeLog func(), err error) {
 	if t.workload, err = workloads.Lookup(t.opts.Workload); err != nil {
 		return nil, err
@@ -150,14 +150,14 @@ func (t *test) newManifest() *results.Manifest {
 	m.Config.Lease = &results.Lease{
 		Mode: l.Mode, Term: l.Term, Renew: l.Renew, DriftBound: l.DriftBound, MaxOffset: l.MaxOffset,
 	}
-	m.Config.Options = t.opts.nodeSettings()
+	m.Config.Options = t.opts.settings()
 	for _, h := range t.inv.Hosts {
 		m.Hosts = append(m.Hosts, results.Host{Name: h.Name, Address: h.Peer.String()})
 	}
 	return m
 }
 
-// wantedKinds are the kinds of faults that must be seen for the run to have tested what was asked for.
+// wantedKinds are the kinds of faults that must take effect for the run to have tested what was asked for.
 func (t *test) wantedKinds() []string {
 	if t.opts.Schedule == nil {
 		return t.opts.Nemesis
@@ -172,11 +172,11 @@ func (t *test) save() error {
 	return nil
 }
 
-// now is the time since the run began.
+// now is the time since the begin of the run.
 func (t *test) now() time.Duration { return time.Since(t.start) }
 
-// blame records what went wrong that is not the system's doing. The run goes on to its end: heal, collect, check. What
-// fails again and again, such as a full disk, is told once.
+// blame records an error of the harness, as opposed to one of the system under test. The run goes on: heal, collect,
+// check. An error that occurs again and again, such as a full disk, is reported once.
 func (t *test) blame(err error) {
 	if err == nil {
 		return
@@ -198,8 +198,8 @@ func (t *test) enter(state results.State) {
 	t.blame(t.save())
 }
 
-// live is the run from the first connection to the last file. Its failures are in the manifest. The error is for a run
-// that was turned away because somebody else has the lab: it leaves nothing behind.
+// live is the run from the first connection to the last file. Its errors are recorded in the manifest. The returned
+// error says that somebody else is using the lab; such a run leaves nothing behind.
 func (t *test) live(ctx context.Context) error {
 	rest := context.WithoutCancel(ctx)
 	defer t.disconnect()
@@ -213,6 +213,8 @@ func (t *test) live(ctx context.Context) error {
 	}
 	if err != nil {
 		t.interruptedOr(ctx, err)
+		t.stopClocks()
+		t.closeRecords()
 		t.cleanUp(rest)
 		return nil
 	}
@@ -232,8 +234,8 @@ func (t *test) live(ctx context.Context) error {
 	return nil
 }
 
-// leave ends a run that has lost its lab. Whoever took it has healed the hosts, and runs nodes under the same names: to
-// heal, stop or collect anything now would spoil their test.
+// leave ends a run that has lost its lab. Whoever took the lab has healed the hosts and runs nodes under the same
+// names: to heal, stop or collect anything now would disturb their test.
 func (t *test) leave() {
 	t.ui.Say("the lab was taken: nothing more is done to its hosts")
 	t.stopClocks()
@@ -241,7 +243,7 @@ func (t *test) leave() {
 	t.blame(t.save())
 }
 
-// interruptedOr tells a setup that was stopped by a signal from one that failed.
+// interruptedOr records why a setup failed: because of a signal, or because of err.
 func (t *test) interruptedOr(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		t.log.Info("interrupted during setup", "error", err)
@@ -262,7 +264,8 @@ func (t *test) closeRecords() {
 	t.blame(t.writePlayed())
 }
 
-// writePlayed writes the schedule as it was played, with roles resolved: what to give back to repeat it exactly.
+// writePlayed writes the schedule as it was played, with roles resolved to nodes. Played again, it repeats the run
+// most exactly.
 func (t *test) writePlayed() error {
 	if t.faults == nil {
 		return nil

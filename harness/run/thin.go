@@ -7,10 +7,10 @@ import (
 	"elenchus/nemesis"
 )
 
-// Warn says before a run that it cannot be good: a kind of fault was asked for and the planner found no room for it in
-// the time limit, as happens in short runs with many kinds. The verdict would be that the run was vacuous.
+// Warn warns before a run which cannot be sufficient: the planner found no room within the time limit for a kind of
+// fault that was asked for, as happens in short runs with many kinds. The verdict would be that the run was vacuous.
 func Warn(ui *UI, o *Options, s *nemesis.Schedule) {
-	if o.Schedule != nil { // then what is in it is what was asked for
+	if o.Schedule != nil { // a schedule that was given is what was asked for
 		return
 	}
 	planned := s.Kinds()

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/term"
 )
 
-// UI tells a person how a run goes: a line when a step is done, and between them one status line that is redrawn in
-// place on a terminal and repeated every few seconds elsewhere. The zero value writes nothing.
+// UI reports the progress of a run: a line for every step that is done, and between these one status line, which is
+// redrawn in place on a terminal and repeated every few seconds elsewhere. The zero value writes nothing.
 type UI struct {
 	out      io.Writer
 	terminal bool
@@ -22,11 +22,11 @@ type UI struct {
 	start    time.Time
 
 	mu     sync.Mutex
-	status string // what the status line shows now; empty when there is none
+	status string // the text of the status line; empty if there is none
 	last   time.Time
 }
 
-// Intervals between two status lines.
+// Intervals between updates of the status line.
 const (
 	redrawEvery = 200 * time.Millisecond
 	repeatEvery = 5 * time.Second
@@ -44,10 +44,10 @@ func NewUI(out io.Writer) *UI {
 	return u
 }
 
-// Color reports whether colours make sense.
+// Color reports whether the output understands colours.
 func (u *UI) Color() bool { return u.terminal && os.Getenv("NO_COLOR") == "" }
 
-// Say prints a line that stays.
+// Say prints a line.
 func (u *UI) Say(format string, args ...any) {
 	if u.out == nil {
 		return
@@ -58,8 +58,8 @@ func (u *UI) Say(format string, args ...any) {
 	fmt.Fprintln(u.out, Printable(fmt.Sprintf(format, args...)))
 }
 
-// Printable is text with everything escaped that does something to a terminal other than to show up on it, as text has
-// that comes from files and from other programs.
+// Printable escapes everything in a text that a terminal would not display but execute, as in text from files and
+// from other programs.
 func Printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -73,12 +73,12 @@ func Printable(text string) string {
 	return b.String()
 }
 
-// Step prints what was just finished and how long into the program that was.
+// Step prints a step that is done, and the time since the program began.
 func (u *UI) Step(format string, args ...any) {
 	u.Say("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// Status shows a line for the moment.
+// Status shows a status line until the next output.
 func (u *UI) Status(format string, args ...any) {
 	if u.out == nil {
 		return

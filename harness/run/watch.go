@@ -12,60 +12,63 @@ import (
 	"elenchus/results/history"
 )
 
-// watch adds to the workload what makes wrong leases, and wrong rounds of votes for reads, show. A lease goes wrong
-// for some milliseconds only, between one node's opinion of when it ended and another's, and the clients of the
-// workload are held up just then by operations that nobody answers. So while faults are in effect, the nodes that
-// they are aimed at are read at all the time, and elsewhere somebody looks out for a leader that is none of them: as
-// soon as there is one, they write there what those readers must then see, or not be answered.
+// watch adds operations to the workload that reveal leases which do not hold, and reads that rely on wrong votes.
+// Such a lease is wrong for only some milliseconds, between the end of the lease on one node's clock and on
+// another's, and at that time the clients of the workload are often held up by operations that nobody answers. So
+// while faults are in effect, the nodes that they are aimed at are read all the time, and some other nodes are asked
+// whether there is a leader that no fault is aimed at. As soon as there is one, new values are written there: the
+// readers must then see these, or not be answered.
 //
-// Only readings ever go unanswered for long, and these cost the checker nothing.
+// Only reads remain unanswered for long, and these cost the checker nothing.
 type watch struct {
 	load   *load
-	update history.Func // how something is written
-	value  atomic.Int64 // the last one written
+	update history.Func // the function of the workload that writes
+	value  atomic.Int64 // the value written last
 
 	mu    sync.Mutex
 	aimed map[string]map[string]bool // by node: the faults in effect that are aimed at it
 }
 
 const (
-	// watchEvery is how often one node is read at, if it is the only one; more share the readings. Where nobody but
-	// the watch would notice, once in a while is enough.
+	// watchEvery is the interval between reads at a node, if it is the only one that faults are aimed at. Several
+	// such nodes share the reads.
 	watchEvery = 4 * time.Millisecond
 
-	// readPatience is how long a node that a fault is aimed at may take to answer, scoutPatience one that is asked
-	// whether there is another leader: those who wait for one that is gone must be asked again soon.
+	// readPatience is how long a read waits for an answer at a node that a fault is aimed at, and scoutPatience at a
+	// node that is asked for a new leader. The latter is short, because a node that waits for the old leader must be
+	// asked again soon after there is a new one.
 	readPatience  = 150 * time.Millisecond
 	scoutPatience = 30 * time.Millisecond
 
-	// scouts is on how many other nodes somebody looks out, and scoutEvery how often, and how often they write.
+	// scouts is at how many other nodes a new leader is looked for, and scoutEvery is the interval at which this is
+	// done and new values are written.
 	scouts     = 2
 	scoutEvery = 25 * time.Millisecond
 
-	// watchKeys is how many keys are read and written in turn, those that came into use last.
+	// watchKeys is how many keys are read and written in turn: those that came into use last.
 	watchKeys = 3
 
-	// watchIdle is how often it is looked whether there is something to do.
+	// watchIdle is the interval at which a goroutine without a duty looks for one.
 	watchIdle = 5 * time.Millisecond
 
-	// watchValues is where the values begin, so that they are none of the workload's.
+	// watchValues is the first of the values written here, so that they differ from all values of the workload.
 	watchValues = 1_000_000_000
 )
 
-// newWatch watches the registers, lists or write-once objects that a workload of these functions uses.
+// newWatch makes a watch for the registers, lists or write-once objects that a workload of these functions uses.
 func newWatch(l *load, funcs []history.Func) *watch {
 	w := &watch{load: l, update: history.Write, aimed: make(map[string]map[string]bool)}
 	switch {
 	case slices.Contains(funcs, history.Append):
 		w.update = history.Append
 	case !slices.Contains(funcs, history.Write):
-		w.update = history.CAS // from absent
+		w.update = history.CAS // write-once objects are set if they are absent
 	}
 	w.value.Store(watchValues)
 	return w
 }
 
-// note learns of a step of a fault.
+// note updates the aims after a step of a fault.
 func (w *watch) note(e history.FaultEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +85,7 @@ func (w *watch) note(e history.FaultEvent) {
 	}
 }
 
-// duty is what there is to do at a node.
+// duty is what the goroutine of a node has to do.
 type duty int
 
 const (
@@ -91,7 +94,7 @@ const (
 	scout
 )
 
-// duty says what there is to do at a node now, and how many share it.
+// duty returns what is to be done at a node now, and how many nodes share that.
 func (w *watch) duty(node string) (d duty, share int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,7 +119,7 @@ func (w *watch) duty(node string) (d duty, share int) {
 	}
 }
 
-// isAimedAt says whether a fault in effect is aimed at a node.
+// isAimedAt reports whether a fault in effect is aimed at a node.
 func (w *watch) isAimedAt(node string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,7 +157,7 @@ func (w *watch) node(ctx context.Context, node string) error {
 	}
 }
 
-// read reads once, and says when to read again.
+// read reads one key, and returns when to read again.
 func (w *watch) read(ctx context.Context, s *session, turn int) (time.Duration, error) {
 	s.patience = readPatience
 	answer, err := s.do(ctx, history.PhaseMain, history.Op{Func: history.Read, Key: w.key(turn)})
@@ -164,14 +167,15 @@ func (w *watch) read(ctx context.Context, s *session, turn int) (time.Duration, 
 	return watchEvery, err
 }
 
-// scout writes if there is a leader that no fault is aimed at, and says when to look again.
+// scout reads a key at a node. If that has a leader that no fault is aimed at, scout writes a new value. It returns
+// when to do this again.
 func (w *watch) scout(ctx context.Context, s *session, turn int) (time.Duration, error) {
 	key := w.key(turn)
 	s.patience = scoutPatience
 	answer, err := s.do(ctx, history.PhaseMain, history.Op{Func: history.Read, Key: key})
 	switch {
 	case err != nil || answer.Type == history.Unknown:
-		return watchIdle, err // it has waited already
+		return watchIdle, err // waiting for the answer has taken time already
 	case answer.Type == history.Fail || answer.By.Leader == "" || w.isAimedAt(answer.By.Leader):
 		return scoutEvery, nil
 	}
@@ -180,7 +184,7 @@ func (w *watch) scout(ctx context.Context, s *session, turn int) (time.Duration,
 	return scoutEvery, err
 }
 
-// key is one of those that came into use last.
+// key returns one of the keys that came into use last.
 func (w *watch) key(turn int) string {
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// recoveryRounds is how many elections in a row may fail once everything is healed. Jitter ends duels: with back-offs
-// that double, the chance of so many is below one in a million.
+// recoveryRounds is how many elections in a row may fail once everything is healed. Random jitter ends repeated
+// conflicts between candidates: with back-offs that double, the probability of this many is below one in a million.
 const recoveryRounds = 12
 
 // RecoveryBound is how long a cluster may need, after the last heal, until it has answered every client's last
@@ -42,7 +42,7 @@ func (p *Plan) RecoveryBound(keys int) time.Duration {
 	return onClock(2*owed+recoveryRounds*election) + 3*p.Load.Patience + time.Duration(keys+1)*read + rest + time.Second
 }
 
-// withDefaults is what the machines make of zeros that the bound depends on.
+// withDefaults replaces zeros by the machines' defaults, where the bound depends on them.
 func withDefaults(o multipaxos.Options) multipaxos.Options {
 	for _, d := range []struct {
 		field *time.Duration

@@ -13,22 +13,23 @@ import (
 	"elenchus/node/wire"
 )
 
-// sectorBytes is what a disk writes whole or not at all.
+// sectorBytes is the unit that a disk writes atomically.
 const sectorBytes = 512
 
-// byteDisk is a node's disk byte by byte, with the real write-ahead log on it. It is a wal.FS that is as mean as
-// POSIX allows: after a crash each unsynced sector is there or not, each by itself, and unsynced changes to the
-// directory are there up to some point. What it decides is keyed by what is decided, so that runs can be repeated.
+// byteDisk simulates a node's disk at the level of bytes, with the real write-ahead log on it. It implements wal.FS
+// and behaves as badly as POSIX allows: after a crash, each unsynced sector is there or not, independently of the
+// others, and unsynced changes to the directory are there up to some point. Its random choices are keyed by what they
+// decide, so that runs can be repeated.
 type byteDisk struct {
 	rng     rng
 	node    int
 	log     *wal.Log
 	ops     int
-	crashAt int // the operation that fails, and all after it; zero for none
+	crashAt int // the number of the operation that fails, as do all after it; zero for none
 	reboots uint64
 
-	entries []dirEntry // as processes see them
-	durable []dirEntry // as a reboot would find them
+	entries []dirEntry // the directory as processes see it
+	durable []dirEntry // the directory as it would be after a crash
 	changes []dirChange
 }
 
@@ -37,7 +38,7 @@ type dirEntry struct {
 	file *byteFile
 }
 
-// dirChange takes a file's name away, gives it one, or both.
+// dirChange removes a file's name, adds one, or both.
 type dirChange struct {
 	from, to string
 	file     *byteFile
@@ -47,7 +48,7 @@ type byteFile struct {
 	number  uint64
 	data    []byte // the page cache
 	durable []byte
-	dirty   []bool // by sector
+	dirty   []bool // by sector: not yet durable
 }
 
 func newByteDisk(r rng, node int) *byteDisk { return &byteDisk{rng: r, node: node} }
@@ -159,7 +160,7 @@ func (d *byteDisk) settle(count int) {
 // Lock implements wal.FS. A node runs one process at a time, so there is nobody to lock out.
 func (d *byteDisk) Lock(string) (io.Closer, error) { return io.NopCloser(nil), d.tick() }
 
-// reboot is a loss of power: the page cache is gone.
+// reboot simulates a loss of power: the page cache is lost.
 func (d *byteDisk) reboot() {
 	d.reboots++
 	id := uint64(d.node)<<32 | d.reboots
@@ -171,7 +172,7 @@ func (d *byteDisk) reboot() {
 	}
 }
 
-// reboot leaves of a file what is durable, and of its unsynced sectors any.
+// reboot keeps of a file what is durable, and each of its unsynced sectors or not.
 func (f *byteFile) reboot(r rng, id uint64) {
 	for i, dirty := range f.dirty {
 		if dirty && r.at(forTorn, id, f.number<<24|uint64(i+1))&1 == 0 {
@@ -216,7 +217,7 @@ func (f *byteFile) touch(low, high int) {
 	}
 }
 
-// openFile is a byteFile as a process has it.
+// openFile is a byteFile that a process has open.
 type openFile struct {
 	disk *byteDisk
 	file *byteFile
@@ -282,13 +283,13 @@ func (o openFile) Truncate(size int64) error {
 // Size is the file's length.
 func (o openFile) Size() (int64, error) { return int64(len(o.file.data)), nil }
 
-// Close does nothing.
+// Close does nothing: there is nothing to release.
 func (o openFile) Close() error { return nil }
 
 // dataDir is where a node keeps its log.
 const dataDir = "data"
 
-// identity is whose disk it is.
+// identity identifies a node's disk for random choices.
 func (d *byteDisk) identity() wal.Identity {
 	return wal.Identity{Cluster: "sim", Node: uint16(d.node + 1)}
 }
@@ -337,19 +338,19 @@ func (w *World) saveBytes(n *node) error {
 	return wal.WriteSnapshot(d, dataDir, d.identity(), uint64(s.Slot), wire.AppendSnapshotHead(nil, s), s.State)
 }
 
-// crashBytes has the process die while it writes: at any operation, or behind the last. With the power gone, so is the
-// page cache. What was under way stays in the node's disk until it starts again.
+// crashBytes has the process die while it writes: at any operation, or after the last one. If the power is lost, so
+// is the page cache. What is left of the write is found when the node starts again.
 func (w *World) crashBytes(n *node) {
 	d := n.disk.bytes
 	if d.log == nil {
-		return // it died before its log was open
+		return // the process died before it had opened its log
 	}
 	crash := func(id, number, within uint64) {
 		d.crashAt = d.ops + 1 + int(below(w.rng.at(forGroup, id, number), within))
 	}
 	if n.disk.saving != nil {
 		crash(snapshotID|uint64(n.index), uint64(n.disk.saving.Slot), crashOps)
-		_ = w.saveBytes(n) // that it fails is the point
+		_ = w.saveBytes(n) // the error is that of the crash
 	}
 	if n.disk.syncing {
 		within := uint64(groupOps)
@@ -363,19 +364,19 @@ func (w *World) crashBytes(n *node) {
 	if n.powerless > 0 || w.rng.at(forTorn, uint64(n.index), n.disk.syncs)&1 == 0 {
 		d.reboot()
 	}
-	_ = d.log.Close() // it is the process's, which is gone
+	_ = d.log.Close() // the process that had it open is gone
 	d.log = nil
 }
 
-// Within how many operations of the file system a crash happens: a group is written and synced, and is then there; a
-// snapshot and a new log need some more.
+// Bounds of the number of the file system operation at which a crash happens. A group takes a write and a sync, after
+// which it is durable; a snapshot and a new log take some more.
 const (
 	groupOps = 3
 	crashOps = 8
 )
 
-// recoverBytes opens log and snapshot, compares them with what must be in them, and finds out how far the disk had
-// come.
+// recoverBytes opens log and snapshot, compares them with what must be in them, and finds out which writes have
+// become durable.
 func (w *World) recoverBytes(n *node) error {
 	b, d := n.disk.bytes, &n.disk
 	count := 0

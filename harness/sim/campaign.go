@@ -16,25 +16,25 @@ import (
 // is a few megabytes, so that collecting less often costs nothing. Beyond this there is hardly anything to gain.
 const campaignGC = 400
 
-// worldRuns is how many runs a worker plays in one World. A World keeps the memory that the largest of its runs has
-// needed, and there is always a larger one to come: over a long campaign that would grow, if slowly, without end.
+// worldRuns is how many runs a worker plays in one World. A World keeps as much memory as its largest run needed.
+// Without a limit, this would grow slowly over a long campaign, because there is always a larger run to come.
 const worldRuns = 1000
 
 // Campaign plays the plans of many seeds.
 type Campaign struct {
 	From, To uint64 // the seeds, both included
 	Draw     DrawOptions
-	World    Options // but for its Checker, of which every worker has its own
+	World    Options // its Checker, if it has one, is used by all workers at once; without one each has its own
 	Workers  int     // goroutines; zero means 1
 
 	// UntilFailure ends the campaign with the first run that fails. Twice plays every plan twice and compares.
 	UntilFailure bool
 	Twice        bool
 
-	// FailuresMax is how many failures are kept in all their words; those that follow are only counted (1000).
+	// FailuresMax is how many failures are kept with all their details; further ones are only counted (1000).
 	FailuresMax int
 
-	// Progress is told of the state every now and then, by one goroutine at a time; nil is nobody.
+	// Progress is called with the state from time to time, by one goroutine at a time; it may be nil.
 	Progress func(*Summary)
 
 	// Resume is the summary of an earlier part of the same campaign, or nil.
@@ -53,31 +53,31 @@ type Failure struct {
 	Directory string        `json:"directory,omitempty"`
 }
 
-// Summary is what has come of a campaign so far.
+// Summary is the state or the result of a campaign.
 type Summary struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
-	Next uint64 `json:"next"` // every seed below is done
+	Next uint64 `json:"next"` // every seed below has been played
 
-	Draw *DrawOptions `json:"draw,omitempty"` // from what the runs were drawn; nil in states of earlier versions
+	Draw *DrawOptions `json:"draw,omitempty"` // of the runs; nil in states of earlier versions
 
 	Runs        uint64            `json:"runs"`
 	Failed      uint64            `json:"failed"`
 	Failures    []Failure         `json:"failures,omitempty"` // by seed
 	Kinds       map[string]uint64 `json:"kinds,omitempty"`    // failures by kind
-	Hidden      map[string]uint64 `json:"hidden,omitempty"`   // runs by the first rule that was broken unseen by clients
+	Hidden      map[string]uint64 `json:"hidden,omitempty"`   // runs by the first rule they broke that clients cannot see
 	Undecided   []uint64          `json:"undecided,omitempty"`
-	Unequal     []uint64          `json:"unequal,omitempty"` // seeds that came to another hash the second time
+	Unequal     []uint64          `json:"unequal,omitempty"` // seeds whose second run had another hash
 	Styles      map[string]uint64 `json:"styles"`
 	Stats       Stats             `json:"stats"`
 	Simulated   time.Duration     `json:"simulated_ns"`
 	Elapsed     time.Duration     `json:"elapsed_ns"`         // of the wall clock, over all parts
-	Fingerprint uint64            `json:"fingerprint,string"` // of all hashes, whatever the order in which they came
+	Fingerprint uint64            `json:"fingerprint,string"` // combines all hashes, independently of their order
 
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Run plays the campaign until it is done, or ctx ends. The error says that it could not be begun; failures of runs
+// Run plays the campaign until it is complete, or ctx ends. The error says that it could not begin; failures of runs
 // are in the summary.
 func (c Campaign) Run(ctx context.Context) (*Summary, error) {
 	if err := c.Validate(); err != nil {
@@ -135,24 +135,24 @@ func (c Campaign) Validate() error {
 	return errors.Join(append(problems, c.Draw.Validate())...)
 }
 
-// workersMax is more than any machine has processors to play runs on.
+// workersMax is more than the number of processors of any machine.
 const workersMax = 1024
 
-// running is a campaign that goes on.
+// running is a campaign in progress.
 type running struct {
 	campaign Campaign
 	begun    time.Time
 	before   time.Duration
 
 	mu      sync.Mutex
-	next    uint64   // the next seed that nobody plays yet
+	next    uint64   // the next seed that no worker has taken
 	current []uint64 // the seed that each worker plays; idle when it plays none
 	summary *Summary
 	err     error
 	told    time.Time
 }
 
-// idle is no seed.
+// idle stands for no seed.
 const idle = ^uint64(0)
 
 func (c Campaign) begin() *running {
@@ -177,16 +177,11 @@ func (c Campaign) begin() *running {
 	return r
 }
 
-// progressEvery is how often the campaign tells how it goes.
+// progressEvery is the interval between calls of Progress.
 const progressEvery = 200 * time.Millisecond
 
 // work plays one seed after the other.
 func (r *running) work(ctx context.Context, stop func(), worker int) {
-	opts := r.campaign.World
-	opts.Checker = nil
-	if r.campaign.World.Checker != nil {
-		opts.Checker = r.campaign.World.Checker
-	}
 	var w *World
 	for runs := 0; ctx.Err() == nil; runs++ {
 		seed, ok := r.take(worker)
@@ -194,7 +189,7 @@ func (r *running) work(ctx context.Context, stop func(), worker int) {
 			return
 		}
 		if runs%worldRuns == 0 {
-			w = New(opts)
+			w = New(r.campaign.World)
 		}
 		one, err := r.play(w, seed)
 		if r.note(worker, one, err) && r.campaign.UntilFailure || err != nil {
@@ -216,7 +211,7 @@ func (r *running) take(worker int) (seed uint64, ok bool) {
 	return seed, true
 }
 
-// played is one seed's part of a campaign.
+// played is the result of one seed in a campaign.
 type played struct {
 	result  Result
 	style   string
@@ -246,7 +241,7 @@ func (r *running) play(w *World, seed uint64) (played, error) {
 	return one, nil
 }
 
-// note adds a run to the summary. It reports whether the run has failed.
+// note adds a run to the summary, and reports whether the run has failed.
 func (r *running) note(worker int, one played, err error) (failed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

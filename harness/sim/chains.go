@@ -15,7 +15,7 @@ var messageKinds = func() int {
 	return int(kind)
 }()
 
-// messageKind is the kind of that name.
+// messageKind returns the kind of message with that name.
 func messageKind(name string) (protocol.MessageKind, bool) {
 	for kind := protocol.MessageKind(1); kind.Valid(); kind++ {
 		if kind.String() == name {
@@ -25,12 +25,12 @@ func messageKind(name string) (protocol.MessageKind, bool) {
 	return 0, false
 }
 
-// chain is the place of a chain of messages: those of one kind from one node to one other.
+// chain is the index of a chain of messages: those of one kind from one node to another.
 func chain(from, to int, kind protocol.MessageKind) int {
 	return (from*nodesMax+to)*messageKinds + int(kind)
 }
 
-// rankChains gives every chain its rank, if the plan wants ranks or demotes somebody.
+// rankChains draws the rank of every chain, if the plan has ranks or faults that demote.
 func (w *World) rankChains() {
 	w.chains = nil
 	demotes := false
@@ -56,7 +56,7 @@ func (w *World) rankChains() {
 	}
 }
 
-// demote makes messages from a node take longer, or no longer.
+// demote delays messages from a node by more or by less than before.
 func (w *World) demote(from int, f *Fault, sign time.Duration) {
 	only, one := messageKind(f.Messages)
 	for to := range w.n {

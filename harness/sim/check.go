@@ -12,24 +12,24 @@ import (
 	"elenchus/workloads"
 )
 
-// Checker decides whether a history is that of registers. It keeps nothing of the operations.
+// Checker decides whether a history is linearizable. It does not keep the operations.
 type Checker interface {
 	Check(ops []history.Operation) Finding
 }
 
-// Finding is what a Checker has found.
+// Finding is the result of a Checker.
 type Finding struct {
 	Violated  string   // the first register whose history has no legal order; empty when all have one
 	Undecided []string // the registers for which the checker's budget did not suffice
 }
 
-// NoChecker finds nothing, for runs that only the invariants are to judge.
+// NoChecker finds nothing. With it, only the invariants judge a run.
 type NoChecker struct{}
 
 // Check implements [Checker].
 func (NoChecker) Check([]history.Operation) Finding { return Finding{} }
 
-// Search is a [Checker] that searches for a legal order, as the checker of lab runs does.
+// Search is a [Checker] that searches for a linearization, as the checker of runs in labs does.
 type Search struct {
 	Budget checker.Budget
 }
@@ -48,10 +48,9 @@ func (s Search) Check(ops []history.Operation) (f Finding) {
 	return f
 }
 
-// NewChecker is the usual checker. Attempts at one request must be answered alike, and count as one operation then.
-// Registers with unique values are decided by their order (package checker/register), lists by comparing their
-// versions, and whatever is neither of the two is searched, with a budget that suits short runs. It keeps its memory
-// for the next history.
+// NewChecker returns the usual checker. All attempts at one request must get the same answer, and then count as one
+// operation. Registers with unique values are decided by their order (package checker/register), lists by comparing
+// their versions, and everything else by a search with a budget that suits short runs. The checker reuses its memory.
 func NewChecker() Checker { return newQuick() }
 
 func newQuick() *quick {
@@ -69,13 +68,13 @@ type quick struct {
 	search   Search
 }
 
-// quickKey is the history of one register, in the terms of who can decide it.
+// quickKey is the history of one register or list, prepared for the fast checkers.
 type quickKey struct {
 	name      string
-	ops       []register.Op // of a register of single values
-	positions []int         // of all its operations in the history
-	list      bool          // something is appended to it
-	mixed     bool          // or something else is done to it
+	ops       []register.Op // the operations of a register of single values
+	positions []int         // the indices of all its operations in the history
+	list      bool          // an element is appended to it
+	mixed     bool          // it is also used otherwise
 }
 
 // Check implements [Checker].
@@ -141,7 +140,7 @@ func (q *quick) split(ops []history.Operation) {
 		case history.Write, history.CAS:
 			k.mixed = true
 		}
-		k.ops, _ = register.Append(k.ops, op) // of a list these are not used
+		k.ops, _ = register.Append(k.ops, op) // for a list these are not used
 	}
 }
 
@@ -181,7 +180,7 @@ func (c *listChecker) legal(ops []history.Operation, positions []int) bool {
 		c.position[v] = i + 1
 	}
 	if len(c.position) != len(longest) {
-		return false // an element is there twice
+		return false // an element occurs twice
 	}
 	for _, i := range positions {
 		if !c.take(&ops[i], i, longest) {
@@ -198,9 +197,9 @@ func (c *listChecker) take(op *history.Operation, i int, longest []int64) bool {
 		at, there := c.position[op.Op.Value]
 		switch {
 		case !there:
-			return op.Outcome != history.OK // it took no effect, or none that anybody saw
+			return op.Outcome != history.OK // it had no effect, or none that any read saw
 		case op.Outcome == history.Fail, c.versions[at].append >= 0:
-			return false // it cannot have been executed; or two have appended the same
+			return false // an append that failed was seen, or an element was appended twice
 		case op.Outcome == history.OK && len(op.Result.Values) != at:
 			return false
 		}
@@ -222,14 +221,15 @@ func (c *listChecker) take(op *history.Operation, i int, longest []int64) bool {
 	return true
 }
 
-// rising looks for a return before a call that must come earlier.
+// rising reports whether the versions rise in time: no operation returned before another was called that must precede
+// it.
 func (c *listChecker) rising(ops []history.Operation) bool {
 	latest := int64(-1) // the latest call so far
 	for at := range c.versions {
 		v := &c.versions[at]
 		if at > 0 {
 			if v.append < 0 {
-				return false // nobody appended this element
+				return false // the append of this element is not in the history
 			}
 			made := &ops[v.append]
 			if made.Outcome == history.OK && made.ReturnSeq < latest {

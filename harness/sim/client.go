@@ -13,56 +13,57 @@ import (
 	"elenchus/workloads"
 )
 
-// client does one thing at a time, at its own node.
+// client executes one operation at a time, always at its own node.
 type client struct {
 	index   int // among all clients
-	worker  int // of the workload; -1 for those that read in the end
+	worker  int // of the workload; -1 for clients of the final reads
 	node    int
 	process int // a new one after every unknown outcome
 	session register.ClientID
 	seq     uint64
-	nth     uint64 // operations so far, over all processes
+	nth     uint64 // number of operations so far, over all processes
 
-	fails int // in a row
+	fails int // failures in a row
 
 	busy     bool
-	op       int // the operation's place in the history
+	op       int // the index of the operation in the history
 	command  register.Command
-	told     protocol.Slot // the last slot that anybody had been told about when it was invoked
-	call     uint64        // the request that is under way
+	told     protocol.Slot // the last slot that any client had been told of when the operation was invoked
+	call     uint64        // the number of the request in progress
 	attempt  int
-	answered bool // the answer is on its way
+	answered bool // the answer is on its way to the client
 	reply    protocol.Reply
 	deadline time.Duration
-	armed    bool // there is an event for a deadline, this one or an earlier one
+	armed    bool // there is an event for a deadline, that of this operation or of an earlier one
 
-	script []int // what is left of the plan's script, by place
+	script []int // what is left of the plan's script, as indices
 
-	// Of a client that reads in the end.
+	// Fields of clients of the final reads.
 	wrote   bool
-	repeats []history.Op // requests that it has yet to send once more
-	reads   int          // the keys that it has read
+	repeats []history.Op // requests that it still has to repeat
+	reads   int          // the number of keys that it has read
 	done    bool
 }
 
-// request is one request on its way to a node, or there. It outlives its client's patience.
+// request is a request that is on its way to a node, or has arrived there. It may outlast the time that its client
+// waits.
 type request struct {
 	command register.Command
 	told    protocol.Slot
 	client  int
 	call    uint64
 	node    int
-	id      protocol.RequestID // what the node's incarnation calls it; zero before it is there
+	id      protocol.RequestID // by which the node's incarnation knows it; zero before it arrives
 	used    bool
 	there   bool          // it has reached the node's host
-	due     time.Duration // when the machine must have answered, on its monotonic clock
+	due     time.Duration // when the machine must have answered, on the node's monotonic clock
 }
 
-// clientBits is how many bits of a call's number say which client it is.
+// clientBits is how many bits of a request's number identify the client.
 const clientBits = 8
 
-// A client rests after a definite failure, besides thinking: a node that is down refuses at once, and its client must
-// not do most of what happens in a run. The pause doubles with every failure in a row.
+// After a definite failure, a client pauses in addition to its usual think time: a node that is down refuses at once,
+// and its clients must not cause most of the events of a run. The pause doubles with every failure in a row.
 const (
 	failPause    = 5 * time.Millisecond
 	failPauseMax = 160 * time.Millisecond
@@ -76,21 +77,21 @@ func (w *World) addClient(worker, node int) *client {
 	return c
 }
 
-// newProcess gives the client a name and a session that nobody has had before.
+// newProcess gives the client a process id and a session that were never used before.
 func (w *World) newProcess(c *client) {
 	c.process = w.processes
 	w.processes++
 	c.session, c.seq = register.ClientID(w.workload.Session(c.process)), 0
 }
 
-// think lets a client do its next thing after a while.
+// think schedules the client's next operation after a pause and its think time.
 func (w *World) think(c *client, pause time.Duration) {
 	l := &w.plan.Load
 	pause += within(w.rng.at(forThink, uint64(c.index), c.nth), l.ThinkMin, l.ThinkMax)
 	w.events.push(event{at: w.now + pause, kind: eventThink, arg: uint64(c.index)})
 }
 
-// thought is a client that has thought of something.
+// thought begins a client's next operation, after its think time.
 func (w *World) thought(c *client) {
 	if c.busy || c.done {
 		return
@@ -141,7 +142,7 @@ func (w *World) invoke(c *client, phase history.Phase, op history.Op) {
 	w.ask(c, c.node)
 }
 
-// command is the operation as nodes know it.
+// command converts the operation to a command of package register.
 func (w *World) command(c *client, op history.Op) register.Command {
 	cmd := register.Command{Client: c.session, Seq: c.seq, Key: op.Key}
 	if r := op.Request; !r.IsZero() {
@@ -167,7 +168,8 @@ func (w *World) command(c *client, op history.Op) register.Command {
 	return cmd
 }
 
-// text is a value as nodes know it. Values are small numbers, so their texts are kept for all runs of as many digits.
+// text formats a value as nodes store it. Values are small numbers, so their texts are cached for all runs with as
+// many digits.
 func (w *World) text(v int64) string {
 	digits := w.plan.Load.Digits
 	if v < 0 || v >= textsMax {
@@ -185,7 +187,7 @@ func (w *World) text(v int64) string {
 
 const textsMax = 1 << 16
 
-// number is what text has made of a value.
+// number is the inverse of text.
 func number(s string) (int64, bool) {
 	if len(s) == 0 || len(s) > 9 {
 		v, err := strconv.ParseInt(s, 10, 64)
@@ -231,7 +233,7 @@ func (w *World) takeRequest() uint32 {
 	return uint32(len(w.requests) - 1)
 }
 
-// requested is a request that has reached its node.
+// requested handles the arrival of a request at its node.
 func (w *World) requested(n *node, e *event) {
 	slot := uint32(e.arg)
 	r := &w.requests[slot]
@@ -247,8 +249,8 @@ func (w *World) requested(n *node, e *event) {
 		return
 	}
 	r.there = true
-	// Numbers begin anew with every incarnation, as the contract allows: who takes an answer to an earlier one's request
-	// for its own will be found out.
+	// Request numbers begin anew with every incarnation, as the contract allows. A machine that takes an answer to a
+	// request of its previous incarnation for one of its own is found out by this.
 	n.asked = append(n.asked, slot)
 	r.id = protocol.RequestID(len(n.asked))
 	patience := w.plan.Load.Patience * nodeShare / 100
@@ -258,7 +260,7 @@ func (w *World) requested(n *node, e *event) {
 	}})
 }
 
-// nodeShare is the part of a client's patience that the node is given, in percent, as in package paxosclient.
+// nodeShare is the percentage of the client's time limit that the node is given, as in package paxosclient.
 const nodeShare = 85
 
 func (w *World) freeRequest(slot uint32) {
@@ -266,7 +268,7 @@ func (w *World) freeRequest(slot uint32) {
 	w.idleRequests = append(w.idleRequests, slot)
 }
 
-// reply is an answer that leaves a node.
+// reply handles an answer that leaves a node.
 func (w *World) reply(n *node, r *protocol.Reply) {
 	var asked *request
 	if r.ID > 0 && uint64(r.ID) <= uint64(len(n.asked)) {
@@ -289,19 +291,20 @@ func (w *World) reply(n *node, r *protocol.Reply) {
 	w.freeRequest(n.asked[r.ID-1])
 }
 
-// deliver has an answer that broke a rule, and so ends the run, arrive at once: the history then shows what the client
-// is about to see.
+// deliver has an answer that broke a rule, and so ends the run, arrive at once: the history then shows the answer
+// that the client was about to get.
 func (w *World) deliver(asked *request) {
 	c := &w.clients[asked.client]
 	if !c.busy || c.call != asked.call {
-		return // it has lost its patience
+		return // it has stopped waiting
 	}
 	w.violation.Answer = &Answer{Operation: c.op, Before: w.overlooked(c)}
 	w.gotAnswer(&event{arg: c.call})
 }
 
-// overlooked is the latest update of the register that was acknowledged before the client asked, and whose slot lies
-// behind the one that it was answered from; else whatever somebody had been told from there. It is -1 if there is none.
+// overlooked considers the operations that were acknowledged before the client asked, and whose slots are after the
+// one from which its answer was computed. It returns the latest update of the register among them; if there is none,
+// the latest of them; else -1.
 func (w *World) overlooked(c *client) int {
 	found, updates := -1, false
 	for i := range w.ops {
@@ -317,7 +320,7 @@ func (w *World) overlooked(c *client) int {
 	return found
 }
 
-// judge holds an answer to what is known to be true.
+// judge compares an answer with what the observers know.
 func (w *World) judge(n *node, asked *request, r *protocol.Reply) {
 	read := !asked.command.Op.Mutates()
 	switch {
@@ -332,7 +335,7 @@ func (w *World) judge(n *node, asked *request, r *protocol.Reply) {
 	}
 }
 
-// answer sends an answer to the client, if it still waits for it.
+// answer sends an answer to the client, if it still waits for one.
 func (w *World) answer(r *request, reply protocol.Reply) {
 	c := &w.clients[r.client]
 	if !c.busy || c.call != r.call || c.answered {
@@ -343,12 +346,12 @@ func (w *World) answer(r *request, reply protocol.Reply) {
 	w.events.push(event{at: w.now + delay, kind: eventAnswer, arg: c.call})
 }
 
-// hangUp ends the connections of a process that is gone.
+// hangUp closes the connections of a process that is gone.
 func (w *World) hangUp(n *node) {
 	for slot := range w.requests {
 		r := &w.requests[slot]
 		if !r.used || !r.there || r.node != n.index {
-			continue // or it is still on its way, and finds another process, or none
+			continue // or it is still on its way, and arrives at the next process or at none
 		}
 		w.answer(r, protocol.Reply{Outcome: protocol.OutcomeUnknown, Reason: "connection closed"})
 		w.freeRequest(uint32(slot))
@@ -397,7 +400,7 @@ func (w *World) gotAnswer(e *event) {
 	}
 }
 
-// timedOut is a client that may have lost its patience.
+// timedOut handles the end of a client's waiting, unless it got an answer meanwhile.
 func (w *World) timedOut(c *client) {
 	c.armed = false
 	switch {
@@ -410,7 +413,7 @@ func (w *World) timedOut(c *client) {
 	}
 }
 
-// unsure is a client whose update may have been executed. It asks again, or leaves it at that.
+// unsure handles an update that may have been executed: the client retries it, or gives it up.
 func (w *World) unsure(c *client, reason string) {
 	l := &w.plan.Load
 	id := uint64(c.index)<<8 | uint64(c.attempt)
@@ -427,7 +430,7 @@ func (w *World) unsure(c *client, reason string) {
 	w.complete(c, history.Unknown, history.Result{}, reason)
 }
 
-// result is what an operation saw, in the terms of histories.
+// result converts what an operation returned to the form of histories.
 func (w *World) result(c *client) history.Result {
 	r := &c.reply.Result
 	var out history.Result
@@ -458,7 +461,7 @@ func (w *World) result(c *client) history.Result {
 	return out
 }
 
-// tell tells whoever listens that an operation was invoked, or completed.
+// tell passes the invocation or the completion of an operation to the listener.
 func (w *World) tell(op *history.Operation, completed bool) {
 	if w.opts.Each == nil || w.calm {
 		return
@@ -495,7 +498,7 @@ func (w *World) complete(c *client, outcome history.Type, result history.Result,
 		}
 	case history.Fail:
 		w.stats.Failed++
-		if op.Op.Func.Mutates() && op.Op.Request.IsZero() { // other attempts at a request may well be executed
+		if op.Op.Func.Mutates() && op.Op.Request.IsZero() { // other attempts at the same request may still be executed
 			w.ghost.model.tellFailed(&c.command, c.node+1)
 		}
 		pause = min(failPause<<min(c.fails, 8), failPauseMax)

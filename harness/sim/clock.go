@@ -19,23 +19,23 @@ const (
 	monoStart = time.Second
 )
 
-// nodeClock is a node's two clocks, as functions of true time.
+// nodeClock simulates a node's monotonic clock and wall clock as functions of true time.
 type nodeClock struct {
 	rate   int64         // how much faster than true time the monotonic clock runs, in parts per billion; above -ppb
-	since  time.Duration // the true time of the last change to the monotonic clock …
+	since  time.Duration // the true time of the last change of the monotonic clock's rate …
 	mono   time.Duration // … and what it showed then
 	frozen bool          // the monotonic clock stands still: the machine is suspended
-	ended  time.Duration // what the clocks of earlier incarnations came to
+	ended  time.Duration // how far the clocks of earlier incarnations advanced in all
 
-	// The wall clock is kept right but for what faults do to it: it is off by offset, and runs at a rate of its own since
-	// a moment at which it had drifted.
+	// The wall clock is right except for faults: it is off by offset, and runs at a rate of its own since a given
+	// true time, before which it had drifted by a given amount.
 	offset    time.Duration
 	wallRate  int64
 	wallSince time.Duration
 	drifted   time.Duration
 }
 
-// restart sets the monotonic clock as a new incarnation finds it.
+// restart sets the monotonic clock to its value at the start of an incarnation.
 func (c *nodeClock) restart(now time.Duration) {
 	c.ended += c.monoAt(now) - monoStart
 	c.since, c.mono, c.frozen = now, monoStart, false
@@ -62,7 +62,7 @@ func (c *nodeClock) wallAt(now time.Duration) int64 {
 	return wallEpoch + int64(c.wallSince+c.offset+c.drifted+advance(now-c.wallSince, c.wallRate))
 }
 
-// setWall changes how the wall clock goes. One that nothing moves any more is put right.
+// setWall changes rate and offset of the wall clock. A clock that no fault affects any more is set right.
 func (c *nodeClock) setWall(now, offset time.Duration, rate int64, moved bool) {
 	c.drifted += advance(now-c.wallSince, c.wallRate) - (now - c.wallSince)
 	if !moved {
@@ -82,7 +82,7 @@ func advance(span time.Duration, rate int64) time.Duration {
 	return span + time.Duration(whole*rate+down)
 }
 
-// anchor makes now the moment from which the monotonic clock is counted, so that its rate can be changed.
+// anchor makes now the time from which the monotonic clock is computed, so that its rate can be changed.
 func (c *nodeClock) anchor(now time.Duration) { c.mono, c.since = c.monoAt(now), now }
 
 func (c *nodeClock) setRate(now time.Duration, rate int64) {
@@ -97,10 +97,11 @@ func (c *nodeClock) freeze(now time.Duration) {
 
 func (c *nodeClock) thaw(now time.Duration) { c.since, c.frozen = now, false }
 
-// never is beyond the end of every run.
+// never is later than the end of any run.
 const never = 1000 * time.Hour
 
-// until is the true time at which the monotonic clock shows at, or at once if it has. The clock must not stand still.
+// until returns the true time at which the monotonic clock reaches at, or the present if it has. The clock must not
+// be frozen.
 func (c *nodeClock) until(now, at time.Duration) time.Duration {
 	left := at - c.monoAt(now)
 	switch {
@@ -109,7 +110,7 @@ func (c *nodeClock) until(now, at time.Duration) time.Duration {
 	case c.rate == 0:
 		return now + left
 	}
-	// The span is left·ppb/(ppb+rate), rounded; at most a few steps make up for that.
+	// The span is left·ppb/(ppb+rate), rounded; a few steps correct the rounding.
 	high, low := bits.Mul64(uint64(left), ppb)
 	if high >= uint64(ppb+c.rate) {
 		return never

@@ -8,15 +8,15 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// clockMove is one thing done to a node's clocks, for as long as its fault lasts. The rules are those of package
-// hostclock: of several rates the last counts, and steps add up.
+// clockMove is one change that a fault makes to a node's clocks while it is in effect. As in package hostclock, the
+// latest of several rates counts, and steps add up.
 type clockMove struct {
 	fault int
 	move  hostclock.Move
-	swung bool // of a strobe: it is on the far side
+	swung bool // of a strobe: the clock is stepped now
 }
 
-// moveClocks does something to a node's clocks.
+// moveClocks begins a change of a node's clocks.
 func (w *World) moveClocks(fault int, n *node, m hostclock.Move) {
 	n.moves = append(n.moves, clockMove{fault: fault, move: m, swung: m.Strobe != 0})
 	w.setClocks(n)
@@ -29,7 +29,7 @@ func (w *World) strobeLater(fault int, n *node, every time.Duration) {
 	w.events.push(event{at: w.now + every, kind: eventStrobe, node: uint8(n.index), arg: uint64(fault)})
 }
 
-// strobe has a wall clock jump to the other side.
+// strobe steps a wall clock, or steps it back.
 func (w *World) strobe(n *node, fault int) {
 	for i := range n.moves {
 		if m := &n.moves[i]; m.fault == fault {
@@ -40,13 +40,13 @@ func (w *World) strobe(n *node, fault int) {
 	}
 }
 
-// putClocksRight undoes what a fault does to a node's clocks. Its monotonic clock does not jump.
+// putClocksRight undoes what a fault does to a node's clocks. The monotonic clock does not jump.
 func (w *World) putClocksRight(fault int, n *node) {
 	n.moves = slices.DeleteFunc(n.moves, func(m clockMove) bool { return m.fault == fault })
 	w.setClocks(n)
 }
 
-// setClocks has a node's clocks go as the moves in effect want.
+// setClocks applies all changes that are in effect to a node's clocks.
 func (w *World) setClocks(n *node) {
 	base := w.plan.Clocks[n.index]
 	rate, wallRate, offset, moved := base.Rate, int64(0), base.Offset, false
@@ -74,5 +74,5 @@ func (w *World) setClocks(n *node) {
 	w.ghost.checkLeases()
 }
 
-// rateOf is the rate of a move as a difference from true time.
+// rateOf returns the rate of a change as a difference from true time.
 func rateOf(m hostclock.Move) int64 { return int64(m.Rate - clockshim.Nominal) }

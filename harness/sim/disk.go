@@ -9,7 +9,7 @@ import (
 	"elenchus/node/wal"
 )
 
-// disk is what a node has on stable storage, and what is on its way there.
+// disk simulates a node's stable storage, and the writes in progress.
 //
 // The write-ahead log writes its records in groups, one at a time, each of which survives a crash whole or not at all
 // (package wal); what is not in a group yet is in the memory of the process. A new log takes the place of the old one
@@ -20,29 +20,29 @@ type disk struct {
 	records []protocol.Record // durable, over all incarnations
 	base    protocol.Slot     // of the snapshot that the log rests on
 	pending []protocol.Record // written by this incarnation, and not durable
-	turns   []turn            // new logs that are not in place yet, in order
+	turns   []turn            // new logs that are not yet in place, in order
 
 	syncing    bool
-	group      int    // so many of pending are being synced …
-	groupTurns int    // … and so many of turns
-	syncs      uint64 // begun so far
+	group      int    // how many of pending are being synced …
+	groupTurns int    // … and how many of turns
+	syncs      uint64 // the number of syncs that have begun
 
 	snapshot *protocol.Snapshot // durable
-	saving   *protocol.Snapshot // on its way
+	saving   *protocol.Snapshot // the snapshot that is being written
 
-	bytes *byteDisk // nil for a log that is a list of records
+	bytes *byteDisk // nil unless the run simulates the disk byte by byte
 
-	// What faults do to it. Those that can overlap are counted.
+	// Effects of faults. Those that can overlap are counted.
 	stuck    int16
 	full     int16
-	errors   uint32        // so many syncs in a million fail
+	errors   uint32        // how many syncs in a million fail
 	slow     time.Duration // syncs take up to this much longer
 	rotten   bool          // damaged: the log is refused
-	finished bool          // a sync would be done, if the disk were not stuck
-	saved    bool          // a snapshot would be, likewise
+	finished bool          // a sync is complete, but the disk is stuck
+	saved    bool          // a snapshot is complete, but the disk is stuck
 }
 
-// turn is a new log that takes the place of the old one, behind so many of the pending records.
+// turn is a new log that replaces the old one, after a given number of the pending records.
 type turn struct {
 	behind int
 	to     *protocol.Compaction
@@ -60,7 +60,7 @@ func (d *disk) reset() {
 	*d = disk{records: d.records[:0], pending: d.pending[:0], turns: d.turns[:0]}
 }
 
-// wipe empties the disk of a process that is gone.
+// wipe empties the disk. The process must have ended.
 func (d *disk) wipe() {
 	clear(d.records)
 	d.records, d.base, d.snapshot, d.rotten = d.records[:0], 0, nil, false
@@ -69,7 +69,7 @@ func (d *disk) wipe() {
 	}
 }
 
-// write takes over what a machine wants to be durable, and starts a sync if none is under way.
+// write accepts what a machine wants to be durable, and starts a sync if none is in progress.
 func (w *World) write(n *node, fx *protocol.Effects) {
 	d := &n.disk
 	if d.full > 0 {
@@ -93,7 +93,7 @@ func (w *World) write(n *node, fx *protocol.Effects) {
 	}
 }
 
-// took draws how long the disk needs for something: a sync, or a snapshot, by its number.
+// took draws how long the disk takes for a sync or a snapshot, which the number identifies.
 func (w *World) took(n *node, id, number uint64) time.Duration {
 	p := &w.disk
 	took := p.Sync + within(w.rng.at(forSync, id, number), 0, p.Jitter+n.disk.slow)
@@ -129,11 +129,11 @@ func (w *World) startSave(n *node, s *protocol.Snapshot) {
 	w.events.push(event{at: w.now + took, kind: eventSaved, node: uint8(n.index), gen: n.life, arg: uint64(s.Slot)})
 }
 
-// snapshotID keeps draws about snapshots apart from those about logs.
+// snapshotID separates random choices about snapshots from those about logs.
 const snapshotID = 1 << 32
 
-// failing draws whether what the disk was asked to do fails. The process stops, as it must: the kernel may have
-// dropped what it could not write, and would report success next time.
+// failing draws whether a sync or the writing of a snapshot fails. Then the process stops, as it must: the kernel may
+// have dropped the data, and would report success the next time.
 func (w *World) failing(n *node, id, number uint64) bool {
 	ppm := w.disk.ErrorPPM + n.disk.errors
 	if ppm == 0 || !chance(w.rng.at(forSyncError, id, number), ppm) {
@@ -144,7 +144,7 @@ func (w *World) failing(n *node, id, number uint64) bool {
 	return true
 }
 
-// syncDone is a disk that has done what it was asked to. The process may stand still meanwhile; the disk does not.
+// syncDone handles the completion of a sync. The process may be paused meanwhile; the disk is not.
 func (w *World) syncDone(n *node, e *event) {
 	d := &n.disk
 	if !n.up || e.gen != n.life || !d.syncing {
@@ -170,8 +170,8 @@ func (w *World) syncDone(n *node, e *event) {
 	})
 }
 
-// parts is in how many pieces, each whole or not at all, the disk does what it is doing: groups of records, and new
-// logs between them.
+// parts returns in how many atomic parts the disk performs the write in progress: groups of records, and new logs
+// between them.
 func (d *disk) parts() int {
 	count, taken := 0, 0
 	for i := range d.turns[:d.groupTurns] {
@@ -186,7 +186,7 @@ func (d *disk) parts() int {
 	return count
 }
 
-// persist makes the first of the parts durable, and is done with what was under way.
+// persist makes the first parts durable, and ends the write in progress.
 func (w *World) persist(n *node, parts int) {
 	d := &n.disk
 	taken, turned := 0, 0
@@ -220,7 +220,7 @@ func (w *World) persist(n *node, parts int) {
 	}
 }
 
-// replaceLog puts a new log in the place of the old one.
+// replaceLog replaces the old log by a new one.
 func (w *World) replaceLog(n *node, to *protocol.Compaction) {
 	d := &n.disk
 	w.stats.Compactions++
@@ -233,7 +233,7 @@ func (w *World) replaceLog(n *node, to *protocol.Compaction) {
 	d.records, d.base = append(d.records[:0], to.Records...), to.Slot
 }
 
-// forgets says what a new log has lost, beside the durable snapshot.
+// forgets describes what a new log together with the durable snapshot has lost of the old log; empty if nothing.
 func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 	if d.snapshot == nil || d.snapshot.Slot < to.Slot {
 		return "rests on a snapshot that is not durable"
@@ -249,7 +249,7 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 	case is.Committed < was.Committed:
 		return fmt.Sprintf("forgets that slot %d is committed", was.Committed)
 	}
-	for i := range d.records { // not the map, whose order is not that of the run
+	for i := range d.records { // the map's order is not determined by the run
 		e := &d.records[i].Entry
 		if d.records[i].Kind != protocol.RecordAccept || e.Slot <= d.snapshot.Slot {
 			continue
@@ -261,7 +261,7 @@ func (w *World) forgets(d *disk, to *protocol.Compaction) string {
 	return ""
 }
 
-// fold makes r what is recovered from a log.
+// fold computes what is recovered from a log.
 func fold(r *protocol.Recovered, log []protocol.Record) {
 	clear(r.Entries)
 	*r = protocol.Recovered{Entries: r.Entries}
@@ -270,7 +270,7 @@ func fold(r *protocol.Recovered, log []protocol.Record) {
 	}
 }
 
-// synced tells a process that a sync is done.
+// synced tells a process that a sync is complete.
 func (w *World) synced(n *node, e *event) {
 	if !n.up || e.gen != n.life {
 		return
@@ -291,11 +291,11 @@ func (w *World) synced(n *node, e *event) {
 	}
 }
 
-// saveDone is a disk that has written a snapshot.
+// saveDone handles the completion of a snapshot.
 func (w *World) saveDone(n *node, e *event) {
 	d := &n.disk
 	if !n.up || e.gen != n.life || d.saving == nil || d.saving.Slot != protocol.Slot(e.arg) {
-		if n.up && e.gen == n.life && d.saving == nil { // it stood still when this was done
+		if n.up && e.gen == n.life && d.saving == nil { // it was paused when the snapshot became durable
 			w.toldSaved(n, e)
 		}
 		return
@@ -328,7 +328,7 @@ func (w *World) toldSaved(n *node, e *event) {
 	w.step(n, &protocol.Input{Kind: protocol.InputSnapshotted, Snapshotted: protocol.Slot(e.arg)})
 }
 
-// unstick lets a disk go on, and report what it has done.
+// unstick ends the stuck state of a disk, which then reports what it has completed.
 func (w *World) unstick(n *node) {
 	d := &n.disk
 	if d.stuck > 0 {
@@ -346,11 +346,11 @@ func (w *World) unstick(n *node) {
 	}
 }
 
-// crashDisk is what is left of a disk's writes when the process that asked for them is gone.
+// crashDisk draws what is left of the writes in progress when the process that made them is gone.
 func (w *World) crashDisk(n *node) {
 	d := &n.disk
 	if d.bytes != nil {
-		w.crashBytes(n) // what is left is found out when the node starts again
+		w.crashBytes(n) // what is left is determined when the node starts again
 		return
 	}
 	if d.saving != nil && w.rng.at(forGroup, snapshotID|uint64(n.index), uint64(d.saving.Slot))&1 == 0 {
@@ -367,7 +367,7 @@ func (w *World) crashDisk(n *node) {
 	d.abandon()
 }
 
-// abandon forgets what has not come to the disk.
+// abandon drops the writes that have not reached the disk.
 func (d *disk) abandon() {
 	clear(d.pending)
 	clear(d.turns)
@@ -375,7 +375,8 @@ func (d *disk) abandon() {
 	d.syncing, d.finished, d.saved, d.group, d.groupTurns, d.saving = false, false, false, 0, 0, nil
 }
 
-// unnoticed is told why a disk with real bytes cannot be used. If it was damaged, the log itself has to say so.
+// unnoticed checks why a disk that is simulated byte by byte cannot be used: if it is damaged, the log itself must
+// have detected that.
 func (w *World) unnoticed(n *node, err error) {
 	if n.disk.rotten && !errors.Is(err, wal.ErrCorrupt) {
 		w.violated(Violation{
@@ -384,7 +385,7 @@ func (w *World) unnoticed(n *node, err error) {
 	}
 }
 
-// recover is what a starting process finds on its disk.
+// recover returns what a starting process reads from its disk.
 func (w *World) recover(n *node) (protocol.Recovered, error) {
 	d := &n.disk
 	recovered := protocol.Recovered{}
@@ -392,13 +393,13 @@ func (w *World) recover(n *node) (protocol.Recovered, error) {
 	case d.rotten && d.bytes == nil:
 		return recovered, errDiskRotten
 	case d.full > 0:
-		return recovered, errDiskFull // the last group is written again before it is relied upon
+		return recovered, errDiskFull // the last group is written again before anything relies on it
 	case d.bytes != nil:
 		if err := w.recoverBytes(n); err != nil {
 			w.unnoticed(n, err)
 			return recovered, err
 		}
-		d.rotten = false // what was damaged had not been relied upon
+		d.rotten = false // what was damaged was not needed
 	}
 	recovered.Snapshot = d.snapshot
 	for i := range d.records {

@@ -1,6 +1,6 @@
-// Package sim is a world in which clusters live that do not exist: the same machines that the nodes run, the same
-// workloads, faults and checkers, but one goroutine, virtual time, and every choice from a seed. So a run can be
-// played again, event for event, as often as one likes, and thousands of them in a minute.
+// Package sim simulates whole clusters: the same machines that the nodes run, the same workloads, faults and
+// checkers, but in one goroutine, in virtual time, and with every choice derived from a seed. So a run can be
+// repeated event for event, as often as needed, and thousands of runs take a minute.
 //
 //	plan, err := sim.Draw(seed, sim.DrawOptions{})   // a run as data
 //	world := sim.New(sim.Options{})                  // reusable memory

@@ -14,13 +14,13 @@ import (
 	"elenchus/workloads"
 )
 
-// DrawOptions say what plans are drawn from. The zero value is usable.
+// DrawOptions determine how plans are drawn. The zero value is usable.
 type DrawOptions struct {
 	Nodes     []int         `json:"nodes"`           // sizes of the cluster (3, 4, 5)
 	Workloads []string      `json:"workloads"`       // names of workloads (those of workloads.Drawn)
 	Kinds     []string      `json:"kinds"`           // of faults, see [Kinds]; nil means all, empty none
-	Length    time.Duration `json:"length_ns"`       // before everything is healed (2 s)
-	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn, too
+	Length    time.Duration `json:"length_ns"`       // until everything is healed (2 s)
+	Style     string        `json:"style,omitempty"` // see [Styles]; empty means that it is drawn
 	Reads     string        `json:"reads,omitempty"` // how nodes serve reads; empty means that it is drawn
 
 	// Outside lets plans leave the safe envelope, see [Plan.Outside].
@@ -83,7 +83,7 @@ func (o DrawOptions) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Kinds lists the kinds of faults that plans are made of: those of the schedule file, then those of this package. A
+// Kinds lists the kinds of faults that plans consist of: those of the schedule file, then those of this package. A
 // transfer is drawn as a [FaultForsake].
 func Kinds() []string { return slices.Clone(allKinds) }
 
@@ -109,7 +109,7 @@ var allKinds = func() (kinds []string) {
 	return kinds
 }()
 
-// scheduleKinds are those of the schedule file alone.
+// scheduleKinds are the kinds that the schedule file has, too.
 var scheduleKinds = allKinds[:len(allKinds)-len(FaultKinds())]
 
 // style is a way to draw plans.
@@ -119,13 +119,12 @@ type style struct {
 	summary string
 	swarm   bool // each kind of fault is left out of half of the plans, and the system's own knobs are drawn
 	faults  bool
-	ranks   bool // priorities order messages, and faults change these
-	recipes bool // hazards are set up
+	ranks   bool // messages are ordered by priorities, which faults change
+	recipes bool // recipes are played
 }
 
-// styles are the ways in which plans are drawn, and how often. No one of them finds everything: what a crash hides
-// shows only where nothing crashes (Groce and others 2012), and what needs two kinds of faults only where both are
-// on.
+// styles are the ways in which plans are drawn, and how often. No single style finds everything: what a crash hides
+// shows only where nothing crashes (Groce and others 2012), and what needs two kinds of faults only where both occur.
 var styles = []style{
 	{
 		name: "calm", share: 5, swarm: true,
@@ -169,7 +168,7 @@ func Styles() []Style {
 	return list
 }
 
-// dice gives a plan its choices, in turn.
+// dice is the sequence of random numbers that a plan is drawn with.
 type dice struct {
 	rng   rng
 	count uint64
@@ -193,7 +192,7 @@ const (
 	us = time.Microsecond
 )
 
-// Draw makes the plan of a seed. Equal seeds and options give equal plans. The error says what is wrong with the
+// Draw makes the plan of a seed. Equal seeds and options give equal plans. The error lists what is wrong with the
 // options.
 func Draw(seed uint64, o DrawOptions) (*Plan, error) {
 	if err := o.Validate(); err != nil {
@@ -223,7 +222,7 @@ func (o DrawOptions) draw(seed uint64) (*Plan, error) {
 		kinds = p.drawKinds(d, s, o.Kinds)
 	}
 	if s.ranks && !d.chance(30) || s.recipes && d.chance(60) {
-		kinds = nil // nothing else that could hide what comes of it
+		kinds = nil // no other faults, which could hide the effect
 	}
 	p.drawClocks(d, n, kinds, o.Outside)
 	if err := p.drawSchedule(n, kinds, o.Outside); err != nil {
@@ -297,8 +296,8 @@ func (p *Plan) drawDisk(d *dice, s style) {
 	}
 }
 
-// drawNode configures the machines. Whatever is drawn leaves a candidate the time for a round trip before its rivals
-// lose patience, or nobody would ever be elected.
+// drawNode draws the configuration of the machines. Any configuration leaves a candidate enough time for a round trip
+// before others campaign; otherwise nobody would ever be elected.
 func (p *Plan) drawNode(d *dice, s style) {
 	o := &p.Node
 	net := &p.Network
@@ -337,7 +336,7 @@ func (p *Plan) drawNode(d *dice, s style) {
 		o.PromiseGrace = min(o.ElectionTimeout/4, 10*ms)
 	}
 	if s.recipes && d.chance(33) {
-		o.Jitter = 0.05 // timers that spread far hide what a short window would show
+		o.Jitter = 0.05 // timers that vary widely would hide what needs exact timing
 		o.ElectionTimeout = max(o.LeaseRenew+10*ms, 3*round)
 		o.HeartbeatInterval = min(o.HeartbeatInterval, o.ElectionTimeout/3)
 		o.BackoffMin = round
@@ -362,8 +361,8 @@ func (p *Plan) drawLoad(d *dice, s style, workload string) {
 	}
 }
 
-// drawClocks prefers the extremes: what leases have to fear is a slow leader among fast granters. Clocks that faults
-// will move are right until then, or these would take them out of their bounds.
+// drawClocks prefers extreme rates: what endangers leases is a slow leader among fast granters. Clocks that faults
+// will move are right until then, because otherwise faults would take them out of their bounds.
 func (p *Plan) drawClocks(d *dice, n int, kinds []string, outside bool) {
 	p.Clocks = make([]Clock, n)
 	if slices.Contains(kinds, nemesis.Clock) {
@@ -386,7 +385,7 @@ func drawOffset(d *dice, half int64) int64 {
 	return pick(d, -half, half, int64(below(d.roll(), uint64(2*half)+1))-half)
 }
 
-// drawKinds takes each kind into a swarm plan or leaves it out.
+// drawKinds decides for each kind whether it occurs in a swarm plan.
 func (p *Plan) drawKinds(d *dice, s style, wanted []string) []string {
 	var kinds []string
 	for _, kind := range wanted {
@@ -404,7 +403,7 @@ func (p *Plan) drawKinds(d *dice, s style, wanted []string) []string {
 	return kinds
 }
 
-// drawSchedule plans the faults that a lab can play too.
+// drawSchedule plans the faults that a lab can play, too.
 func (p *Plan) drawSchedule(n int, kinds []string, outside bool) error {
 	wanted := []string{}
 	for _, k := range scheduleKinds {
@@ -424,7 +423,7 @@ func (p *Plan) drawSchedule(n int, kinds []string, outside bool) error {
 		return fmt.Errorf("draw plan: %w", err)
 	}
 	p.Schedule = *schedule
-	if !outside && len(p.Outside()) > 0 { // two moves that overlap can come to more than either
+	if !outside && len(p.Outside()) > 0 { // two overlapping moves can add up to more than is allowed
 		p.Schedule.Faults = slices.DeleteFunc(p.Schedule.Faults, func(f nemesis.Fault) bool {
 			return f.Kind == nemesis.Clock
 		})
@@ -432,7 +431,7 @@ func (p *Plan) drawSchedule(n int, kinds []string, outside bool) error {
 	return nil
 }
 
-// clockBounds is how far clock faults may go.
+// clockBounds limits clock faults.
 func (p *Plan) clockBounds(outside bool) nemesis.ClockBounds {
 	factor := 1.0
 	if outside {
@@ -447,8 +446,8 @@ func (p *Plan) clockBounds(outside bool) nemesis.ClockBounds {
 	return nemesis.ClockBounds{Drift: clockshim.Nominal / 2}
 }
 
-// drawFaults plans the others: some, of the kinds that were taken in. Too many at once would hide one another, and
-// leave nobody who answers.
+// drawFaults plans the faults of this package's kinds: only some, because many at once would hide one another and
+// leave no node that answers.
 func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 	var own []FaultKind
 	for _, kind := range FaultKinds() {
@@ -459,7 +458,7 @@ func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 	if len(own) == 0 {
 		return
 	}
-	lost, minority := 0, (p.Nodes()-1)/2 // disks
+	lost, minority := 0, (p.Nodes()-1)/2 // nodes that lose their disks, and how many may
 	for range pick(d, 1, 2, 2, 4, 4, 8) {
 		f := Fault{ID: fmt.Sprintf("s%d", len(p.Faults)+1), Kind: pick(d, own...)}
 		f.At = d.within(p.Length/20, p.Length*9/10).Round(us)
@@ -474,13 +473,14 @@ func (p *Plan) drawFaults(d *dice, kinds []string, outside bool) {
 			}
 		}
 		if f.Kind == FaultDiskRot {
-			p.Disk.Bytes = true // else there is nothing that the log could overlook
+			p.Disk.Bytes = true // otherwise there is no real log that could overlook the damage
 		}
 		p.Faults = append(p.Faults, f)
 	}
 }
 
-// drawChanges plans the points at which priorities change: somebody's messages of one kind come after all others.
+// drawChanges plans the points at which priorities change: all messages of one kind from one node are delayed behind
+// the others.
 func (p *Plan) drawChanges(d *dice) {
 	lowest := time.Duration(p.Network.Ranks) * p.Network.RankStep
 	for range pick(d, 1, 2, 2, 3, 5) {
@@ -501,7 +501,7 @@ func drawMessages(d *dice) string {
 	return protocol.MessageKind(1 + d.below(messageKinds-1)).String()
 }
 
-// longest is how long a fault of the kind may last: not so long that the run is about nothing else.
+// longest limits how long a fault of a kind lasts, so that it does not dominate the run.
 func (f *Fault) longest(p *Plan) time.Duration {
 	switch f.Kind {
 	case FaultCrash, FaultDiskFull:
@@ -528,7 +528,7 @@ func (p *Plan) drawTargets(d *dice, kind FaultKind) []string {
 	return []string{pick(d, roles...)}
 }
 
-// drawAmount says how hard the fault is. It reports false for one that would leave the envelope.
+// drawAmount draws the strength of a fault. It reports false if the fault would leave the envelope.
 func (p *Plan) drawAmount(d *dice, f *Fault, outside bool) bool {
 	switch f.Kind {
 	case FaultLoss:

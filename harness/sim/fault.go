@@ -10,16 +10,16 @@ import (
 	"elenchus/nemesis"
 )
 
-// FaultKind is the kind of a fault for which the schedule file has no word.
+// FaultKind is a kind of fault that the schedule file does not have.
 type FaultKind string
 
-// The kinds. What Amount means is said at each; Targets are nodes and roles as in a schedule.
+// The kinds, with the meaning of Amount. Targets are nodes and roles as in a schedule.
 const (
 	FaultLoss      FaultKind = "loss"      // of messages to and from the targets, Amount in a million are lost
 	FaultDelay     FaultKind = "delay"     // messages to and from the targets take up to Amount ns longer
 	FaultDuplicate FaultKind = "duplicate" // Amount in a million are delivered twice
 	FaultCorrupt   FaultKind = "corrupt"   // Amount in a million have a bit flipped
-	FaultHold      FaultKind = "hold"      // messages from the targets are held, and let go all at once in the end
+	FaultHold      FaultKind = "hold"      // messages from the targets are held back, and all delivered at the end
 	FaultReset     FaultKind = "reset"     // at once, all connections of the targets break
 	FaultDiskSlow  FaultKind = "disk-slow" // syncs take up to Amount ns longer
 	FaultDiskStuck FaultKind = "disk-stuck"
@@ -45,7 +45,7 @@ func FaultKinds() []FaultKind {
 type Fault struct {
 	ID      string        `json:"id"`
 	At      time.Duration `json:"at_ns"`
-	For     time.Duration `json:"for_ns,omitempty"` // zero: until everything is healed in the end
+	For     time.Duration `json:"for_ns,omitempty"` // zero means until everything is healed at the end
 	Kind    FaultKind     `json:"kind"`
 	Targets []string      `json:"targets"`
 	Amount  int64         `json:"amount,omitempty"`
@@ -63,7 +63,7 @@ func (f Fault) String() string {
 	return text + " " + string(f.Kind) + " " + f.detail(f.Targets)
 }
 
-// amountText says how hard the fault is, for people: a duration or a share.
+// amountText formats the strength of a fault: a duration or a share.
 func (f *Fault) amountText() string {
 	switch {
 	case f.Amount == 0:
@@ -76,7 +76,7 @@ func (f *Fault) amountText() string {
 	return fmt.Sprintf(" %g%%", float64(f.Amount)/1e4)
 }
 
-// aim is the fault as one of the schedule's that has the same targets, which is how they are resolved.
+// aim converts the fault to one of the schedule file with the same targets, which is how they are resolved.
 func (f *Fault) aim() nemesis.Fault {
 	return nemesis.Fault{ID: f.ID, At: f.At, For: f.For, Kind: nemesis.Kill, Groups: [][]string{f.Targets}}
 }
@@ -108,7 +108,7 @@ func (f *Fault) validate(nodes []string, length time.Duration) error {
 	return errors.Join(problems...)
 }
 
-// detail is the fault without its kind, aimed at these targets.
+// detail describes the fault without its kind, for these targets.
 func (f *Fault) detail(targets []string) string {
 	text := strings.Join(targets, ",") + f.amountText()
 	if f.Messages != "" {

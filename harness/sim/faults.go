@@ -9,26 +9,26 @@ import (
 	"elenchus/results/history"
 )
 
-// active is a fault of the plan as it goes on.
+// active is a fault of the plan during a run.
 type active struct {
 	on      bool
 	targets []int
-	killed  []int // those that it took down itself
+	killed  []int // the nodes that this fault took down
 	cuts    [][2]int
-	before  []int64 // what it changed, to be put back
+	before  []int64 // the previous values of what it changed, to be restored
 	begun   time.Duration
-	event   history.FaultEvent // as far as it is known; kept when the run is recorded
+	event   history.FaultEvent // what is known of it so far; kept when the run is recorded
 
-	begins *Trigger // what its beginning waits for, if it does …
-	aim    *Trigger // … and what says whom it is aimed at
-	actor  int      // whose cue it was
-	fired  int      // its place among those that took effect, from 1
+	begins *Trigger // the trigger that its beginning waits for, or nil …
+	aim    *Trigger // … and the one that chooses its target, or nil
+	actor  int      // the node for which that trigger's cue was given
+	fired  int      // its position among the faults that took effect, from 1
 }
 
-// scheduled is how many faults of the plan are in its schedule; those that follow are of this package's own kinds.
+// scheduled is the number of faults in the plan's schedule; the faults after these are of this package's own kinds.
 func (w *World) scheduled() int { return len(w.plan.Schedule.Faults) }
 
-// startFaults puts all faults on the agenda.
+// startFaults adds the begin and the end of all faults to the events.
 func (w *World) startFaults() {
 	count := w.scheduled() + len(w.plan.Faults)
 	for i := range w.faults {
@@ -55,7 +55,7 @@ func (w *World) startFaults() {
 	}
 }
 
-// leader is who leads, as far as anybody who asks all nodes can tell; empty when nobody does.
+// leader returns the name of the leader that somebody would find who asks all nodes; empty if there is none.
 func (w *World) leader() string {
 	best, ballot := "", protocol.Ballot{}
 	for i := range w.n {
@@ -116,7 +116,7 @@ func (w *World) fault(i int) {
 // briefest is how long a fault lasts that is over as soon as it is done: what has no length was never in effect.
 const briefest = us
 
-// planned is a fault of the plan; own is not nil for one of this package's kinds.
+// planned returns a fault of the plan; own is not nil for one of this package's kinds.
 func (w *World) planned(i int) (nemesis.Fault, *Fault) {
 	if n := w.scheduled(); i >= n {
 		own := &w.plan.Faults[i-n]
@@ -135,7 +135,7 @@ func (w *World) place(name string) int {
 	return 0
 }
 
-// apply does what a fault of the schedule wants. It reports false when there is nothing to do.
+// apply begins a fault of the schedule. It reports false if there is nothing to do.
 func (w *World) apply(number int, f *nemesis.Fault, cuts []nemesis.Cut) bool {
 	a, done := &w.faults[number], false
 	switch f.Kind {
@@ -223,7 +223,7 @@ func (w *World) revert(number int, f *nemesis.Fault) {
 	case nemesis.Pause:
 		for k, i := range a.killed {
 			n := &w.nodes[i]
-			if n.up && int64(n.life) == a.before[k] { // another process was never paused
+			if n.up && int64(n.life) == a.before[k] { // a new process was never paused
 				n.pauses--
 				w.goOn(n)
 			}
@@ -231,7 +231,7 @@ func (w *World) revert(number int, f *nemesis.Fault) {
 	}
 }
 
-// harmOf is what a fault does to messages.
+// harmOf returns the effect of a fault on messages.
 func harmOf(f *Fault) (h harm) {
 	switch f.Kind {
 	case FaultLoss:
@@ -256,7 +256,7 @@ func (w *World) forLinks(i int, do func(from, to int, l *link)) {
 	}
 }
 
-// applyOwn does what a fault of this package's kinds wants.
+// applyOwn begins a fault of this package's kinds.
 func (w *World) applyOwn(a *active, f *Fault) bool {
 	for _, i := range a.targets {
 		n := &w.nodes[i]
@@ -342,7 +342,7 @@ func (w *World) revertOwn(a *active, f *Fault) {
 	}
 }
 
-// suspend stops a whole machine, its monotonic clock included. Its wall clock is right when it wakes up.
+// suspend stops a whole machine, including its monotonic clock. Its wall clock is right when it wakes up.
 func (w *World) suspend(n *node) {
 	if n.suspended++; n.suspended == 1 {
 		w.changeClock(n, func(c *nodeClock) { c.freeze(w.now) })
@@ -361,7 +361,7 @@ func (w *World) unsuspend(n *node) {
 	w.ghost.checkLeases()
 }
 
-// rot damages a disk. The node that is on it finds out when it reads its log.
+// rot damages a disk. The node detects it when it reads its log.
 func (w *World) rot(n *node) {
 	w.crash(n, "disk damaged")
 	n.disk.rotten = true
@@ -369,7 +369,7 @@ func (w *World) rot(n *node) {
 	w.restartLater(n)
 }
 
-// wipe empties a disk. The node is lost with it, unless somebody starts it again as if nothing had happened.
+// wipe empties a disk. The node stays away, unless the plan has it start again as if nothing had happened.
 func (w *World) wipe(n *node, back bool) {
 	w.crash(n, "disk lost")
 	n.disk.wipe()
@@ -379,7 +379,7 @@ func (w *World) wipe(n *node, back bool) {
 	}
 }
 
-// healAll ends everything that makes life hard.
+// healAll ends everything that impedes the system.
 func (w *World) healAll() {
 	w.net.LossPPM, w.net.DuplicatePPM, w.net.CorruptPPM, w.net.TailPPM = 0, 0, 0, 0
 	w.disk.TailPPM, w.disk.ErrorPPM = 0, 0
@@ -394,7 +394,7 @@ func (w *World) healAll() {
 	}
 }
 
-// recordFault and recordHeal write down what became of a fault, when the run is to leave a directory.
+// recordFault and recordHeal record the outcome of a fault, if the run is to leave a directory.
 func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []string, status history.FaultStatus,
 	err error,
 ) {
@@ -406,7 +406,7 @@ func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []strin
 		Begin: w.now, End: w.now, Planned: f.At,
 	}
 	if w.faults[i].begins != nil {
-		e.Planned = w.now // whenever that was
+		e.Planned = w.now // a fault that waits has no other planned time
 	}
 	if own != nil {
 		e.Kind = string(own.Kind)
@@ -425,10 +425,10 @@ func (w *World) recordFault(i int, f *nemesis.Fault, own *Fault, targets []strin
 	w.faultLog = append(w.faultLog, e)
 }
 
-// errNoCue means that a fault never began, because what it waited for did not happen.
+// errNoCue means that a fault never began, because the event that it waited for did not occur.
 var errNoCue = errors.New("what it waits for did not happen")
 
-// recordMissed writes down that a fault never began.
+// recordMissed records that a fault never began.
 func (w *World) recordMissed(i int) {
 	if a := &w.faults[i]; a.begins != nil && a.begun == 0 && w.opts.Record {
 		planned, own := w.planned(i)

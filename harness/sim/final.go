@@ -9,11 +9,12 @@ import (
 	"elenchus/results/verdict"
 )
 
-// The end of a run, as in a lab: everything is healed, and then every node must answer. It is asked for one update, so
-// that a cluster which can only read is found out, and for every key that was used. Where clients send requests several
-// times, the latest of each session is sent once more before the keys are read, each to one of the nodes.
+// The end of a run is that of a run in a lab: everything is healed, and then every node must answer. Each is asked
+// for one update, so that a cluster that can only read is detected, and for a read of every key that was used. If
+// clients send requests several times, the latest of each session is sent once more before these reads, each to one
+// of the nodes.
 
-// startFinal sends the clients out that read in the end.
+// startFinal starts the clients of the final reads.
 func (w *World) startFinal() {
 	if w.plan.Load.Script == nil {
 		w.keys = w.generator.Keys()
@@ -52,7 +53,7 @@ func (w *World) startFinal() {
 	}
 }
 
-// finalStep asks for the next thing.
+// finalStep sends the next request of such a client.
 func (w *World) finalStep(c *client) {
 	if !c.wrote {
 		w.finalValue++
@@ -66,7 +67,7 @@ func (w *World) finalStep(c *client) {
 	w.invoke(c, history.PhaseFinal, history.Op{Func: history.Read, Key: w.keys[c.reads]})
 }
 
-// update is how something is written: as the workload does it, to registers of any kind by a write.
+// update chooses the function of an update: the workload's own, or a write for registers of any kind.
 func (w *World) update() history.Func {
 	funcs := w.workload.Funcs
 	switch {
@@ -75,10 +76,10 @@ func (w *World) update() history.Func {
 	case slices.Contains(funcs, history.Write):
 		return history.Write
 	}
-	return history.CAS // from absent
+	return history.CAS // write-once objects are set if they are absent
 }
 
-// finalKeys are keys that no workload uses.
+// finalKeys are the keys of these updates, one for each node, which no workload uses.
 var finalKeys = func() (keys [nodesMax]string) {
 	for i := range keys {
 		keys[i] = fmt.Sprintf("final-n%d", i+1)
@@ -86,7 +87,7 @@ var finalKeys = func() (keys [nodesMax]string) {
 	return keys
 }()
 
-// finalAnswer goes on after an answer.
+// finalAnswer handles an answer to such a client.
 func (w *World) finalAnswer(c *client, op *history.Operation) {
 	pause := time.Duration(0)
 	switch {
@@ -107,10 +108,10 @@ func (w *World) finalAnswer(c *client, op *history.Operation) {
 	w.events.push(event{at: w.now + pause, kind: eventThink, arg: uint64(c.index)})
 }
 
-// finalPause is how long a client rests before it asks again in the end.
+// finalPause is how long such a client waits before it asks again.
 const finalPause = 20 * time.Millisecond
 
-// stuck says what everybody waits for.
+// stuck describes what the clients still wait for.
 func (w *World) stuck(bound time.Duration) {
 	v := Violation{Invariant: checkStuck}
 	v.Message = fmt.Sprintf("not everybody was answered within %v of the last heal", bound)
@@ -133,7 +134,7 @@ func (w *World) stuck(bound time.Duration) {
 	w.violated(v)
 }
 
-// describe says how a node is, for those who want to know why nothing happens.
+// describe describes the state of a node, as an explanation of why nothing happens.
 func (w *World) describe(n *node) string {
 	if !n.up {
 		return fmt.Sprintf("%v is down (%s)", n.id(), n.killed)

@@ -7,17 +7,17 @@ import (
 	"elenchus/nemesis"
 )
 
-// Fired is what became of a fault of a plan that was played.
+// Fired says what became of a fault of a plan that was played.
 type Fired struct {
 	ID      string        `json:"id"`
 	Begin   time.Duration `json:"begin_ns"`
 	End     time.Duration `json:"end_ns,omitempty"` // zero: it was in effect when everything was healed, or the run ended
 	Targets [][]string    `json:"targets"`          // of its groups: nodes in the place of roles
 
-	shape string // of a partition, as it was resolved
+	shape string // of a partition, as its roles were resolved
 }
 
-// noteFired remembers what a fault came to, for whoever wants to freeze the plan.
+// noteFired records when a fault took effect and on whom, for [Plan.Freeze].
 func (w *World) noteFired(i int, f *nemesis.Fault) {
 	w.fired = append(w.fired, Fired{ID: f.ID, Begin: w.now, Targets: f.Groups, shape: f.Shape})
 	w.faults[i].fired = len(w.fired)
@@ -64,7 +64,7 @@ func (r *Result) firedAs(id string) *Fired {
 	return nil
 }
 
-// span is when the fault began and how long it lasted; zero if it was not over before everything else was.
+// span returns when the fault began and how long it lasted; zero if it lasted until everything was healed.
 func (f *Fired) span(planned time.Duration) (at, lasts time.Duration) {
 	if f.End == 0 || planned == 0 && f.End <= f.Begin {
 		return f.Begin, 0

@@ -7,12 +7,12 @@ import (
 	"elenchus/nemesis"
 )
 
-// Frozen plays a plan and returns one that says in full what came of its choices: faults as [Plan.Freeze] has them, and
-// what the clients did in the place of what generates it. Playing it is playing the same run, but now something can be
-// taken out of it and leave all the rest as it was: a role would be resolved to somebody else, a generator would go on
-// with something else.
+// Frozen plays a plan and returns one that contains the outcomes of its choices: faults as in [Plan.Freeze], and the
+// operations of the clients in place of the workload that generated them. Playing it gives the same run. But now
+// something can be removed from it without changing the rest: otherwise a role could be resolved to another node, and
+// the workload would generate other operations.
 //
-// The result is that of the plan as it was, and good until the next Run.
+// The result is that of the original plan, and valid until the next Run.
 func (w *World) Frozen(plan *Plan) (*Plan, Result, error) {
 	r, err := w.Run(plan)
 	if err != nil {
@@ -35,20 +35,20 @@ func (p *Plan) Clone() *Plan {
 	c.Faults = slices.Clone(p.Faults)
 	c.Triggers = slices.Clone(p.Triggers)
 	if p.Load.Script != nil {
-		c.Load.Script = append([]Call{}, p.Load.Script...) // an empty one is not none
+		c.Load.Script = append([]Call{}, p.Load.Script...) // an empty script differs from none
 	}
 	return &c
 }
 
-// Death is a process that died without a fault of the plan: in the middle of a step, or because its disk failed.
+// Death is the end of a process without a fault of the plan: in the middle of a step, or because its disk failed.
 type Death struct {
 	Node  int // 1 …
 	At    time.Duration
-	Until time.Duration // when it started again; zero when it did not
+	Until time.Duration // when it was started again; zero if it was not
 	Why   string
 }
 
-// Deaths are the processes of a traced run that died by themselves, in order.
+// Deaths returns the deaths in a traced run, in order.
 func (r *Result) Deaths() []Death {
 	var deaths []Death
 	open := make(map[int]int)
@@ -70,7 +70,7 @@ func (r *Result) Deaths() []Death {
 	return deaths
 }
 
-// Instant reports whether faults of the kind are over when they have begun.
+// Instant reports whether faults of the kind have no duration.
 func (k FaultKind) Instant() bool {
 	switch k {
 	case FaultReset, FaultDiskRot, FaultDiskWipe, FaultForsake, nemesis.Transfer:
@@ -79,14 +79,13 @@ func (k FaultKind) Instant() bool {
 	return false
 }
 
-// Some faults are in both vocabularies; these are the words of the schedule file for them.
+// Faults that both vocabularies have; these are the words of the schedule file for them.
 var asScheduled = map[FaultKind]string{
 	FaultCrash: nemesis.Kill, FaultSuspend: nemesis.Pause, FaultForsake: nemesis.Transfer,
 }
 
-// Scheduled is a fault in the words of the schedule file, if it has any for the same or for something that comes close:
-// a transfer for an operator who takes the lead away, a kill for a loss of power, a pause for a machine that is
-// suspended.
+// Scheduled returns the most similar fault that the schedule file can express, if there is one: a transfer for an
+// operator who takes the lead away, a kill for a loss of power, a pause for a suspended machine.
 func (f *Fault) Scheduled() (nemesis.Fault, bool) {
 	kind, ok := asScheduled[f.Kind]
 	if !ok {

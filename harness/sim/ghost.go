@@ -9,12 +9,12 @@ import (
 	"elenchus/node/register"
 )
 
-// ghost watches a whole cluster in true time and knows what no node knows: what is durable where, and so which values
-// are chosen. It is told of everything that a node says of itself, of every message and answer that leaves one, and of
-// every record that reaches a disk, and holds all of that to the rules that make the protocol correct. The first rule
-// that is broken ends the run.
+// ghost observes a whole cluster in true time and knows what no node knows: what is durable where, and therefore
+// which values are chosen. It is told every observation that a node reports of itself, every message and answer that
+// leaves a node, and every record that becomes durable, and checks them against the rules that make the protocol
+// correct. The first violation ends the run.
 //
-// Its work is proportional to what happens, not to what there is: nothing is ever scanned.
+// Its work is proportional to the number of events, not to the size of its state: it never scans anything.
 type ghost struct {
 	w      *World
 	quorum int
@@ -23,41 +23,41 @@ type ghost struct {
 	highest protocol.Ballot // of those in which something was chosen
 	nodes   [nodesMax]nodeGhost
 	ballots map[protocol.Ballot]*ballotGhost
-	spare   []*ballotGhost // for the next run
+	spare   []*ballotGhost // reused by the next run
 	model   model
 	lease   leaseGhost
 }
 
-// slotGhost is one position of the log.
+// slotGhost is what is known of one position of the log.
 type slotGhost struct {
 	first  proposal
-	more   []proposal // of other ballots; rare
+	more   []proposal // proposals in other ballots; rare
 	chosen bool
-	value  uint64 // the fingerprint of what is chosen
+	value  uint64 // the fingerprint of the chosen value
 	batch  []register.Command
-	hash   uint64 // of the state after it, as the first node to apply it had it
+	hash   uint64 // the hash of the state after it, as reported by the first node that applied it
 	hashed bool
 }
 
-// proposal is what was proposed in one slot and ballot.
+// proposal is a value that was proposed in one slot and ballot.
 type proposal struct {
 	ballot  protocol.Ballot
 	value   uint64
 	batch   []register.Command
 	durable uint16 // the nodes that have it on disk
-	safe    bool   // found to be allowed by what was promised
+	safe    bool   // the promises were found to allow it
 }
 
-// nodeGhost is what the ghost knows of one node.
+// nodeGhost is what is known of one node.
 type nodeGhost struct {
 	onDisk   protocol.Ballot // the highest promise that is durable
-	promised protocol.Ballot // the highest that ever left the node
+	promised protocol.Ballot // the highest promise that ever left the node
 	accepted []protocol.Ballot
 	applied  protocol.Slot // of this incarnation
-	first    protocol.Slot // what is below is in a snapshot; zero when there is none
+	first    protocol.Slot // earlier slots are covered by a snapshot; zero if there is none
 }
 
-// slotsMax is where a slot's number is taken for a defect. Runs are shorter.
+// slotsMax is the number from which a slot is taken for an error. Runs are shorter.
 const slotsMax = 1 << 20
 
 func (g *ghost) reset(w *World) {
@@ -80,7 +80,7 @@ func (g *ghost) reset(w *World) {
 	g.lease.reset(w.plan)
 }
 
-// slot is the position's place, which is made if need be; nil for a number that cannot be.
+// slot returns what is known of a slot, creating it if need be; nil for a number that is impossible.
 func (g *ghost) slot(slot protocol.Slot) *slotGhost {
 	if slot == 0 || slot > slotsMax {
 		return nil
@@ -91,7 +91,7 @@ func (g *ghost) slot(slot protocol.Slot) *slotGhost {
 	return &g.slots[slot-1]
 }
 
-// proposal is that of a ballot in the slot, which is made if need be.
+// proposal returns the proposal of a ballot in the slot, creating it if need be.
 func (s *slotGhost) proposal(b protocol.Ballot) *proposal {
 	if s.first.ballot == b {
 		return &s.first
@@ -136,7 +136,7 @@ func digest(s string) uint64 {
 	return h
 }
 
-// word is up to eight bytes as a number.
+// word converts up to eight bytes to a number.
 func word(s string) (v uint64) {
 	for i := 0; i < len(s); i++ {
 		v |= uint64(s[i]) << (8 * i)
@@ -144,13 +144,13 @@ func word(s string) (v uint64) {
 	return v
 }
 
-// sameMemory reports whether two batches are the same piece of memory, and so equal without looking. Nodes that hand
-// each other messages as values share them; the answer only saves time.
+// sameMemory reports whether two batches share their memory, and so are equal without a comparison. Nodes that pass
+// each other messages as values share them; this only saves time.
 func sameMemory(a, b []register.Command) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// note takes a value down that was seen in a slot and ballot, and compares it with what was seen there before.
+// note records a value that was seen in a slot and ballot, and compares it with what was seen there before.
 func (g *ghost) note(node int, e *protocol.Entry) (*slotGhost, *proposal) {
 	s := g.slot(e.Slot)
 	if s == nil {
@@ -230,7 +230,7 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 	g.fold()
 }
 
-// fold executes what is chosen, in order.
+// fold executes chosen values, in order.
 func (g *ghost) fold() {
 	for int(g.model.folded) < len(g.slots) {
 		s := &g.slots[g.model.folded]
@@ -280,7 +280,7 @@ func (g *ghost) observed(n *node, fx *protocol.Effects) {
 	}
 }
 
-// claimed checks that what a node takes for chosen is so.
+// claimed checks that a value which a node takes for chosen is chosen.
 func (g *ghost) claimed(n *node, o *protocol.Observation) {
 	if s := g.slot(o.Slot); s == nil || !s.chosen {
 		g.violated(Violation{
@@ -290,7 +290,7 @@ func (g *ghost) claimed(n *node, o *protocol.Observation) {
 	}
 }
 
-// whereabouts says on whose disks a slot has values.
+// whereabouts lists the values that the disks have for a slot.
 func (g *ghost) whereabouts(s *slotGhost) string {
 	if s == nil || s.first.ballot.IsZero() {
 		return "no disk has a value for the slot"
@@ -318,7 +318,7 @@ func (g *ghost) whereabouts(s *slotGhost) string {
 	return text + "and a majority are " + decimal(uint64(g.quorum)) + " of " + decimal(uint64(g.w.n))
 }
 
-// applied checks that a node applies what is chosen, slot by slot.
+// applied checks that a node applies chosen values, slot by slot.
 func (g *ghost) applied(n *node, o *protocol.Observation) {
 	me, s := &g.nodes[n.index], g.slot(o.Slot)
 	switch {
@@ -359,7 +359,7 @@ func (g *ghost) skipped(n *node, o *protocol.Observation) {
 	}
 }
 
-// hashes checks that nodes which have applied the same are in the same state.
+// hashes checks that nodes which have applied the same slots are in the same state.
 func (g *ghost) hashes(n *node) {
 	status := n.machine.Status(n.clock.reading(g.w.now))
 	s := g.slot(status.Applied)
@@ -402,8 +402,8 @@ func (g *ghost) recovered(n *node, o *protocol.Observation) {
 // crashed is told of the end of an incarnation.
 func (g *ghost) crashed(n *node) { g.lease.believes[n.index] = belief{} }
 
-// wiped is told that a disk is empty. From now on the node owes nothing, whatever it had promised: if that breaks
-// something, it is agreement that breaks.
+// wiped is told that a disk was emptied. From now on nothing that the node has promised is expected of it; if that
+// breaks something, the violation is one of agreement.
 func (g *ghost) wiped(n *node) {
 	me := &g.nodes[n.index]
 	*me = nodeGhost{accepted: me.accepted[:0]}

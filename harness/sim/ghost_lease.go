@@ -8,13 +8,13 @@ import (
 	"elenchus/node/protocol"
 )
 
-// leaseGhost is what is known about leases that no node knows: all of them, at one true time.
+// leaseGhost is what is known of all leases at one true time.
 type leaseGhost struct {
 	elected  protocol.Ballot // the highest ballot that a majority has promised to its candidate
 	believes [nodesMax]belief
 	grants   [nodesMax]grantGhost          // that have left their node
-	made     map[grantKey]grantGhost       // those that wait for the disk, too
-	freed    [nodesMax]protocol.Ballot     // nothing is owed in this ballot or below, however late a grant leaves
+	made     map[grantKey]grantGhost       // including those that wait for the disk
+	freed    [nodesMax]protocol.Ballot     // nothing is owed in this ballot or below, even if a grant leaves later
 	fastest  int64                         // rate of any clock in the run
 	asking   [nodesMax]int64               // until when the node's latest ask would have the lease last
 	asked    map[protocol.Ballot]int64     // the latest that any ask would
@@ -27,19 +27,19 @@ type ask struct {
 	seq    uint64
 }
 
-// grantKey is a grant as the answer to a heartbeat.
+// grantKey identifies a grant by the heartbeat that it answers.
 type grantKey struct {
 	node int
 	ask  ask
 }
 
-// belief is a lease that a node takes for its own.
+// belief is a lease that a node believes to hold.
 type belief struct {
 	ballot protocol.Ballot
 	until  int64 // on the node's own clock for leases
 }
 
-// grantGhost is what a granter owes: in true time, at the worst that clocks may do.
+// grantGhost is until when a granter is bound: in true time, with the worst clocks allowed.
 type grantGhost struct {
 	ballot protocol.Ballot
 	until  time.Duration
@@ -58,7 +58,7 @@ func (l *leaseGhost) reset(p *Plan) {
 	_, l.fastest = p.rates()
 }
 
-// leaseClock is what the node's clock for leases shows.
+// leaseClock returns the time of the node's clock for leases.
 func (w *World) leaseClock(n *node) int64 {
 	if w.plan.Node.Lease == multipaxos.LeaseWall {
 		return n.clock.wallAt(w.now)
@@ -66,13 +66,13 @@ func (w *World) leaseClock(n *node) int64 {
 	return int64(n.clock.monoAt(w.now))
 }
 
-// observedLease is told what a node says about leases, and what it is about to send.
+// observedLease is told what a node reports about leases, and what it is about to send.
 func (g *ghost) observedLease(n *node, o *protocol.Observation, sends []protocol.Send) {
 	l := &g.lease
 	switch o.Kind {
 	case protocol.ObservedLeaseAsked:
 		l.asking[n.index] = o.Until
-		l.asked[o.Ballot] = max(l.asked[o.Ballot], o.Until) // a wall clock may have gone back since
+		l.asked[o.Ballot] = max(l.asked[o.Ballot], o.Until) // a wall clock may have been set back meanwhile
 	case protocol.ObservedLeaseGranted:
 		owed := grantGhost{o.Ballot, g.owedUntil(n, o.Until)}
 		for i := range sends {
@@ -106,8 +106,8 @@ func (g *ghost) owedUntil(n *node, until int64) time.Duration {
 	return g.w.now + g.fastest(until-int64(n.clock.monoAt(g.w.now)))
 }
 
-// fastest is how long a span of the granter's clock lasts at least in true time: if it runs as fast as the fastest
-// clock of the run ever does.
+// fastest returns the shortest true time that a span of the granter's clock can take: that of the fastest clock rate
+// in the run.
 func (g *ghost) fastest(span int64) time.Duration {
 	if span <= 0 {
 		return 0
@@ -117,7 +117,7 @@ func (g *ghost) fastest(span int64) time.Duration {
 	return time.Duration(quotient)
 }
 
-// checkLeases looks at all nodes at one true time: while one believes that its lease is valid, no other does, nothing
+// checkLeases checks all nodes at one true time: while one believes that its lease is valid, no other does, nothing
 // was chosen in a higher ballot, and no higher ballot was elected. It is called whenever one of these may change.
 func (g *ghost) checkLeases() {
 	w, l := g.w, &g.lease
@@ -148,8 +148,8 @@ func (g *ghost) checkLeases() {
 	}
 }
 
-// honours checks that a granter keeps its word, also across restarts: while it owes a lease, no promise of a higher
-// ballot and no acceptance in one leaves it.
+// honours checks that a granter keeps its promise, also across restarts: while it owes a lease, it sends no promise
+// of a higher ballot and no acceptance in one.
 func (g *ghost) honours(n *node, msg *protocol.Message) {
 	owed := &g.lease.grants[n.index]
 	if g.w.now < owed.until && owed.ballot.Less(msg.Ballot) {
@@ -161,7 +161,7 @@ func (g *ghost) honours(n *node, msg *protocol.Message) {
 	}
 }
 
-// noteLease remembers the asks and the grants that leave a node.
+// noteLease records the asks and the grants that leave a node.
 func (g *ghost) noteLease(n *node, msg *protocol.Message) {
 	l := &g.lease
 	switch msg.Lease {
@@ -171,9 +171,9 @@ func (g *ghost) noteLease(n *node, msg *protocol.Message) {
 		at := ask{msg.Ballot, msg.Seq}
 		if owed, ok := l.made[grantKey{n.index, at}]; ok && l.freed[n.index].Less(msg.Ballot) {
 			if before := &l.grants[n.index]; before.ballot == owed.ballot {
-				owed.until = max(owed.until, before.until) // what was promised for longer stays promised
+				owed.until = max(owed.until, before.until) // a longer earlier promise remains valid
 			}
-			l.grants[n.index] = owed // nobody was owed anything before this has left
+			l.grants[n.index] = owed // only a grant that has left its node binds it
 		}
 		members := l.granted[msg.Ballot]
 		if members == nil {

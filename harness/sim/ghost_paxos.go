@@ -6,12 +6,12 @@ import (
 
 // ballotGhost is what happened in one ballot.
 type ballotGhost struct {
-	node, life int  // whose it is
+	node, life int  // the node and its incarnation that use it
 	elected    bool // a majority promised it
 	reports    [nodesMax]report
 }
 
-// report is what one node has said of its past when it promised a ballot: the pages of its promise that have left.
+// report is what one node has reported in its promise of a ballot: the pages that have left it.
 type report struct {
 	some      bool
 	covered   protocol.Slot // everything up to here was reported; SlotLast when complete
@@ -38,7 +38,7 @@ func (r *report) entry(slot protocol.Slot) *protocol.Entry {
 	return nil
 }
 
-// ballot is the ballot's place, which is made if need be.
+// ballot returns what is known of a ballot, creating it if need be.
 func (g *ghost) ballot(b protocol.Ballot) *ballotGhost {
 	found := g.ballots[b]
 	if found != nil {
@@ -77,7 +77,7 @@ func (g *ghost) sent(n *node, msg *protocol.Message) {
 			g.proposed(n, &msg.Entries[i])
 		}
 	case protocol.MsgHeartbeatAck:
-		if me.onDisk.Less(msg.Ballot) { // what confirms reads, and grants leases, must survive a crash
+		if me.onDisk.Less(msg.Ballot) { // a message that confirms reads or grants leases must be true after a crash, too
 			g.notOnDisk(n, msg)
 		}
 		g.noteLease(n, msg)
@@ -119,7 +119,7 @@ func (g *ghost) promises(n *node, me *nodeGhost, msg *protocol.Message) {
 	g.honours(n, msg)
 }
 
-// notOnDisk is a message of a ballot that the sender's disk has not promised.
+// notOnDisk reports a message in a ballot whose promise is not on the sender's disk.
 func (g *ghost) notOnDisk(n *node, msg *protocol.Message) {
 	g.violated(Violation{
 		Invariant: invariantDurable, Node: n.index + 1, Ballot: msg.Ballot,
@@ -131,7 +131,7 @@ func (g *ghost) notOnDisk(n *node, msg *protocol.Message) {
 func (g *ghost) accepts(n *node, me *nodeGhost, msg *protocol.Message) {
 	for slot := msg.First; slot <= msg.Last && slot <= slotsMax; slot++ {
 		if slot < me.first {
-			continue // a value is chosen there, so that the vote decides nothing
+			continue // a value is chosen there, so the vote decides nothing
 		}
 		if slot == 0 || int(slot) > len(me.accepted) || me.accepted[slot-1].Less(msg.Ballot) {
 			g.violated(Violation{
@@ -186,7 +186,7 @@ func (g *ghost) complete(n *node, msg *protocol.Message) {
 	}
 }
 
-// elected checks that a majority, the candidate included, has promised.
+// elected checks that a majority, the candidate included, has promised the ballot.
 func (g *ghost) elected(n *node, o *protocol.Observation) {
 	g.w.stats.Elections++
 	if g.nodes[n.index].onDisk.Less(o.Ballot) {
@@ -224,10 +224,10 @@ func (g *ghost) first(b protocol.Ballot) bool {
 	return g.w.plan.Node.FirstBallotShortcut && b == protocol.Ballot{Node: 1}
 }
 
-// proposed checks the rule that carries Paxos (P2c, Lamport 2001): among some majority that promised exactly this
+// proposed checks the central rule of Paxos (P2c, Lamport 2001): among some majority that promised exactly this
 // ballot, the proposer included, either nobody had accepted anything in the slot, or the value was accepted in a
-// ballot, by anybody, that none of theirs exceeds. It is checked when the Accept first leaves, not when a violation
-// has led to a second chosen value.
+// ballot, by any node, that none of theirs exceeds. It is checked when the Accept first leaves its node, and not only
+// when a violation has led to a second chosen value.
 func (g *ghost) proposed(n *node, e *protocol.Entry) {
 	s, p := g.note(n.index+1, e)
 	if s == nil || p.safe {
@@ -256,7 +256,7 @@ func (g *ghost) proposed(n *node, e *protocol.Entry) {
 	}
 }
 
-// allowed is the rule itself, see proposed.
+// allowed evaluates the rule, see proposed.
 func (g *ghost) allowed(n *node, b *ballotGhost, s *slotGhost, p *proposal) bool {
 	var accepted, others []reportedValue
 	promised := 1
@@ -289,7 +289,7 @@ func (g *ghost) allowed(n *node, b *ballotGhost, s *slotGhost, p *proposal) bool
 		}
 	}
 	if promised-len(accepted) >= g.quorum {
-		return true // free in a majority
+		return true // a majority had accepted nothing
 	}
 	for _, x := range append(others, accepted...) {
 		higher := 0
@@ -320,7 +320,7 @@ func (g *ghost) position(s *slotGhost) protocol.Slot {
 	return 0
 }
 
-// below is the highest proposal under a ballot that the node has on disk, or nil.
+// below returns the proposal with the highest ballot below the given one that is on the node's disk, or nil.
 func (s *slotGhost) below(node int, limit protocol.Ballot) *proposal {
 	var best *proposal
 	look := func(p *proposal) {

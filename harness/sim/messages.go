@@ -7,7 +7,7 @@ import (
 	"elenchus/node/wire"
 )
 
-// messagePool is where messages are kept that are under way. Its memory is used again.
+// messagePool stores messages in transit, and reuses its memory.
 type messagePool struct {
 	blocks []*[poolBlock]protocol.Message
 	idle   []uint32
@@ -23,7 +23,7 @@ func (p *messagePool) at(slot uint32) *protocol.Message {
 	return &p.blocks[slot/poolBlock][slot%poolBlock]
 }
 
-// take returns a place for a message.
+// take returns the place of a new message.
 func (p *messagePool) take() uint32 {
 	if n := len(p.idle); n > 0 {
 		slot := p.idle[n-1]
@@ -40,11 +40,11 @@ func (p *messagePool) take() uint32 {
 
 func (p *messagePool) free(slot uint32) { p.idle = append(p.idle, slot) }
 
-// copyMessage takes a message over from its sender, whose memory it may be in. It reports false when the message is
-// damaged on the way and its receiver notices.
+// copyMessage copies a message from its sender's memory. It reports false when the message is damaged in transit and
+// the receiver detects it.
 //
-// A share of the messages goes by way of its encoding. The rest is a copy of the value whose entries are still the
-// sender's: nobody modifies them, which the same run with every message encoded proves, since it has the same hash.
+// A share of the messages is encoded and decoded. The others are copied as values, and share their entries with the
+// sender. Nobody modifies these: the same run with every message encoded has the same hash.
 func (w *World) copyMessage(l *link, msg *protocol.Message, id, attempt uint64) (uint32, bool) {
 	net := &w.net
 	corrupt := net.CorruptPPM + l.harm.corruptPPM
@@ -80,8 +80,9 @@ func (w *World) copyMessage(l *link, msg *protocol.Message, id, attempt uint64) 
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// attempts counts how often a message was sent before. It is a table with one place for each hash: what falls on a
-// place that another message has takes it over, and the count begins again. That only makes two messages share draws.
+// attempts counts how often a message was sent before. It is a hash table without chains: a message whose place is
+// taken by another one replaces it, and its count begins again. Then two messages share random choices, which does no
+// harm.
 type attempts [attemptsMax]struct {
 	id    uint64
 	count uint64
@@ -98,7 +99,7 @@ func (a *attempts) next(id uint64) uint64 {
 	return place.count
 }
 
-// identify says by which identity draws about a message are made: what it is and means, and how often the same was
+// identify returns the identity by which random choices about a message are keyed: its content, and how often it was
 // sent before.
 func (w *World) identify(msg *protocol.Message) (id, attempt uint64) {
 	slot := uint64(msg.First)<<32 ^ uint64(msg.Last)

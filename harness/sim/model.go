@@ -7,8 +7,8 @@ import (
 	"elenchus/node/register"
 )
 
-// model is what registers and sessions are after the chosen prefix: a second implementation of protocols.md §1, which
-// shares nothing with package register, so that a mistake there does not judge itself.
+// model computes registers and sessions from the chosen values: a second implementation of protocols.md §1 that
+// shares nothing with package register, so that an error there is detected here.
 type model struct {
 	w        *World
 	folded   protocol.Slot
@@ -19,10 +19,10 @@ type model struct {
 	values   arena[string]
 }
 
-// modelRegister is one register and all that it has been.
+// modelRegister is one register with its history.
 type modelRegister struct {
 	values   []string
-	versions []version // in order of slots; a batch may make several in one
+	versions []version // in order of slots; a batch may make several in one slot
 }
 
 type version struct {
@@ -30,16 +30,16 @@ type version struct {
 	values []string
 }
 
-// modelSession is what was last executed for a client.
+// modelSession is the last request that was executed for a client.
 type modelSession struct {
 	seq    uint64
 	slot   protocol.Slot
 	code   register.Code
 	values []string
-	failed bool // the client was told that some command of the session failed
+	failed bool // the client was told that a command of the session has failed
 }
 
-// failedCall is an update that its client was told has failed.
+// failedCall is an update whose client was told that it has failed.
 type failedCall struct {
 	client register.ClientID
 	seq    uint64
@@ -86,10 +86,10 @@ func (m *model) session(client register.ClientID) *modelSession {
 	return &m.sessions[client-1]
 }
 
-// sessionsMax is where a client's number is taken for a defect: they are given out from 1.
+// sessionsMax is the number from which a client is taken for an error: clients are numbered from 1.
 const sessionsMax = 1 << 20
 
-// execute runs the next chosen command.
+// execute executes the next chosen command.
 func (m *model) execute(slot protocol.Slot, c *register.Command) {
 	if !c.Op.Mutates() {
 		return
@@ -125,7 +125,7 @@ func (m *model) run(slot protocol.Slot, c *register.Command) (register.Code, []s
 		r.set(slot, m.values.one(c.Value))
 		return register.CodeOK, nil
 	case register.OpAppend:
-		r.set(slot, append(r.values, c.Value)) // behind everything that was handed out
+		r.set(slot, append(r.values, c.Value)) // after everything that reads have returned
 		return register.CodeOK, r.values
 	default:
 		r.set(slot, m.values.one(c.Value))
@@ -196,7 +196,7 @@ func (m *model) dishonest(slot protocol.Slot, c *register.Command) {
 	})
 }
 
-// holds reports whether what is chosen in the slot has the command in it.
+// holds reports whether the value chosen in the slot contains the command.
 func (g *ghost) holds(slot protocol.Slot, client register.ClientID, seq uint64) bool {
 	s := g.slot(slot)
 	if s == nil || !s.chosen {
@@ -225,7 +225,7 @@ func (g *ghost) acknowledged(n *node, asked *request, r *protocol.Reply) {
 		v.Invariant = invariantRealTime
 		v.Message = describeCommand(c) + " is acknowledged, and somebody had been told of slot " +
 			decimal(uint64(asked.told)) + " before it was asked for"
-	case s.seq > c.Seq: // a late answer to a client that has gone on
+	case s.seq > c.Seq: // a late answer to an earlier request
 		return
 	case s.code != r.Result.Code || !equalValues(s.values, r.Result.Values):
 		v.Invariant = invariantResult
@@ -301,10 +301,10 @@ func describeResult(r register.Result) string {
 
 func decimal(v uint64) string { return strconv.FormatUint(v, 10) }
 
-// arena gives out slices of memory that is all taken back at once.
+// arena allocates slices whose memory is all released at once.
 type arena[T any] struct {
 	blocks [][]T
-	block  int // the present one
+	block  int // index of the current block
 }
 
 const arenaBlock = 1024
@@ -317,7 +317,7 @@ func (a *arena[T]) reset() {
 	a.block = 0
 }
 
-// take returns count zeros, with no room behind them.
+// take returns a slice of zeros with no spare capacity.
 func (a *arena[T]) take(count int) []T {
 	for ; a.block < len(a.blocks); a.block++ {
 		b := a.blocks[a.block]

@@ -6,31 +6,31 @@ import (
 	"elenchus/node/protocol"
 )
 
-// link is one direction between two nodes.
+// link is one direction of the network between two nodes.
 type link struct {
-	skew time.Duration // of this link alone
+	skew time.Duration // added to the delay of every message on this link
 
 	// What faults do to it. Those that can overlap are counted.
 	cuts  int16
 	holds int16
 	harm  harm
 
-	since time.Duration // when it was cut, while it is
-	held  []uint32      // messages that arrived meanwhile, by their place
+	since time.Duration // when it was cut, if it is
+	held  []uint32      // messages that arrived while held, by their places in the pool
 
-	// The stream. Every reset begins a new epoch; of what was sent in an earlier one, only what arrives up to its cutoff
-	// gets through, so that a suffix is lost.
+	// A stream. Every reset begins a new epoch. Of the messages of an earlier epoch only those that arrive before its
+	// cutoff get through, so that a suffix is lost.
 	epoch     uint32
 	cutoffs   [epochsKept]time.Duration
 	downUntil time.Duration // there is no connection, and nothing can be sent
-	last      time.Duration // when the last message arrives, which no later one overtakes
-	busyUntil time.Duration // the bandwidth is used up
+	last      time.Duration // when the last message arrives, which later ones must not overtake
+	busyUntil time.Duration // until when the bandwidth is used up
 }
 
-// epochsKept is how many resets of a link are remembered. What is older is lost anyway.
+// epochsKept is the number of resets of a link that are remembered. Messages of earlier epochs are lost anyway.
 const epochsKept = 4
 
-// harm is what faults do to messages, while they are in effect.
+// harm is the effect of faults on messages.
 type harm struct {
 	lossPPM, duplicatePPM, corruptPPM uint32
 	delay                             time.Duration
@@ -59,7 +59,7 @@ func (l *link) passes(epoch uint32, now time.Duration) bool {
 	return now <= l.cutoffs[epoch%epochsKept]
 }
 
-// breakUp ends the connection. What arrives up to cutoff still gets through.
+// breakUp ends the connection. What arrives before cutoff still gets through.
 func (l *link) breakUp(cutoff, downUntil time.Duration) {
 	l.cutoffs[l.epoch%epochsKept] = cutoff
 	l.epoch++
@@ -69,7 +69,7 @@ func (l *link) breakUp(cutoff, downUntil time.Duration) {
 
 func (w *World) link(from, to int) *link { return &w.links[from*protocol.NodesMax+to] }
 
-// transmit puts a message on its link. The identity is that of the message and of how often it was sent before.
+// transmit sends a message on its link. The identity is that of the message and of how often it was sent before.
 func (w *World) transmit(from int, msg *protocol.Message) {
 	to := int(msg.To) - 1
 	if to < 0 || to >= w.n || to == from {
@@ -100,7 +100,7 @@ func (w *World) transmit(from int, msg *protocol.Message) {
 	}
 }
 
-// post sends one copy of a message on its way.
+// post schedules the arrival of one copy of a message.
 func (w *World) post(from, to int, msg *protocol.Message, id, attempt uint64) {
 	l, net := w.link(from, to), &w.net
 	slot, ok := w.copyMessage(l, msg, id, attempt)
@@ -151,7 +151,7 @@ func (w *World) resetLink(from, to int, a, b uint64) {
 	l.breakUp(cutoff, w.now+within(w.rng.at(forReconnect, a, b), 0, net.Reconnect))
 }
 
-// arrive is what happens when a message reaches the other end of its link.
+// arrive handles the arrival of a message at the other end of its link.
 func (w *World) arrive(e *event) {
 	from, to, slot := int(e.sub), int(e.node), uint32(e.arg)
 	l, n := w.link(from, to), &w.nodes[to]
@@ -195,7 +195,7 @@ func (w *World) join(from, to int) {
 	}
 	id := uint64(from)<<8 | uint64(to)
 	if net := &w.net; w.now-l.since > net.DeadAfter {
-		// The connection did not survive, and what waited to be sent again went with it.
+		// The connection was given up, and what waited to be retransmitted is lost with it.
 		for _, slot := range l.held {
 			w.lose(w.messages.at(slot), "lost with its connection")
 			w.messages.free(slot)
@@ -209,7 +209,7 @@ func (w *World) join(from, to int) {
 	w.release(from, to)
 }
 
-// release lets the messages of a link go that were held: of a stream in their order, of datagrams in any.
+// release delivers the messages that a link has held: those of a stream in their order, datagrams in any order.
 func (w *World) release(from, to int) {
 	l, net := w.link(from, to), &w.net
 	if l.cuts > 0 || l.holds > 0 {

@@ -7,26 +7,26 @@ import (
 	"elenchus/node/protocol"
 )
 
-// node is one host: its clocks, its disk, and the process on it when there is one.
+// node is one host: its clocks, its disk, and the process on it if there is one.
 type node struct {
 	index int
 	clock nodeClock
 	disk  disk
 
 	up      bool
-	life    uint32 // the incarnations so far
+	life    uint32 // the number of incarnations so far
 	machine protocol.Machine
-	steps   uint64 // of this incarnation
+	steps   uint64 // the number of steps of this incarnation
 
-	// Why the process does not run, or does not go on. Faults that can overlap are counted.
+	// Why the process does not run or is paused. Faults that can overlap are counted.
 	pauses    int16
 	suspended int16
-	powerless int16 // lost its power: it cannot be started before it is back
-	retired   bool  // its disk is lost: nobody starts it any more
+	powerless int16 // without power: it cannot be started before the power is back
+	retired   bool  // its disk is lost: it is never started again
 	killed    string
 
-	moves   []clockMove // what faults do to its clocks
-	backlog []event     // what it has not noticed because it stands still
+	moves   []clockMove // the clock faults in effect
+	backlog []event     // events that have not been delivered because the process is paused
 	timers  [timersMax]timer
 	asked   []uint32 // the places of the requests that reached this incarnation, by their numbers
 
@@ -40,7 +40,8 @@ type node struct {
 // timersMax is how many timers a machine may have.
 const timersMax = 16
 
-// timer is one of a machine's timers. A setting that was replaced leaves its event in the heap, where its gen tells.
+// timer is one of a machine's timers. When it is set anew, the event of the old setting stays in the queue, and its
+// gen shows that it is obsolete.
 type timer struct {
 	at  time.Duration // on the node's monotonic clock; zero when it is not set
 	gen uint32
@@ -58,10 +59,10 @@ type heldReply struct {
 
 func (n *node) id() protocol.NodeID { return protocol.NodeID(n.index + 1) }
 
-// still reports whether the process stands still.
+// still reports whether the process is paused.
 func (n *node) still() bool { return n.pauses > 0 || n.suspended > 0 }
 
-// reset makes the node that of another run.
+// reset prepares the node for another run.
 func (n *node) reset(index int, c Clock) {
 	disk := n.disk
 	disk.reset()
@@ -112,12 +113,12 @@ func (w *World) boot(n *node) {
 	w.step(n, &protocol.Input{Kind: protocol.InputStart})
 }
 
-// refused is told when a process does not start because of its disk.
+// refused handles a process that does not start because of its disk.
 func (w *World) refused(n *node, err error) {
 	w.stats.Refused++
 	n.killed = err.Error()
 	if n.disk.rotten {
-		n.retired = true // an operator would have to replace it, and none does
+		n.retired = true // an operator would have to replace the node, and the simulator has none
 		return
 	}
 	if n.disk.full > 0 || n.disk.errors > 0 {
@@ -129,7 +130,7 @@ func (w *World) refused(n *node, err error) {
 	})
 }
 
-// reconnect gives a node that starts new connections, which take a moment.
+// reconnect has a node that starts connect to the others, which takes a moment.
 func (w *World) reconnect(n *node) {
 	for other := range w.n {
 		if other == n.index {
@@ -143,7 +144,7 @@ func (w *World) reconnect(n *node) {
 	}
 }
 
-// crash ends the process on a node. What it had not written is gone; what was being written is there or not.
+// crash ends the process on a node. Unwritten data is lost; a write in progress is durable in part, or not.
 func (w *World) crash(n *node, why string) {
 	if !n.up {
 		return
@@ -167,7 +168,7 @@ func (w *World) crash(n *node, why string) {
 	w.hangUp(n)
 }
 
-// dropBacklog throws away what a process that stood still will never notice.
+// dropBacklog discards the undelivered events of a process that was paused when it ended.
 func (w *World) dropBacklog(n *node) []event {
 	for i := range n.backlog {
 		if e := &n.backlog[i]; e.kind == eventMessage {
@@ -177,7 +178,7 @@ func (w *World) dropBacklog(n *node) []event {
 	return n.backlog[:0]
 }
 
-// die is the end of a process that stops by itself. It is started again after a while.
+// die ends a process that stops by itself. It is started again after a while.
 func (w *World) die(n *node, why string) {
 	w.crash(n, why)
 	w.restartLater(n)
@@ -189,7 +190,7 @@ func (w *World) restartLater(n *node) {
 	w.events.push(event{at: w.now + max(delay, time.Millisecond), kind: eventRestart, node: uint8(n.index), gen: n.life})
 }
 
-// hold makes a process stand still; goOn lets it go on when nothing holds it any more.
+// goOn resumes a process if nothing pauses it any more, and has it receive the events of the meantime.
 func (w *World) goOn(n *node) {
 	if !n.up || n.still() {
 		return
@@ -199,8 +200,8 @@ func (w *World) goOn(n *node) {
 	var last [nodesMax]time.Duration
 	for i := range backlog {
 		e := backlog[i]
-		// Sockets, disk and timers are served by different threads: what has piled up comes in any order, mixed with what
-		// happens now, except that a stream stays a stream.
+		// Sockets, disk and timers are served by different threads: the events that have piled up arrive in any
+		// order, mixed with new ones, except that a stream keeps its order.
 		e.at = w.now + within(w.rng.at(forResume, uint64(n.index)<<32|uint64(n.life), uint64(w.now)+uint64(i)), 0,
 			resumeSpread)
 		if e.kind == eventMessage && !w.net.Datagram {
@@ -218,10 +219,10 @@ func (w *World) goOn(n *node) {
 	w.trace.resumed(w.now, n)
 }
 
-// resumeSpread is how long a process takes at most to notice what has happened while it stood still.
+// resumeSpread is the longest time in which a process receives the events of a pause.
 const resumeSpread = 2 * time.Millisecond
 
-// fire is a machine's timer that is due.
+// fire handles a machine's timer that is due.
 func (w *World) fire(n *node, e *event) {
 	id := e.sub
 	t := &n.timers[id]
@@ -236,7 +237,7 @@ func (w *World) fire(n *node, e *event) {
 	w.step(n, &protocol.Input{Kind: protocol.InputTimer, Timer: protocol.TimerID(id)})
 }
 
-// setTimer follows the machine's wish.
+// setTimer sets a timer as the machine asks.
 func (w *World) setTimer(n *node, set protocol.TimerSet) {
 	if int(set.ID) >= timersMax {
 		w.violated(Violation{
@@ -259,7 +260,7 @@ func (w *World) armTimer(n *node, id protocol.TimerID) {
 	})
 }
 
-// remapTimers finds out anew when timers are due, because the clock that they are on has changed.
+// remapTimers computes anew when timers are due, because the rate of their clock has changed.
 func (w *World) remapTimers(n *node) {
 	if !n.up {
 		return
@@ -277,7 +278,7 @@ func (w *World) remapTimers(n *node) {
 	}
 }
 
-// step tells a machine what happened, and does what it wants done.
+// step passes an input to a machine, and carries out its effects.
 func (w *World) step(n *node, in *protocol.Input) {
 	w.stats.Steps++
 	n.steps++
@@ -288,8 +289,8 @@ func (w *World) step(n *node, in *protocol.Input) {
 	w.execute(n, &effects)
 }
 
-// execute does the duties of a driver, in the order of the contract of protocol.Effects. The observers come first:
-// they hear what a node says of itself before they judge what leaves it.
+// execute carries out the effects of a step, in the order of the contract of protocol.Effects. The observers come
+// first: they are told what a node reports of itself before they check what leaves it.
 func (w *World) execute(n *node, fx *protocol.Effects) {
 	w.ghost.observed(n, fx)
 	if fx.Halt != nil {
@@ -341,7 +342,7 @@ func (w *World) execute(n *node, fx *protocol.Effects) {
 	}
 }
 
-// dependable checks that what an effect waits for was ever written.
+// dependable checks that the records that an effect waits for were ever written.
 func (w *World) dependable(n *node, after protocol.WriteSeq) bool {
 	if after <= n.written {
 		return true
@@ -352,8 +353,8 @@ func (w *World) dependable(n *node, after protocol.WriteSeq) bool {
 	return false
 }
 
-// crashPoint draws whether the process dies in the middle of a step: before which of its effects, counted from 1; zero
-// means that it does not.
+// crashPoint draws whether the process dies in the middle of a step: before which of its effects, counted from 1;
+// zero means that it does not.
 func (w *World) crashPoint(n *node, fx *protocol.Effects) int {
 	ppm := w.plan.Process.CrashPPM
 	if ppm == 0 || w.calm || len(fx.Sends)+len(fx.Replies) == 0 {
@@ -374,7 +375,7 @@ func (w *World) send(n *node, msg *protocol.Message) {
 	w.transmit(n.index, msg)
 }
 
-// released lets go what waited for the records that are now known to be durable.
+// released performs the effects that waited for records which are now known to be durable.
 func (w *World) released(n *node) {
 	sends := n.heldSends
 	kept := 0

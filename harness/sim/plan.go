@@ -14,9 +14,9 @@ import (
 )
 
 // Plan is a run as data: together with the program, it determines everything that happens. [Draw] makes one from a
-// seed; taking things out of it, or changing them, leaves the choices about all the rest as they were.
+// seed. Removing or changing parts of it leaves the random choices about everything else as they were.
 type Plan struct {
-	Seed   uint64        `json:"seed"`  // of every draw that is made while the run goes on
+	Seed   uint64        `json:"seed"`  // of all random choices during the run
 	Style  string        `json:"style"` // how the plan was drawn, see [Styles]
 	Length time.Duration `json:"length_ns"`
 
@@ -33,79 +33,81 @@ type Plan struct {
 	Schedule nemesis.Schedule `json:"schedule"`
 	Faults   []Fault          `json:"faults,omitempty"`
 
-	// Triggers make some of them wait for something, or aim them. See [Plan.Freeze].
+	// Triggers make some faults wait for an event, or choose their targets. See [Plan.Freeze].
 	Triggers []Trigger `json:"triggers,omitempty"`
 
 	Reseed *Reseed `json:"reseed,omitempty"`
 }
 
-// Clock is what a node's clocks are like when the run begins.
+// Clock is the state of a node's clocks when the run begins.
 type Clock struct {
 	Rate   int64         `json:"rate_ppb"`  // how much faster than true time the monotonic clock runs
 	Offset time.Duration `json:"offset_ns"` // of the wall clock from true time
 }
 
-// Network is what all links are like when no fault is in effect. Probabilities are in parts per million, of messages.
+// Network describes all links while no fault is in effect. Probabilities are in parts per million, of messages.
 type Network struct {
-	// Datagram makes messages independent of one another, as over UDP: any may overtake any other. Otherwise a link is a
-	// stream, as over TCP: in order, and a loss is that of a connection with everything that was under way on it.
+	// Datagram makes messages independent of one another, as with UDP: any may overtake any other. Otherwise a link
+	// is a stream, as with TCP: it keeps the order, and what is lost is a connection with everything in transit on
+	// it.
 	Datagram bool `json:"datagram,omitempty"`
 
-	Delay  time.Duration `json:"delay_ns"`  // of the fastest message
+	Delay  time.Duration `json:"delay_ns"`  // the shortest delay of a message
 	Jitter time.Duration `json:"jitter_ns"` // up to this much is added to each
-	Skew   time.Duration `json:"skew_ns"`   // up to this much is added to all on one directed link
+	Skew   time.Duration `json:"skew_ns"`   // up to this much is added to all messages on one directed link
 
-	TailPPM uint32        `json:"tail_ppm,omitempty"` // so many messages take up to Tail longer
+	TailPPM uint32        `json:"tail_ppm,omitempty"` // this many messages take up to Tail longer
 	Tail    time.Duration `json:"tail_ns,omitempty"`
 
-	LossPPM      uint32 `json:"loss_ppm,omitempty"` // of a datagram; of a stream, so many messages break it
+	LossPPM      uint32 `json:"loss_ppm,omitempty"` // of datagrams; in a stream, this many messages break the connection
 	DuplicatePPM uint32 `json:"duplicate_ppm,omitempty"`
-	CorruptPPM   uint32 `json:"corrupt_ppm,omitempty"` // so many have a bit flipped on the way
+	CorruptPPM   uint32 `json:"corrupt_ppm,omitempty"` // this many have a bit flipped in transit
 
 	// Bandwidth of a directed link, in bytes a second; zero is no limit.
 	Bandwidth int64 `json:"bandwidth,omitempty"`
 
-	// Reconnect is how long it takes at most to have a new connection in place of a broken one, DeadAfter after which
-	// silence a connection is given up: a cut that ends sooner only delays what a stream carries.
+	// Reconnect is the longest time until a broken connection is replaced. DeadAfter is how long a connection may be
+	// silent before it is given up: a shorter cut only delays what a stream carries.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	DeadAfter time.Duration `json:"dead_after_ns,omitempty"`
 
-	// Ranks, when there are any, order messages by priority more than by chance. Every chain of messages, those of one
-	// kind from one node to one other, has a rank from 0 to Ranks-1, and each of its messages takes so many RankSteps
-	// longer. What is slow stays slow, so that one chain overtakes another for as long as it takes for that to matter;
-	// faults that demote are the points at which priorities change (Burckhardt and others 2010).
+	// Ranks, if not zero, orders messages by priority rather than by chance. Every chain of messages, those of one
+	// kind from one node to another, has a rank from 0 to Ranks-1, and each of its messages takes that many RankSteps
+	// longer. So one chain stays slower than another for long enough to matter; faults that demote are the points at
+	// which priorities change (Burckhardt and others 2010).
 	Ranks    int           `json:"ranks,omitempty"`
 	RankStep time.Duration `json:"rank_step_ns,omitempty"`
 
-	// CodecPPM of the messages go by way of their encoding. The rest is handed over as it is.
+	// CodecPPM of the messages are encoded and decoded. The others are passed as values.
 	CodecPPM uint32 `json:"codec_ppm,omitempty"`
 }
 
-// Disk is what all disks are like when no fault is in effect.
+// Disk describes all disks while no fault is in effect.
 type Disk struct {
-	Sync   time.Duration `json:"sync_ns"`   // the fastest sync
+	Sync   time.Duration `json:"sync_ns"`   // the shortest sync
 	Jitter time.Duration `json:"jitter_ns"` // up to this much is added to each
 
-	TailPPM uint32        `json:"tail_ppm,omitempty"` // so many syncs take up to Tail longer
+	TailPPM uint32        `json:"tail_ppm,omitempty"` // this many syncs take up to Tail longer
 	Tail    time.Duration `json:"tail_ns,omitempty"`
 
-	ErrorPPM uint32 `json:"error_ppm,omitempty"` // so many syncs fail, which stops the process
+	ErrorPPM uint32 `json:"error_ppm,omitempty"` // this many syncs fail, which stops the process
 
-	// Bytes has the real write-ahead log write real bytes to a simulated disk, whose sectors a crash may tear. Otherwise
-	// a log is a list of records, with the same semantics: the group under way survives a crash whole or not at all.
+	// Bytes has the real write-ahead log write bytes to a simulated disk whose sectors a crash may lose one by one.
+	// Otherwise a log is a list of records with the same semantics: the group in progress survives a crash whole or
+	// not at all.
 	Bytes bool `json:"bytes,omitempty"`
 }
 
-// Process is what processes suffer besides the faults in the plan.
+// Process describes what happens to processes besides the faults of the plan.
 type Process struct {
-	CrashPPM uint32 `json:"crash_ppm,omitempty"` // a process dies in the middle of so many of its steps
+	CrashPPM uint32 `json:"crash_ppm,omitempty"` // a process dies in the middle of this many of its steps
 
 	// RestartMin and RestartMax bound how long a process that died by itself stays down.
 	RestartMin time.Duration `json:"restart_min_ns,omitempty"`
 	RestartMax time.Duration `json:"restart_max_ns,omitempty"`
 }
 
-// Load is what clients do.
+// Load describes the clients.
 type Load struct {
 	Workload string `json:"workload"`
 
@@ -117,8 +119,8 @@ type Load struct {
 	Patience time.Duration `json:"patience_ns"` // how long a client waits for an answer
 	Delay    time.Duration `json:"delay_ns"`    // between clients and nodes, at most, each way
 
-	// RetryPPM of the updates with unknown outcome are asked for again, with the same place in the same session, at the
-	// same node or at any, up to RetriesMax times.
+	// RetryPPM of the updates with unknown outcome are retried, as the same request of the same session, at the same
+	// node or at any, up to RetriesMax times.
 	RetryPPM   uint32 `json:"retry_ppm,omitempty"`
 	RetriesMax int    `json:"retries_max,omitempty"`
 
@@ -126,10 +128,11 @@ type Load struct {
 	ActiveKeys  int `json:"active_keys,omitempty"`
 	KeyOps      int `json:"key_ops,omitempty"`
 
-	// Digits is how many digits every value is written with at least, up to 1000: how much there is to store and to send.
+	// Digits is the least number of digits with which values are written, up to 1000. It determines how much is
+	// stored and sent.
 	Digits int `json:"digits,omitempty"`
 
-	// Script, when there is one, is all that clients do, in place of what the workload would generate.
+	// Script, if not nil, lists everything that clients do, instead of what the workload would generate.
 	Script []Call `json:"script,omitempty"`
 }
 
@@ -139,13 +142,14 @@ type Call struct {
 	At     time.Duration `json:"at_ns"`
 	Op     history.Op    `json:"op"`
 
-	// Nth says for draws about the call the how manieth it is of its client; zero is one more than the one before. So
-	// they stay what they are when an earlier call is left out.
+	// Nth numbers the call among those of its client, for random choices about it; zero means one more than the call
+	// before. So these choices stay the same when an earlier call is removed.
 	Nth uint64 `json:"nth,omitempty"`
 }
 
-// Reseed has everything that is drawn from an instant on come from another seed: the past of the run stays, and its
-// future is another one of those that it could have had. Machines draw anew, too, as far as they have not drawn yet.
+// Reseed derives all random choices from a given time on from another seed: the run stays the same until then, and
+// continues in another way that was possible. Random choices of the machines change, too, unless they were made
+// earlier.
 type Reseed struct {
 	At   time.Duration `json:"at_ns"`
 	Seed uint64        `json:"seed"`
@@ -207,7 +211,7 @@ func (p *Plan) Validate() error {
 	return errors.Join(append(problems, p.triggerProblems()...)...)
 }
 
-// LengthMax is how long a run may be. Longer ones are better cut in pieces: their histories are kept in memory.
+// LengthMax is the longest run. Longer ones are better divided, because their histories are kept in memory.
 const LengthMax = 10 * time.Minute
 
 func (l *Load) problems() []error {
@@ -233,13 +237,13 @@ func (l *Load) problems() []error {
 	return problems
 }
 
-// digitsMax bounds the length of values.
+// digitsMax limits the length of values.
 const digitsMax = 1000
 
-// clientsMax is how many clients a node may have: a request's number has room for so many.
+// clientsMax is the largest number of clients of a node, for which a request's number has room.
 const clientsMax = 20
 
-// options are those of one incarnation of a node.
+// options returns the options of one incarnation of a node.
 func (p *Plan) options(node int, seed uint64) multipaxos.Options {
 	opts := p.Node
 	opts.Self, opts.Seed = protocol.NodeID(node+1), seed

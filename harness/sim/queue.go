@@ -2,10 +2,10 @@ package sim
 
 import "time"
 
-// eventKind says what happens.
+// eventKind says what happens in an event.
 type eventKind uint8
 
-// What can happen in a world.
+// The kinds of events.
 const (
 	eventMessage eventKind = iota + 1 // a message arrives: sub is the sender, gen the connection, arg its place
 	eventTimer                        // a machine's timer is due: sub is which, gen its setting
@@ -14,16 +14,16 @@ const (
 	eventSaved                        // a disk has written a snapshot: gen is the incarnation, arg the slot
 	eventRequest                      // a client's request arrives at its node: arg is the call
 	eventAnswer                       // an answer arrives at its client: arg is the call
-	eventTimeout                      // a client may have lost patience
-	eventThink                        // a client has thought of something: gen is its phase
+	eventTimeout                      // a client may have waited long enough
+	eventThink                        // a client has finished thinking: gen is its phase
 	eventFault                        // a fault begins: arg is its place in the plan
 	eventHeal                         // a fault ends
-	eventStrobe                       // a wall clock jumps to and fro: arg is the fault
+	eventStrobe                       // a wall clock is stepped back or forth: arg is the fault
 	eventRestart                      // a node is started: gen is the incarnation that ended
-	eventReseed                       // what is drawn from now on comes from the plan's other seed
+	eventReseed                       // from now on, random choices are made with the plan's other seed
 )
 
-// event is one thing that happens. It is a plain value, so that the heap of them is one piece of memory.
+// event is something that happens at one time. It is a plain value, so that the queue is one piece of memory.
 type event struct {
 	at   time.Duration
 	seq  uint64
@@ -36,25 +36,25 @@ type event struct {
 
 func (e *event) before(f *event) bool { return e.at < f.at || e.at == f.at && e.seq < f.seq }
 
-// eventQueue gives events out in their order: by time, and at the same time in the order in which they were added.
+// eventQueue returns events in their order: by time, and at equal times in the order in which they were added.
 //
-// Nearly every event is added a moment before it is due, and of those that wait for longer there are few. So the next
-// ones are simply a sorted list, with the very next at its end: taking it costs nothing, and adding one moves the few
-// that come before it. When the list grows long its later half goes into a heap, from where it comes back in turn.
+// Nearly every event is added a moment before it is due, and few wait for longer. So the next ones are in a sorted
+// list, with the very next at its end: removing it costs nothing, and adding one moves the few that precede it. When
+// the list grows long, its later half is moved to a heap, from where it returns in time.
 type eventQueue struct {
-	near  []event // the latest first
+	near  []event // sorted, the latest first
 	far   eventHeap
 	added uint64
 }
 
-// nearMax is where a list begins to cost more than a heap.
+// nearMax is the length from which a list costs more than a heap.
 const nearMax = 128
 
 func (q *eventQueue) reset() { q.near, q.far, q.added = q.near[:0], q.far[:0], 0 }
 
 func (q *eventQueue) len() int { return len(q.near) + len(q.far) }
 
-// first is the next event; it is good until another is added. The queue must not be empty.
+// first returns the next event; the pointer is valid until another event is added. The queue must not be empty.
 func (q *eventQueue) first() *event {
 	if len(q.near) == 0 {
 		q.fetch()
@@ -62,7 +62,7 @@ func (q *eventQueue) first() *event {
 	return &q.near[len(q.near)-1]
 }
 
-// drop takes out the next event, which first has given.
+// drop removes the next event, which first has returned.
 func (q *eventQueue) drop() { q.near = q.near[:len(q.near)-1] }
 
 // push adds an event.
@@ -95,7 +95,7 @@ func (q *eventQueue) spill() {
 	q.near = q.near[:copy(q.near, q.near[half:])]
 }
 
-// fetch fills the empty list with the earliest of the heap.
+// fetch fills the empty list with the earliest events of the heap.
 func (q *eventQueue) fetch() {
 	count := min(nearMax/2, len(q.far))
 	q.near = append(q.near, q.far[:count]...)
@@ -123,7 +123,7 @@ func (h *eventHeap) push(e event) {
 	items[i] = e
 }
 
-// pop takes the earliest event out. The heap must not be empty.
+// pop removes the earliest event. The heap must not be empty.
 func (h *eventHeap) pop() event {
 	items := *h
 	top := items[0]

@@ -9,13 +9,14 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// recipe is a sequence of faults around a moment at which a replicated system is in danger: leadership changes, a lease
-// is about to end, something is chosen that few know of, a disk is behind. Chance alone rarely hits these; where it
-// does, the rest of the sequence is missing. A recipe names a hazard, and knows nothing of how a system may fail in it.
+// recipe is a sequence of faults around a moment at which a replicated system is vulnerable: leadership changes, a
+// lease is about to end, something is chosen that few nodes know of, a disk is behind. Random faults rarely hit such
+// a moment, and if they do, the rest of the sequence is missing. A recipe is aimed at a hazard of all such systems,
+// and does not know how a particular one may fail.
 type recipe struct {
 	name    string
 	summary string
-	weight  int      // how often it is drawn, relative to the others
+	weight  int      // its probability, relative to the others
 	kinds   []string // that it is made of
 	leases  bool     // it makes sense only where there are leases
 	plan    func(h *hazard)
@@ -34,7 +35,7 @@ const (
 	kindStuck  = string(FaultDiskStuck)
 )
 
-// recipes are all of them.
+// recipes lists all recipes.
 var recipes = []recipe{
 	{"usurper", "cut a follower off, and join it again just as the leader is cut off",
 		3, []string{nemesis.Partition}, false, (*hazard).usurper},
@@ -101,16 +102,16 @@ func Recipes() []Recipe {
 	return list
 }
 
-// hazard is a recipe that is being planned.
+// hazard is a recipe while it is being planned.
 type hazard struct {
 	p    *Plan
 	d    *dice
-	at   time.Duration // from when on
+	at   time.Duration // its begin
 	name string
-	end  time.Duration // when all of it is over, if what it waits for does not take long
+	end  time.Duration // when all of it is over, unless what it waits for takes long
 }
 
-// drawRecipes plans one hazard after the other, until the run is full.
+// drawRecipes plans one hazard after the other, until the end of the run.
 func (p *Plan) drawRecipes(d *dice, kinds []string) {
 	var possible []recipe
 	total := 0
@@ -139,10 +140,11 @@ func (p *Plan) drawRecipes(d *dice, kinds []string) {
 	p.Schedule.Sort()
 }
 
-// recipesMax bounds how many hazards a run has.
+// recipesMax limits the number of hazards in a run.
 const recipesMax = 8
 
-// over is how long it takes until a lease that was just renewed is over for everybody, and another has been elected.
+// over is how long it takes until a lease that was just renewed has ended for everybody and another leader is
+// elected.
 func (h *hazard) over() time.Duration {
 	o, owed := &h.p.Node, time.Duration(0)
 	switch o.Lease {
@@ -154,13 +156,13 @@ func (h *hazard) over() time.Duration {
 	return owed + o.ElectionTimeout + h.d.within(0, o.ElectionTimeout)
 }
 
-// blink is how long a crash takes at most that is to be over before anybody notices.
+// blink is the longest crash that is over before anybody notices it.
 func (h *hazard) blink() time.Duration { return h.d.within(ms, 10*ms) }
 
-// jitter is what no two attempts have in common.
+// jitter is the random variation between attempts.
 func (h *hazard) jitter() time.Duration { return h.d.within(0, 20*ms) }
 
-// fit keeps a fault within the run, and remembers when it is over.
+// fit keeps a fault within the run, and records when it ends.
 func (h *hazard) fit(after, lasts time.Duration) (at, long time.Duration) {
 	at = min(h.at+after, h.p.Length*9/10).Round(us)
 	long = min(max(lasts, ms), h.p.Length-at).Round(us)
@@ -186,34 +188,34 @@ func (h *hazard) own(name string, after, lasts time.Duration, f Fault) string {
 
 func (h *hazard) when(t Trigger) { h.p.Triggers = append(h.p.Triggers, t) }
 
-// cut takes somebody off the network.
+// cut isolates nodes from all others.
 func (h *hazard) cut(name string, after, lasts time.Duration, whom string) string {
 	return h.play(name, after, lasts, nemesis.Fault{
 		Kind: nemesis.Partition, Shape: nemesis.Isolate, Groups: [][]string{{whom}},
 	})
 }
 
-// silence lets nothing get from some to others.
+// silence drops all messages from some nodes to others.
 func (h *hazard) silence(name string, after, lasts time.Duration, from, to string) string {
 	return h.play(name, after, lasts, nemesis.Fault{
 		Kind: nemesis.Partition, Shape: nemesis.OneWay, Groups: [][]string{{from}, {to}},
 	})
 }
 
-// crash takes somebody's power for a moment.
+// crash turns the power of nodes off for a moment.
 func (h *hazard) crash(name string, after time.Duration, whom string) string {
 	return h.own(name, after, h.blink(), Fault{Kind: FaultCrash, Targets: []string{whom}})
 }
 
-// slowDisks has somebody's syncs take long for the whole of the hazard.
+// slowDisks makes the syncs of nodes slow during the whole hazard.
 func (h *hazard) slowDisks(whom string, lasts time.Duration) {
 	h.own("disk", 0, lasts, Fault{
 		Kind: FaultDiskSlow, Targets: []string{whom}, Amount: int64(pick(h.d, 10*ms, 30*ms, 80*ms)),
 	})
 }
 
-// usurper lets some be so long alone that they owe nobody anything. Of leases the leader has a fresh one when they are
-// back, or one about which nothing is known.
+// usurper isolates some nodes for so long that no grant binds them any more. When they are back, the leader has a
+// fresh lease, or one about whose age nothing is known.
 func (h *hazard) usurper() {
 	alone, some := h.over(), pick(h.d, 1, (h.p.Nodes()-1)/2)
 	h.play("away", 0, alone, nemesis.Fault{
@@ -228,7 +230,7 @@ func (h *hazard) usurper() {
 	h.when(Trigger{Fault: id, On: CueRenewed, After: h.d.within(0, ms)})
 }
 
-// cutAtRenewal cuts the leader off when its lease is fresh, so that it counts on all of it.
+// cutAtRenewal cuts the leader off when it has just renewed its lease, so that it relies on the whole term.
 func (h *hazard) cutAtRenewal(after time.Duration) {
 	var id string
 	switch h.d.below(4) {

@@ -4,12 +4,12 @@ import (
 	"elenchus/nemesis"
 )
 
-// laggard cuts a node off until it is far behind, and takes its power while it writes all at once what it has missed.
+// laggard cuts a node off until it is far behind, and turns its power off while it writes what it has missed.
 func (h *hazard) laggard() {
 	cue := pick(h.d, CueSaving, CueSaved)
 	if h.d.chance(50) {
 		h.onBytes(50)
-	} else { // what was missed comes entry by entry, and many at once
+	} else { // what was missed comes entry by entry, many at once
 		h.p.Node.SnapshotEntries, h.p.Node.CatchupChunk, h.p.Disk.Bytes = 0, 256, true
 		h.longValues(pick(h.d, 100, 300))
 		cue = CueCaughtUp
@@ -25,7 +25,7 @@ func (h *hazard) laggard() {
 	h.when(Trigger{Fault: id, On: cue, After: h.jitter()})
 }
 
-// checkpoint takes somebody's power when a snapshot has just been reported to be on disk, or is about to be.
+// checkpoint turns the power of a node off when a snapshot has just been reported as durable, or is about to be.
 func (h *hazard) checkpoint() {
 	h.onBytes(70)
 	for _, name := range []string{"first", "second", "third"} {
@@ -38,8 +38,8 @@ func (h *hazard) checkpoint() {
 	h.end += h.over()
 }
 
-// onBytes has snapshots be taken often, and in so many of a hundred plans the real log on disks that are simulated
-// sector by sector.
+// onBytes makes snapshots frequent, and in the given percentage of plans has the real log write to disks that are
+// simulated sector by sector.
 func (h *hazard) onBytes(percent uint32) {
 	if o := &h.p.Node; o.SnapshotEntries == 0 || o.SnapshotEntries > 20 {
 		o.SnapshotEntries = pick(h.d, 5, 20)
@@ -50,9 +50,9 @@ func (h *hazard) onBytes(percent uint32) {
 	}
 }
 
-// longValues has values written with so many digits, over links that can carry them. Election timeouts are drawn for
-// short messages: a link so slow that the values of a single promise take longer than that elects nobody, however
-// correct the nodes are.
+// longValues has values written with a given number of digits, over links that are fast enough for them. Election
+// timeouts are drawn for short messages: with a link on which the values of a single promise take longer than that,
+// nobody would be elected, however correct the nodes are.
 func (h *hazard) longValues(digits int) {
 	h.p.Load.Digits = digits
 	if net := &h.p.Network; digits > 0 && net.Bandwidth > 0 {
@@ -60,6 +60,6 @@ func (h *hazard) longValues(digits int) {
 	}
 }
 
-// bandwidthOfLongValues is the least bandwidth of a link for long values, in bytes a second: a window full of them
+// bandwidthOfLongValues is the least bandwidth of a link for long values, in bytes per second: a full window of them
 // takes some milliseconds.
 const bandwidthOfLongValues = 2_000_000

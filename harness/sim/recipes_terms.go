@@ -9,10 +9,10 @@ import (
 	"elenchus/node/multipaxos"
 )
 
-// secondTerm has a leader of which one follower alone hears lose the lead, by giving up or by losing its power before
-// its own disk is done, and keeps the others' bids back. So the same node is elected again, while the vote for what it
-// proposed in its first term is still on its way, the voter's disk is stuck, and nobody else has heard of it. Then it
-// is cut off.
+// secondTerm has a leader lose the lead, by giving up or by losing its power before its own disk is done, when only
+// one follower has received its proposal, and delays the other nodes' campaigns. So the same node is elected again,
+// while the vote for what it proposed in its first term is still in transit, the voter's disk is stuck, and no other
+// node has received the proposal. Then it is cut off.
 func (h *hazard) secondTerm() {
 	lasts := h.succeedsItself()
 	few := h.play("few", 0, lasts, nemesis.Fault{
@@ -24,7 +24,7 @@ func (h *hazard) secondTerm() {
 			Kind: FaultDiskSlow, Targets: []string{nemesis.RoleFollowers}, Amount: int64(pick(h.d, 3*ms, 10*ms, 30*ms)),
 		})
 	}
-	settled := h.d.within(2*ms, 12*ms) // until votes for what more have heard of are counted
+	settled := h.d.within(2*ms, 12*ms) // until votes for what more nodes have received are counted
 	nth := pick(h.d, 1, 1, 1, 2, 3)
 	cue, whose := CueAccepted, AimActor
 	if h.p.Nodes() == 3 && h.d.chance(30) {
@@ -38,7 +38,7 @@ func (h *hazard) secondTerm() {
 	h.when(Trigger{Fault: late, On: CueElected, End: true, After: h.d.within(0, 2*ms)})
 	var quit string
 	heard := CueDeposed
-	if h.p.Nodes() == 3 || h.d.chance(50) { // with its own vote two of three have chosen it
+	if h.p.Nodes() == 3 || h.d.chance(50) { // with its own vote, two of three nodes have accepted it
 		heard = CueStarted
 		undone := h.own("undone", 0, lasts, Fault{Kind: FaultDiskStuck, Targets: []string{nemesis.RoleLeader}})
 		h.when(Trigger{Fault: undone, On: heard, End: true})
@@ -51,16 +51,16 @@ func (h *hazard) secondTerm() {
 	h.cutOnceElected(settled)
 }
 
-// lateBeats delays what followers answer to heartbeats by so much that it arrives when the leader has lost the lead and
-// leads again. Then it is cut off, and others lead.
+// lateBeats delays the followers' answers to heartbeats by so much that they arrive when the leader has lost the lead
+// and leads again. Then it is cut off, and others lead.
 func (h *hazard) lateBeats() {
 	patience := h.p.Node.ElectionTimeout
 	lasts := h.succeedsItself()
-	quit, again := h.d.within(ms, 2*patience), patience // how long it takes about to be elected again
+	quit, again := h.d.within(ms, 2*patience), patience // the time that being elected again takes, about
 	if h.d.chance(50) {
 		h.crash("quit", quit, nemesis.RoleLeader)
 	} else {
-		again = 2 * patience // who gives up lets others go first
+		again = 2 * patience // a leader that gave up lets others campaign first
 		h.own("quit", quit, ms, Fault{Kind: FaultForsake, Targets: []string{nemesis.RoleLeader}})
 	}
 	h.own("late", 0, lasts, Fault{
@@ -70,10 +70,10 @@ func (h *hazard) lateBeats() {
 	h.cutOnceElected(quit)
 }
 
-// succeedsItself keeps the followers' bids for the lead back until somebody is elected, which is the present leader if
-// it loses the lead. It returns for how long at most.
+// succeedsItself delays the campaigns of the followers until somebody is elected, which is the present leader if it
+// loses the lead. It returns for how long at most.
 func (h *hazard) succeedsItself() (lasts time.Duration) {
-	h.p.Network.Datagram = true // a stream would keep back all that stands behind a bid
+	h.p.Network.Datagram = true // a stream would delay everything sent after a campaign
 	lasts = h.over() + 4*h.p.Node.ElectionTimeout
 	bid := "Poll"
 	if h.p.Node.NoPreVote {
@@ -86,8 +86,8 @@ func (h *hazard) succeedsItself() (lasts time.Duration) {
 	return lasts
 }
 
-// cutOnceElected cuts the next leader off soon after it was elected, so that others are elected while it still leads in
-// its own eyes.
+// cutOnceElected cuts the next leader off soon after its election, so that others are elected while it still takes
+// itself for the leader.
 func (h *hazard) cutOnceElected(after time.Duration) {
 	patience := h.p.Node.ElectionTimeout
 	id := h.cut("cut", after+ms, h.over(), nemesis.RoleAny)
@@ -97,8 +97,8 @@ func (h *hazard) cutOnceElected(after time.Duration) {
 }
 
 // restoration cuts the leader off until another is elected. That one loses its power when somebody has voted for what
-// it proposes, and that voter is cut off in its turn; so when the power is back, it and the old leader are among
-// themselves, as if nothing had happened. Whoever has something chosen then is cut off before many know.
+// it proposes, and the voter is cut off as well; so when the power is back, the new and the old leader form a
+// majority that knows nothing of it. A leader that has something chosen then is cut off before many know of that.
 func (h *hazard) restoration() {
 	lasts := 2 * h.over()
 	away := h.cut("away", 0, lasts, nemesis.RoleLeader)
@@ -119,8 +119,8 @@ func (h *hazard) restoration() {
 	h.when(Trigger{Fault: last, On: CueChosen, Nth: pick(h.d, 1, 1, 2, 3), After: h.d.within(0, 5*ms), Aim: AimActor})
 }
 
-// stutter has messages to and from the leader arrive twice, the second time when much else has happened. What it sends
-// once it has given up may come in any order.
+// stutter has messages to and from the leader arrive twice, the second time when much else has happened. What it
+// sends after it has given up may arrive in any order.
 func (h *hazard) stutter() {
 	lasts := h.over()
 	h.own("twice", 0, lasts, Fault{
@@ -141,7 +141,7 @@ func (h *hazard) stutter() {
 	h.when(wait)
 }
 
-// falseStart cuts the leader off, and takes the power of whoever stands for election, before its disk is done.
+// falseStart cuts the leader off, and turns the power of the first candidate off before its disk is done.
 func (h *hazard) falseStart() {
 	patience, lasts := h.p.Node.ElectionTimeout, 2*h.over()
 	h.cut("cut", 0, lasts, nemesis.RoleLeader)
@@ -158,7 +158,7 @@ func (h *hazard) falseStart() {
 	h.when(Trigger{Fault: crash, On: CueCampaign, After: h.d.within(0, 10*ms), Aim: AimActor})
 }
 
-// birth takes the power of the very first leader, or of its first voter, while disks are slow.
+// birth turns the power of the very first leader, or of its first voter, off while disks are slow.
 func (h *hazard) birth() {
 	h.at = 0
 	h.slowDisks(nemesis.RoleAll, h.over())
@@ -169,7 +169,8 @@ func (h *hazard) birth() {
 	})
 }
 
-// succession cuts two leaders off that few have heard, and joins the first again when the second is gone.
+// succession cuts off two leaders in turn from which few nodes have received anything, and joins the first again when
+// the second is gone.
 func (h *hazard) succession() {
 	h.own("loss", 0, 2*h.over(), Fault{
 		Kind: FaultLoss, Targets: []string{nemesis.RoleAll}, Amount: pick[int64](h.d, 0, 200_000, 400_000),
@@ -181,8 +182,9 @@ func (h *hazard) succession() {
 	h.when(Trigger{Fault: first, On: CueElected, End: true, After: h.jitter()})
 }
 
-// setBack sets the leader's wall clock back, and cuts it off right before or after it has renewed its lease by that.
-// Where leases are on wall clocks, everybody's clock is as far ahead as it may be, and this one as far behind.
+// setBack sets the leader's wall clock back, and cuts the leader off shortly before or after it has renewed its lease
+// with that clock. With leases on wall clocks, all clocks are as far ahead as they may be, and this one is set as far
+// behind.
 func (h *hazard) setBack() {
 	o := &h.p.Node
 	before, back := slices.Clone(h.p.Clocks), h.d.within(o.LeaseTerm/4, 2*o.LeaseTerm)
@@ -206,7 +208,7 @@ func (h *hazard) setBack() {
 		Kind: nemesis.Clock, Shape: nemesis.ClockStep, Groups: [][]string{{nemesis.RoleLeader}},
 		Move: hostclock.Move{Step: -back},
 	})
-	if len(h.p.Outside()) > 0 { // with another fault of clocks it comes to too much
+	if len(h.p.Outside()) > 0 { // together with another clock fault it would leave the envelope
 		last := len(h.p.Schedule.Faults) - 1
 		h.p.Schedule.Faults, h.p.Clocks = h.p.Schedule.Faults[:last], before
 	}

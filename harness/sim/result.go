@@ -8,12 +8,12 @@ import (
 	"elenchus/results/history"
 )
 
-// Stats counts what happened in a run.
+// Stats counts events of a run.
 type Stats struct {
-	// Events are the things that happened, each at a time of its own: a message arrives, a timer is due, a sync is done, a
-	// request or an answer arrives, a client goes on or loses patience, a fault begins or ends, a node starts. What
-	// follows at once is no event by itself: not the step of a machine, nor what it sends, nor the news that a sync is
-	// done. A message that arrives at a node that is cut off or stands still, and is let go later, arrives twice.
+	// Events counts what happens at a time of its own: a message arrives, a timer is due, a sync is complete, a
+	// request or an answer arrives, a client continues or stops waiting, a fault begins or ends, a node starts.
+	// Immediate consequences do not count: the step of a machine, what it sends, or the notice that a sync is
+	// complete. A message that arrives at a node that is cut off or paused, and is delivered later, counts twice.
 	Events uint64 `json:"events"`
 	Steps  uint64 `json:"steps"` // of machines
 
@@ -24,15 +24,15 @@ type Stats struct {
 	Duplicated uint64 `json:"duplicated"`
 	Corrupted  uint64 `json:"corrupted"`
 	Encoded    uint64 `json:"encoded"`
-	Released   uint64 `json:"released"` // after they were held
+	Released   uint64 `json:"released"` // messages delivered after they were held
 	Resets     uint64 `json:"resets"`
 
 	Syncs      uint64 `json:"syncs"`
-	TornGroups uint64 `json:"torn_groups"` // lost in a crash, as they were being written
+	TornGroups uint64 `json:"torn_groups"` // groups that were lost in a crash while they were being written
 	DiskErrors uint64 `json:"disk_errors"`
 
-	Snapshots   uint64 `json:"snapshots"`   // written
-	Installed   uint64 `json:"installed"`   // that came from a peer
+	Snapshots   uint64 `json:"snapshots"`   // snapshots written
+	Installed   uint64 `json:"installed"`   // snapshots that came from a peer
 	Compactions uint64 `json:"compactions"` // of logs
 
 	Crashes  uint64 `json:"crashes"`
@@ -49,7 +49,7 @@ type Stats struct {
 	OK      uint64 `json:"ok"`
 	Failed  uint64 `json:"failed"`
 	Unknown uint64 `json:"unknown"`
-	Reads   uint64 `json:"reads"` // of those that were ok
+	Reads   uint64 `json:"reads"` // reads among those that were ok
 	Retries uint64 `json:"retries"`
 }
 
@@ -70,10 +70,10 @@ func (s *Stats) fields() [31]*uint64 {
 	}
 }
 
-// Result is what came of a run.
+// Result is the result of a run.
 type Result struct {
 	Seed uint64 `json:"seed"`
-	Hash uint64 `json:"hash"` // of every event: equal for equal plans and programs
+	Hash uint64 `json:"hash"` // of every event: equal plans and programs give equal hashes
 
 	Simulated time.Duration `json:"simulated_ns"` // true time from beginning to end
 	Stats     Stats         `json:"stats"`
@@ -81,30 +81,31 @@ type Result struct {
 	// Interrupted is when the run was told to stop, see [Options.Stop]; zero if it was not.
 	Interrupted time.Duration `json:"interrupted_ns,omitempty"`
 
-	// Recovered is the time from the last heal until everybody was answered; zero if it did not come to that.
+	// Recovered is the time from the last heal until every client had its answer; zero if the run did not get that
+	// far.
 	Recovered time.Duration `json:"recovered_ns"`
 
-	// Violation is the first rule that was broken, if one was. What broke only in the clients' history is found at the
-	// end of a run, so whatever an invariant sees comes before it.
+	// Violation is the first rule that was broken; nil if none was. The history of the clients is judged at the end
+	// of the run, so the violation of an invariant precedes its verdict.
 	Violation *Violation `json:"violation,omitempty"`
 
-	// Hidden is the first rule that was broken and that no client can see, with [Options.ClientsOnly].
+	// Hidden is the first broken rule that no client can see, with [Options.ClientsOnly].
 	Hidden *Violation `json:"hidden,omitempty"`
 
-	// Undecided are the registers of whose history the checker could not say whether it is linearizable.
+	// Undecided lists the registers whose history the checker could not decide.
 	Undecided []string `json:"undecided,omitempty"`
 
-	// Fired are the faults that took effect, in the order in which they did.
+	// Fired lists the faults that took effect, in order.
 	Fired []Fired `json:"-"`
 
 	History []history.Operation  `json:"-"`
 	Faults  []history.FaultEvent `json:"-"` // with Options.Record
 	Trace   *Trace               `json:"-"` // with Options.Trace
 
-	clients []extra // who did what of History
+	clients []extra // which client did what of History
 }
 
-// finish judges what the clients saw, and puts the result together.
+// finish judges what the clients saw, and completes the result.
 func (w *World) finish() Result {
 	if w.opts.Record { // what stopped the run has ended its faults, too
 		for i := range w.n {
@@ -139,10 +140,10 @@ func (w *World) finish() Result {
 	return r
 }
 
-// Replay tells of every operation of the history that it was invoked, and then that it was completed if it was, in the
-// order in which all of that happened. An error of each ends it.
+// Replay calls functions for the invocations and completions of all operations of the history, in their order. The
+// first error ends it.
 func (r *Result) Replay(each func(op int, completed bool, at time.Duration) error) error {
-	edges := make([]int, 0, 2*len(r.History)) // the place of an operation, or its complement when it completes
+	edges := make([]int, 0, 2*len(r.History)) // the index of an operation, or its complement for its completion
 	for i := range r.History {
 		edges = append(edges, i)
 		if r.History[i].ReturnSeq >= 0 {
@@ -171,7 +172,7 @@ func (r *Result) Replay(each func(op int, completed bool, at time.Duration) erro
 	return nil
 }
 
-// Witness is what is known of an operation besides what its client was told to do with it.
+// Witness is what is known of an operation besides what its client saw.
 func (r *Result) Witness(op int) (by history.Witness) {
 	x := &r.clients[op]
 	if x.slot != 0 {
@@ -183,7 +184,7 @@ func (r *Result) Witness(op int) (by history.Witness) {
 	return by
 }
 
-// Script is what the clients did before everything was healed, as a script that does it again.
+// Script returns what the clients did before everything was healed, as a script that repeats it.
 func (r *Result) Script() []Call {
 	calls := []Call{}
 	for i := range r.History {

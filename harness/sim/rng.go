@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// rng gives random bits by what they decide. A draw is a hash of the run's seed, a purpose, and the identity of the
-// thing that is decided on: who sends what to whom, for the how manieth time. There is no stream that draws are taken
-// from in turn. So taking one event out of a run leaves the choices of all others as they were, which is what lets a
-// shrinker work.
+// rng gives random numbers that are keyed by what they decide: each is a hash of the run's seed, a purpose, and the
+// identity of the thing that is decided on, such as the sender, the receiver and the number of a message. There is no
+// sequence from which numbers are taken in turn. So removing one event from a run leaves the random choices of all
+// others as they were, which is what a shrinker needs.
 type rng struct{ seed uint64 }
 
-// purpose keeps draws for different ends apart, also where they concern the same thing.
+// purpose separates random choices with different purposes about the same thing.
 type purpose uint64
 
 const (
@@ -62,12 +62,12 @@ func mix(a, b uint64) uint64 {
 	return high ^ low ^ spread3
 }
 
-// at draws 64 bits for a purpose and the identity (a, b) of what is decided.
+// at returns 64 random bits for a purpose and the identity (a, b) of what is decided.
 func (r rng) at(p purpose, a, b uint64) uint64 {
 	return mix(mix(r.seed+uint64(p)*spread3, a), b)
 }
 
-// below makes of random bits a number from 0 to n-1.
+// below converts random bits to a number from 0 to n-1.
 func below(random, n uint64) uint64 {
 	high, _ := bits.Mul64(random, n)
 	return high
@@ -76,10 +76,10 @@ func below(random, n uint64) uint64 {
 // million is the denominator of probabilities, which are integers: floats may round differently on another processor.
 const million = 1_000_000
 
-// chance makes of random bits an event of that probability, in parts per million.
+// chance converts random bits to an event with a probability in parts per million.
 func chance(random uint64, ppm uint32) bool { return below(random, million) < uint64(ppm) }
 
-// within makes of random bits a duration from low to high, both included.
+// within converts random bits to a duration from low to high, both included.
 func within(random uint64, low, high time.Duration) time.Duration {
 	if high <= low {
 		return low

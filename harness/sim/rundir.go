@@ -22,20 +22,20 @@ import (
 	"elenchus/workloads"
 )
 
-// Directory says what to write down of a run, and where.
+// Directory says what to write to a run directory, and where that is made.
 type Directory struct {
 	Root   string    // where runs are kept
-	Name   string    // of the run, behind its time; empty is "sim", the workload and the seed
+	Name   string    // of the run, after its time; empty means "sim", the workload and the seed
 	Argv   []string  // the command line
 	Repeat string    // the command that does the run again
 	Now    time.Time // the beginning of the run, for people
 
-	// Amend changes what is to be said of the run, if it is more than its plan tells. Nil leaves it.
+	// Amend, if not nil, changes the manifest, for what is not known from the plan.
 	Amend func(*results.Manifest)
 }
 
 // Write plays a plan and leaves a run directory like any other run: history, schedules, faults, what the nodes
-// observed, and beside these the plan and what the invariants found. A verdict is for the caller to have made.
+// observed, and also the plan and what the invariants found. It does not write a verdict.
 func (d Directory) Write(opts Options, plan *Plan) (results.Run, Result, error) {
 	opts.Record, opts.Trace = true, true
 	w := New(opts)
@@ -121,7 +121,7 @@ func (d Directory) manifest(plan *Plan, r *Result) *results.Manifest {
 	return m
 }
 
-// lease is what the leases of the run rest on, defaults filled in.
+// lease describes the leases of the run, with defaults filled in.
 func (p *Plan) lease() *results.Lease {
 	o := withDefaults(p.Node)
 	l := &results.Lease{Mode: o.Lease.String()}
@@ -156,8 +156,8 @@ func (p *Plan) kinds() []string {
 	return kinds
 }
 
-// findings are the violation as a verdict has it. What is about liveness, or only about the history, is found again by
-// those who judge these.
+// findings converts the violation to the form of a verdict. Violations of liveness or of the history alone are left
+// out, because whoever judges these finds them again.
 func (r *Result) findings(nodes []string) []verdict.Broken {
 	v := r.Violation
 	if v == nil || v.Invariant == checkStuck || v.Invariant == checkLinearizable {
@@ -188,7 +188,7 @@ func (r *Result) findings(nodes []string) []verdict.Broken {
 	return []verdict.Broken{b}
 }
 
-// scheduleText is the plan's schedule as a file. The faults that it has no words for stand as comments.
+// scheduleText formats the plan's schedule as a file. Faults that the format does not have are comments.
 func (p *Plan) scheduleText() []byte {
 	text := bytes.NewBuffer(p.Schedule.Format())
 	if len(p.Faults) > 0 {
@@ -220,7 +220,7 @@ func (w *World) played() []byte {
 	return text.Bytes()
 }
 
-// log is what the simulator has to say about a run, for people.
+// log is a log of the simulated run, for people.
 func (w *World) log(r *Result) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "seed %d, style %s, hash %016x\n", r.Seed, w.plan.Style, r.Hash)
@@ -273,7 +273,7 @@ func writeFaults(path string, events []history.FaultEvent) error {
 	return errors.Join(err, out.Close())
 }
 
-// observation is a line of what a node observes of itself, as package server writes it.
+// observation is a line of a node's observations of itself, as package server writes it.
 type observation struct {
 	MonoNS int64         `json:"mono_ns"`
 	WallNS int64         `json:"wall_ns"`
@@ -292,7 +292,7 @@ type observation struct {
 	Until  int64         `json:"until_ns,omitempty"`
 	Value  string        `json:"value,omitempty"` // the digest of what was applied
 	State  string        `json:"state,omitempty"` // the hash of the node's state after that
-	TrueNS time.Duration `json:"true_ns"`         // when it was; no node knows that
+	TrueNS time.Duration `json:"true_ns"`         // the true time, which no node knows
 }
 
 // operation is what a command does.
@@ -314,7 +314,7 @@ func operationOf(c *register.Command) operation {
 // leaseOnWall is what an observation calls a lease on wall clocks.
 const leaseOnWall = "wall"
 
-// calendarMoment is onCalendar, for a moment that need not be there.
+// calendarMoment is onCalendar for an optional time.
 func calendarMoment(wall int64, started time.Time) int64 {
 	if wall == 0 {
 		return 0
@@ -322,7 +322,8 @@ func calendarMoment(wall int64, started time.Time) int64 {
 	return onCalendar(wall, started)
 }
 
-// observation is what a node says at a moment, or what becomes of it: that its process ended no node can say.
+// observation converts a moment of the trace to a line. The end of a process is included, which the process itself
+// cannot report.
 func (w *World) observation(m *Moment, started time.Time) observation {
 	line := observation{
 		MonoNS: int64(m.Clock.Mono), WallNS: onCalendar(m.Clock.Wall, started), Boot: m.Life, Node: w.names[m.Node-1],

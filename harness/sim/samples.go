@@ -8,10 +8,10 @@ import (
 	"elenchus/results/history"
 )
 
-// sampleEvery is how often clocks are read in a run that leaves a directory.
+// sampleEvery is the interval between readings of the clocks, in a run that leaves a directory.
 const sampleEvery = 20 * time.Millisecond
 
-// sample reads all clocks, as often as they are due by now. It is no event: what is recorded must be what is not.
+// sample reads all clocks for which that is due. It is not an event, because recording must not change a run.
 func (w *World) sample(now time.Duration) {
 	for ; w.sampled <= now; w.sampled += sampleEvery {
 		for i := range w.n {
@@ -26,8 +26,8 @@ func (w *World) sampleNode(n *node, at time.Duration) {
 	})
 }
 
-// changeClock does something to a node's clocks. They are read right before and right after that, so that whoever
-// interpolates between samples is right everywhere.
+// changeClock changes a node's clocks. They are read right before and right after that, so that interpolation between
+// samples is right everywhere.
 func (w *World) changeClock(n *node, change func(c *nodeClock)) {
 	if !w.opts.Record {
 		change(&n.clock)
@@ -38,13 +38,13 @@ func (w *World) changeClock(n *node, change func(c *nodeClock)) {
 	w.sampleNode(n, w.now+1)
 }
 
-// hostMono is what the clock shows that a node's monotonic clock is counted from anew in each incarnation.
+// hostMono returns a monotonic clock that, unlike the node's, does not begin anew with each incarnation.
 func (c *nodeClock) hostMono(now time.Duration) time.Duration {
 	return monoStart + c.ended + c.monoAt(now)
 }
 
-// writeClocks writes down how far the nodes' clocks were off, for those who place on one axis what nodes have dated.
-// Samples are exact: in this world somebody knows the time.
+// writeClocks writes how far the nodes' clocks were off, for those who convert the times of the nodes' observations.
+// The samples are exact, because the simulator knows the true time.
 func (w *World) writeClocks(dir results.Run, started time.Time) error {
 	out, err := history.CreateClocks(dir.Clocks())
 	if err != nil {
@@ -59,5 +59,5 @@ func (w *World) writeClocks(dir results.Run, started time.Time) error {
 	return errors.Join(err, out.Close())
 }
 
-// onCalendar is a reading of a wall clock as if the run had begun at that time.
+// onCalendar converts a reading of a wall clock to one of a run that began at that time.
 func onCalendar(wall int64, started time.Time) int64 { return wall - wallEpoch + started.UnixNano() }

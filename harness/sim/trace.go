@@ -9,8 +9,8 @@ import (
 	"elenchus/results/history"
 )
 
-// Trace is everything that happened in a run, for those who draw it. Its methods do nothing on a nil Trace, which is
-// what a campaign has.
+// Trace records everything that happened in a run, for drawing it. Its methods do nothing on a nil Trace, which
+// campaigns have.
 type Trace struct {
 	Moments []Moment
 }
@@ -18,7 +18,7 @@ type Trace struct {
 // MomentKind says what happened at a moment.
 type MomentKind string
 
-// What a trace tells of.
+// The kinds of moments.
 const (
 	MomentSent      MomentKind = "sent"
 	MomentDelivered MomentKind = "delivered"
@@ -36,7 +36,7 @@ const (
 	MomentCompleted MomentKind = "completed"
 )
 
-// Moment is one thing that happened.
+// Moment is an event of a trace.
 type Moment struct {
 	At      time.Duration
 	Kind    MomentKind

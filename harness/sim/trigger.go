@@ -11,11 +11,11 @@ import (
 	"elenchus/node/protocol"
 )
 
-// Cue is something that a fault can wait for. What it says is true: the world knows when a value is chosen, which no
-// node does.
+// Cue is an event that a fault can wait for. It is given by the simulator, which knows, for example, when a value is
+// chosen, as no node does.
 type Cue string
 
-// The cues, and whose they are: who does it, or for whom it happens.
+// The cues, each with its actor: the node that causes it, or for which it happens.
 const (
 	CueStarted      Cue = "started"      // a process starts: the node
 	CueCampaign     Cue = "campaign"     // a node tries to be elected: the candidate
@@ -45,7 +45,7 @@ var allCues = []Cue{
 // bit is the cue's place in a set of cues.
 func (c Cue) bit() uint32 { return 1 << slices.Index(allCues, c) }
 
-// The cues as sets, for those who give them: one look at a number tells that nobody waits.
+// Sets of cues, so that one comparison shows that no fault waits for any of them.
 var (
 	onStarted      = CueStarted.bit()
 	onPromised     = CuePromised.bit()
@@ -55,7 +55,7 @@ var (
 	onSaving       = CueSaving.bit()
 	onSaved        = CueSaved.bit()
 
-	// onObserved are the cues that nodes give by what they say of themselves.
+	// onObserved are the cues that follow from what nodes report of themselves.
 	onObserved = func() (cues [256]uint32) {
 		for kind, cue := range map[protocol.ObservationKind]Cue{
 			protocol.ObservedCampaign: CueCampaign, protocol.ObservedElected: CueElected, protocol.ObservedDeposed: CueDeposed,
@@ -69,38 +69,39 @@ var (
 	}()
 )
 
-// Aim says whom a fault's role "any" stands for, in terms for which the schedule file has no words.
+// Aim says which node a fault's role "any" stands for, in terms that the schedule file does not have.
 type Aim string
 
 // The aims.
 const (
-	AimActor   Aim = "actor"              // whose cue it was
+	AimActor   Aim = "actor"              // the actor of the cue
 	AimGranter Aim = "granter-of(leader)" // a node that owes the leader a lease
 	AimVoter   Aim = "voter-of(leader)"   // a node that has accepted something from the leader
-	AimFormer  Aim = "former-leader"      // who was elected before the last one
+	AimFormer  Aim = "former-leader"      // the leader before the last one elected
 )
 
 var allAims = []Aim{AimActor, AimGranter, AimVoter, AimFormer}
 
-// Trigger lets a fault begin, or end, when something happens, or aims it at somebody whom only the world can name.
-// It belongs to a fault by name, so that the schedule of a plan stays one that a lab can play, if less exactly: there
-// the fault has a time, and any node will do.
+// Trigger lets a fault begin or end at an event, or chooses its target among nodes that only the simulator can
+// identify. It refers to the fault by its ID, so that the schedule of a plan remains one that a lab can play, if less
+// precisely: there the fault has a time, and any node is its target.
 //
-// A run that was played tells when its triggers went off, and [Plan.Freeze] puts that in their place.
+// A run that was played knows when its triggers fired; [Plan.Freeze] puts these times in their place.
 type Trigger struct {
 	Fault string `json:"fault"` // the fault's ID
 
-	// On is what the fault waits for; empty only aims it. It waits from its own time on, and never begins if the cue does
-	// not come. With End it is the fault's end that waits: it comes at the latest when the fault would end anyway.
+	// On is the cue that the fault waits for; if it is empty, the trigger only chooses the target. The fault waits
+	// from its own time on, and never begins if the cue is not given. With End, the end of the fault waits: it comes
+	// when the fault would end anyway at the latest.
 	On  Cue  `json:"on,omitempty"`
 	End bool `json:"end,omitempty"`
 
-	Nth   int           `json:"nth,omitempty"`      // the how manieth cue it is that counts; zero is the first
-	After time.Duration `json:"after_ns,omitempty"` // and then it waits for so long
+	Nth   int           `json:"nth,omitempty"`      // which of the cues counts; zero means the first
+	After time.Duration `json:"after_ns,omitempty"` // additional time after the cue
 	Aim   Aim           `json:"aim,omitempty"`
 }
 
-// String shows the trigger as words that could stand in a schedule.
+// String formats the trigger in the style of a schedule.
 func (t Trigger) String() string {
 	words := []string{t.Fault}
 	if t.End {
@@ -150,7 +151,7 @@ func (p *Plan) triggerProblems() []error {
 	return problems
 }
 
-// faultNamed is the fault of that ID; those of this package's own kinds as the schedule would have them.
+// faultNamed returns the fault with that ID; one of this package's own kinds is converted to a fault of the schedule.
 func (p *Plan) faultNamed(id string) (nemesis.Fault, bool) {
 	for i := range p.Schedule.Faults {
 		if p.Schedule.Faults[i].ID == id {
@@ -165,16 +166,16 @@ func (p *Plan) faultNamed(id string) (nemesis.Fault, bool) {
 	return nemesis.Fault{}, false
 }
 
-// waiting is a trigger in a run.
+// waiting is the state of a trigger in a run.
 type waiting struct {
 	trigger *Trigger
-	fault   int // its place among the faults
+	fault   int // index of the fault
 	from    time.Duration
 	count   int
 	gone    bool
 }
 
-// startTriggers makes the faults wait that do.
+// startTriggers marks the faults that wait.
 func (w *World) startTriggers() {
 	w.waits, w.cued, w.leaders = w.waits[:0], 0, [2]int{-1, -1}
 	for i := range w.faults {
@@ -201,8 +202,8 @@ func (w *World) startTriggers() {
 	}
 }
 
-// cue lets go what waited for this. The caller has seen that somebody does. Nothing happens at once: whoever gives the
-// cue is in the middle of something.
+// cue releases the triggers that wait for this cue. The caller has checked that there are some. Their faults begin or
+// end in events of their own, because the caller is in the middle of a step.
 func (w *World) cue(what uint32, n *node) {
 	if w.calm {
 		return
@@ -227,7 +228,7 @@ func (w *World) cue(what uint32, n *node) {
 	}
 }
 
-// observedCue gives the cue of what a node says of itself, and remembers who led.
+// observedCue gives the cues of what a node reports of itself, and records who was elected.
 func (w *World) observedCue(n *node, kind protocol.ObservationKind) {
 	if kind == protocol.ObservedElected && w.leaders[1] != n.index {
 		w.leaders[0], w.leaders[1] = w.leaders[1], n.index
@@ -247,10 +248,10 @@ func (w *World) sentCue(n *node, msg *protocol.Message) {
 	}
 }
 
-// errNoAim means that there is nobody of the kind that a fault is aimed at.
+// errNoAim means that there is no node of the kind that a fault is aimed at.
 var errNoAim = errors.New("there is nobody to aim at")
 
-// aimed is the fault with a node in the place of "any", if it has a trigger that says who that is.
+// aimed replaces "any" in a fault by a node, if a trigger says which one that is.
 func (w *World) aimed(a *active, f nemesis.Fault) (nemesis.Fault, error) {
 	if a.aim == nil || a.aim.Aim == "" {
 		return f, nil
@@ -272,7 +273,7 @@ func (w *World) aimed(a *active, f nemesis.Fault) (nemesis.Fault, error) {
 	return f, nil
 }
 
-// aimAt is the node that is meant, or -1. Of several it is the first after the leader.
+// aimAt returns the index of the node that is meant, or -1. Of several it is the first after the leader.
 func (w *World) aimAt(aim Aim, actor int) int {
 	leading := -1
 	if name := w.leader(); name != "" {

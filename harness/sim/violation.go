@@ -9,8 +9,8 @@ import (
 	"elenchus/node/protocol"
 )
 
-// The invariants. A violation names the one that is broken, and two failures are of the same kind when they name the
-// same.
+// The invariants. A violation names the one that is broken; two failures are of the same kind if they name the same
+// one.
 const (
 	invariantAgreement   = "agreement"         // at most one value is chosen in a slot
 	invariantOneValue    = "one-value"         // a ballot has one value for a slot
@@ -48,20 +48,20 @@ const (
 type Violation struct {
 	Invariant string          `json:"invariant"`
 	At        time.Duration   `json:"at_ns"`
-	Node      int             `json:"node,omitempty"` // 1 …; 0 when it concerns none
+	Node      int             `json:"node,omitempty"` // 1 …; 0 if no single node is concerned
 	Slot      protocol.Slot   `json:"slot,omitempty"`
 	Ballot    protocol.Ballot `json:"ballot"`
 	Key       string          `json:"key,omitempty"`
 	Message   string          `json:"message"`
 
-	// Answer is the answer with which a client could see it, if it is one that broke the rule.
+	// Answer is the answer through which a client could see the violation, if there is one.
 	Answer *Answer `json:"answer,omitempty"`
 }
 
-// Answer is an answer that must not be.
+// Answer is a wrong answer to a client.
 type Answer struct {
 	Operation int `json:"operation"` // what was answered: operations are numbered as they were invoked
-	Before    int `json:"before"`    // what the answer should have taken into account, and did not; -1 for nothing
+	Before    int `json:"before"`    // an operation that the answer ignores, and must not; -1 for none
 }
 
 // String is the violation as one line.
@@ -81,26 +81,26 @@ func (v Violation) String() string {
 	return b.String()
 }
 
-// AtEnd reports whether the rule is one that only a whole run can break.
+// AtEnd reports whether only a complete run can break the rule.
 func (v *Violation) AtEnd() bool {
 	return v.Invariant == checkStuck || v.Invariant == checkLinearizable
 }
 
-// Rival reports whether what a node says of itself is what breaks another's lease: its election.
+// Rival reports whether an observation is the election that conflicts with the lease that the violation is about.
 func (v *Violation) Rival(o *protocol.Observation) bool {
 	return v.Invariant == invariantLease && o.Kind == protocol.ObservedElected && v.Ballot.Less(o.Ballot)
 }
 
-// noticed are the rules that whoever uses or runs a cluster sees broken, without looking into the nodes: answers are
-// wrong, do not come, or a process is gone for good.
+// noticed are the rules whose violation users or operators of a cluster notice without looking into the nodes:
+// answers are wrong or missing, or a process is gone for good.
 var noticed = []string{
 	checkLinearizable, checkStuck, invariantAnswer, invariantHalt, invariantStart, invariantPanic, invariantContract,
 }
 
-// Noticed reports whether the check of that name, see [Violation], finds what clients or operators can see.
+// Noticed reports whether the check with that name, see [Violation], finds what clients or operators can notice.
 func Noticed(check string) bool { return slices.Contains(noticed, check) }
 
-// violated keeps the first violation of a run, which ends it.
+// violated records the first violation of a run, which ends it.
 func (w *World) violated(v Violation) {
 	if w.opts.ClientsOnly && !Noticed(v.Invariant) {
 		if w.hidden == nil {

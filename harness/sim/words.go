@@ -11,9 +11,8 @@ import (
 	"elenchus/checker/rules"
 )
 
-// meanings are those of the invariants, by the names that violations have. Those that are also held against what the
-// nodes of a lab report are in package rules, all others here: a name, a sentence in which %K stands for the key, and
-// what must hold.
+// meanings explains the invariants, by their names in violations: a name, a sentence in which %K stands for the key,
+// and what must hold. Those that are also checked on the observations of nodes in labs are in package rules.
 var meanings = withShared(map[string][3]string{
 	invariantDurable: {"told before it was on disk",
 		"%N says what its disk does not have",
@@ -77,7 +76,7 @@ func withShared(own map[string][3]string) map[string]rules.Meaning {
 	return all
 }
 
-// Explain says what a violation means: what went wrong, in a sentence, and what should have been.
+// Explain explains a violation: what went wrong, in a sentence, and what should have happened.
 func (v *Violation) Explain(nodes []string) (broken, demand string) {
 	m, ok := meanings[v.Invariant]
 	if !ok {
@@ -86,7 +85,7 @@ func (v *Violation) Explain(nodes []string) (broken, demand string) {
 	return sentence(v.fill(m.Broken, nodes), nodes), m.Demand
 }
 
-// fill puts into a text what the violation is about.
+// fill replaces the placeholders in a text.
 func (v *Violation) fill(text string, nodes []string) string {
 	node := "a node"
 	if v.Node > 0 && v.Node <= len(nodes) {
@@ -95,7 +94,7 @@ func (v *Violation) fill(text string, nodes []string) string {
 	return strings.NewReplacer("%N", node, "%S", fmt.Sprint(v.Slot), "%B", v.Ballot.String(), "%K", v.Key).Replace(text)
 }
 
-// Account is what was seen, in a sentence of its own: the message, with the name of the node in it.
+// Account describes what was observed, in a sentence of its own: the message, with the name of the node.
 func (v *Violation) Account(nodes []string) string { return sentence(v.account(nodes), nodes) }
 
 func (v *Violation) account(nodes []string) string {
@@ -107,7 +106,7 @@ func (v *Violation) account(nodes []string) string {
 	return line
 }
 
-// sentence begins with a capital, unless that is the name of a node, and ends with a full stop.
+// sentence capitalizes the first word, unless that is the name of a node, and ends with a full stop.
 func sentence(text string, nodes []string) string {
 	first, _, _ := strings.Cut(strings.ReplaceAll(text, "'", " "), " ")
 	if text == "" || slices.Contains(nodes, first) {
@@ -117,7 +116,7 @@ func sentence(text string, nodes []string) string {
 	return strings.ToUpper(string(r[0])) + string(r[1:]) + "."
 }
 
-// longDuration is one with more digits than anybody wants to read.
+// longDuration matches durations with more digits than are useful.
 var longDuration = regexp.MustCompile(`\b(?:\d+m)?\d+\.\d{2,}(?:s|ms|µs)`)
 
 // rounded shortens the durations in a text.

@@ -14,49 +14,49 @@ import (
 // nodesMax is the largest cluster.
 const nodesMax = protocol.NodesMax
 
-// Options say what a World runs, and what it keeps of it.
+// Options configure a World.
 type Options struct {
 	// Machine makes the machine of a node from its options and from what its log held. Nil means multipaxos.New.
 	Machine func(multipaxos.Options, protocol.Recovered) (protocol.Machine, error)
 
-	// Checker decides whether the history of a run is linearizable. Nil means that of package checker; [NoChecker] means
-	// that the invariants are all that is held against a run.
+	// Checker decides whether the history of a run is linearizable. Nil means that of package checker; with
+	// [NoChecker] only the invariants judge the run.
 	Checker Checker
 
-	// ClientsOnly judges runs as a lab would: by what clients, and whoever looks after the nodes, can notice. A rule that
-	// only an observer of everything sees broken ends no run; the first such is kept in [Result.Hidden].
+	// ClientsOnly judges runs as a lab would: by what clients and operators can notice. A rule that only an observer
+	// of everything sees broken ends no run; the first of these is recorded in [Result.Hidden].
 	ClientsOnly bool
 
 	// Record keeps what a run directory needs: what became of each fault. Trace keeps everything that happened.
 	Record bool
 	Trace  bool
 
-	// Brief ends every run with the plan's length. Nothing is healed and nobody is asked for anything once more, so only
-	// what breaks until then is found. It is for whoever plays a run again and again that broke then.
+	// Brief ends every run after the plan's length. Nothing is healed and there are no final reads, so only
+	// violations until then are found. It is for playing a run that failed before that many times.
 	Brief bool
 
-	// Stop is asked every now and then whether the run is to end early; nil means that it never is. What comes at the end
-	// of a run comes then: all is healed, and everybody is asked once more. See [Result.Interrupted].
+	// Stop is called from time to time and returns whether the run is to end early; nil means that it never is. The
+	// end of the run is as usual: everything is healed, and there are final reads. See [Result.Interrupted].
 	Stop func() bool
 
-	// Each is called for every event of the clients' history, in order, until all is healed, and reports whether the run
-	// is to go on. If it is not, it ends at once, as it does by Stop. Each must not keep the event.
+	// Each is called for every event of the clients' history, in order, until everything is healed, and returns
+	// whether the run is to continue. If not, the run ends at once, as with Stop. Each must not keep the event.
 	Each func(*history.Event) bool
 
-	// BrokenLeases lets a run go on when leases do not hold, and reads are stale for it: that is what is looked for where
-	// clocks are made to leave their bounds.
+	// BrokenLeases lets a run continue when leases do not hold and reads are therefore stale: experiments that make
+	// clocks leave their bounds look for this.
 	BrokenLeases bool
 }
 
-// World plays runs, one after the other. Its memory is used again, so a long campaign needs one World for each
+// World plays runs, one after the other, and reuses its memory, so a long campaign needs one World for each
 // goroutine. It is not safe for concurrent use.
 type World struct {
 	opts Options
 
 	// The run.
 	plan      *Plan
-	length    time.Duration // the plan's, or when the run was told to stop
-	stopped   bool          // it was, by [Options.Each]
+	length    time.Duration // the plan's, or the time at which the run was told to stop
+	stopped   bool          // by [Options.Each]
 	n         int
 	rng       rng
 	net       Network // the plan's, until everything is healed
@@ -69,11 +69,11 @@ type World struct {
 	violation *Violation
 	hidden    *Violation // with Options.ClientsOnly
 	stats     Stats
-	stepping  *node // whose machine is at work: if it panics, that is where
+	stepping  *node // whose machine is executing: if it panics, this is the node
 
 	nodes    [nodesMax]node
 	links    [nodesMax * nodesMax]link
-	chains   []time.Duration // how much longer each chain takes; nil when all take the same
+	chains   []time.Duration // how much longer the messages of each chain take; nil if all take the same time
 	ranked   []time.Duration // the memory of chains
 	messages messagePool
 	attempts attempts
@@ -82,8 +82,8 @@ type World struct {
 	timerGen uint32
 	faults   []active
 	waits    []waiting
-	cued     uint32 // the cues that any of them waits for
-	leaders  [2]int // who was elected last, and before that one; -1 for nobody
+	cued     uint32 // the cues that any trigger waits for
+	leaders  [2]int // the node that was elected last, and the one before it; -1 for none
 	fired    []Fired
 	faultLog []history.FaultEvent
 	sampled  time.Duration // when clocks are read next
@@ -100,11 +100,11 @@ type World struct {
 	idleRequests []uint32
 	told         protocol.Slot // the last slot that any client was told about
 	texts        []string
-	digits       int // that texts have at least
+	digits       int // the least number of digits of texts
 	ints         arena[int64]
 	keys         []string
-	repeats      []history.Op // requests that are sent once more in the end
-	finals       int          // clients that are not done
+	repeats      []history.Op // requests that are sent once more at the end
+	finals       int          // the number of clients with final reads left
 	finalValue   int64
 
 	ops        []history.Operation
@@ -112,7 +112,7 @@ type World struct {
 	historySeq int64
 }
 
-// extra is what a history does not say of an operation, or only in words.
+// extra is what a history does not record of an operation, or only as text.
 type extra struct {
 	client int
 	nth    uint64 // of that client's operations
@@ -121,7 +121,7 @@ type extra struct {
 	leader protocol.NodeID
 }
 
-// New returns a world without a past.
+// New returns a World that has not played anything.
 func New(opts Options) *World {
 	if opts.Machine == nil {
 		opts.Machine = func(o multipaxos.Options, rec protocol.Recovered) (protocol.Machine, error) {
@@ -199,7 +199,7 @@ func (w *World) reset(plan *Plan) error {
 	return w.startClients()
 }
 
-// startClients makes the clients, and gives each its first thought.
+// startClients makes the clients, and schedules their first operations.
 func (w *World) startClients() error {
 	l := &w.plan.Load
 	var err error
@@ -229,11 +229,11 @@ func (w *World) startClients() error {
 	return nil
 }
 
-// play is the run.
+// play plays the run.
 func (w *World) play() {
 	defer w.caught()
 	for i := range w.n {
-		// Nobody starts all hosts at the same moment.
+		// In practice, hosts are never started at exactly the same time.
 		at := within(w.rng.at(forStart, uint64(i), 0), 0, startSpread)
 		w.events.push(event{at: at, kind: eventRestart, node: uint8(i)})
 	}
@@ -262,14 +262,14 @@ func (w *World) play() {
 // startSpread is the time within which all nodes are started.
 const startSpread = 20 * time.Millisecond
 
-// caught turns a panic of a machine into a finding.
+// caught converts a panic of a machine to a violation.
 func (w *World) caught() {
 	p := recover()
 	if p == nil {
 		return
 	}
 	if w.stepping == nil {
-		panic(p) // it is this package's own
+		panic(p) // of this package, not of a machine
 	}
 	w.violated(Violation{
 		Invariant: invariantPanic, Node: w.stepping.index + 1,
@@ -304,10 +304,10 @@ func (w *World) loop(until time.Duration) {
 	}
 }
 
-// stopEvery is after how many events a run looks whether it is to stop: a millisecond or two.
+// stopEvery is the number of events after which a run asks whether it is to stop: they take a millisecond or two.
 const stopEvery = 4096
 
-// happen is one event.
+// happen handles one event.
 func (w *World) happen(e *event) {
 	n := &w.nodes[e.node]
 	switch e.kind {
@@ -344,7 +344,7 @@ func (w *World) happen(e *event) {
 	}
 }
 
-// reseed gives the run another future.
+// reseed changes the seed of all further random choices.
 func (w *World) reseed() {
 	w.rng = rng{w.plan.Reseed.Seed}
 	for i := range w.n {

@@ -159,16 +159,18 @@ func (p *Paxos) flags(n *node) []string {
 	if p.options.Window > 0 {
 		flags = append(flags, "--window="+strconv.Itoa(p.options.Window))
 	}
-	if p.options.ElectionTimeout > 0 {
-		// A default heartbeat would come too seldom for a short election timeout, and be refused.
-		flags = append(flags, "--election-timeout="+p.options.ElectionTimeout.String(),
-			"--heartbeat="+min(heartbeatDefault, p.options.ElectionTimeout/4).String())
+	if election := p.options.ElectionTimeout; election > 0 {
+		flags = append(flags, "--election-timeout="+election.String(), "--heartbeat="+Heartbeat(election).String())
 	}
 	if p.options.Seed != 0 {
 		flags = append(flags, "--seed="+strconv.FormatUint(nodeSeed(p.options.Seed, n.id), 10))
 	}
 	return append(flags, p.options.Flags...)
 }
+
+// Heartbeat returns the heartbeat interval that nodes are given together with an election timeout. Their default would
+// come too seldom for a short timeout, and they would refuse it.
+func Heartbeat(election time.Duration) time.Duration { return min(heartbeatDefault, election/4) }
 
 // nodeSeed derives a node's own seed: with equal seeds, nodes would choose the same pauses and collide forever.
 func nodeSeed(seed uint64, id int) uint64 {
@@ -203,17 +205,23 @@ func (p *Paxos) start(ctx context.Context, n *node, process control.Process) err
 	return p.checkShim(ctx, n)
 }
 
-// shimPatience is how long a process that was just started may take to map the control file of its clocks.
-const shimPatience = 5 * time.Second
+// shimMax is how long a node may take from its first instruction until the clock shim is in place. It is long, so that
+// a node on a busy host is not taken for one without its shim.
+const shimMax = 10 * time.Second
 
-// checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading.
+// checkShim stops a node whose clocks cannot be moved although they should be: its results would be misleading. A node
+// that exits meanwhile is left to those who watch nodes.
 func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 	of := p.options.Clocks.shim(n.host.Name)
 	if of.Control == "" {
 		return nil
 	}
-	_, err := n.client.Run(ctx, fmt.Sprintf("%sproc_find %s || exit 0\n%s attached -f %s -pid $pid -wait %v",
-		control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control), shimPatience))
+	_, err := n.client.Run(ctx, fmt.Sprintf(`%[1]sproc_find %[2]s || exit 0
+%[3]s attached -f %[4]s -pid $pid -wait %[5]v && exit 0
+code=$?
+proc_state %[2]s
+case $state in dead|zombie) exit 0 ;; esac
+exit $code`, control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control), shimMax))
 	if err == nil {
 		return nil
 	}

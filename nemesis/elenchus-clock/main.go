@@ -29,7 +29,7 @@
 // Apply, revert, reset and look are the primitives of clock faults, on a control file or on the kernel with the
 // given boot id. They print what was observed as a line of JSON: see package hostclock. A kernel's clocks are moved
 // only if the id is that of this boot, and not from within a container. Strobe runs until SIGTERM, and leaves the
-// wall clock where it was. Attached fails unless the process has mapped the file.
+// wall clock where it was. Attached fails unless the process has mapped the file, or does so within the duration D.
 //
 // The exit status is 0, 64 if the command line is wrong, and 125 if something failed. Once exec has succeeded it is
 // the command's.

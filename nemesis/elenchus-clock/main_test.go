@@ -142,6 +142,9 @@ func TestFault(t *testing.T) {
 	defer func() { _ = target.Process.Kill(); _ = target.Wait() }()
 	pid := fmt.Sprint(target.Process.Pid)
 	// The program itself has the file mapped before it becomes the target, and the target a moment later.
+	if out, err := exec.Command(binary, "attached", "-f", file, "-pid", pid, "-wait", "1m").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 	became := func() bool {
 		name, err := os.ReadFile("/proc/" + pid + "/comm")
 		return err == nil && string(name) == "sleep\n" &&

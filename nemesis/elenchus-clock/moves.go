@@ -130,28 +130,25 @@ func strobe(args []string, _ io.Writer) error {
 	return hostclock.StrobeShim(ctx, w.file, m)
 }
 
-// attachedAgain is how often a process is looked at that is not under its control file yet.
-const attachedAgain = 10 * time.Millisecond
-
-// attached fails if a process is not under a control file, and does not come under it soon: whoever starts a process
-// sees it before the launcher has mapped the file.
+// attached fails unless a process has mapped the control file, or does so within a given time: a process that is being
+// started under the file has not mapped it for a few moments.
 func attached(args []string, _ io.Writer) error {
 	var file string
 	var pid int
 	var wait time.Duration
 	flags := flag.NewFlagSet("attached", flag.ContinueOnError)
 	flags.IntVar(&pid, "pid", 0, "the `process`")
-	flags.DurationVar(&wait, "wait", 0, "look again for so long")
+	flags.DurationVar(&wait, "wait", 0, "how long to wait for the process to map the file")
 	if err := noWords(parse(flags, args, &file)); err != nil {
 		return err
 	}
-	yes, err := clockshim.Attached(pid, file)
-	for end := time.Now().Add(wait); err == nil && !yes && time.Now().Before(end); {
-		time.Sleep(attachedAgain)
-		yes, err = clockshim.Attached(pid, file)
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		yes, err := clockshim.Attached(pid, file)
+		if err != nil || yes {
+			return err
+		}
+		if time.Since(start) >= wait {
+			return fmt.Errorf("process %d has not mapped %s: its clocks are the machine's", pid, file)
+		}
 	}
-	if err == nil && !yes {
-		err = fmt.Errorf("process %d has not mapped %s: its clocks are the machine's", pid, file)
-	}
-	return err
 }

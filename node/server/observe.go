@@ -76,7 +76,7 @@ type observer struct {
 
 	segment uint64 // number of the current file, from 1
 	size    int64  // bytes of whole lines in the file
-	broken  bool   // the file ends in a partial line, so nothing may be appended
+	broken  bool   // the file ends in a partial line, which must be removed before anything is appended
 	placed  bool   // this start has written where its clock counts from
 
 	buffer []byte
@@ -233,22 +233,26 @@ func (o *observer) flush() {
 // errPiece means that a partial line could not be removed.
 var errPiece = errors.New("the file ends in a piece of a line")
 
-// write writes either all buffered lines or, with an error, none.
+// write writes either all buffered lines or, with an error, none. A partial line that an earlier failure left, and that
+// could not be removed then, is removed first: until that works nothing is written, and the missing lines are counted.
 func (o *observer) write() error {
+	if o.broken {
+		if err := o.file.Truncate(o.size); err != nil {
+			return fmt.Errorf("%w: %w", errPiece, err)
+		}
+		o.broken = false
+	}
 	if o.limit > 0 && o.size > 0 && o.size+int64(len(o.buffer)) > o.limit {
 		if err := o.rotate(); err != nil {
 			return err
 		}
-	}
-	if o.broken {
-		return errPiece
 	}
 	data, err := o.headed()
 	if err != nil {
 		return err
 	}
 	if _, err := o.file.Write(data); err != nil {
-		if cutErr := o.file.Truncate(o.size); cutErr != nil {
+		if cutErr := o.file.Truncate(o.size); cutErr != nil { // the next write tries again
 			o.broken = true
 			err = errors.Join(err, cutErr)
 		}

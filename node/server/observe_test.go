@@ -152,7 +152,7 @@ func TestObservationsOnAFullDisk(t *testing.T) {
 		t.Errorf("no reason in %s", text)
 	}
 
-	// After a partial line that cannot be removed, this incarnation writes nothing more.
+	// Behind a partial line that cannot be removed nothing is written.
 	disk.room, disk.cutting = 10, syscall.EIO
 	applies(t, o, 13, 13)
 	disk.room = 1 << 20
@@ -160,8 +160,20 @@ func TestObservationsOnAFullDisk(t *testing.T) {
 	if text := readFile(t, dir, ObservationsName); strings.Contains(text, `"slot":14`) || strings.HasSuffix(text, "\n") {
 		t.Errorf("behind a piece of a line stands more: %s", text)
 	}
-	applies(t, newTestObserver(t, dir, 2), 15, 15)
-	if text := readFile(t, dir, ObservationsName); !strings.HasSuffix(text, "\"slot\":15,\"value\":\"cbf29ce484222325\"}\n") {
+
+	// When it can be removed after all, the file says what is missing, and goes on.
+	disk.cutting = nil
+	applies(t, o, 15, 15)
+	want = append(want, "unwritten:2", "applied:15")
+	if got := observed(t, dir, ObservationsName); strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("%q, want %q", got, want)
+	}
+
+	// A partial line that the incarnation could not remove is ended by the next one.
+	disk.room, disk.cutting = 10, syscall.EIO
+	applies(t, o, 16, 16)
+	applies(t, newTestObserver(t, dir, 2), 17, 17)
+	if text := readFile(t, dir, ObservationsName); !strings.HasSuffix(text, "\"slot\":17,\"value\":\"cbf29ce484222325\"}\n") {
 		t.Errorf("the next incarnation does not go on: %s", text)
 	}
 }

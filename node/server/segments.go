@@ -54,7 +54,7 @@ func (o *observer) rotate() error {
 		return fmt.Errorf("rotate observations: %w", errors.Join(err, back))
 	}
 	_ = o.file.Close() // all its lines have been written
-	o.file, o.size, o.broken = f, 0, false
+	o.file, o.size = f, 0
 	o.segment++
 	return o.dropOldest()
 }

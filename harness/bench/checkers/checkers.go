@@ -11,10 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 	"time"
 
 	"elenchus/checker"
+	"elenchus/harness/cpulimit"
 	"elenchus/harness/sim"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -146,9 +146,9 @@ func (s *Set) play(ctx context.Context, world *sim.World, draw sim.DrawOptions, 
 	}
 	decided := make([]checker.Linearizability, len(deciders))
 	for i, d := range deciders {
-		begin := processorTime()
+		begin := cpulimit.Used()
 		decided[i] = d.decide(ctx, ops, budget)
-		s.Deciders[i].add(decided[i], processorTime()-begin)
+		s.Deciders[i].add(decided[i], cpulimit.Used()-begin)
 	}
 	return agree(decided)
 }
@@ -165,15 +165,6 @@ func agree(decided []checker.Linearizability) error {
 		}
 	}
 	return nil
-}
-
-// processorTime is that of this process so far, user's and system's together.
-func processorTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // add takes in the decision on one history.

@@ -4,6 +4,7 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -224,12 +225,33 @@ func TestNamed(t *testing.T) {
 		}
 		r.testUse(name)
 		r.testExecKilled(name)
+		r.testStopped("five")
 		r.must(r.program("down", []string{name}))
 		r.must(r.program("down", []string{name}))
 		if left := r.labs(); len(left) > 0 {
 			r.t.Errorf("left behind: %v", left)
 		}
 	})
+}
+
+// testStopped checks that nobody waits for ever for a lab whose supervisor is stopped.
+func (r *rig) testStopped(name string) {
+	owner, err := readOwner(filepath.Join(r.dir, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Kill(owner.Process, unix.SIGSTOP); err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = unix.Kill(owner.Process, unix.SIGCONT) }()
+	eventually(r.t, "the supervisor runs", func() (bool, string) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", owner.Process))
+		return err == nil && bytes.Contains(stat, []byte(") T ")), string(stat)
+	})
+	if code, _, stderr := r.finish(r.program("status-for-a-second", []string{envName + "=" + name})); code != exitRole ||
+		!strings.Contains(stderr, context.DeadlineExceeded.Error()) {
+		r.t.Errorf("exit code %d, %s", code, stderr)
+	}
 }
 
 // testUse checks that two tests cannot have one lab.

@@ -70,17 +70,23 @@ func Exec(ctx context.Context, name string, o Options, argv, env []string) (int,
 }
 
 // Status returns the state of a named lab. The error is [ErrNotUp] if there is no such lab.
-func Status(_ context.Context, name string, o Options) (State, error) {
+func Status(ctx context.Context, name string, o Options) (State, error) {
 	n, err := find(name, o)
 	if err != nil {
 		return State{}, err
 	}
 	defer n.link.close()
-	if err := n.link.send(frame{Op: opStatus}); err != nil {
-		return State{}, fmt.Errorf("ask lab %s: %w", name, err)
+	ctx, cancel := context.WithTimeoutCause(ctx, answerMax, errSilent)
+	defer cancel()
+	defer context.AfterFunc(ctx, n.link.close)() // only closing the socket ends the wait
+	var f frame
+	if err = n.link.send(frame{Op: opStatus}); err == nil {
+		f, err = n.link.expect(opStatus)
 	}
-	f, err := n.link.expect(opStatus)
-	if err == nil && f.Status == nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err == nil && f.Status == nil:
 		err = errors.New("the answer is empty")
 	}
 	if err != nil {
@@ -99,6 +105,12 @@ func Status(_ context.Context, name string, o Options) (State, error) {
 	}
 	return s, nil
 }
+
+// answerMax is how long a supervisor may take to say how its lab is.
+const answerMax = 20 * time.Second
+
+// errSilent means that a supervisor does not answer.
+var errSilent = fmt.Errorf("its supervisor does not answer within %v: is it stopped? (elenchus lab down ends it)", answerMax)
 
 // States returns the state of every named lab. For one that does not answer, Problem says why: it may be on its way
 // up or down.

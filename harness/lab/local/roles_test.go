@@ -63,6 +63,10 @@ func play(role string) int {
 		var s State
 		s, err = Status(ctx, name, o)
 		fmt.Printf("%+v\n", s)
+	case "status-for-a-second":
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err = Status(ctx, name, o)
 	case "count-signals":
 		countSignals()
 	case "use":

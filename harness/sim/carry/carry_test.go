@@ -33,9 +33,11 @@ func labRun(t *testing.T) (*results.Manifest, *nemesis.Schedule) {
 	}
 	return &results.Manifest{Seed: 17, Lab: "local", Config: results.Config{
 		Protocol: "multipaxos", Workload: "register", Concurrency: 7, Rate: 100, OpTimeout: time.Second, Reads: "lease",
-		Lease: &results.Lease{Mode: "rate", Term: 2 * time.Second, Renew: 600 * ms, DriftBound: "5%"},
+		Lease: &results.Lease{Mode: "rate", Term: 2 * time.Second, Renew: 60 * ms, DriftBound: "5%"},
 		Options: map[string]string{
-			"election-timeout": "700ms", "node-flags": "--batch=3 --snapshot-entries=50 --log-level=debug",
+			"election-timeout": "70ms", "retry": "25%", "keys": "3", "read-percent": "40",
+			"node-flags": "--batch=3 --snapshot-entries=50 --retry-interval=30ms --backoff=20ms --link-silence=140ms " +
+				"--catchup-chunk=8 --pre-vote=false --log-level=debug",
 		},
 	}}, s
 }
@@ -49,7 +51,10 @@ func TestFromLab(t *testing.T) {
 	o := &p.Node
 	if p.Seed != 17 || p.Length != 4*time.Second || p.Nodes() != 3 || o.Reads != multipaxos.ReadsLease ||
 		o.Lease != multipaxos.LeaseRate || o.LeaseTerm != 2*time.Second || o.DriftBound != multipaxos.DriftUnit/20 ||
-		o.ElectionTimeout != 700*ms || o.BatchMax != 3 || o.SnapshotEntries != 50 || p.Load.Clients != 3 {
+		o.ElectionTimeout != 70*ms || o.HeartbeatInterval >= o.ElectionTimeout || o.BatchMax != 3 ||
+		o.SnapshotEntries != 50 || o.RetryInterval != 30*ms || o.BackoffMin != 20*ms || o.BackoffMax != 320*ms ||
+		p.Network.DeadAfter != 140*ms || o.CatchupChunk != 8 || !o.NoPreVote || p.Load.Clients != 3 ||
+		p.Load.RetryPPM != 250_000 || p.Load.ActiveKeys != 3 || p.Load.ReadPercent != 40 {
 		t.Errorf("%+v", p)
 	}
 	var ids []string
@@ -63,6 +68,9 @@ func TestFromLab(t *testing.T) {
 		if !slices.ContainsFunc(left, func(l string) bool { return strings.Contains(l, word) }) {
 			t.Errorf("nothing is said of %s: %q", word, left)
 		}
+	}
+	if len(left) != 4 { // and two things that no run can bring along
+		t.Errorf("lost: %q", left)
 	}
 	r, err := sim.New(sim.Options{}).Run(p)
 	if err != nil || r.Violation != nil || r.Stats.Faults != 6 || r.Stats.OK < 100 {
@@ -113,9 +121,18 @@ func TestToLab(t *testing.T) {
 				t.Errorf("seed %d: %v was dropped without a word", seed, p.Faults[i])
 			}
 		}
-		if !slices.Contains(lab.Options, "--workload="+p.Load.Workload) ||
-			!slices.Contains(lab.Options, "--lease="+p.Node.Lease.String()) {
-			t.Errorf("seed %d: %q", seed, lab.Options)
+		o := &p.Node
+		for option, want := range map[string]bool{
+			"--workload=" + p.Load.Workload: true, "--lease=" + o.Lease.String(): true, "--node-flag=--pre-vote=false": o.NoPreVote,
+			"--node-flag=--first-ballot-shortcut=true": o.FirstBallotShortcut, "--retry=50%": p.Load.RetryPPM == 500_000,
+			"--node-flag=--backoff=" + o.BackoffMin.String():           true,
+			"--node-flag=--retry-interval=" + o.RetryInterval.String(): true,
+			"--drift-bound=33.3333333%": o.Lease == multipaxos.LeaseRate &&
+				o.DriftBound == multipaxos.DriftUnit/3,
+		} {
+			if slices.Contains(lab.Options, option) != want {
+				t.Errorf("seed %d: %s is wanted: %v, there is %q", seed, option, want, lab.Options)
+			}
 		}
 	}
 }

@@ -11,17 +11,18 @@ import (
 	"elenchus/results/verdict"
 )
 
-// Lab is a simulated run for a lab: options of elenchus test, but for the file with the schedule, and that.
+// Lab is a simulated run as one for a lab: the options of elenchus test, and the schedule, which it is to be given as
+// a file.
 type Lab struct {
 	Options  []string
 	Schedule *nemesis.Schedule
-	Left     []string // behind
+	Left     []string // names what could not be converted
 }
 
-// ToLab takes a simulated run to a lab. The schedule is the plan's, with its roles if it has any.
+// ToLab converts a simulated run to one for a lab. The schedule is the plan's, with its roles if it has any.
 func ToLab(p *sim.Plan) (Lab, error) {
-	b := &baggage{}
-	lab := Lab{Schedule: b.schedule(p)}
+	l := &losses{}
+	lab := Lab{Schedule: l.schedule(p)}
 	if err := lab.Schedule.Validate(); err != nil {
 		return lab, fmt.Errorf("take the schedule to a lab: %w", err)
 	}
@@ -35,14 +36,23 @@ func ToLab(p *sim.Plan) (Lab, error) {
 	if pause := (p.Load.ThinkMin + p.Load.ThinkMax) / 2; pause > 0 {
 		add("rate", strconv.FormatFloat(float64(clients)*float64(time.Second)/float64(pause), 'f', 1, 64))
 	}
-	lab.Options = append(lab.Options, b.settings(&p.Node)...)
-	b.world(p)
-	lab.Left = b.left
+	if p.Load.RetryPPM != 0 {
+		add("retry", percent(int64(p.Load.RetryPPM)*1000))
+	}
+	if p.Load.ActiveKeys > 0 {
+		add("keys", p.Load.ActiveKeys)
+	}
+	if p.Load.ReadPercent > 0 {
+		add("read-percent", p.Load.ReadPercent)
+	}
+	lab.Options = append(lab.Options, l.settings(&p.Node)...)
+	l.world(p)
+	lab.Left = l.names
 	return lab, nil
 }
 
-// settings are the options of nodes, as far as there are any.
-func (b *baggage) settings(o *multipaxos.Options) (options []string) {
+// settings converts the configuration of the nodes to options of elenchus test.
+func (l *losses) settings(o *multipaxos.Options) (options []string) {
 	add := func(name string, value any) { options = append(options, fmt.Sprintf("--%s=%v", name, value)) }
 	duration := func(name string, d time.Duration) {
 		if d > 0 {
@@ -56,7 +66,7 @@ func (b *baggage) settings(o *multipaxos.Options) (options []string) {
 		duration("lease-renew", o.LeaseRenew)
 	}
 	if o.Lease == multipaxos.LeaseRate && o.DriftBound != 0 {
-		add("drift-bound", strconv.FormatFloat(float64(max(o.DriftBound, 0))/multipaxos.DriftUnit*100, 'g', -1, 64)+"%")
+		add("drift-bound", percent(max(o.DriftBound, 0)))
 	}
 	if o.Lease == multipaxos.LeaseWall {
 		duration("max-offset", o.MaxOffset)
@@ -76,27 +86,36 @@ func (b *baggage) settings(o *multipaxos.Options) (options []string) {
 	node("snapshot-entries", o.SnapshotEntries, o.SnapshotEntries != 0)
 	node("snapshot-keep", o.SnapshotKeep, o.SnapshotKeep != 0)
 	node("snapshot-chunk", o.SnapshotChunk, o.SnapshotChunk != 0)
-	if o.BackoffMin != 0 || o.BackoffMax != 0 || o.RetryInterval != 0 || o.Jitter != 0 || o.CatchupChunk != 0 {
-		b.leave("back-offs, retries and pieces of catch-up: the node program has no options for them")
+	node("catchup-chunk", o.CatchupChunk, o.CatchupChunk != 0)
+	node("retry-interval", o.RetryInterval, o.RetryInterval != 0)
+	node("backoff", o.BackoffMin, o.BackoffMin != 0)
+	node("pre-vote", false, o.NoPreVote)
+	node("first-ballot-shortcut", true, o.FirstBallotShortcut)
+	if o.BackoffMax != 0 && o.BackoffMax != backoffDoublings*o.BackoffMin {
+		l.name("back-offs of at most %v: in the node program they are at most %d times the shortest one", o.BackoffMax,
+			backoffDoublings)
+	}
+	if o.Jitter != 0 && o.Jitter != 1 {
+		l.name("timers that vary by up to %g %%: those of the node program vary by up to 100 %%", 100*max(0, o.Jitter))
 	}
 	return options
 }
 
-// schedule is the plan's, with those of the simulator's own faults for which the file has words.
-func (b *baggage) schedule(p *sim.Plan) *nemesis.Schedule {
+// schedule is the plan's, with those of the simulator's own faults that a schedule file can express.
+func (l *losses) schedule(p *sim.Plan) *nemesis.Schedule {
 	s := &nemesis.Schedule{Seed: p.Schedule.Seed, Nodes: p.Schedule.Nodes, Length: p.Length}
 	s.Faults = append(s.Faults, p.Schedule.Faults...)
 	for i := range p.Faults {
 		f := &p.Faults[i]
 		same, ok := f.Scheduled()
 		if !ok {
-			b.leave("%s (%s): a lab has no such fault", f.ID, f)
+			l.name("%s (%s): a lab has no such fault", f.ID, f)
 			continue
 		}
-		b.leave("%s (%s): it is played as %s %s", f.ID, f, same.Kind, same.Detail())
+		l.name("%s (%s): it is played as %s %s", f.ID, f, same.Kind, same.Detail())
 		one := nemesis.Schedule{Nodes: s.Nodes, Length: s.Length, Faults: []nemesis.Fault{same}}
 		if err := one.Validate(); err != nil {
-			b.leave("%s (%s): %v", f.ID, f, err)
+			l.name("%s (%s): %v", f.ID, f, err)
 			continue
 		}
 		s.Faults = append(s.Faults, same)
@@ -106,34 +125,34 @@ func (b *baggage) schedule(p *sim.Plan) *nemesis.Schedule {
 }
 
 // world names what only the simulator can do.
-func (b *baggage) world(p *sim.Plan) {
-	b.leave("how long messages and syncs take, and what accidents happen to them: a lab has its own")
+func (l *losses) world(p *sim.Plan) {
+	l.name("how long messages and syncs take, and what accidents happen to them: a lab has its own")
 	for i, c := range p.Clocks {
 		if c != (sim.Clock{}) {
-			b.leave("the clock of %s, which runs %+g %% fast and is %v off", p.Schedule.Nodes[i],
+			l.name("the clock of %s, which runs %+g %% fast and is %v off", p.Schedule.Nodes[i],
 				float64(c.Rate)/multipaxos.DriftUnit*100, c.Offset)
 		}
 	}
 	if p.Process.CrashPPM != 0 {
-		b.leave("processes that die in the middle of a step")
+		l.name("processes that die in the middle of a step")
 	}
 	if p.Load.Script != nil {
-		b.leave("the script, %s: the workload generates its own",
+		l.name("the script, %s: the workload generates its own",
 			verdict.Count(len(p.Load.Script), "operation"))
 	}
-	if p.Load.RetryPPM != 0 {
-		b.leave("clients that ask again with the same place in their session")
-	}
 	if p.Load.Digits != 0 {
-		b.leave("values of %s", verdict.Count(p.Load.Digits, "digit"))
+		l.name("values of %s", verdict.Count(p.Load.Digits, "digit"))
 	}
 	for _, t := range p.Triggers {
-		b.leave("what a fault waits for, or whom it is aimed at: %s", t)
+		l.name("what a fault waits for, or whom it is aimed at: %s", t)
 	}
 	if p.Network.Ranks != 0 {
-		b.leave("messages in order of rank")
+		l.name("messages in order of rank")
 	}
 	if p.Reseed != nil {
-		b.leave("the other future from %v on", p.Reseed.At)
+		l.name("the other future from %v on", p.Reseed.At)
 	}
 }
+
+// percent formats a share in parts per billion for an option, exactly: "1%".
+func percent(ppb int64) string { return strconv.FormatFloat(float64(ppb)/1e7, 'f', -1, 64) + "%" }
