@@ -99,4 +99,6 @@ var (
 	ErrUnsupported = errors.New("no clock shim for this operating system and processor, only for linux/amd64")
 	// ErrPrivileged refuses a target that would gain privileges, which a traced program must not.
 	ErrPrivileged = errors.New("target would gain privileges")
+	// ErrGone says that a process is dead, or about to be.
+	ErrGone = errors.New("the process is gone")
 )

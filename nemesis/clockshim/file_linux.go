@@ -97,14 +97,18 @@ func Get(path string) (State, error) {
 	return p.state(readReal()), nil
 }
 
-// Attached reports whether a process has mapped the control file, that is, whether its clocks are under it.
+// Attached reports whether a process has mapped the control file, that is, whether its clocks are under it. The error is
+// [ErrGone] if there is no such process, or it is ending: it has no memory from before it is seen to be dead.
 func Attached(pid int, path string) (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return false, fmt.Errorf("find control file: %w", &fs.PathError{Op: "stat", Path: path, Err: err})
 	}
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH):
+		return false, fmt.Errorf("read mappings of process %d: %w", pid, ErrGone)
+	case err != nil:
 		return false, fmt.Errorf("read mappings: %w", err)
 	}
 	dev := uint64(st.Dev) //nolint:unconvert // narrower on mips

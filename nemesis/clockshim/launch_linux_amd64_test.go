@@ -582,3 +582,17 @@ func BenchmarkLaunch(b *testing.B) {
 		}
 	})
 }
+
+func TestAttachedToNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "control")
+	if err := Create(file); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if yes, err := Attached(cmd.Process.Pid, file); yes || !errors.Is(err, ErrGone) {
+		t.Errorf("a process that has ended: %v, %v", yes, err)
+	}
+}

@@ -3,6 +3,7 @@
 package hostclock
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -263,7 +264,7 @@ func (c *Clock) attached(pid int) (*bool, error) {
 	if err == nil && yes {
 		return &yes, nil
 	}
-	if _, gone := startTime(pid); gone != nil {
+	if _, gone := startTime(pid); gone != nil || errors.Is(err, clockshim.ErrGone) {
 		return nil, nil //nolint:nilerr,nilnil // there is nothing to be said of it
 	}
 	return &yes, err
