@@ -18,8 +18,8 @@ import (
 func leftoversCommand() *cli.Command {
 	return &cli.Command{
 		Name: "leftovers", Usage: "list what an interrupted test left behind, and change nothing",
-		Description: "Lists faults that were not undone: packet filter rules, paused nodes, moved clocks, and processes on\n" +
-			"which faults were tried; and nodes that still run. elenchus lab heal undoes the faults; the next test does,\n" +
+		Description: "Lists faults that were not undone: packet filter rules, paused nodes, moved clocks, and processes\n" +
+			"on which faults were tried; and nodes that still run. elenchus lab heal undoes the faults; the next test does,\n" +
 			"too, and replaces the nodes.",
 		Flags: withEnv(append(presentLabFlags(), resultsFlag(), jsonFlag())), Action: labLeftovers,
 	}

@@ -38,7 +38,7 @@ type hunting struct {
 	shrink       time.Duration // for how long the first run that fails is shrunk
 	labs         int           // how many labs each mutant is hunted in at once
 	wall         time.Duration // after which hunts in labs end, and what is left is for another call; zero is never
-	clientStarts int           // from how many seeds mutants that were found are hunted again, with only what clients can see
+	clientStarts int           // from how many seeds those that were found are hunted again by what clients can see alone
 }
 
 func runMutants(c *cli.Context) error {
@@ -309,7 +309,7 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
-	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // all these starts together share the budget of one
+	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // they share the budget of one start
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err

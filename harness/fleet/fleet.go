@@ -207,8 +207,8 @@ func (f *Fleet) each(do func(*Cluster) error) error {
 // clusters is always safe, because their names are ours.
 func (f *Fleet) taken() bool { return f.lock != nil && f.lock.Err() != nil }
 
-// Close heals and stops everything, even if ctx has ended, and releases the lab. A lab that was lost is not healed. For a
-// nil fleet there is nothing to do.
+// Close heals and stops everything, even if ctx has ended, and releases the lab. A lab that was lost is not healed. For
+// a nil fleet there is nothing to do.
 func (f *Fleet) Close(ctx context.Context) error {
 	if f == nil {
 		return nil

@@ -221,7 +221,8 @@ func (p *Paxos) checkShim(ctx context.Context, n *node) error {
 code=$?
 proc_state %[2]s
 case $state in dead|zombie) exit 0 ;; esac
-exit $code`, control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control), shimMax))
+exit $code`, control.ShellLibrary, control.Quote(n.pidFile()), control.Quote(of.Helper), control.Quote(of.Control),
+		shimMax))
 	if err == nil {
 		return nil
 	}

@@ -97,8 +97,8 @@ func Get(path string) (State, error) {
 	return p.state(readReal()), nil
 }
 
-// Attached reports whether a process has mapped the control file, that is, whether its clocks are under it. The error is
-// [ErrGone] if there is no such process, or it is ending: it has no memory from before it is seen to be dead.
+// Attached reports whether a process has mapped the control file, that is, whether its clocks are under it. The error
+// is [ErrGone] if there is no such process, or it is ending: it has no memory from before it is seen to be dead.
 func Attached(pid int, path string) (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {

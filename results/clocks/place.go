@@ -42,8 +42,8 @@ const Anywhere = 365 * 24 * time.Hour
 // Slack returns how far off a place on the axis may be that was derived from an observation.
 //
 // Between two samples of a clock that runs evenly around them it is the larger error of the two, and as much as a
-// change of its rate can come to that is hidden by the errors. If the clock changed its rate visibly nearby, all that is
-// certain is that the place is between them. Before the first and after the last sample nothing is known of the rate,
+// change of its rate can come to that is hidden by the errors. If the clock changed its rate visibly nearby, all that
+// is certain is that the place is between them. Before the first and after the last sample nothing is known of the rate,
 // and the place may be off by its distance from the sample. To this comes how well the incarnation's clock readings
 // agree with each other. Where they do not, it may be [Anywhere]. A node whose wall clock is trusted has no slack.
 func (a *Axis) Slack(o history.Observation, at time.Duration) time.Duration {
@@ -72,8 +72,8 @@ func (a *Axis) Slack(o history.Observation, at time.Duration) time.Duration {
 	return own + max(p[i-1].Error, p[i].Error) + time.Duration(max(before, after)*float64(length))
 }
 
-// even reports whether both clocks ran evenly over two stretches, each of which is named by the point at its end, as far
-// as the errors of the samples show: their rates differ by no more than what is returned. A stretch without samples
+// even reports whether both clocks ran evenly over two stretches, each of which is named by the point at its end, as
+// far as the errors of the samples show: their rates differ by no more than what is returned. A stretch without samples
 // does not count against it.
 func (a *Axis) even(i, k int) (differ float64, ok bool) {
 	if k < 1 || k >= len(a.points) {
