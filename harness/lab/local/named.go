@@ -110,7 +110,8 @@ func Status(ctx context.Context, name string, o Options) (State, error) {
 const answerMax = 20 * time.Second
 
 // errSilent means that a supervisor does not answer.
-var errSilent = fmt.Errorf("its supervisor does not answer within %v: is it stopped? (elenchus lab down ends it)", answerMax)
+var errSilent = fmt.Errorf("its supervisor does not answer within %v: is it stopped? (elenchus lab down ends it)",
+	answerMax)
 
 // States returns the state of every named lab. For one that does not answer, Problem says why: it may be on its way
 // up or down.
