@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -25,12 +26,32 @@ func clockFlags() []cli.Flag {
 		&cli.StringFlag{Name: "clock-step", Category: catNemesis, DefaultText: "the nodes' --max-offset, or 1h",
 			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
-			Usage: "spend `SHARE` of the time under faults on recipes that attack leases: 50%, 1 or none"},
+			Usage: "spend `SHARE` of the time under faults on recipes of several faults: 50%, 1 or none"},
 		&cli.StringFlag{Name: "hunts", Category: catNemesis, DefaultText: "all that fit",
 			Usage: "use only the recipes `NAMES` in that time, separated by commas (see elenchus list hunts)"},
 		&cli.BoolFlag{Name: "hunt-elections", Category: catNemesis,
 			Usage: "attack changes of the leader in that time, too, with or without leases"},
 	}
+}
+
+// huntsFit reports hunts that were chosen by name and need kinds of faults that were not: they would not be planned.
+// Unknown names are reported later, with what there is.
+func huntsFit(names, kinds []string) error {
+	var problems []string
+	for _, h := range nemesis.Hunts() {
+		if !slices.Contains(names, h.Name) {
+			continue
+		}
+		for _, kind := range h.Kinds {
+			if !slices.Contains(kinds, kind) {
+				problems = append(problems, fmt.Sprintf("hunt %s needs %s: add it to --nemesis", h.Name, kind))
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return usageError("%s", strings.Join(problems, "; "))
+	}
+	return nil
 }
 
 // clockOptions parses clockFlags, and finds out how the clocks of the lab's hosts can be moved.
@@ -55,6 +76,9 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 		if name = strings.TrimSpace(name); name != "" {
 			opts.HuntOnly = append(opts.HuntOnly, name)
 		}
+	}
+	if err := huntsFit(opts.HuntOnly, opts.Nemesis); err != nil {
+		return err
 	}
 	switch step := c.String("clock-step"); step {
 	case "":

@@ -84,12 +84,12 @@ func (s *supervisor) run(l *link, f frame, files []*os.File, group bool) (*comma
 	if err != nil {
 		return nil, err
 	}
-	s.witness.reset()
 	env := slices.Concat(f.Env, []string{EnvFile + "=" + filepath.Join(s.spec.Dir, inventoryFile)})
 	pid, dead, err := s.reaper.start(path, f.Argv, env, f.Dir, files, &syscall.SysProcAttr{Setpgid: group})
 	if err != nil {
 		return nil, err
 	}
+	s.witness.reset() // what the group received before has not reached the command
 	s.mu.Lock()
 	s.commands[pid] = struct{}{}
 	s.mu.Unlock()

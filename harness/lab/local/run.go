@@ -186,6 +186,9 @@ func (l *link) command(ctx context.Context, o Options, argv, env []string) (int,
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
+	if ctx.Err() != nil { // whoever waited for the lab has been told to end
+		return 0, fmt.Errorf("run command: %w", context.Cause(ctx))
+	}
 	env = slices.Concat(env, []string{EnvCaller + "=" + strconv.Itoa(os.Getpid())})
 	files := o.files()
 	if err := l.send(frame{Op: opExec, Argv: argv, Env: env, Dir: dir}, files[:]...); err != nil {
