@@ -29,7 +29,8 @@ func benchCheckersCommand() *cli.Command {
 
 func benchCheckersFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000", Usage: "simulate seeds `A-B`, or a single seed"},
+		&cli.StringFlag{Name: "seeds", Category: catWorkload, Value: "1-1000",
+			Usage: "simulate seeds `A-B`, or a single seed"},
 		&cli.StringFlag{Name: "workload", Category: catWorkload, Value: "all",
 			Usage: "run the workloads `NAMES` (see elenchus list workloads), each by itself, or all"},
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 2 * time.Second,

@@ -45,7 +45,8 @@ const Anywhere = 365 * 24 * time.Hour
 // change of its rate can come to that is hidden by the errors. If the clock changed its rate visibly nearby, all that
 // is certain is that the place is between them. Before the first and after the last sample nothing is known of the
 // rate, and the place may be off by its distance from the sample. To this comes how well the incarnation's clock
-// readings agree with each other. Where they do not, it may be [Anywhere]. A node whose wall clock is trusted has no slack.
+// readings agree with each other. Where they do not, it may be [Anywhere]. A node whose wall clock is trusted has no
+// slack.
 func (a *Axis) Slack(o history.Observation, at time.Duration) time.Duration {
 	p := a.points
 	if len(p) == 0 {
