@@ -393,6 +393,13 @@ func TestRulesOfPaxos(t *testing.T) {
 		n2 1 21 sent-promise 2.n3 first=1 slot=last entries=1:1.n1:a
 		n3 1 22 elected 2.n3
 	`
+	// known is the same election, and n2 says that the slot is chosen and does not report it.
+	const known = accepted + `
+		n3 1 20 campaign 2.n3
+		n3 1 20 sent-prepare 2.n3 first=1
+		n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
+		n3 1 22 elected 2.n3
+	`
 	// apart is slot 1 with value a in ballot 1.n1, which n1 alone has accepted, and value b in ballot 2.n3.
 	const apart = three + `
 		n1 1 15 sent-accept 1.n1 first=1 slot=1 values=a
@@ -501,18 +508,10 @@ func TestRulesOfPaxos(t *testing.T) {
 			n2 1 32 sent-promise 3.n1 first=1 slot=last
 			n1 1 33 elected 3.n1
 			n1 1 34 sent-accept 3.n1 first=1 slot=1 values=a`, "safe-value@n1"},
-		"the value that was chosen, and whoever promises knows it": {accepted + `
-			n3 1 20 campaign 2.n3
-			n3 1 20 sent-prepare 2.n3 first=1
-			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
-			n3 1 22 elected 2.n3
-			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
-		"another than was chosen, and whoever promises knows it": {accepted + `
-			n3 1 20 campaign 2.n3
-			n3 1 20 sent-prepare 2.n3 first=1
-			n2 1 21 sent-promise 2.n3 first=1 slot=last committed=1
-			n3 1 22 elected 2.n3
-			n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b`, "safe-value@n3"},
+		"the value that was chosen, and whoever promises knows it": {
+			known + `n3 1 23 sent-accept 2.n3 first=1 slot=1 values=a`, ""},
+		"another than was chosen, and whoever promises knows it": {
+			known + `n3 1 23 sent-accept 2.n3 first=1 slot=1 values=b`, "safe-value@n3"},
 		"another value, and a promise may be lost": {second + `
 			n1 lost
 			n1 1 40 deposed 1.n1

@@ -344,7 +344,8 @@ func TestConnectionCutMidCommand(t *testing.T) {
 				c := dial(t, h, control.Options{KeepAlive: 20 * time.Millisecond, KeepAliveTimeout: 300 * time.Millisecond})
 				started := filepath.Join(e.Dir, "started-"+how)
 				finish := filepath.Join(e.Dir, "finish-"+how)
-				script := fmt.Sprintf(": >%s; while ! test -e %s; do sleep 0.01; done", started, finish)
+				// It outlives the connection, and ends with the test or with its directory.
+				script := fmt.Sprintf(": >%s; while test -d %s && ! test -e %s; do sleep 0.01; done", started, e.Dir, finish)
 				t.Cleanup(func() { _ = os.WriteFile(finish, nil, 0o600) })
 
 				results := make(chan error, 2)
