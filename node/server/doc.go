@@ -51,7 +51,8 @@
 // records the length of the log at the last one; and "observations.jsonl", with one line per [protocol.Observation].
 // When observations exceed their limit, the oldest are dropped: a full segment is renamed to a numbered name, and the
 // first line of every segment has the kind "segment" and its number. Observations that could not be written are
-// missing, and a line of kind "unwritten" counts them.
+// missing, and lines of kind "unwritten" count them: one where the gap begins, in room that is reserved for it should
+// the disk be full, and one at its end if there were more.
 //
 // A node whose whole data directory is lost cannot be told from a new one, so it must not be restarted under its old
 // id.

@@ -79,17 +79,23 @@ type observer struct {
 	broken  bool   // the file ends in a partial line, which must be removed before anything is appended
 	placed  bool   // this start has written where its clock counts from
 
-	buffer []byte
-	lines  uint64        // lines in buffer
-	now    clock.Reading // clock reading of the last of them
-	lost   uint64        // unwritten lines not yet recorded in the file
-	reason string        // why they could not be written
+	reserved   int64 // up to here in the file there is room, whatever becomes of the disk
+	unreserved bool  // the file system reserves nothing
+
+	buffer  []byte
+	lines   uint64        // lines in buffer
+	now     clock.Reading // clock reading of the last of them
+	missing uint64        // lines that could not be written since one could
+	lost    uint64        // of them, those of which the file does not say so yet
+	marked  bool          // the file says that lines are missing after its last
+	reason  string        // why they could not be written
 }
 
 // observationFile is a file to which lines are appended.
 type observationFile interface {
 	io.WriteCloser
 	Truncate(size int64) error
+	Reserve(from, length int64) error
 }
 
 func newObserver(o Options, boot uint64) (*observer, error) {
@@ -105,7 +111,7 @@ func newObserver(o Options, boot uint64) (*observer, error) {
 		return nil, errors.Join(fmt.Errorf("open observations: %w", err), f.Close())
 	}
 	obs := &observer{
-		dir: o.Data, file: f, logger: o.Logger, node: o.ID.String(), boot: boot,
+		dir: o.Data, file: observationsOnDisk{f}, logger: o.Logger, node: o.ID.String(), boot: boot,
 		origin: o.origin, limit: max(o.ObservationBytes, 0) / observationSegmentsMax, segment: 1,
 	}
 	if len(older) > 0 {
@@ -222,10 +228,11 @@ func (o *observer) flush() {
 		return
 	}
 	if err := o.write(); err != nil {
-		if o.lost == 0 {
+		if o.missing == 0 {
 			o.logger.Warn("observations cannot be written: the node goes on without", "error", err)
 		}
-		o.lost, o.reason = o.lost+o.lines, reasonOf(err)
+		o.missing, o.lost, o.reason = o.missing+o.lines, o.lost+o.lines, reasonOf(err)
+		o.mark()
 	}
 	o.buffer, o.lines = o.buffer[:0], 0
 }
@@ -251,50 +258,59 @@ func (o *observer) write() error {
 	if err != nil {
 		return err
 	}
+	if err := o.reserve(int64(len(data))); err != nil {
+		return err
+	}
+	if err := o.append(data); err != nil {
+		return err
+	}
+	o.placed = true
+	if o.missing > 0 {
+		o.logger.Info("observations are written again", "lost", o.missing)
+		o.missing, o.lost, o.marked = 0, 0, false
+	}
+	return nil
+}
+
+// append writes whole lines, or none of them.
+func (o *observer) append(data []byte) error {
 	if _, err := o.file.Write(data); err != nil {
 		if cutErr := o.file.Truncate(o.size); cutErr != nil { // the next write tries again
 			o.broken = true
 			err = errors.Join(err, cutErr)
 		}
+		o.reserved = 0 // it went with the piece
 		return fmt.Errorf("write observations: %w", err)
 	}
 	o.size += int64(len(data))
-	o.placed = true
-	if o.lost > 0 {
-		o.logger.Info("observations are written again", "lost", o.lost)
-		o.lost = 0
-	}
 	return nil
 }
 
 // headed returns the data to write: the buffer, preceded by any lines about the file itself.
-func (o *observer) headed() ([]byte, error) {
-	var head []byte
-	say := func(line observation) error {
-		line.MonoNS, line.WallNS, line.Boot, line.Node = int64(o.now.Mono), o.now.Wall, o.boot, o.node
-		encoded, err := json.Marshal(line)
-		head = append(append(head, encoded...), '\n')
-		return err
-	}
+func (o *observer) headed() (data []byte, err error) {
 	if o.size == 0 {
-		if err := say(observation{Kind: kindSegment, Count: o.segment}); err != nil {
-			return nil, fmt.Errorf("encode observation: %w", err)
-		}
+		data, err = o.about(data, observation{Kind: kindSegment, Count: o.segment})
 	}
-	if o.origin != 0 && (o.size == 0 || !o.placed) {
-		if err := say(observation{Kind: kindClock, Origin: o.origin}); err != nil {
-			return nil, fmt.Errorf("encode observation: %w", err)
-		}
+	if err == nil && o.origin != 0 && (o.size == 0 || !o.placed) {
+		data, err = o.about(data, observation{Kind: kindClock, Origin: o.origin})
 	}
-	if o.lost > 0 {
-		if err := say(observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason}); err != nil {
-			return nil, fmt.Errorf("encode observation: %w", err)
-		}
+	if err == nil && o.lost > 0 {
+		data, err = o.about(data, observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason})
 	}
-	if head == nil {
-		return o.buffer, nil
+	if err != nil || data == nil {
+		return o.buffer, err
 	}
-	return append(head, o.buffer...), nil
+	return append(data, o.buffer...), nil
+}
+
+// about appends a line about the file itself.
+func (o *observer) about(data []byte, line observation) ([]byte, error) {
+	line.MonoNS, line.WallNS, line.Boot, line.Node = int64(o.now.Mono), o.now.Wall, o.boot, o.node
+	encoded, err := json.Marshal(line)
+	if err != nil {
+		return nil, fmt.Errorf("encode observation: %w", err)
+	}
+	return append(append(data, encoded...), '\n'), nil
 }
 
 // reasonOf returns the system's text for an error, without details such as file names.

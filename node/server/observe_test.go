@@ -108,7 +108,7 @@ func TestObservationsAreBounded(t *testing.T) {
 
 // fullFile is a file on a disk with limited room.
 type fullFile struct {
-	*os.File
+	observationsOnDisk
 	room    int
 	cutting error // error of Truncate, if any
 }
@@ -123,6 +123,8 @@ func (f *fullFile) Write(p []byte) (int, error) {
 	return n, errors.Join(err, syscall.ENOSPC)
 }
 
+func (f *fullFile) Reserve(int64, int64) error { return errors.ErrUnsupported }
+
 func (f *fullFile) Truncate(size int64) error {
 	if f.cutting != nil {
 		return f.cutting
@@ -135,7 +137,7 @@ func (f *fullFile) Truncate(size int64) error {
 func TestObservationsOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	o := newTestObserver(t, dir, 1)
-	disk := &fullFile{File: o.file.(*os.File), room: 300}
+	disk := &fullFile{observationsOnDisk: o.file.(observationsOnDisk), room: 300}
 	o.file = disk
 	applies(t, o, 1, 10)
 	whole := observed(t, dir, ObservationsName)

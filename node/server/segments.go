@@ -48,15 +48,29 @@ func (o *observer) rotate() error {
 	if err := os.Rename(filepath.Join(o.dir, ObservationsName), filepath.Join(o.dir, segmentName(o.segment))); err != nil {
 		return fmt.Errorf("rotate observations: %w", err)
 	}
-	f, err := openObservations(o.dir)
+	next, err := o.nextSegment()
 	if err != nil { // keep using the old file, under its old name
 		back := os.Rename(filepath.Join(o.dir, segmentName(o.segment)), filepath.Join(o.dir, ObservationsName))
 		return fmt.Errorf("rotate observations: %w", errors.Join(err, back))
 	}
-	_ = o.file.Close() // all its lines have been written
-	o.file, o.size = f, 0
+	_ = o.file.Truncate(o.size) // no more is needed of what was reserved
+	_ = o.file.Close()          // all its lines have been written
+	o.file, o.size, o.reserved = next, 0, 0
 	o.segment++
 	return o.dropOldest()
+}
+
+// nextSegment creates an empty segment if there is room for one.
+func (o *observer) nextSegment() (observationFile, error) {
+	f, err := openObservations(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	next := observationsOnDisk{f}
+	if err := next.Reserve(0, reservedLast); noRoom(err) {
+		return nil, errors.Join(err, f.Close())
+	}
+	return next, nil
 }
 
 func (o *observer) dropOldest() error {

@@ -103,7 +103,7 @@ func TestWithoutTraceMessagesLeaveAtOnce(t *testing.T) {
 // An observations file that takes no more stops nobody: messages leave, and the file says later what is missing.
 func TestMessagesLeaveThoughTheirLinesCannotBeWritten(t *testing.T) {
 	l, left := tracedLoop(t, true)
-	l.observer.file = &fullFile{File: l.observer.file.(*os.File)}
+	l.observer.file = &fullFile{observationsOnDisk: l.observer.file.(observationsOnDisk)}
 	fx := protocol.Effects{Sends: []protocol.Send{{Message: protocol.Message{Kind: protocol.MsgPrepare, To: 2}}}}
 	if err := l.execute(clock.Reading{}, &fx); err != nil {
 		t.Fatal(err)
