@@ -53,6 +53,8 @@ type NodeObservations struct {
 	When []time.Duration
 	// Ended says, in its own words, why the node ended by itself, for each of its lives that did.
 	Ended []string
+	// Failed says that its machine made the node end, such as by a full disk. What it observed last may be missing.
+	Failed bool
 	// Until is the same for the end of the term of each that is about a lease, on the clock that the lease is on; zero for
 	// others. Nil when When is.
 	Until []time.Duration

@@ -92,7 +92,7 @@ func rulesInput(in Input, told *rules.Answers) rules.Input {
 	for _, n := range in.Nodes {
 		out.Nodes = append(out.Nodes, rules.Node{
 			Name: n.Node, Observations: n.Log.Observations, Lost: n.Log.Lost, When: n.When, Until: n.Until, Slack: n.Slack,
-			Partial: n.Err != nil || len(n.Ended) > 0, // a node that ended by itself may have had no room for its lines
+			Partial: n.Err != nil || len(n.Ended) > 0 || n.Failed, // what it said last may be missing
 		})
 	}
 	for _, e := range in.Faults.Events {

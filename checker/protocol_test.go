@@ -158,3 +158,20 @@ func TestProtocolCheckComparesAnswers(t *testing.T) {
 		}
 	}
 }
+
+// Who may have said last that it gave its lease up is not taken to hold it, and who granted one is held to that.
+func TestWhatMayBeMissingIsNotHeldAgainstANode(t *testing.T) {
+	for name, missing := range map[string]func(*NodeObservations){
+		"its machine failed it": func(n *NodeObservations) { n.Failed = true },
+		"it ended by itself":    func(n *NodeObservations) { n.Ended = []string{"panic: oh"} },
+		"lines were not written": func(n *NodeObservations) {
+			n.Log.Lost = []history.Loss{{Before: len(n.Log.Observations), Lines: 1}}
+		},
+	} {
+		in := granters()
+		missing(&in.Nodes[0])
+		if _, findings := held(in); len(findings) != 1 || findings[0].Name != "grant-honoured" {
+			t.Errorf("%s: %+v", name, findings)
+		}
+	}
+}

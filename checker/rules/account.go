@@ -69,6 +69,7 @@ func (a *account) read() {
 		lost := len(a.lost)
 		for ; len(a.lost) > 0 && a.lost[0].Before <= i; a.lost = a.lost[1:] {
 			a.granted, a.silence, a.promise = nil, nil, nil // what was lost may have ended or explained them
+			a.check.leases.unknown(a.node, i-1)
 		}
 		a.settle(i)
 		if i == 0 || o.Boot != a.life.boot {
@@ -79,8 +80,8 @@ func (a *account) read() {
 			a.line(i, o, b)
 		}
 	}
-	if len(a.node.Observations) > 0 {
-		a.check.cluster.ends(a, len(a.node.Observations)-1)
+	if last := len(a.node.Observations) - 1; last >= 0 {
+		a.ends(last, len(a.lost) > 0)
 	}
 }
 
@@ -88,7 +89,7 @@ func (a *account) read() {
 func (a *account) begin(i int) {
 	o := &a.node.Observations[i]
 	if i > 0 {
-		a.check.cluster.ends(a, i-1)
+		a.ends(i-1, false)
 		a.check.leases.died(a.node, i)
 	}
 	a.check.result.Incarnations++
@@ -101,6 +102,14 @@ func (a *account) begin(i int) {
 		a.durable, a.left, a.granted, a.votes = Ballot{}, Ballot{}, nil, nil
 		clear(a.led)
 		clear(a.used)
+	}
+}
+
+// ends is the end of a life, or of the account, behind a line. Cut says that lines are known to be missing there.
+func (a *account) ends(last int, cut bool) {
+	a.check.cluster.ends(a, last)
+	if cut || a.node.Partial {
+		a.check.leases.unknown(a.node, last)
 	}
 }
 

@@ -53,6 +53,13 @@ func (l *leases) died(n *Node, i int) {
 	}
 }
 
+// unknown is told that lines are missing after one: they may have said that the lease was given up.
+func (l *leases) unknown(n *Node, i int) {
+	if i >= 0 {
+		l.died(n, i)
+	}
+}
+
 // given is told that a node gave up the lease of a ballot.
 func (l *leases) given(n *Node, i int, b Ballot) {
 	if last := len(l.holds) - 1; last >= 0 && n.placed() {

@@ -105,7 +105,7 @@ func checkInput(dir results.Run, m *results.Manifest, prefix bool) (_ checker.In
 		for _, h := range m.Hosts {
 			n := checker.NodeObservations{Node: h.Name}
 			n.Log, n.Err = history.ReadObservations(dir.Observations(h.Name))
-			n.Ended = system.EndedByItself(filepath.Join(dir.NodeDir(h.Name), system.CollectedLog))
+			n.Ended, n.Failed = system.EndedByItself(filepath.Join(dir.NodeDir(h.Name), system.CollectedLog))
 			axis, trusted := axisOf(h.Name, n.Log, tracks, m)
 			if trusted {
 				at := axis.Place(n.Log.Observations)

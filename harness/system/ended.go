@@ -9,22 +9,26 @@ import (
 
 // EndedByItself reads the log of a node that was collected, and returns, for each of its processes that ended
 // without being told to, the reason: the first line of a panic, the error at which the node stopped, or the reason
-// why it did not start. Failures of the machine (a full disk, a port in use) do not count as the node's. A log that
-// cannot be read yields nothing.
-func EndedByItself(file string) (reasons []string) {
+// why it did not start. Failures of the machine (a full disk, a port in use) do not count as the node's: failed says
+// that there were such. A log that cannot be read yields nothing.
+func EndedByItself(file string) (reasons []string, failed bool) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer func() { _ = f.Close() }() // opened for reading
 	lines := bufio.NewReader(f)
 	for {
 		line, err := lines.ReadString('\n')
-		if why := lastWords(strings.TrimSpace(line)); why != "" && !machinesFault(why) {
+		switch why := lastWords(strings.TrimSpace(line)); {
+		case why == "":
+		case machinesFault(why):
+			failed = true
+		default:
 			reasons = append(reasons, why)
 		}
 		if err != nil {
-			return reasons
+			return reasons, failed
 		}
 	}
 }
