@@ -21,6 +21,7 @@ import (
 
 	"elenchus/harness/hunt"
 	"elenchus/node/mutants"
+	"elenchus/results"
 	"elenchus/results/verdict"
 )
 
@@ -127,10 +128,7 @@ func (l *labHunt) keepRun(dir string) error {
 	if l.keep == "" || dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(l.keep, 0o755); err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	if err := os.Rename(dir, filepath.Join(l.keep, filepath.Base(dir))); err != nil {
+	if _, err := (results.Run{Dir: dir}).Move(l.keep); err != nil {
 		return fmt.Errorf("keep run: %w", err)
 	}
 	return nil
