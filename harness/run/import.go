@@ -189,7 +189,8 @@ func (i *importing) copy() (*Imported, error) {
 		return nil
 	})
 	if err == nil && !complete {
-		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", i.name)
+		err = fmt.Errorf("%s has no end line after its %s: whatever wrote it was stopped before it could", i.name,
+			verdict.Count(i.stats.operations, "operation"))
 	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return nil, err
