@@ -251,7 +251,7 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	run.Warn(run.NewUI(c.App.ErrWriter), &opts, schedule)
 	// The picture is a comment, so that all of the output is a schedule.
 	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
-	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
+	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.FormatNamed(), picture)
 	return nil
 }
 

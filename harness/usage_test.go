@@ -277,7 +277,7 @@ func TestEnvironmentSetsOptionsAndTheCommandLineWins(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"seed 9\n", "nodes n1 n2 n3\n", "length 7s\n", " pause "} {
+	for _, want := range []string{"seed 9\n", "nodes n1 n2 n3\n", "length 7s\n", " pause ", "\nf1: at ", "[f1=="} {
 		if !strings.Contains(fromEnv, want) {
 			t.Errorf("%q is not in the schedule:\n%s", want, fromEnv)
 		}
