@@ -249,11 +249,13 @@ func parseWorkloads(text string) ([]string, error) {
 	return names, nil
 }
 
-// simStatus describes the progress of a campaign in one line.
+// simStatus describes the progress of a campaign in one line. Rates take a second to be measured.
 func simStatus(s *sim.Summary) string {
-	seconds := max(s.Elapsed.Seconds(), 1e-9)
-	return fmt.Sprintf("%d of %s (%.0f/min, %.0f× real time)  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"),
-		float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds, s.Failed)
+	rates := ""
+	if seconds := s.Elapsed.Seconds(); seconds >= 1 {
+		rates = fmt.Sprintf(" (%.0f/min, %.0f× real time)", float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds)
+	}
+	return fmt.Sprintf("%d of %s%s  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"), rates, s.Failed)
 }
 
 // failuresTold are the seeds of failures that the user was told of while a campaign goes on.

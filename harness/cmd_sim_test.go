@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"elenchus/harness/sim"
 	"elenchus/results"
@@ -243,5 +244,17 @@ func TestSimSaysWhichSeedsFail(t *testing.T) {
 	code, again, stderr := call(t, nil, strings.Fields(repeat[1])...)
 	if code != verdict.ExitViolated || !strings.Contains(again, first[2]) {
 		t.Errorf("%s: exit code %d\n%s%s", repeat[1], code, again, stderr)
+	}
+}
+
+// One run says nothing about how many there will be in a minute.
+func TestSimShowsRatesOnceThereAreAny(t *testing.T) {
+	s := sim.Summary{From: 1, To: 200, Runs: 1, Simulated: 2 * time.Second, Elapsed: 3 * time.Millisecond}
+	if got, want := simStatus(&s), "1 of 200 runs  0 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.Runs, s.Elapsed, s.Simulated = 100, 2*time.Second, 200*time.Second
+	if got, want := simStatus(&s), "100 of 200 runs (3000/min, 100× real time)  0 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
