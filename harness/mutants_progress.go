@@ -84,16 +84,14 @@ func (p *huntProgress) begin(name, format string, args ...any) {
 	}
 }
 
-// end says that nothing more is done with a mutant, and returns how many are done. One that was not hunted to the end,
-// is not done.
-func (p *huntProgress) end(name string, done bool) int {
+// end says that nothing more is done with a mutant. One that was not hunted to the end does not count as done.
+func (p *huntProgress) end(name string, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.doing = slices.DeleteFunc(p.doing, func(d huntStage) bool { return d.name == name })
 	if done {
 		p.done++
 	}
-	return p.done
 }
 
 // starts says from which seed a mutant is hunted.

@@ -224,8 +224,9 @@ func (h *hunting) clean(c *cli.Context) error {
 	err := h.measure(c.Context, row, program)
 	runs, _ := row.All.Runs()
 	if c.Err() != nil && !row.Found() {
-		return exitError{code: verdict.ExitHarness, msg: fmt.Sprintf("interrupted: nothing was found in %s from the first %d "+
-			"of %s", verdict.Count(runs, "run"), len(row.All.Starts), verdict.Count(h.opts.Starts, "seed"))}
+		msg := fmt.Sprintf("interrupted: nothing was found in %s from the first %d of %s", verdict.Count(runs, "run"),
+			len(row.All.Starts), verdict.Count(h.opts.Starts, "seed"))
+		return exitError{code: verdict.ExitHarness, msg: msg}
 	}
 	if err != nil && !row.Found() {
 		return err

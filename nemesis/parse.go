@@ -467,7 +467,7 @@ func (s *Schedule) format(label func(Fault) string) []byte {
 	}
 	table := newTable(fmt.Sprintf("%-*sat", max(longest, len("# ")), "# "), "for", "fault")
 	for _, f := range s.Faults {
-		table.row(fmt.Sprintf("%-*sat %v", longest, label(f), f.At), forColumn(f), strings.TrimRight(f.Kind+" "+f.Detail(), " "))
+		table.row(fmt.Sprintf("%-*sat %v", longest, label(f), f.At), forColumn(f), f.name())
 	}
 	table.write(&b)
 	return b.Bytes()

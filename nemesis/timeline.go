@@ -11,9 +11,9 @@ import (
 const minTimelineWidth = 40
 
 // Timeline draws the schedule as text of the given width in columns, with a time axis and a lane for each kind of
-// fault, more where faults of a kind overlap. A bar has the fault's name in it, or beside it where there is no room, and
-// ends in '>' if the fault lasts until the final heal. The schedule must be valid. [Schedule.FormatNamed] says which
-// fault has which name.
+// fault, more where faults of a kind overlap. A bar has the fault's name in it, or beside it where there is no room,
+// and ends in '>' if the fault lasts until the final heal. The schedule must be valid. [Schedule.FormatNamed] says
+// which fault has which name.
 func (s *Schedule) Timeline(w io.Writer, width int) error {
 	margin := 0
 	for _, kind := range s.Kinds() {

@@ -24,7 +24,8 @@ func elsewhere(t *testing.T, dir string) string {
 		if at := device(root); at == 0 || at == device(dir) {
 			continue
 		}
-		if other, err := os.MkdirTemp(root, "elenchus-test-"); err == nil {
+		other, err := os.MkdirTemp(root, "elenchus-test-") //nolint:usetesting // t.TempDir is on the same file system
+		if err == nil {
 			t.Cleanup(func() { _ = os.RemoveAll(other) })
 			return other
 		}

@@ -30,9 +30,9 @@ const nodePIDFile = "/run/elenchus/node.pid"
 
 // Heal undoes every fault that a harness left behind on a lab's hosts, according to the hosts and to the ledger, as
 // the next test would before it begins. It neither stops nor starts nodes. Hosts that cannot be reached do not keep the
-// others from being healed; the error then names them, and faults that may be left on them stay outstanding. The error is
-// a [*lab.InUseError] if a test is running there. ClockBinary is the path of the helper for clocks; without it, clocks
-// that were moved are not corrected.
+// others from being healed; the error then names them, and faults that may be left on them stay outstanding. The error
+// is a [*lab.InUseError] if a test is running there. ClockBinary is the path of the helper for clocks; without it,
+// clocks that were moved are not corrected.
 func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string, breakLock bool) (
 	healed Healed, err error) {
 	healed = Healed{Outstanding: []string{}, Done: []string{}, Unreachable: []string{}}
