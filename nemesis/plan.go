@@ -44,7 +44,7 @@ type PlanOptions struct {
 
 	// Hunt is the fraction of the time under faults that is spent on hunts, see [Hunts]; the rest goes to the
 	// individual kinds. Zero means a third if LeaseTerm or Elections is set; negative means none. It must not
-	// exceed 1.
+	// exceed 1. If they would leave out a kind, hunts get less, unless Only names them.
 	Hunt float64
 
 	// Elections adds hunts aimed at changes of the leader, which need no leases.
@@ -140,6 +140,33 @@ func Plan(o PlanOptions) (*Schedule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan faults: %w", err)
 	}
+	s := o.schedule()
+	for tries := 0; tries < lessHuntsMax && o.Hunt > 0 && o.Only == nil && o.lacks(s); tries++ {
+		o.Hunt *= lessHunts
+		s = o.schedule()
+	}
+	s.Sort()
+	s.nameFaults()
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("plan faults: the plan came out wrong: %w", err)
+	}
+	return s, nil
+}
+
+// Hunts that fill all the time may leave out a kind of fault, and a run without it would be vacuous. They then get less.
+const (
+	lessHunts    = 0.6 // of what they had
+	lessHuntsMax = 4
+)
+
+// lacks reports whether a kind of fault that is wanted is not in a plan.
+func (o PlanOptions) lacks(s *Schedule) bool {
+	there := s.Kinds()
+	return slices.ContainsFunc(o.Kinds, func(kind string) bool { return !slices.Contains(there, kind) })
+}
+
+// schedule draws the faults, in no order yet.
+func (o PlanOptions) schedule() *Schedule {
 	s := &Schedule{Seed: o.Seed, Nodes: slices.Clone(o.Nodes), Length: o.Length}
 	acts, hunted := o.divide(o.acts())
 	for _, kind := range o.Kinds {
@@ -148,12 +175,7 @@ func Plan(o PlanOptions) (*Schedule, error) {
 	}
 	h := hunter{options: o, acts: hunted, random: stream(o.Seed, "plan/hunts")}
 	s.Faults = append(s.Faults, h.plan()...)
-	s.Sort()
-	s.nameFaults()
-	if err := s.Validate(); err != nil {
-		return nil, fmt.Errorf("plan faults: the plan came out wrong: %w", err)
-	}
-	return s, nil
+	return s
 }
 
 // withDefaults fills in defaults and lists everything that is wrong.
