@@ -57,9 +57,8 @@ func protocolCheck(in Input, told *rules.Answers, d *diagnosis, known []verdict.
 // same answer has been told.
 func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verdict.Finding {
 	m := rules.Meanings[v.Rule]
-	broken := strings.NewReplacer("%N", v.Node, "%S", fmt.Sprint(v.Slot), "%B", v.Ballot.String()).Replace(m.Broken)
 	b := verdict.Broken{
-		Finding: verdict.Finding{Checker: v.Rule, Name: m.Name, At: v.At, Summary: broken + ": " + v.Account + "."},
+		Finding: verdict.Finding{Checker: v.Rule, Name: m.Name, At: v.At, Summary: d.sentence(v.Account)},
 		Demand:  m.Demand, Node: v.Node, Slot: v.Slot, Ballot: v.Ballot.String(),
 	}
 	if v.Others > 0 {
@@ -75,8 +74,17 @@ func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verd
 	} else {
 		f = d.demanded(b.Finding, b)
 	}
-	f.Checker, f.Name = CheckProtocol, v.Rule
+	f.Checker, f.Name, f.Title = CheckProtocol, v.Rule, m.Name
 	return f
+}
+
+// sentence makes an account a sentence. It begins with a capital letter, unless it begins with the name of a node.
+func (d *diagnosis) sentence(account string) string {
+	first, _, _ := strings.Cut(account, " ")
+	if slices.Contains(d.in.Facts.Nodes, first) {
+		return account + "."
+	}
+	return upper(account) + "."
 }
 
 // rulesInput is what rules are held against.

@@ -54,12 +54,15 @@ func TestProtocolCheck(t *testing.T) {
 	}
 	f := findings[0]
 	if f.Checker != CheckProtocol || f.Name != "grant-honoured" || f.At != 1800*time.Millisecond ||
-		!strings.Contains(f.Summary, "n2 campaigns in ballot 2.n2 at 1.800 s") ||
+		f.Heading() != "a lease granted and not honoured (grant-honoured)" ||
+		!strings.HasPrefix(f.Summary, "n2 campaigns in ballot 2.n2 at 1.800 s; it had granted") ||
 		len(f.Causes) != 1 || f.Causes[0].Name != "a grant that was not kept" ||
 		!strings.Contains(f.Story[len(f.Story)-1], "Whoever grants a lease") {
 		t.Errorf("%+v", f)
 	}
-	if f := findings[1]; f.Name != "lease-exclusive" || !strings.Contains(f.Summary, "n2 is elected in ballot 2.n2 at 1.9") {
+	if f := findings[1]; f.Name != "lease-exclusive" || f.Title != "two leaders under one lease" ||
+		!strings.HasPrefix(f.Summary, "n1 believes in its lease of ballot 1.n1 from 1.000 s") ||
+		!strings.Contains(f.Summary, "n2 is elected in ballot 2.n2 at 1.9") {
 		t.Errorf("%+v", f)
 	}
 	if c, findings := held(Input{Facts: Facts{Protocol: multipaxos}}); c.Status != verdict.None || findings != nil {

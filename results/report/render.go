@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -149,11 +150,12 @@ func headline(findings []verdict.Finding) string {
 	var names, causes []string
 	times := make(map[string]int)
 	for _, f := range findings {
-		if f.Name == "" {
+		name := cmp.Or(f.Title, f.Name)
+		if name == "" {
 			continue
 		}
-		if times[f.Name]++; times[f.Name] == 1 {
-			names = append(names, f.Name)
+		if times[name]++; times[name] == 1 {
+			names = append(names, name)
 		}
 		for _, c := range f.Causes {
 			if !slices.Contains(causes, c.Name) {

@@ -357,8 +357,9 @@ func TestSummary(t *testing.T) {
 			Checks: []verdict.Check{{Checker: "linearizability", Status: verdict.Violated},
 				{Checker: "lists", Status: verdict.None},
 				{Checker: "agreement", Status: verdict.Valid}},
-			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."}, {Summary: "b."},
-				{Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
+			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."},
+				{Name: "stale read", Summary: "b."},
+				{Name: "lease-basis", Title: "a lease without a majority", Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
 		},
 		Liveness: verdict.Liveness{
 			Status: verdict.Valid, Recovery: 1234 * time.Millisecond,
@@ -385,8 +386,8 @@ func TestSummary(t *testing.T) {
                          2 more reasons
 
   ✗ The write of 5 was lost�[2J.
-  ✗ b.
-  ✗ c.
+  ✗ Stale read. b.
+  ✗ A lease without a majority (lease-basis). c.
   and 2 more findings
 
   repeat    elenchus run --seed 42

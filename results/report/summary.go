@@ -58,8 +58,8 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			break
 		}
 		name := ""
-		if f.Name != "" {
-			name = upper(f.Name) + ". "
+		if h := f.Heading(); h != "" {
+			name = upper(h) + ". "
 		}
 		fmt.Fprintf(&b, "  %s %s%s\n", paint("bad", "✗"), plain(name), plain(f.Summary))
 		if len(f.Causes) > 0 && f.Causes[0].Name != blamed {
