@@ -33,7 +33,7 @@ var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": plural, "seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
-	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
+	"upper": upper, "statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
 }).Parse(headSource + pageSource + figuresSource))
 
 // page is what the template shows.
@@ -45,6 +45,7 @@ type page struct {
 	Headline               string // what was violated, and what broke, in a few words each
 	Class                  string // of the verdict
 	Axes                   []axis
+	Remarks                []string // what broke no rule, and is worth a word
 	Timeline               *timeline
 	Clocks                 *clockReport
 	Unready                []string // what was missing after the heal and is no node's
@@ -120,6 +121,7 @@ func Render(w io.Writer, in Input) error {
 	if in.Checked {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
 		p.Axes = axes(in.Verdict, imported(in.Manifest))
+		p.Remarks = remarks(in.Verdict)
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
 		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}

@@ -411,3 +411,46 @@ func TestSummary(t *testing.T) {
 		t.Errorf("with colours:\n%q", got.String())
 	}
 }
+
+// A run that is valid says what it went through all the same.
+func TestRemarks(t *testing.T) {
+	v := verdict.Verdict{
+		Run: "x", Harness: verdict.Harness{Status: verdict.Healthy}, Liveness: verdict.Liveness{Status: verdict.Valid},
+		Safety: verdict.Safety{Status: verdict.Valid,
+			Checks: []verdict.Check{{Checker: "protocol", Status: verdict.Valid}}},
+		Coverage: verdict.Coverage{Status: verdict.Sufficient,
+			TwoLeases:    &verdict.TwoLeases{Times: 2, Longest: 12300 * time.Microsecond, At: 4500 * time.Millisecond},
+			DeposedReads: &verdict.DeposedReads{Way: "lease", Attempted: 3, Answered: 1}},
+	}
+	says := func() (text, html string) {
+		var plain, page bytes.Buffer
+		if err := report.Summary(&plain, "runs/x", v, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Render(&page, report.Input{Manifest: &results.Manifest{}, Checked: true, Verdict: v}); err != nil {
+			t.Fatal(err)
+		}
+		return plain.String(), page.String()
+	}
+	text, html := says()
+	for _, want := range []string{
+		"  remark    two nodes both believed to hold a lease, 2 times, for up to 12.3 ms, first at 4.500 s: no longer than " +
+			"the clocks explain\n",
+		"  remark    1 read was answered by leaders that had been deposed, and none of the answers was stale\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if !strings.Contains(html, "Two nodes both believed to hold a lease") || !strings.Contains(html, "1 read was answered by leaders") {
+		t.Error("the page says nothing of it")
+	}
+	v.Safety.Status = verdict.Violated
+	if text, _ := says(); strings.Contains(text, "remark") {
+		t.Errorf("findings tell of it, and it says\n%s", text)
+	}
+	v.Safety.Status, v.Coverage.TwoLeases, v.Coverage.DeposedReads.Answered = verdict.Valid, nil, 0
+	if text, html := says(); strings.Contains(text, "remark") || strings.Contains(html, "believed to hold") {
+		t.Errorf("nothing happened, and it says\n%s", text)
+	}
+}

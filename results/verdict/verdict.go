@@ -264,6 +264,17 @@ type Coverage struct {
 
 	// DeposedReads is nil if the times of the nodes' observations cannot be determined.
 	DeposedReads *DeposedReads `json:"deposed_reads,omitempty"`
+
+	TwoLeases *TwoLeases `json:"two_leases,omitempty"` // nil if nobody saw two at once
+}
+
+// TwoLeases are the times in which two nodes believed to hold a lease at once, as far as the errors of the clocks leave
+// no doubt of it. A run can be valid all the same: clocks that left the bounds which leases rest on explain much, and no
+// client need have been told anything wrong.
+type TwoLeases struct {
+	Times   int           `json:"times"`
+	Longest time.Duration `json:"longest_ns"`
+	At      time.Duration `json:"at_ns"` // when it first happened, since the run began
 }
 
 // DeposedReads counts the reads attempted at leaders that had been deposed and did not know it yet, by outcome. For
