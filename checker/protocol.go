@@ -167,7 +167,7 @@ func (in *Input) offsetExcess(from, to, sign time.Duration) time.Duration {
 // rateExcess is how much longer a lease of that term may have lasted by one clock than by another, beyond the drift
 // that is allowed.
 func (in *Input) rateExcess(from, to, term time.Duration, sign float64) time.Duration {
-	least, most := math.Inf(1), 0.0
+	least, most, stoodStill := math.Inf(1), 0.0, in.suspended(from, to)
 	for _, t := range in.Clocks {
 		for _, r := range t.Rates(clocks.Mono, rateStretch) {
 			if r.To < from-around || r.From > to+around {
@@ -178,11 +178,22 @@ func (in *Input) rateExcess(from, to, term time.Duration, sign float64) time.Dur
 	}
 	switch {
 	case most == 0:
-		return 0
+		return stoodStill
 	case least <= 0:
 		return history.Forever
 	}
-	return max(0, time.Duration((most/least-1-in.Facts.Lease.DriftBound)*float64(term)))
+	return max(0, time.Duration((most/least-1-in.Facts.Lease.DriftBound)*float64(term))) + stoodStill
+}
+
+// suspended is for how long hosts stood still between two instants, and their monotonic clocks with them. A rate does not
+// show that, because it leaves out steps.
+func (in *Input) suspended(from, to time.Duration) (sum time.Duration) {
+	for _, w := range history.Windows(in.Faults.Events) {
+		if w.Kind == "suspend" && w.Status == history.FaultInstalled {
+			sum += max(0, min(w.To, to)-max(w.From, from))
+		}
+	}
+	return sum
 }
 
 // rateStretch is over what stretches rates are measured that excuse an overlap: short, because a clock that leaves its
