@@ -358,8 +358,9 @@ func TestSummary(t *testing.T) {
 				{Checker: "lists", Status: verdict.None},
 				{Checker: "agreement", Status: verdict.Valid}},
 			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."},
-				{Name: "stale read", Summary: "b."},
-				{Name: "lease-basis", Title: "a lease without a majority", Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
+				{Name: "stale read", Summary: "b.", Causes: []verdict.Cause{{Name: "clocks drifted apart", Says: "n1's was slow."}}},
+				{Name: "lease-basis", Title: "a lease without a majority", Summary: "c.",
+					Causes: []verdict.Cause{{Name: "clocks drifted apart", Says: "n1's was slow."}}}, {Summary: "d."}, {Summary: "e."}},
 		},
 		Liveness: verdict.Liveness{
 			Status: verdict.Valid, Recovery: 1234 * time.Millisecond,
@@ -387,7 +388,9 @@ func TestSummary(t *testing.T) {
 
   ✗ The write of 5 was lost�[2J.
   ✗ Stale read. b.
+    → n1's was slow.
   ✗ A lease without a majority (lease-basis). c.
+    → Clocks drifted apart, as above.
   and 2 more findings
 
   repeat    elenchus run --seed 42

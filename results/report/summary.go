@@ -52,7 +52,7 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	for _, r := range remarks(v) {
 		fmt.Fprintf(&b, "  remark    %s\n", r)
 	}
-	blamed := "" // the cause that was told last
+	told := make(map[string]bool) // what was said of causes
 	for i, f := range v.Safety.Findings {
 		if i == 0 {
 			fmt.Fprintln(&b)
@@ -66,9 +66,13 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			name = upper(h) + ". "
 		}
 		fmt.Fprintf(&b, "  %s %s%s\n", paint("bad", "✗"), plain(name), plain(f.Summary))
-		if len(f.Causes) > 0 && f.Causes[0].Name != blamed {
-			blamed = f.Causes[0].Name
-			fmt.Fprintf(&b, "    %s %s\n", paint("bad", "→"), plain(f.Causes[0].Says))
+		if len(f.Causes) > 0 {
+			says := f.Causes[0].Says
+			if told[says] {
+				says = upper(f.Causes[0].Name) + ", as above."
+			}
+			told[f.Causes[0].Says] = true
+			fmt.Fprintf(&b, "    %s %s\n", paint("bad", "→"), plain(says))
 		}
 	}
 	fmt.Fprintln(&b)
