@@ -156,8 +156,8 @@ func envelopeAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if clockBinary() == "" {
-		return usageError("no helper for clocks: elenchus-clock must be beside this program (make build makes it)")
+	if err := checkClockBinary(clockBinary()); err != nil {
+		return err
 	}
 	if c.String("lab") == "local" && !inside() {
 		return enterLab(c, false, fmt.Sprintf("ELENCHUS_SEED=%d", seed))

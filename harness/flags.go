@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"elenchus/results"
 )
 
 // Categories group options in help texts.
@@ -126,4 +128,16 @@ func clockBinary() string {
 		return ""
 	}
 	return path
+}
+
+// checkClockBinary refuses to move clocks without the helper, or with one from another commit: the two programs speak a
+// language of their own.
+func checkClockBinary(path string) error {
+	if path == "" {
+		return usageError("faults of clocks need the helper program elenchus-clock beside this one: make build makes it")
+	}
+	if mine, its := results.ThisTool(), results.ToolOf(path); mine.OtherCommit(its) {
+		return usageError("the helper for clocks, %s, is %v, and this program is %v: make build makes both", path, its, mine)
+	}
+	return nil
 }

@@ -123,8 +123,10 @@ func checkClockTools(c *cli.Context, opts run.Options, s *nemesis.Schedule) erro
 	if !slices.Contains(s.Kinds(), nemesis.Clock) {
 		return nil
 	}
-	if opts.ClockBinary == "" && !c.Bool("dry-run") && c.String("lab") != simLab {
-		return usageError("faults of clocks need the helper program elenchus-clock beside this one: make build makes it")
+	if !c.Bool("dry-run") && c.String("lab") != simLab {
+		if err := checkClockBinary(opts.ClockBinary); err != nil {
+			return err
+		}
 	}
 	if c.String("lab") == "local" && runtime.GOARCH != "amd64" {
 		return usageError("the hosts of a local lab share this machine's kernel, and the shim that gives them clocks of "+

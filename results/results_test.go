@@ -198,3 +198,14 @@ func TestWriteFileKeepsTheOldOnFailure(t *testing.T) {
 		t.Errorf("temporary files left: %v", names)
 	}
 }
+
+func TestOtherCommit(t *testing.T) {
+	for _, c := range []struct {
+		t, u  string
+		other bool
+	}{{"", "", false}, {"a", "", false}, {"", "a", false}, {"a", "a", false}, {"a", "b", true}} {
+		if got := (Tool{Revision: c.t}).OtherCommit(Tool{Revision: c.u}); got != c.other {
+			t.Errorf("%q and %q: %v", c.t, c.u, got)
+		}
+	}
+}

@@ -22,13 +22,21 @@ func ThisTool() Tool {
 	return toolOf(info)
 }
 
-// VersionOf returns the version of the Go program in a file in one line, as far as the toolchain has recorded it.
-func VersionOf(path string) string {
+// ToolOf describes the Go program in a file, as far as the toolchain has recorded it.
+func ToolOf(path string) Tool {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return ""
+		return Tool{}
 	}
-	return toolOf(info).String()
+	return toolOf(info)
+}
+
+// VersionOf returns the version of the Go program in a file in one line, as far as the toolchain has recorded it.
+func VersionOf(path string) string { return ToolOf(path).String() }
+
+// OtherCommit reports whether two programs are certainly not from the same commit.
+func (t Tool) OtherCommit(u Tool) bool {
+	return t.Revision != "" && u.Revision != "" && t.Revision != u.Revision
 }
 
 func toolOf(info *debug.BuildInfo) Tool {

@@ -152,9 +152,7 @@ func (x *execution) readMessages() {
 func (x *execution) abort(script string, cause error, ended <-chan error) error {
 	select {
 	case g := <-x.known:
-		if err := x.client.kill(x.conn, g); err != nil {
-			cause = fmt.Errorf("%w (and it may still be running: %w)", cause, err)
-		}
+		cause = x.client.killed(x.conn, g, cause)
 	case <-time.After(readersPatience):
 		cause = fmt.Errorf("%w (and it may still be running: it never said who it is)", cause)
 	}

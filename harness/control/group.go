@@ -42,24 +42,47 @@ func parseGroup(stat []byte) (group, error) {
 	return group{pid: pid, pgid: pgid, start: start}, nil
 }
 
-// kill kills the group from another session on the same connection. SSH's own signals do not work: OpenSSH ignores
-// them for sessions without a terminal. If the known member is gone, nothing happens.
-func (c *Client) kill(cn *connection, g group) error {
+// killScript prints what the group and its children are doing, one process a line with its state and, where it may be
+// known, where in the kernel it waits (proc(5)), and kills the group. A child in a session of its own is not killed.
+const killScript = `
+proc_read "/proc/$pid/stat" && [ "$began" = "$start" ] || exit 0
+members=" "
+for dir in /proc/[0-9]* /proc/[0-9]*; do # twice, because a child may come before its parent
+	stat=
+	{ read -r stat <"$dir/stat"; } 2>/dev/null
+	name=${stat%)*}
+	set -- ${stat##*)}
+	[ $# -ge 3 ] || continue
+	case $3:$members in
+	*" ${dir#/proc/} "*) continue ;;
+	"$pgid":* | *" $2 "*) ;;
+	*) continue ;;
+	esac
+	members="$members${dir#/proc/} " where=
+	{ read -r where <"$dir/wchan"; } 2>/dev/null
+	echo "${name#*(} $1${where:+ in $where}"
+done
+kill -s KILL -- -"$pgid"
+`
+
+// kill kills the group from another session on the same connection, and returns what was running in it, for people.
+// SSH's own signals do not work: OpenSSH ignores them for sessions without a terminal. If the known member is gone,
+// nothing happens.
+func (c *Client) kill(cn *connection, g group) (doing string, err error) {
 	if g.pid <= 1 || g.pgid <= 1 {
-		return errors.New("its process group is not known")
+		return "", errors.New("its process group is not known")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	script := fmt.Sprintf(`%sproc_read /proc/%d/stat && [ "$began" = %d ] || exit 0; kill -s KILL -- -%d`,
-		ShellLibrary, g.pid, g.start, g.pgid)
+	script := fmt.Sprintf("%spid=%d start=%d pgid=%d\n%s", ShellLibrary, g.pid, g.start, g.pgid, killScript)
 	var session *ssh.Session
-	var stderr bytes.Buffer
-	err := cn.session(ctx, &c.work, func(s *ssh.Session) error {
-		session, s.Stderr = s, &stderr
+	var stdout, stderr bytes.Buffer
+	err = cn.session(ctx, &c.work, func(s *ssh.Session) error {
+		session, s.Stdout, s.Stderr = s, &stdout, &stderr
 		return s.Start(c.shellCommand() + " -c " + Quote(script))
 	})
 	if err != nil {
-		return fmt.Errorf("kill process group %d: %w", g.pgid, err)
+		return "", fmt.Errorf("kill process group %d: %w", g.pgid, err)
 	}
 	defer func() { _ = session.Close() }()
 	done := make(chan error, 1)
@@ -67,10 +90,22 @@ func (c *Client) kill(cn *connection, g group) error {
 	select {
 	case err = <-done:
 		if err != nil {
-			return fmt.Errorf("kill process group %d: %w: %s", g.pgid, err, tailOf(stderr.Bytes()))
+			return "", fmt.Errorf("kill process group %d: %w: %s", g.pgid, err, tailOf(stderr.Bytes()))
 		}
-		return nil
+		return strings.Join(strings.Split(strings.TrimSpace(tailOf(stdout.Bytes())), "\n"), ", "), nil
 	case <-time.After(killTimeout):
-		return fmt.Errorf("kill process group %d: no answer within %v", g.pgid, killTimeout)
+		return "", fmt.Errorf("kill process group %d: no answer within %v", g.pgid, killTimeout)
 	}
+}
+
+// killed kills the group and adds to the error because of which it does so what was running, or that it may still be.
+func (c *Client) killed(cn *connection, g group, err error) error {
+	doing, killErr := c.kill(cn, g)
+	switch {
+	case killErr != nil:
+		return fmt.Errorf("%w (and it may still be running: %w)", err, killErr)
+	case doing != "":
+		return fmt.Errorf("%w (what was running: %s)", err, doing)
+	}
+	return err
 }

@@ -168,7 +168,7 @@ func TestTimeoutKillsTheProcessGroup(t *testing.T) {
 					})
 					cancel(stopped)
 					err := <-result
-					expectError(t, err, stopped, "n1", "partial")
+					expectError(t, err, stopped, "n1", "partial", "what was running: sh S", "sleep S")
 					if got := errors.Is(err, control.ErrTimeout); got != (how == "deadline") {
 						t.Errorf("%v matches ErrTimeout: %v", err, got)
 					}

@@ -169,10 +169,7 @@ func (s *shell) await(ctx context.Context, results <-chan error, n int) (settled
 func (s *shell) stop(ctx context.Context, err error) error {
 	defer s.discard()
 	if ctx.Err() != nil || errors.Is(err, errOutputLimit) {
-		if killErr := s.client.kill(s.conn, s.group); killErr != nil {
-			return fmt.Errorf("%w (and it may still be running: %w)", err, killErr)
-		}
-		return err
+		return s.client.killed(s.conn, s.group, err)
 	}
 	select {
 	case <-s.ended:

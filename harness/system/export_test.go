@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"time"
 
 	"elenchus/harness/control"
 )
@@ -23,3 +24,6 @@ func (p *Paxos) DataDir(host string) string { return p.byName[host].dataDir() }
 
 // LogFile returns the path of the log of the host's node.
 func (p *Paxos) LogFile(host string) string { return p.byName[host].logFile() }
+
+// SetStartPatience sets how long the first attempt to start a node may take.
+func (p *Paxos) SetStartPatience(d time.Duration) { p.startPatience = d }

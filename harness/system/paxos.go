@@ -25,6 +25,8 @@ type Paxos struct {
 	machine machine
 	nodes   []*node
 	byName  map[string]*node
+
+	startPatience time.Duration // see start
 }
 
 // node is a host together with its node.
@@ -47,7 +49,7 @@ func New(o Options, clients []*control.Client) (*Paxos, error) {
 	if err := o.validate(clients); err != nil {
 		return nil, fmt.Errorf("describe the cluster: %w", err)
 	}
-	p := &Paxos{options: o, byName: make(map[string]*node)}
+	p := &Paxos{options: o, byName: make(map[string]*node), startPatience: startPatienceDefault}
 	var err error
 	if p.machine, err = readMachine(o.Binary); err != nil {
 		return nil, fmt.Errorf("read the node's program: %w", err)
@@ -197,8 +199,22 @@ func (p *Paxos) Start(ctx context.Context, host string) error {
 	return p.start(ctx, n, process)
 }
 
+// startPatienceDefault is how long the first attempt to start a node may take: much longer than on any healthy host.
+const startPatienceDefault = 20 * time.Second
+
+// start starts a node, in two attempts: a host that was stuck in the first one, such as on its disk, need not be in the
+// second. Of the processes that both may start only one can become the node. See [control.Process.Start].
 func (p *Paxos) start(ctx context.Context, n *node, process control.Process) error {
-	err := process.Start(ctx, n.client)
+	first, cancel := context.WithTimeout(ctx, p.startPatience)
+	err := process.Start(first, n.client)
+	cancel()
+	if errors.Is(err, control.ErrTimeout) && ctx.Err() == nil {
+		if again := process.Start(ctx, n.client); again == nil || errors.Is(again, control.ErrRunning) {
+			err = nil
+		} else {
+			err = errors.Join(again, err)
+		}
+	}
 	if err != nil && !errors.Is(err, control.ErrRunning) {
 		return err
 	}

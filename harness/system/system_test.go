@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -384,4 +385,34 @@ func TestCollectReportsAllThatIsMissing(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "n1", "node.log")); err != nil {
 		t.Error(err)
 	}
+}
+
+// A start that gets no answer is given up, and done again: what held it up may have been passing.
+func TestStartThatIsHeldUp(t *testing.T) {
+	l := newLab(t, nil)
+	e := sshdtest.Start(t)
+	var slow []error
+	var logFile string
+	c, err := control.Dial(context.Background(), control.Host{Name: "n1", Address: e.Address, Port: e.Port, User: e.User,
+		KeyFile: e.KeyFile, HostKey: e.HostKey, Peer: netip.AddrFrom4([4]byte{127, 253, byte(rand.N(256)), 1})},
+		control.Options{Trace: func(_, _ string, _ time.Duration, err error) {
+			if errors.Is(err, control.ErrTimeout) { // called before anything else is done
+				slow = append(slow, err, os.Remove(logFile))
+			}
+		}})
+	do(t, "dial", err)
+	t.Cleanup(func() { _ = c.Close() })
+	l.clients = append(l.clients, c)
+	p := newPaxos(t, l.options(), l)
+	logFile = p.LogFile("n1")
+	do(t, "deploy", p.Deploy(within(t)))
+	do(t, "make a directory", os.MkdirAll(filepath.Dir(logFile), 0o755))
+	do(t, "make a log that nobody reads", syscall.Mkfifo(logFile, 0o600))
+	p.SetStartPatience(time.Second)
+	do(t, "start", p.StartAll(within(t)))
+	do(t, "ready", p.Ready(within(t)))
+	if len(slow) != 2 || slow[1] != nil {
+		t.Fatalf("held up: %v", slow)
+	}
+	expectError(t, slow[0], control.ErrTimeout, "what was running: sh S", "sh S in ")
 }

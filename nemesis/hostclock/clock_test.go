@@ -110,6 +110,28 @@ func TestStrobe(t *testing.T) {
 	h.wantUntouched(t)
 }
 
+// A reader that loses the processor between two clocks sees them apart by more or less than they are. That is no reason
+// to believe that a strobe does not take effect, as long as it can be told from none.
+func TestStrobeSeenThroughPreemption(t *testing.T) {
+	m := Move{Strobe: 20 * time.Millisecond, Every: 400 * time.Millisecond}
+	for away, says := range map[time.Duration]string{
+		0: "", time.Millisecond: "", 8 * time.Millisecond: "cannot be told from none",
+	} {
+		h := newFakeHost()
+		h.preempted = away
+		r, err := h.clock().Apply("f1", m, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := r.Moved(m); (err != nil) != (says != "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("away for %v: %q, %v", away, text, err)
+		}
+		if _, err := r.Moved(Move{Strobe: 4 * m.Strobe, Every: m.Every}); err == nil {
+			t.Errorf("away for %v: it is taken for a larger one", away)
+		}
+	}
+}
+
 // Faults that move one host's clocks at the same time: the last rate counts, steps add up, and who ends last puts all
 // right.
 func TestOverlap(t *testing.T) {

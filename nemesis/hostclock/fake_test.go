@@ -24,6 +24,9 @@ type fakeHost struct {
 	setsBack bool // an unknown daemon corrects the wall clock at every opportunity
 	broken   map[string]error
 
+	preempted time.Duration // how long a reader is away, at most, between its readings of two clocks
+	reads     int
+
 	strobes map[int]*fakeStrobe
 	books   []book // every one that was saved
 	book    book
@@ -79,7 +82,13 @@ func (h *fakeHost) flip(s *fakeStrobe) {
 
 func (h *fakeHost) Now() (clockshim.Moment, error) {
 	h.sleep(time.Microsecond)
-	return clockshim.Moment{Mono: 7e9 + int64(h.mono), Wall: wallBegan + int64(h.wall), Raw: h.raw, Error: 400}, h.broken["read"]
+	m := clockshim.Moment{Mono: 7e9 + int64(h.mono)}
+	h.reads++
+	gone := h.preempted * time.Duration(1+h.reads/(2*momentTries)%2) / 2
+	h.sleep(gone)
+	m.Wall, m.Error = wallBegan+int64(h.wall), 400+int64(gone)/2
+	m.Raw = h.raw - int64(gone)/2
+	return m, h.broken["read"]
 }
 
 func (h *fakeHost) control() (control, error) { return h.kept, nil }

@@ -104,10 +104,14 @@ func (r Report) stepped(step time.Duration) (string, error) {
 
 func (r Report) strobed(m Move) (string, error) {
 	swing := r.After.High - r.After.Low
+	blur := 2 * r.After.Blur // of both extremes
 	text := fmt.Sprintf("wall flips by %v, %d times seen in %v", swing.Round(time.Microsecond), r.After.Flips,
 		short(r.After.Took()))
-	if r.After.Flips < 2 || (swing-m.Strobe.Abs()).Abs() > jumpSlack {
+	switch wanted := m.Strobe.Abs(); {
+	case r.After.Flips < 2, (swing - wanted).Abs() > jumpSlack+blur:
 		return "", fmt.Errorf("the wall clock does not flip by %v: %s", m.Strobe, text)
+	case blur > wanted/2:
+		return "", fmt.Errorf("a strobe by %v cannot be told from none: %s ± %v", m.Strobe, text, blur)
 	}
 	return text, nil
 }

@@ -23,6 +23,10 @@ type Span struct {
 	Low   time.Duration `json:"low_ns"`
 	High  time.Duration `json:"high_ns"`
 	Flips int           `json:"flips,omitempty"`
+
+	// Blur is how far each of the extremes may be off, because the clocks are read one after the other and the reader
+	// may lose the processor in between.
+	Blur time.Duration `json:"blur_ns,omitempty"`
 }
 
 // Took returns the length of the span by the raw clock.
@@ -98,7 +102,10 @@ func look(e eye, sleep func(time.Duration), wanted float64, strobe Move) (Span, 
 		}
 		s.To = m
 		now := apart(m) - apart(from)
-		s.Low, s.High = min(s.Low, time.Duration(now)), max(s.High, time.Duration(now))
+		if d := time.Duration(now); d < s.Low || d > s.High {
+			s.Low, s.High = min(s.Low, d), max(s.High, d)
+			s.Blur = max(s.Blur, 2*time.Duration(m.Error+from.Error))
+		}
 		if strobe.Strobe != 0 && time.Duration(now-last).Abs() > strobe.Strobe.Abs()/2 {
 			s.Flips++
 		}

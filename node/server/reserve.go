@@ -21,9 +21,13 @@ func (o *observer) reserve(need int64) error {
 	if o.unreserved || o.size+need <= o.reserved {
 		return nil
 	}
-	err := o.file.Reserve(o.size, need+reservedAhead)
+	ahead := int64(reservedAhead)
+	if o.limit > 0 {
+		ahead = min(ahead, o.limit) // another file follows
+	}
+	err := o.file.Reserve(o.size, need+ahead)
 	if err == nil {
-		o.reserved = o.size + need + reservedAhead
+		o.reserved = o.size + need + ahead
 		return nil
 	}
 	if err = o.file.Reserve(o.size, need); err == nil {

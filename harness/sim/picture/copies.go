@@ -16,7 +16,7 @@ type request struct {
 	seq    uint64
 }
 
-// copies are the slots that hold each request that was applied. There are several when a client that heard nothing asks
+// copies are the slots that hold each request for a change that was applied. There are several when a client that heard nothing asks
 // again and both copies are chosen; nodes must execute the first of them only.
 type copies struct {
 	slots map[request][]protocol.Slot // in order
@@ -31,6 +31,9 @@ func (t *teller) copies() copies {
 			continue
 		}
 		for k := range m.Seen.Batch {
+			if m.Seen.Batch[k].Op == register.OpRead { // reads have no number of their own, and may be executed twice
+				continue
+			}
 			r := requestOf(&m.Seen.Batch[k])
 			if at, known := slices.BinarySearch(c.slots[r], m.Seen.Slot); !known {
 				c.slots[r] = slices.Insert(c.slots[r], at, m.Seen.Slot)
@@ -46,7 +49,7 @@ func requestOf(c *register.Command) request { return request{c.Client, c.Seq} }
 func (c *copies) asked(what *register.Command) string {
 	r := requestOf(what)
 	c.heard[r]++
-	if len(c.slots[r]) < 2 || c.heard[r] < 2 {
+	if what.Op == register.OpRead || len(c.slots[r]) < 2 || c.heard[r] < 2 {
 		return ""
 	}
 	return "is asked again for " + command(what) + ", whose client has heard nothing"
@@ -58,20 +61,28 @@ func (c *copies) applied(o *protocol.Observation) string {
 		return ""
 	}
 	if len(o.Batch) == 1 {
-		if at := c.slots[requestOf(&o.Batch[0])]; len(at) > 0 && at[0] < o.Slot {
-			return fmt.Sprintf(", which slot %d holds, too", at[0])
+		if at := c.before(&o.Batch[0], o.Slot); at > 0 {
+			return fmt.Sprintf(", which slot %d holds, too", at)
 		}
 		return ""
 	}
 	var again []string
 	for k := range o.Batch {
 		what := &o.Batch[k]
-		if at := c.slots[requestOf(what)]; len(at) > 0 && at[0] < o.Slot {
-			again = append(again, fmt.Sprintf("%s is in slot %d, too", command(what), at[0]))
+		if at := c.before(what, o.Slot); at > 0 {
+			again = append(again, fmt.Sprintf("%s is in slot %d, too", command(what), at))
 		}
 	}
 	if len(again) == 0 {
 		return ""
 	}
 	return " (" + strings.Join(again, "; ") + ")"
+}
+
+// before is the first slot before another that holds the same request; 0 if none does.
+func (c *copies) before(what *register.Command, slot protocol.Slot) protocol.Slot {
+	if at := c.slots[requestOf(what)]; what.Op != register.OpRead && len(at) > 0 && at[0] < slot {
+		return at[0]
+	}
+	return 0
 }
