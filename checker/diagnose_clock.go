@@ -18,9 +18,9 @@ const driftStretch = 500 * time.Millisecond
 // exactStretch is the same where clocks are read without an error, fifty times a second.
 const exactStretch = 100 * time.Millisecond
 
-// drift blames clocks whose rates differed by more than leases by rate allow, from when the lease was asked for that the
-// read was answered under to the read: the clock of whoever held it was too slow for that of some other, or stood still.
-// What counts is how far each got on the whole; how evenly it ran does not matter to a lease.
+// drift blames clocks whose rates differed by more than leases by rate allow, from when the lease was asked for that
+// the read was answered under to the read: the clock of whoever held it was too slow for that of some other, or stood
+// still. What counts is how far each got on the whole; how evenly it ran does not matter to a lease.
 func (d *diagnosis) drift(p plainly) *verdict.Cause {
 	holder, from, ok := d.leaseOf(p, "rate")
 	if !ok {
@@ -178,8 +178,8 @@ func (n *NodeObservations) asked(line int) time.Duration {
 	return n.When[line]
 }
 
-// leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then: it
-// is counted from when it was asked for.
+// leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then:
+// it is counted from when it was asked for.
 // Leases matter only where another node had been elected meanwhile in a higher ballot.
 func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.Duration, ok bool) {
 	holder, ok = d.leased(p)

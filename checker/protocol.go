@@ -185,8 +185,8 @@ func (in *Input) rateExcess(from, to, term time.Duration, sign float64) time.Dur
 	return max(0, time.Duration((most/least-1-in.Facts.Lease.DriftBound)*float64(term))) + stoodStill
 }
 
-// suspended is for how long hosts stood still between two instants, and their monotonic clocks with them. A rate does not
-// show that, because it leaves out steps.
+// suspended is for how long hosts stood still between two instants, and their monotonic clocks with them. A rate does
+// not show that, because it leaves out steps.
 func (in *Input) suspended(from, to time.Duration) (sum time.Duration) {
 	for _, w := range history.Windows(in.Faults.Events) {
 		if w.Kind == "suspend" && w.Status == history.FaultInstalled {

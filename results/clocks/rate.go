@@ -49,8 +49,8 @@ func (t Track) RateIn(c Clock, from, to time.Duration) (Rate, bool) {
 }
 
 // Advance returns how fast a clock ran on the whole between the points nearest to two times: unlike in [Track.RateIn],
-// steps count, and so does time in which it stood still, as the clock of a suspended host does. It is false if the points
-// cover less than half of that time.
+// steps count, and so does time in which it stood still, as the clock of a suspended host does. It is false if the
+// points cover less than half of that time.
 func (t Track) Advance(c Clock, from, to time.Duration) (Rate, bool) {
 	a, ok := t.Nearest(from)
 	b, also := t.Nearest(to)

@@ -33,7 +33,8 @@ var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": plural, "seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
-	"upper": upper, "what": what, "statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
+	"upper": upper, "what": what,
+	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
 }).Parse(headSource + pageSource + figuresSource))
 
 // page is what the template shows.
