@@ -205,7 +205,7 @@ func demanded(kind string, facts Facts, t Thresholds) time.Duration {
 			planned += max(0, facts.TimeLimit-f.At)
 		}
 	}
-	return min(t.InEffectPerKind, planned/2)
+	return min(t.InEffectPerKind, planned/4)
 }
 
 // inEffect is for how long at least one fault of the kind was in effect. Only those count that were found in effect

@@ -125,8 +125,8 @@ type Thresholds struct {
 	OKPerFunc int
 	// InstalledPerKind is how many faults of each wanted kind must have been seen to take effect (default 1).
 	InstalledPerKind int
-	// InEffectPerKind is for how long faults of each wanted kind must have been in effect (default a thirtieth of the time
-	// limit and at most a second, or half of what was planned if that is less).
+	// InEffectPerKind is for how long faults of each wanted kind must have been in effect (default a sixtieth of the time
+	// limit and at most a second, or a quarter of what was planned if that is less).
 	InEffectPerKind time.Duration
 	// UnderFault is how many operations must have been invoked and answered ok while a fault was in effect, if any was
 	// wanted (default 20, or one for each second of the time limit if that is less than 20 s).
@@ -155,7 +155,7 @@ func (t Thresholds) withDefaults(facts Facts) Thresholds {
 		deposed = 1
 	}
 	def(&t.DeposedReads, deposed)
-	t.InEffectPerKind = max(0, cmp.Or(t.InEffectPerKind, min(limit/30, time.Second)))
+	t.InEffectPerKind = max(0, cmp.Or(t.InEffectPerKind, min(limit/60, time.Second)))
 	return t
 }
 

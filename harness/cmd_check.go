@@ -27,8 +27,9 @@ func checkCommand() *cli.Command {
 			"those of the run; the report is written anew. A history with a damaged line is not judged unless --prefix is\n" +
 			"given, and the verdict then says that it is about a part of the run.\n\n" +
 			"FILE is a history alone: of Jepsen or Knossos (EDN), of Porcupine's tests, or a history.jsonl; - is the\n" +
-			"standard input. It becomes a run, which is kept like any other, and only its operations are judged: nothing\n" +
-			"is known of faults or recovery. It may be larger than memory: see docs/checkers.md.",
+			"standard input. It becomes a run, which is kept like any other, but latest stays what it was. Only its\n" +
+			"operations are judged: nothing is known of faults or recovery. It may be larger than memory: see\n" +
+			"docs/checkers.md.",
 		Flags: withEnv(append(checkFlags(time.Minute),
 			&cli.BoolFlag{Name: "prefix", Category: catChecking,
 				Usage: "judge what stands before the damage in a damaged history or fault log"},

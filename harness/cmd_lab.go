@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -259,7 +260,8 @@ func examine(c *cli.Context, inv lab.Inventory, kinds []string) error {
 
 // labHeal undoes faults and says which.
 func labHeal(c *cli.Context) error {
-	return onHosts(c, enterIfUp("nothing to heal", run.Healed{Outstanding: []string{}, Done: []string{}}),
+	return onHosts(c, enterIfUp("nothing to heal", run.Healed{Outstanding: []string{}, Done: []string{},
+		Unreachable: []string{}}),
 		func(inv lab.Inventory) error { return heal(c, inv) })
 }
 
@@ -273,6 +275,10 @@ func heal(c *cli.Context, inv lab.Inventory) error {
 	}
 	for _, what := range healed.Done {
 		fmt.Fprintf(c.App.Writer, "%s\n", what)
+	}
+	if missing := len(healed.Unreachable); missing > 0 {
+		fmt.Fprintf(c.App.Writer, "reached %d of %s, not %s\n", len(inv.Hosts)-missing, hostsOf(inv),
+			strings.Join(healed.Unreachable, ", "))
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,18 +33,15 @@ func labLeftovers(c *cli.Context) error {
 
 func leftovers(c *cli.Context, inv lab.Inventory) error {
 	left, err := run.Look(c.Context, inv, c.String("results"))
-	if err != nil {
-		return err
-	}
 	if c.Bool("json") {
-		return printJSON(c, left)
+		return errors.Join(err, printJSON(c, left))
 	}
-	if left.Clean() {
+	if left.Clean() && err == nil {
 		fmt.Fprintf(c.App.Writer, "nothing was left behind on %s\n", hostsOf(inv))
 		return nil
 	}
 	printLeft(c.App.Writer, left)
-	return nil
+	return err
 }
 
 // printLeft says what was left behind, and what to do about it.

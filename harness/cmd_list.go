@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -52,11 +52,11 @@ func listWorkloads(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c, rows)
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	t := newTable(c.App.Writer, "workload", "operations", "what clients do")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Operations, " "), r.Summary)
+		t.row(r.Name, strings.Join(r.Operations, " "), r.Summary)
 	}
-	return tw.Flush()
+	return t.Flush()
 }
 
 func listNemeses(c *cli.Context) error {
@@ -104,15 +104,15 @@ func listHunts(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c, rows)
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	t := newTable(c.App.Writer, "hunt", "faults", "only with", "what it does")
 	for _, r := range rows {
 		leases := ""
 		if r.Leases {
 			leases = "leases"
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Kinds, " "), leases, r.Summary)
+		t.row(r.Name, strings.Join(r.Kinds, " "), leases, r.Summary)
 	}
-	return tw.Flush()
+	return t.Flush()
 }
 
 func listLabs(c *cli.Context) error {
@@ -132,11 +132,11 @@ func listLabs(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c, rows)
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	t := newTable(c.App.Writer, "lab", "commands", "hosts")
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Commands, " "), r.Summary)
+		t.row(r.Name, strings.Join(r.Commands, " "), r.Summary)
 	}
-	return tw.Flush()
+	return t.Flush()
 }
 
 func listRecipes(c *cli.Context) error {
@@ -146,15 +146,17 @@ func listRecipes(c *cli.Context) error {
 			Recipes []sim.Recipe `json:"recipes"`
 		}{sim.Styles(), sim.Recipes()})
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	styles := newTable(c.App.Writer, "style", "runs", "what is planned")
 	for _, s := range sim.Styles() {
-		fmt.Fprintf(tw, "%s\t%d %%\t%s\n", s.Name, s.Share, s.Summary)
+		styles.row(s.Name, fmt.Sprintf("%d %%", s.Share), s.Summary)
 	}
-	fmt.Fprintln(tw, "\t\t")
+	recipes := newTable(c.App.Writer, "recipe", "faults", "what they do")
 	for _, r := range sim.Recipes() {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.Name, strings.Join(r.Kinds, " "), r.Summary)
+		recipes.row(r.Name, strings.Join(r.Kinds, " "), r.Summary)
 	}
-	return tw.Flush()
+	err := styles.Flush()
+	fmt.Fprintln(c.App.Writer)
+	return errors.Join(err, recipes.Flush())
 }
 
 func listRuns(c *cli.Context) error {
@@ -169,9 +171,9 @@ func listRuns(c *cli.Context) error {
 		fmt.Fprintf(c.App.Writer, "no runs in %s yet: elenchus test makes one\n", c.String("results"))
 		return nil
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	t := newTable(c.App.Writer, "run", "workload", "verdict", "ok", "fail", "unknown")
 	for _, r := range runs {
-		fmt.Fprintln(tw, runRow(r))
+		t.row(runRow(r)...)
 	}
-	return tw.Flush()
+	return t.Flush()
 }

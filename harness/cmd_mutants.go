@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -127,9 +126,9 @@ func listMutants(c *cli.Context) error {
 		}
 		return nil
 	}
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	t := newTable(c.App.Writer, "mutant", "place", "mistake")
 	for _, m := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", m.Name, m.Facts.Place, m.Facts.Summary)
+		t.row(m.Name, m.Facts.Place, m.Facts.Summary)
 	}
-	return tw.Flush()
+	return t.Flush()
 }

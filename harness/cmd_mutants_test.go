@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"elenchus/harness/hunt"
@@ -51,16 +52,23 @@ const ownPatch = `--- a/node/multipaxos/proposer.go
 func ownMutant(t *testing.T, patch string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	folder := filepath.Join(dir, "votes-for-nothing")
+	writeMutant(t, dir, "votes-for-nothing", patch)
+	return dir
+}
+
+// writeMutant writes the folder of a mutant into a directory.
+func writeMutant(t *testing.T, dir, name, patch string) {
+	t.Helper()
+	folder := filepath.Join(dir, name)
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"mutant.md": ownPage, "mutant.patch": patch} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+	page := strings.Replace(ownPage, "votes-for-nothing", name, 1)
+	for file, content := range map[string]string{"mutant.md": page, "mutant.patch": patch} {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 func TestListMutants(t *testing.T) {
@@ -131,6 +139,10 @@ func oneLinePatch(file, from, to string) string {
 	return "--- a/" + file + "\n+++ b/" + file + "\n@@ -1,1 +1,1 @@\n-" + from + "\n+" + to + "\n"
 }
 
+// notInfected changes what nobody judges.
+var notInfected = oneLinePatch("node/multipaxos/grant.go", `	return fmt.Sprintf("honours the lease of %v", m.grant.ballot)`,
+	`	return fmt.Sprintf("respects the lease of %v", m.grant.ballot)`)
+
 // An undetected mutant tells whether it was executed, and a detected one whether anybody but observers could see it: of
 // each class one. TestRunMutants has one that clients see.
 func TestClassesOfMutants(t *testing.T) {
@@ -139,22 +151,12 @@ func TestClassesOfMutants(t *testing.T) {
 	classes := []struct{ name, patch, blame string }{
 		{"never-executed", oneLinePatch("node/multipaxos/lease_options.go",
 			`		return 0, "leases are on monotonic clocks"`, `		return 0, "leases are on other clocks"`), "never executed"},
-		{"not-infected", oneLinePatch("node/multipaxos/grant.go", `	return fmt.Sprintf("honours the lease of %v", m.grant.ballot)`,
-			`	return fmt.Sprintf("respects the lease of %v", m.grant.ballot)`), "executed, and broke nothing"},
+		{"not-infected", notInfected, "executed, and broke nothing"},
 		{"not-propagated", oneLinePatch("node/multipaxos/status.go", `		Hash:      m.store.Hash(),`,
 			`		Hash:      m.store.Hash() + uint64(m.opts.Self),`), "seen by observers alone"},
 	}
 	for _, class := range classes {
-		folder := filepath.Join(dir, class.name)
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		page := strings.Replace(ownPage, "votes-for-nothing", class.name, 1)
-		for file, text := range map[string]string{"mutant.md": page, "mutant.patch": class.patch} {
-			if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		writeMutant(t, dir, class.name, class.patch)
 	}
 	_, out, stderr := callInTree(t, "mutants", "run", "--dir", dir, "--seeds", "1", "--client-seeds", "1", "--budget", "2s",
 		"--shrink", "0", "--json")
@@ -168,6 +170,37 @@ func TestClassesOfMutants(t *testing.T) {
 				t.Errorf("%s: %s; want %s", r.Name, r.Blame(), class.blame)
 			}
 		}
+	}
+}
+
+// A hunt says what it is doing, and when it is interrupted, what it has found out until then.
+func TestSignalEndsAHuntOfMutants(t *testing.T) {
+	t.Parallel()
+	dir, rows := t.TempDir(), filepath.Join(t.TempDir(), "rows.json")
+	writeMutant(t, dir, "a-found", ownPatch)
+	writeMutant(t, dir, "b-endless", notInfected)
+	r := &rig{t: t, dir: t.TempDir(), env: []string{envAsProgram + "=1", raceOptions}}
+	cmd := exec.Command(self(t))
+	cmd.Args = []string{"elenchus", "mutants", "run", "--dir", dir, "--seeds", "1000", "--budget", "1s", "--give-up", "0",
+		"--client-seeds", "0", "--shrink", "0", "--resume", rows}
+	p := r.startCommand(cmd)
+	p.until("hunting 2 mutants in the simulator, from 1000 seeds each, with at most 1s of processor time per seed")
+	p.until("0 of 2 done  a-found: building")
+	p.until("1 of 2: a-found ")
+	p.until(`1 of 2 done  b-endless: from seed ([2-9]|\d\d+) of 1000, found from 0`)
+	p.signal(syscall.SIGTERM, false)
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("interrupted: what was finished is in "+rows, "1 of 2 mutants hunted: 1 found, 0 not found\n",
+		"b-endless is unfinished: found from 0 of the first ")
+	data, err := os.ReadFile(rows)
+	var kept []hunt.Row
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err != nil || len(kept) != 1 || kept[0].Name != "a-found" {
+		t.Errorf("%v: kept is\n%s", err, data)
 	}
 }
 

@@ -114,7 +114,9 @@ func simAction(c *cli.Context) error {
 		return usageError("%v", err)
 	}
 	saved := time.Now()
+	told := newFailuresTold(campaign.Resume)
 	campaign.Progress = func(s *sim.Summary) {
+		told.tell(ui, s)
 		ui.Status("%s", simStatus(s))
 		if state != "" && time.Since(saved) > saveEvery {
 			saved = time.Now()
@@ -127,6 +129,7 @@ func simAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	told.tell(ui, summary)
 	err = keepFailures(c, ui, campaign, summary, mutant)
 	if state != "" {
 		err = errors.Join(err, saveCampaign(state, summary))
@@ -246,11 +249,48 @@ func parseWorkloads(text string) ([]string, error) {
 	return names, nil
 }
 
-// simStatus describes the progress of a campaign in one line.
+// simStatus describes the progress of a campaign in one line. Rates take a second to be measured.
 func simStatus(s *sim.Summary) string {
-	seconds := max(s.Elapsed.Seconds(), 1e-9)
-	return fmt.Sprintf("%d of %s (%.0f/min, %.0f× real time)  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"),
-		float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds, s.Failed)
+	rates := ""
+	if seconds := s.Elapsed.Seconds(); seconds >= 1 {
+		rates = fmt.Sprintf(" (%.0f/min, %.0f× real time)", float64(s.Runs)/seconds*60, s.Simulated.Seconds()/seconds)
+	}
+	return fmt.Sprintf("%d of %s%s  %d failed", s.Runs, verdict.Count(s.To-s.From+1, "run"), rates, s.Failed)
+}
+
+// failuresTold are the seeds of failures that the user was told of while a campaign goes on.
+type failuresTold map[uint64]bool
+
+// failuresToldMax is how many failures the user is told of at once. All of them are listed in the end.
+const failuresToldMax = 10
+
+// newFailuresTold leaves out the failures of an earlier part of a campaign; nil is none.
+func newFailuresTold(before *sim.Summary) failuresTold {
+	told := make(failuresTold)
+	if before != nil {
+		for _, f := range before.Failures {
+			told[f.Seed] = true
+		}
+	}
+	return told
+}
+
+// tell says which seeds have failed since the last time, so that they can be played again before the campaign is over.
+func (told failuresTold) tell(ui *run.UI, s *sim.Summary) {
+	var now []string
+	for _, f := range s.Failures {
+		if told[f.Seed] {
+			continue
+		}
+		told[f.Seed] = true
+		now = append(now, fmt.Sprintf("seed %d (%s)", f.Seed, f.Kind))
+	}
+	if more := len(now) - failuresToldMax; more > 0 {
+		now = append(now[:failuresToldMax], fmt.Sprintf("%d more", more))
+	}
+	if len(now) > 0 {
+		ui.Step("failed: %s", strings.Join(now, ", "))
+	}
 }
 
 // keepFailures writes run directories of failing runs: the first of each kind, then others, as many as wanted.
@@ -276,6 +316,7 @@ func keepFailures(c *cli.Context, ui *run.UI, campaign sim.Campaign, s *sim.Summ
 		}
 		plan, err := sim.Draw(f.Seed, campaign.Draw)
 		if err == nil {
+			ui.Step("seed %d: playing it again for its run directory", f.Seed)
 			f.Directory, err = writeSimRun(context.WithoutCancel(c.Context), c, ui, campaign.World, plan, mutant)
 		}
 		if err != nil {
@@ -392,6 +433,24 @@ func printSummary(c *cli.Context, s *sim.Summary) {
 			fmt.Fprintf(out, "    %s\n", f.Directory)
 		}
 	}
+	if len(s.Failures) > 0 {
+		printRepeat(c, s.Failures[0].Seed)
+	}
+}
+
+// printRepeat prints how one seed is played again and reduced; for others the commands are the same but for the seed.
+// What only clients can see is judged by itself in campaigns alone.
+func printRepeat(c *cli.Context, seed uint64) {
+	if c.IsSet("judge") {
+		fmt.Fprintf(c.App.Writer, "\n  repeat    %s\n", simRepeat(c, seed))
+		return
+	}
+	words := drawWords(c)
+	if c.IsSet("mutant") {
+		words = append(words, "--mutant", c.String("mutant"))
+	}
+	options := strings.Join(append(words, strconv.FormatUint(seed, 10)), " ")
+	fmt.Fprintf(c.App.Writer, "\n  repeat    elenchus replay %s\n  shrink    elenchus shrink %s\n", options, options)
 }
 
 // loadCampaign reads the state of a campaign; nil when there is none.

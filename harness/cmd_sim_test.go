@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"elenchus/harness/sim"
 	"elenchus/results"
@@ -216,5 +218,43 @@ func TestSimIsInterrupted(t *testing.T) {
 	s, err := loadCampaign(state)
 	if err != nil || s.Runs == 0 || s.Next != s.Runs+1 || !s.Interrupted {
 		t.Errorf("%v: %+v", err, s)
+	}
+}
+
+// Whoever sees a failure can type what plays it again: the seed as soon as it has failed, and in the end the command.
+func TestSimSaysWhichSeedsFail(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs")
+	args := []string{"--reads", "local", "--nodes", "3", "--workload", "register"}
+	code, stdout, stderr := call(t, nil, append([]string{"sim", "--seeds", "1-30", "--keep", "1", "--results", dir}, args...)...)
+	if code != verdict.ExitViolated {
+		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	first := regexp.MustCompile(`failed: seed (\d+) \((\S+)\)`).FindStringSubmatch(stderr)
+	if first == nil || !strings.Contains(stdout, "seed "+first[1]+": "+first[2]+": ") {
+		t.Fatalf("it did not say which seed failed, or said another in the end:\n%s%s", stderr, stdout)
+	}
+	if want := "seed " + first[1] + ": playing it again"; !strings.Contains(stderr, want) {
+		t.Errorf("%q is not in\n%s", want, stderr)
+	}
+	repeat := regexp.MustCompile(`(?m)^  repeat    elenchus (replay .*)$`).FindStringSubmatch(stdout)
+	if repeat == nil || !strings.Contains(stdout, "elenchus shrink "+strings.TrimPrefix(repeat[1], "replay ")) {
+		t.Fatalf("no command repeats it:\n%s", stdout)
+	}
+	code, again, stderr := call(t, nil, strings.Fields(repeat[1])...)
+	if code != verdict.ExitViolated || !strings.Contains(again, first[2]) {
+		t.Errorf("%s: exit code %d\n%s%s", repeat[1], code, again, stderr)
+	}
+}
+
+// One run says nothing about how many there will be in a minute.
+func TestSimShowsRatesOnceThereAreAny(t *testing.T) {
+	s := sim.Summary{From: 1, To: 200, Runs: 1, Simulated: 2 * time.Second, Elapsed: 3 * time.Millisecond}
+	if got, want := simStatus(&s), "1 of 200 runs  0 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.Runs, s.Elapsed, s.Simulated = 100, 2*time.Second, 200*time.Second
+	if got, want := simStatus(&s), "100 of 200 runs (3000/min, 100× real time)  0 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -199,17 +199,17 @@ func testOptions(c *cli.Context, seed uint64, hosts []control.Host, mutated stri
 	if err := errors.Join(empty, opts.Validate(len(names))); err != nil {
 		return opts, usageError("%v", err)
 	}
-	if !c.Bool("dry-run") && c.String("lab") != simLab {
-		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutated, c.String("node-binary"))); err != nil {
-			return opts, err
-		}
-	}
 	if err := clockOptions(c, &opts, hosts); err != nil {
 		return opts, err
 	}
 	schedule, err := run.Plan(opts, names)
 	if err != nil {
 		return opts, usageError("%v", err)
+	}
+	if !c.Bool("dry-run") && c.String("lab") != simLab {
+		if opts.NodeBinary, err = nodeBinary(cmp.Or(mutated, c.String("node-binary"))); err != nil {
+			return opts, err
+		}
 	}
 	return opts, checkClockTools(c, opts, schedule)
 }
@@ -251,7 +251,7 @@ func dryRun(c *cli.Context, opts run.Options, names []string) error {
 	run.Warn(run.NewUI(c.App.ErrWriter), &opts, schedule)
 	// The picture is a comment, so that all of the output is a schedule.
 	picture := strings.ReplaceAll(strings.TrimRight(timeline.String(), "\n"), "\n", "\n# ")
-	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.Format(), picture)
+	fmt.Fprintf(c.App.Writer, "%s\n# %s\n", schedule.FormatNamed(), picture)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -34,26 +33,6 @@ func clockFlags() []cli.Flag {
 	}
 }
 
-// huntsFit reports hunts that were chosen by name and need kinds of faults that were not: they would not be planned.
-// Unknown names are reported later, with what there is.
-func huntsFit(names, kinds []string) error {
-	var problems []string
-	for _, h := range nemesis.Hunts() {
-		if !slices.Contains(names, h.Name) {
-			continue
-		}
-		for _, kind := range h.Kinds {
-			if !slices.Contains(kinds, kind) {
-				problems = append(problems, fmt.Sprintf("hunt %s needs %s: add it to --nemesis", h.Name, kind))
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return usageError("%s", strings.Join(problems, "; "))
-	}
-	return nil
-}
-
 // clockOptions parses clockFlags, and finds out how the clocks of the lab's hosts can be moved.
 func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error {
 	opts.ClockBinary = clockBinary()
@@ -71,15 +50,8 @@ func clockOptions(c *cli.Context, opts *run.Options, hosts []control.Host) error
 	if opts.Hunt > 1 {
 		return usageError("--hunt must be more than 0%% and at most 100%%, or none, not %q", c.String("hunt"))
 	}
-	opts.HuntElections = c.Bool("hunt-elections")
-	for name := range strings.SplitSeq(c.String("hunts"), ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			opts.HuntOnly = append(opts.HuntOnly, name)
-		}
-	}
-	if err := huntsFit(opts.HuntOnly, opts.Nemesis); err != nil {
-		return err
-	}
+	opts.HuntElections, opts.Drawn = c.Bool("hunt-elections"), c.Bool("swarm")
+	opts.HuntOnly = run.HuntNames(c.String("hunts"))
 	switch step := c.String("clock-step"); step {
 	case "":
 		if c.IsSet("clock-step") {

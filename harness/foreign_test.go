@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"elenchus/checker"
+	"elenchus/results"
 	"elenchus/results/foreign"
 	"elenchus/results/history"
 	"elenchus/results/verdict"
@@ -91,4 +92,33 @@ func porcupinesVerdicts(t *testing.T) (dir string, verdicts map[int]verdict.Stat
 		t.Fatalf("found the verdicts of %d histories only", len(verdicts))
 	}
 	return dir, verdicts
+}
+
+// Judging somebody's history leaves the latest run what it was; what was imported has a name.
+func TestImportsDoNotBecomeTheLatestRun(t *testing.T) {
+	t.Parallel()
+	tested, _ := simulatedRun(t, verdict.ExitValid, "test", "--lab", "sim", "--nodes", "3", "--seed", "3", "--time-limit", "2s",
+		"--nemesis", "none")
+	root := filepath.Dir(tested.Dir)
+	edn := filepath.Join(t.TempDir(), "other.edn")
+	if err := os.WriteFile(edn, []byte(`{:process 0 :type :invoke :f :write :value 1}
+{:process 0 :type :ok :f :write :value 1}
+{:process 1 :type :invoke :f :read :value nil}
+{:process 1 :type :ok :f :read :value 1}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{tested.History(), edn} {
+		code, stdout, stderr := call(t, nil, "check", "--results", root, file)
+		name := regexp.MustCompile(`\S+-import-\S+`).FindString(stdout)
+		if code != verdict.ExitValid && code != verdict.ExitVacuous || name == "" {
+			t.Fatalf("check %s: exit code %d\n%s%s", file, code, stdout, stderr)
+		}
+		if latest, err := results.Open(root, results.Latest); err != nil || latest.Name() != tested.Name() {
+			t.Errorf("%v: after check %s the latest run is %s", err, file, latest.Name())
+		}
+		if again, _, stderr := call(t, nil, "check", "--results", root, filepath.Base(name)); again != code {
+			t.Errorf("check %s: exit code %d, then %d\n%s", name, code, again, stderr)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -188,4 +189,47 @@ func TestWhoLosesTheLabLeavesItAlone(t *testing.T) {
 	if code := second.wait(); code != verdict.ExitValid {
 		t.Errorf("the second: exit code %d:\n%s", code, second.stderr())
 	}
+}
+
+// A host that is gone does not keep the others from being healed. It is named, and what may be left on it is not
+// forgotten.
+func TestHealReachesWhomItCan(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	all := r.listed(name, func([]control.Host) {})
+	oneLess := r.listed(name, func(hosts []control.Host) { hosts[1].Port = 23 })
+	p := r.start(r.within(name, "test", "--lab", "inventory", "--inventory", all, "--schedule", r.lasting())...)
+	p.until("installed f2 pause")
+	if err := syscall.Kill(r.inner().pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.wait()
+	heal := func(wantCode int, inventory string, want ...string) *program {
+		t.Helper()
+		h := r.start(r.within(name, "lab", "heal", "--lab", "inventory", "--inventory", inventory, "--break-lock")...)
+		if code := h.wait(); code != wantCode {
+			t.Errorf("exit code %d, want %d", code, wantCode)
+		}
+		h.says(want...)
+		return h
+	}
+	first := heal(verdict.ExitHarness, oneLess, "n3: resumed process", "reached 2 of the 3 hosts of lab some hosts, not n2",
+		"n2 was not healed: ", "refused")
+	if contains(first.stderr(), "is outstanding on n2") {
+		t.Errorf("it is told twice that n2 was not healed:\n%s", first.stderr())
+	}
+	if rules := r.on(name, "n2", "iptables", "-S"); !contains(rules, "ELENCHUS-f1") {
+		t.Fatalf("n2 was healed all the same:\n%s", rules)
+	}
+	second := heal(verdict.ExitValid, all, "outstanding: f1 partition", "n2: removed iptables ELENCHUS-f1", "healed the 3 hosts")
+	if contains(second.stdout(), "outstanding: f2") {
+		t.Errorf("f2 was over on all of its hosts, and was kept:\n%s", second.stdout())
+	}
+	heal(verdict.ExitValid, all, "nothing to heal on the 3 hosts")
+	look := r.start(r.within(name, "lab", "leftovers", "--lab", "inventory", "--inventory", oneLess)...)
+	if code := look.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	look.says("left behind: n1: process", "is running", "n2 was not looked at: ")
 }

@@ -21,6 +21,7 @@ import (
 
 	"elenchus/harness/hunt"
 	"elenchus/node/mutants"
+	"elenchus/results"
 	"elenchus/results/verdict"
 )
 
@@ -127,10 +128,7 @@ func (l *labHunt) keepRun(dir string) error {
 	if l.keep == "" || dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(l.keep, 0o755); err != nil {
-		return fmt.Errorf("keep run: %w", err)
-	}
-	if err := os.Rename(dir, filepath.Join(l.keep, filepath.Base(dir))); err != nil {
+	if _, err := (results.Run{Dir: dir}).Move(l.keep); err != nil {
 		return fmt.Errorf("keep run: %w", err)
 	}
 	return nil
@@ -217,6 +215,10 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 			row, err := h.rowInLab(ctx, m, known)
 			mu.Lock()
 			defer mu.Unlock()
+			h.progress.end(m.Name, err == nil)
+			if row != nil && err != nil {
+				h.unfinished = append(h.unfinished, row)
+			}
 			if err != nil && ctx.Err() == nil {
 				problems = append(problems, fmt.Errorf("%s: %w", m.Name, err))
 			}
@@ -236,7 +238,7 @@ func (h *hunting) allInLabs(c *cli.Context, list []*mutants.Mutant, known []*hun
 	_ = group.Wait() // what went wrong is in the list
 	rows = slices.DeleteFunc(rows, func(r *hunt.Row) bool { return r == nil })
 	if c.Err() != nil {
-		return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
+		return rows, h.interrupted(c)
 	}
 	if ctx.Err() != nil {
 		h.ui.Say("time is up: %d of %d are done", done, len(list))
@@ -261,6 +263,7 @@ func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt
 	if at >= 0 {
 		row.All.Starts = slices.Clone(known[at].All.Starts)
 	}
+	h.progress.begin(m.Name, "building")
 	program := filepath.Join(h.dir, m.Name)
 	if err := m.Build(ctx, h.tree, h.build(program)); err != nil {
 		return nil, err
@@ -270,6 +273,7 @@ func (h *hunting) rowInLab(ctx context.Context, m *mutants.Mutant, known []*hunt
 	if err != nil {
 		return nil, err
 	}
+	h.progress.begin(m.Name, "testing")
 	return h.hunted(ctx, l, row)
 }
 

@@ -55,6 +55,23 @@ func files(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// Runs are kept on other file systems, too: a temporary directory is often one.
+func TestLabHuntKeepsRunsElsewhere(t *testing.T) {
+	l := standIn(t, staleRead)
+	other, err := os.MkdirTemp("/dev/shm", "elenchus-test-") //nolint:usetesting // which is on another file system
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(other) })
+	l.keep = filepath.Join(other, "kept")
+	if s, err := l.start(t.Context(), 0, time.Hour, hunt.Start{}); err != nil || !s.Found() {
+		t.Errorf("hunted %+v, %v", s, err)
+	}
+	if kept := files(t, l.keep); !slices.Equal(kept, []string{"run-1"}) {
+		t.Errorf("kept %v", kept)
+	}
+}
+
 // A hunt goes on from seed to seed, past what fails, until something is found.
 func TestLabHuntFinds(t *testing.T) {
 	l := standIn(t, "case $seed in 1000001) "+allGood+";; 1000002) "+labBroke+";; *) "+staleRead+";; esac")

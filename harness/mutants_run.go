@@ -39,6 +39,9 @@ type hunting struct {
 	labs         int           // how many labs each mutant is hunted in at once
 	wall         time.Duration // after which hunts in labs end, and what is left is for another call; zero is never
 	clientStarts int           // from how many seeds those that were found are hunted again by what clients can see alone
+
+	progress   *huntProgress
+	unfinished []*hunt.Row // what was measured of mutants that were not hunted to the end
 }
 
 func runMutants(c *cli.Context) error {
@@ -73,14 +76,40 @@ func runMutants(c *cli.Context) error {
 	if h.lab == labLocal {
 		all = h.allInLabs
 	}
+	h.progress.total = len(list)
+	h.ui.Step("hunting %s%s", verdict.Count(len(list), "mutant"), h.effort())
+	stop := h.progress.show(c.Context)
 	rows, err := all(c, list, known)
+	stop()
 	if c.Bool("json") {
 		err = errors.Join(err, printJSON(c, rows))
+	} else {
+		finished := slices.DeleteFunc(slices.Clone(rows), func(r *hunt.Row) bool { return slices.Contains(h.unfinished, r) })
+		summarize(c.App.Writer, len(list), finished, h.unfinished, h.opts.Starts)
 	}
 	if err != nil {
 		return err
 	}
 	return conclusion(rows)
+}
+
+// effort says how much is spent on each mutant at most.
+func (h *hunting) effort() string {
+	if h.lab == labLocal {
+		return fmt.Sprintf(" in local labs, from %s each, for at most %v per seed", verdict.Count(h.opts.Starts, "seed"),
+			h.opts.Budget)
+	}
+	return fmt.Sprintf(" in the simulator, from %s each, with at most %v of processor time per seed",
+		verdict.Count(h.opts.Starts, "seed"), h.opts.Budget)
+}
+
+// interrupted is the error of a hunt that the user ended.
+func (h *hunting) interrupted(c *cli.Context) error {
+	msg := "interrupted"
+	if file := c.String("resume"); file != "" {
+		msg += fmt.Sprintf(": what was finished is in %s, and the same command goes on with the rest", file)
+	}
+	return exitError{code: verdict.ExitHarness, msg: msg}
 }
 
 // sample selects some of the mutants that this lab can find, and says which, so that they can be hunted again by
@@ -144,6 +173,7 @@ func newHunting(c *cli.Context) (*hunting, error) {
 	if c.Bool("clean") && c.NArg() > 0 {
 		problems = append(problems, errors.New("--clean has no mutants: leave the names out"))
 	}
+	h.progress = &huntProgress{ui: h.ui}
 	checked := h.opts
 	checked.Program = "to be built"
 	if err := errors.Join(append(problems, checked.Validate())...); err != nil {
@@ -161,8 +191,14 @@ func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
 		return err
 	}
 	var problems []error
-	for _, m := range list {
-		if err := checker.Check(ctx, m); err != nil {
+	for i, m := range list {
+		h.ui.Status("%d of %d compiled", i, len(list))
+		err := checker.Check(ctx, m)
+		if ctx.Err() != nil {
+			h.ui.Say("%d of %s compiled: %d with problems", i, verdict.Count(len(list), "patch"), len(problems))
+			return exitError{code: verdict.ExitHarness, msg: errors.Join(append(problems, errors.New("interrupted"))...).Error()}
+		}
+		if err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -175,16 +211,26 @@ func (h *hunting) compile(ctx context.Context, list []*mutants.Mutant) error {
 
 // clean hunts in the unchanged sources, where nothing must be found.
 func (h *hunting) clean(c *cli.Context) error {
+	h.ui.Step("hunting in the sources as they are%s", h.effort())
+	h.progress.total = 1
+	h.progress.begin(cleanName, "building")
+	defer h.progress.show(c.Context)()
 	program := filepath.Join(h.dir, cleanName)
 	if err := mutants.BuildClean(c.Context, h.tree, h.build(program)); err != nil {
 		return err
 	}
 	h.opts.GiveUp = 0
 	row := &hunt.Row{Name: cleanName, Budget: h.opts.Budget}
-	if err := h.measure(c.Context, row, program); err != nil {
+	err := h.measure(c.Context, row, program)
+	runs, _ := row.All.Runs()
+	if c.Err() != nil && !row.Found() {
+		msg := fmt.Sprintf("interrupted: nothing was found in %s from the first %d of %s", verdict.Count(runs, "run"),
+			len(row.All.Starts), verdict.Count(h.opts.Starts, "seed"))
+		return exitError{code: verdict.ExitHarness, msg: msg}
+	}
+	if err != nil && !row.Found() {
 		return err
 	}
-	runs, _ := row.All.Runs()
 	if c.Bool("json") {
 		if err := printJSON(c, row); err != nil {
 			return err
@@ -225,7 +271,7 @@ func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row)
 	var rows []*hunt.Row
 	for i, m := range list {
 		if c.Err() != nil {
-			return rows, exitError{code: verdict.ExitHarness, msg: "interrupted"}
+			return rows, h.interrupted(c)
 		}
 		row := measured(m)
 		switch {
@@ -234,10 +280,15 @@ func (h *hunting) all(c *cli.Context, list []*mutants.Mutant, known []*hunt.Row)
 			row = &hunt.Row{Name: m.Name, Digest: h.digest(m), Budget: h.opts.Budget, Outside: true}
 		default:
 			row = &hunt.Row{Name: m.Name, Digest: h.digest(m), Budget: h.opts.Budget}
-			if err := h.one(ctx, <-programs, row); err != nil {
+			h.progress.begin(m.Name, "building")
+			if err := h.one(ctx, <-programs, row); c.Err() != nil && err != nil {
+				h.unfinished = append(h.unfinished, row)
+				return rows, h.interrupted(c)
+			} else if err != nil {
 				return rows, err
 			}
 		}
+		h.progress.end(m.Name, true)
 		row.Place, row.Precedent, row.Breaks, row.HeldBack = m.Facts.Place, m.Facts.Precedent, m.Facts.Breaks, m.HeldBack()
 		rows = append(rows, row)
 		h.ui.Say("%d of %d: %s", i+1, len(list), describe(row))
@@ -302,14 +353,17 @@ func (h *hunting) measure(ctx context.Context, row *hunt.Row, program string) er
 		return err
 	}
 	var err error
+	opts.Progress = h.progress.starts(row.Name, "from seed", opts.Starts)
 	if row.All, err = hunt.Run(ctx, opts); err != nil || !row.Found() {
 		return err
 	}
+	h.progress.begin(row.Name, "shrinking the first run that failed")
 	if row.Small, err = hunt.Shrink(ctx, opts, &row.All, h.shrink); err != nil || h.clientStarts == 0 {
 		return err
 	}
 	opts.ClientsOnly, opts.UntilFound, opts.Starts = true, true, min(opts.Starts, h.clientStarts)
 	opts.Budget = max(time.Second, opts.Budget/time.Duration(opts.Starts)) // they share the budget of one start
+	opts.Progress = h.progress.starts(row.Name, "by what clients see, from seed", opts.Starts)
 	clients, err := hunt.Run(ctx, opts)
 	row.Clients = &clients
 	return err
@@ -394,8 +448,12 @@ func describe(r *hunt.Row) string {
 			verdict.Count(len(r.All.Starts), "seed"), r.Blame())
 	}
 	e := hunt.Median(r.All.Times())
-	return fmt.Sprintf("%-32s %d/%d  %s  median %v s, worst %v s; %s", r.Name, r.All.Found(), len(r.All.Starts),
-		r.All.Checks()[0].Name, e.Median, e.Worst, r.Blame())
+	seed := ""
+	if i := slices.IndexFunc(r.All.Starts, func(s hunt.Start) bool { return s.Seed != 0 }); i >= 0 {
+		seed = fmt.Sprintf("; with seed %d", r.All.Starts[i].Seed)
+	}
+	return fmt.Sprintf("%-32s %d/%d  %s  median %v s, worst %v s; %s%s", r.Name, r.All.Found(), len(r.All.Starts),
+		r.All.Checks()[0].Name, e.Median, e.Worst, r.Blame(), seed)
 }
 
 // conclusion returns the exit code: a mutant that is not found is a failure.

@@ -122,8 +122,8 @@ func (r *rig) playedCanBePlayed(dir results.Run) {
 		r.t.Fatal(err)
 	}
 	dry := r.exits(verdict.ExitValid, "test", "--dry-run", "--schedule", dir.SchedulePlayed()).stdout()
-	if !strings.HasPrefix(dry, string(played.Format())) {
-		r.t.Errorf("the schedule that was played is\n%s, and given back it is\n%s", played.Format(), dry)
+	if !strings.HasPrefix(dry, string(played.FormatNamed())) {
+		r.t.Errorf("the schedule that was played is\n%s, and given back it is\n%s", played.FormatNamed(), dry)
 	}
 }
 

@@ -3,22 +3,22 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"elenchus/harness/lab"
 	"elenchus/results"
 )
 
 // runRow is a run in a table.
-func runRow(e results.Entry) string {
+func runRow(e results.Entry) []string {
 	word := e.Word
 	if word == "" {
 		word = "not checked (" + string(e.State) + ")"
 	}
 	if e.Err != nil {
-		return fmt.Sprintf("%s\t\tunreadable: %v\t\t\t", e.Run.Name(), e.Err)
+		return []string{e.Run.Name(), "", fmt.Sprintf("unreadable: %v", e.Err)}
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%d ok\t%d fail\t%d unknown",
-		e.Run.Name(), e.Workload, word, e.OK, e.Fail, e.Unknown)
+	return []string{e.Run.Name(), e.Workload, word, strconv.Itoa(e.OK), strconv.Itoa(e.Fail), strconv.Itoa(e.Unknown)}
 }
 
 // runJSON is a run as printed with --json.

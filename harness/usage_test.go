@@ -39,6 +39,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 	const head = "elenchus-schedule 1\nnodes n1 n2 n3\nlength 5s\n"
 	typo := file("typo", head+"at 1s for 2s partitoin isolate n1\n")
 	nodes := file("nodes", "elenchus-schedule 1\nnodes n1 n2 n3 n4\nlength 5s\nat 1s for 2s kill n4\n")
+	clocks := file("clocks", head+"at 1s for 2s clock rate n1 -1%\n")
 	version := file("version", "elenchus-schedule 2\nnodes n1\nlength 5s\n")
 	empty := file("empty", "")
 	badLab := file("lab.toml", "name = \"x\"\n[[host]]\nnam = \"n1\"\n")
@@ -114,6 +115,22 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 			[]string{"clocks that run 1e+11% apart", "ten times the real one"}},
 		{"steps of nothing", nil, []string{"test", "--nemesis", "clock", "--clock-step", "0s", "--dry-run"}, []string{"--clock-step"}},
 		{"more hunts than time", nil, []string{"test", "--hunt", "150%", "--dry-run"}, []string{"--hunt", "at most 100%", `"150%"`}},
+		{"clocks that nothing moves", nil,
+			[]string{"test", "--nemesis", "partition", "--clock-drift", "20%", "--clock-step", "2s", "--dry-run"},
+			[]string{"--clock-drift is for faults of clocks: add clock to --nemesis", "--clock-step is for faults of clocks: "}},
+		{"clocks of a schedule", nil, []string{"test", "--nodes", "3", "--schedule", clocks, "--clock-drift", "20%"},
+			[]string{"--schedule says which faults there are: leave --clock-drift out"}},
+		{"hunts in a schedule", nil, []string{"test", "--nodes", "3", "--schedule", clocks, "--hunt", "1", "--hunts", "slow",
+			"--hunt-elections"}, []string{"leave --hunt out", "leave --hunts out", "leave --hunt-elections out"}},
+		{"hunts without their faults", nil, []string{"test", "--nemesis", "kill", "--hunts", "slow", "--dry-run"},
+			[]string{"hunt slow needs partition: add it to --nemesis", "hunt slow needs clock: add it to --nemesis"}},
+		{"hunts without leases", nil, []string{"test", "--reads", "log", "--hunts", "deaf", "--dry-run"},
+			[]string{"hunt deaf needs reads that rest on leases"}},
+		{"hunts without time", nil, []string{"test", "--hunts", "deaf", "--hunt", "none", "--dry-run"}, []string{"leave --hunts out"}},
+		{"nothing to hunt", nil, []string{"test", "--hunt", "50%", "--nemesis", "none", "--dry-run"},
+			[]string{"there is nothing to hunt with 5 nodes, --reads lease and --nemesis none"}},
+		{"nobody to be elected", nil, []string{"test", "--nodes", "2", "--hunt-elections", "--dry-run"},
+			[]string{"there is nothing to hunt with 2 nodes"}},
 		{"schedule for other nodes", nil, []string{"test", "--nodes", "3", "--schedule", nodes}, []string{nodes, "n4"}},
 		{"schedule of the future", nil, []string{"test", "--schedule", version}, []string{version + ":1:"}},
 		{"schedule without anything", nil, []string{"test", "--schedule", empty}, []string{empty}},
@@ -260,7 +277,7 @@ func TestEnvironmentSetsOptionsAndTheCommandLineWins(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"seed 9\n", "nodes n1 n2 n3\n", "length 7s\n", " pause "} {
+	for _, want := range []string{"seed 9\n", "nodes n1 n2 n3\n", "length 7s\n", " pause ", "\nf1: at ", "[f1=="} {
 		if !strings.Contains(fromEnv, want) {
 			t.Errorf("%q is not in the schedule:\n%s", want, fromEnv)
 		}

@@ -20,6 +20,10 @@ type HealOptions struct {
 
 	// Timeout limits each action on each host. Zero means 15 s.
 	Timeout time.Duration
+
+	// Unreachable are the names of hosts that are not in the cluster because they could not be reached. What is
+	// outstanding on them stays so, which the caller knows already and is no further error.
+	Unreachable []string
 }
 
 // HealReport lists what Heal found and repaired.
@@ -74,7 +78,9 @@ func heal(ctx context.Context, a actuator, hosts []Host, o HealOptions) (HealRep
 	}
 	for i, entry := range entries {
 		for _, host := range entry.Hosts {
-			if !slices.Contains(names, host) {
+			if slices.Contains(o.Unreachable, host) {
+				ill = append(ill, host)
+			} else if !slices.Contains(names, host) {
 				errs = append(errs, fmt.Errorf("%s (%s %s) is outstanding on %s, which is not one of the hosts",
 					entry.ID, entry.Kind, entry.Played, host))
 				ill = append(ill, host)

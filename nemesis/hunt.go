@@ -10,6 +10,9 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
+// huntNodes is how many nodes there must be for any hunt: with fewer, nobody is left to be elected.
+const huntNodes = 3
+
 // huntDefault is the fraction of the time under faults spent on hunts where there are leases.
 const huntDefault = 1.0 / 3
 
@@ -123,22 +126,50 @@ func huntNames() []string {
 	return names
 }
 
+// Missing says what keeps a hunt out of a plan with these options: kinds of faults that are not to be injected, and
+// something else that it needs. Both are empty if the hunt may be planned. Whether there is time for it is another
+// matter.
+func (o PlanOptions) Missing(h Hunt) (kinds []string, needs string) {
+	o, _ = o.withDefaults() // Plan says what is wrong with them
+	return o.missing(h)
+}
+
+// missing is Missing, of options with their defaults.
+func (o PlanOptions) missing(h Hunt) (kinds []string, needs string) {
+	for _, kind := range h.Kinds {
+		if !slices.Contains(o.Kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	moves := slices.Contains(h.Kinds, Clock)
+	switch {
+	case len(o.Nodes) < huntNodes:
+		needs = fmt.Sprintf("at least %d nodes", huntNodes)
+	case h.elections && !o.Elections && o.Only == nil:
+		needs = "elections to be hunted"
+	case !h.leaseless && o.LeaseTerm <= 0:
+		needs = "reads that rest on leases"
+	case moves && h.wall && !o.Clocks.Wall:
+		needs = "leases on wall clocks"
+	case moves && !h.wall && o.Clocks.Wall:
+		needs = "leases on monotonic clocks"
+	case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
+		needs = "clocks that may be moved further"
+	}
+	return kinds, needs
+}
+
 // hunts returns the recipes that fault kinds, nodes and clock bounds allow.
 func (o PlanOptions) hunts() []Hunt {
-	if o.Hunt <= 0 || len(o.Nodes) < 3 {
+	if o.Hunt <= 0 {
 		return nil
 	}
 	var possible []Hunt
 	for _, h := range everyHunt {
-		moves := slices.Contains(h.Kinds, Clock)
-		missing := func(kind string) bool { return !slices.Contains(o.Kinds, kind) }
-		switch {
-		case slices.ContainsFunc(h.Kinds, missing):
-		case o.Only != nil && !slices.Contains(o.Only, h.Name):
-		case h.elections && !o.Elections && o.Only == nil, !h.leaseless && o.LeaseTerm <= 0:
-		case moves && h.wall != o.Clocks.Wall:
-		case moves && !o.Clocks.allows(map[bool]string{true: ClockStep, false: ClockRate}[h.wall], o.Term):
-		default:
+		if o.Only != nil && !slices.Contains(o.Only, h.Name) {
+			continue
+		}
+		if kinds, needs := o.missing(h); len(kinds) == 0 && needs == "" {
 			possible = append(possible, h)
 		}
 	}

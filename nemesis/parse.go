@@ -438,17 +438,36 @@ func (p *parser) checkFault(f *Fault) {
 	}
 }
 
-// Format returns the schedule as a file. Parsing it yields the same schedule, provided that it is valid.
+// Format returns the schedule as a file. Parsing it yields the same schedule, provided that it is valid. Faults are
+// named unless each has the name that it gets by its place in the file.
 func (s *Schedule) Format() []byte {
+	for i, f := range s.Faults {
+		if f.ID != fmt.Sprintf("f%d", i+1) {
+			return s.FormatNamed()
+		}
+	}
+	return s.format(func(Fault) string { return "" })
+}
+
+// FormatNamed is Format with the names of all faults, for a reader who is told of faults by their names.
+func (s *Schedule) FormatNamed() []byte {
+	return s.format(func(f Fault) string { return f.ID + ": " })
+}
+
+// format writes every fault with a label in front.
+func (s *Schedule) format(label func(Fault) string) []byte {
 	var b bytes.Buffer
 	s.formatHead(&b)
 	if len(s.Faults) == 0 {
 		return b.Bytes()
 	}
-	table := newTable("# at", "for", "fault")
-	label := s.labels()
+	longest := 0
 	for _, f := range s.Faults {
-		table.row(label(f)+"at "+f.At.String(), forColumn(f), strings.TrimRight(f.Kind+" "+f.Detail(), " "))
+		longest = max(longest, len(label(f)))
+	}
+	table := newTable(fmt.Sprintf("%-*sat", max(longest, len("# ")), "# "), "for", "fault")
+	for _, f := range s.Faults {
+		table.row(fmt.Sprintf("%-*sat %v", longest, label(f), f.At), forColumn(f), f.name())
 	}
 	table.write(&b)
 	return b.Bytes()
@@ -457,16 +476,6 @@ func (s *Schedule) Format() []byte {
 func (s *Schedule) formatHead(w io.Writer) {
 	fmt.Fprintf(w, "%s %d\nseed %d\nnodes %s\nlength %v\n\n", magic, Version, s.Seed,
 		strings.Join(s.Nodes, " "), s.Length)
-}
-
-// labels returns a function for the label of a fault: empty if all faults are named by position, else its ID.
-func (s *Schedule) labels() func(Fault) string {
-	for i, f := range s.Faults {
-		if f.ID != fmt.Sprintf("f%d", i+1) {
-			return func(f Fault) string { return f.ID + ": " }
-		}
-	}
-	return func(Fault) string { return "" }
 }
 
 func forColumn(f Fault) string {

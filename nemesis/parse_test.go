@@ -69,21 +69,21 @@ seed 7
 nodes n1 n2 n3 n4 n5
 length 30s
 
-# at           for        fault
-f1: at 5.12s   for 3.4s   partition isolate leader
-f2: at 9s      for 2s     kill minority
-f3: at 12.5s   for 1.25s  pause n3,n4
-f4: at 15s     for 4s     partition split n1,n2 | n3,n4,n5
-usurp: at 20s  for 3s     partition one-way n1 -> n2,n3
-f6: at 24s     for 3s     partition ring
-f7: at 27s     for 2s     partition bridge n3
-f8: at 27s                partition bridge n3 between n1 | n2,n4,n5
-f9: at 28s                partition halves leader
-f10: at 28s    for 1s     clock rate leader,n2 0.9
-f11: at 28s    for 1s     clock step n1 +2s
-f12: at 28s    for 1s     clock strobe n5 -200ms every 50ms
-f13: at 29s               transfer leader
-f14: at 29s    for 500ms  transfer n1,n2
+#      at        for        fault
+f1:    at 5.12s  for 3.4s   partition isolate leader
+f2:    at 9s     for 2s     kill minority
+f3:    at 12.5s  for 1.25s  pause n3,n4
+f4:    at 15s    for 4s     partition split n1,n2 | n3,n4,n5
+usurp: at 20s    for 3s     partition one-way n1 -> n2,n3
+f6:    at 24s    for 3s     partition ring
+f7:    at 27s    for 2s     partition bridge n3
+f8:    at 27s               partition bridge n3 between n1 | n2,n4,n5
+f9:    at 28s               partition halves leader
+f10:   at 28s    for 1s     clock rate leader,n2 0.9
+f11:   at 28s    for 1s     clock step n1 +2s
+f12:   at 28s    for 1s     clock strobe n5 -200ms every 50ms
+f13:   at 29s               transfer leader
+f14:   at 29s    for 500ms  transfer n1,n2
 `
 	if diff := cmp.Diff(formatted, string(got.Format())); diff != "" {
 		t.Errorf("formatted (-want +got):\n%s", diff)
@@ -103,6 +103,23 @@ func TestNamesOfFaults(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"f2", "f6", "f3", "f4", "f5"}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+// With a name for every fault the file is longer, and the schedule the same.
+func TestFormatNamed(t *testing.T) {
+	s, err := Parse("x", []byte("elenchus-schedule 1\nnodes a b c\nlength 9s\nat 1s for 2s kill a\nat 12ms kill b\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "elenchus-schedule 1\nseed 0\nnodes a b c\nlength 9s\n\n" +
+		"#   at       for     fault\nf1: at 12ms          kill b\nf2: at 1s    for 2s  kill a\n"
+	if diff := cmp.Diff(want, string(s.FormatNamed())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, err := Parse("x", s.FormatNamed())
+	if diff := cmp.Diff(s, again); err != nil || diff != "" {
+		t.Errorf("%v: read back (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -300,3 +300,24 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 }
+
+// Every bar has its name in it or beside it, which the file with names explains.
+func TestTimelineNamesEveryFault(t *testing.T) {
+	for seed := range uint64(20) {
+		s, err := Plan(PlanOptions{Seed: seed, Nodes: five, LeaseTerm: time.Second, Elections: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := s.Timeline(&b, 98); err != nil {
+			t.Fatal(err)
+		}
+		words := strings.FieldsFunc(b.String(), func(r rune) bool { return strings.ContainsRune(" \n[]=>#", r) })
+		named := string(s.FormatNamed())
+		for _, f := range s.Faults {
+			if !slices.Contains(words, f.ID) || !strings.Contains(named, "\n"+f.ID+": ") {
+				t.Errorf("seed %d: %s is not in the picture, or not in the file:\n%s%s", seed, f.ID, b.String(), named)
+			}
+		}
+	}
+}

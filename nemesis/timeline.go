@@ -11,8 +11,9 @@ import (
 const minTimelineWidth = 40
 
 // Timeline draws the schedule as text of the given width in columns, with a time axis and a lane for each kind of
-// fault, more where faults of a kind overlap. A bar carries the fault's name where there is room for it, and ends
-// in '>' if the fault lasts until the final heal. The schedule must be valid.
+// fault, more where faults of a kind overlap. A bar has the fault's name in it, or beside it where there is no room,
+// and ends in '>' if the fault lasts until the final heal. The schedule must be valid. [Schedule.FormatNamed] says
+// which fault has which name.
 func (s *Schedule) Timeline(w io.Writer, width int) error {
 	margin := 0
 	for _, kind := range s.Kinds() {
@@ -52,37 +53,49 @@ func (t timeline) lanes(faults []Fault, kind string) [][]byte {
 		if f.Kind != kind {
 			continue
 		}
-		from, to := t.column(f.At), t.columns-1
-		if end, reverted := f.End(); reverted {
-			to = max(from, t.column(end)-1)
-		}
+		at, text := t.draw(f)
 		lane := 0
-		for lane < len(lanes) && free[lane] > from {
+		for lane < len(lanes) && free[lane] > at {
 			lane++
 		}
 		if lane == len(lanes) {
 			lanes, free = append(lanes, []byte(strings.Repeat(" ", t.columns))), append(free, 0)
 		}
-		copy(lanes[lane][from:], bar(f, to-from+1))
-		free[lane] = to + 1
+		copy(lanes[lane][at:], text)
+		free[lane] = at + len(text)
+		if strings.HasSuffix(text, f.ID) { // or the next bar would look as if the name were its own
+			free[lane]++
+		}
 	}
 	return lanes
 }
 
-// bar draws a fault of the given width.
-func bar(f Fault, columns int) string {
-	last := "]"
-	if _, reverted := f.End(); !reverted {
+// draw returns the bar of a fault with its name, and the column in which that begins.
+func (t timeline) draw(f Fault) (at int, text string) {
+	from, to := t.column(f.At), t.columns-1
+	end, reverted := f.End()
+	if reverted {
+		to = max(from, t.column(end)-1)
+	}
+	room, last := to-from-1, "]" // between the brackets
+	if !reverted {
 		last = ">"
 	}
-	if columns == 1 {
-		return strings.ReplaceAll(last, "]", "#")
+	switch {
+	case room >= len(f.ID):
+		return from, "[" + f.ID + strings.Repeat("=", room-len(f.ID)) + last
+	case room < 0:
+		text = strings.ReplaceAll(last, "]", "#")
+	default:
+		text = "[" + strings.Repeat("=", room) + last
 	}
-	label := f.ID
-	if len(label) > columns-2 {
-		label = ""
+	switch {
+	case to+len(f.ID) < t.columns:
+		return from, text + f.ID
+	case from >= len(f.ID):
+		return from - len(f.ID), f.ID + text
 	}
-	return "[" + label + strings.Repeat("=", columns-2-len(label)) + last
+	return from, text
 }
 
 // axis returns the time axis and the numbers below it.

@@ -26,6 +26,8 @@ func parseDrift(text string) (int64, error) {
 		return 0, fmt.Errorf("--drift-bound must be a share like 0.01 or 1%%: %q", text)
 	case ppb < 0:
 		return 0, fmt.Errorf("--drift-bound must not be negative, or the leader's lease could outlive a grant: %q", text)
+	case ppb > multipaxos.DriftUnit:
+		return 0, fmt.Errorf("--drift-bound must be at most 100%%, which is more than any clock needs: %q", text)
 	case ppb == 0:
 		return multipaxos.DriftNone, nil
 	}

@@ -121,6 +121,8 @@ func TestCommandLine(t *testing.T) {
 		"leases": {append(good, "--lease", "eternal", "--lease-term", "1s", "--lease-renew", "2s", "--drift-bound=-1%",
 			"--max-offset", "-1s"), exitUsage, []string{`"eternal"`, "--drift-bound must not be negative",
 			"before it is renewed", "max offset"}},
+		"drift beyond reason": {append(good, "--drift-bound", "150%"), exitUsage,
+			[]string{`--drift-bound must be at most 100%, which is more than any clock needs: "150%"`}},
 		"renewals too rare": {append(good, "--lease-renew", "60ms"), exitUsage,
 			[]string{"is not below the election timeout 50ms: renewals are the leader's heartbeat"}},
 		"snapshots": {append(good, "--snapshot-entries", "10", "--snapshot-keep", "11", "--snapshot-bytes", "-5"), exitUsage,
@@ -329,7 +331,7 @@ func TestDriftBoundIsExact(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "%", ".", "1.", ".5", "-0.01", "+1", "1e-3", "0.0000000001", "one", "1%%", "1_0",
-		"99999999999999999999"} {
+		"99999999999999999999", "1.000000001", "100.0000001%"} {
 		if got, err := parseDrift(text); err == nil {
 			t.Errorf("parseDrift(%q) = %d", text, got)
 		}

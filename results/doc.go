@@ -14,7 +14,7 @@
 //	    verdict.json           what the checkers decided                                        [verdict.Verdict]
 //	    linearizability/…      a picture for each register whose history is not linearizable
 //	    index.html             the report
-//	results/runs/latest        → the newest run
+//	results/runs/latest        → the newest run, of those that were not imported
 //
 // A sweep ([KindEnvelope]) has plan.json and probes.jsonl instead of a schedule, and envelope.json instead of a
 // report: see package envelope. A benchmark ([KindBench]) has only its figures.

@@ -16,7 +16,7 @@ import (
 // Root is the default directory for runs, relative to the working directory.
 const Root = "results/runs"
 
-// Latest names the newest run, as an argument and as a symbolic link in the root.
+// Latest names the newest run that was not imported, as an argument and as a symbolic link in the root.
 const Latest = "latest"
 
 // Run is the directory of one run.

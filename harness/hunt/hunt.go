@@ -32,6 +32,9 @@ type Options struct {
 	// the first start that finds something.
 	GiveUp     int
 	UntilFound bool
+
+	// Progress, if not nil, is called before every start with what was measured until then.
+	Progress func(*Hunt)
 }
 
 func (o Options) withDefaults() Options {
@@ -96,7 +99,8 @@ type Hunt struct {
 // SeedsPerStart is the distance between the first seeds of two starts. No start plays that many runs.
 const SeedsPerStart = 1_000_000
 
-// Run hunts. The error says that the program could not be run; finding nothing is no error.
+// Run hunts. The error says that the program could not be run, or that ctx has ended; what was measured before that is
+// valid. Finding nothing is no error.
 func Run(ctx context.Context, o Options) (Hunt, error) {
 	if err := o.Validate(); err != nil {
 		return Hunt{}, fmt.Errorf("invalid options of a hunt: %w", err)
@@ -107,6 +111,9 @@ func Run(ctx context.Context, o Options) (Hunt, error) {
 	for i := range o.Starts {
 		if i > 0 && (o.UntilFound && found || o.GiveUp > 0 && i >= o.GiveUp && !found) {
 			break
+		}
+		if o.Progress != nil {
+			o.Progress(&h)
 		}
 		s, err := o.start(ctx, uint64(i))
 		if err != nil {

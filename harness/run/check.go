@@ -74,8 +74,7 @@ func (p *pass) judge(ctx context.Context, manifest *results.Manifest, budget tim
 	if ctx.Err() != nil { // an interrupted check must not replace the result of a complete one
 		return verdict.Verdict{}, errors.New("interrupted: the verdict and the report are left as they were")
 	}
-	ui.Step("checked %s on %s in %v", verdict.Count(p.stream.Operations(), "operation"),
-		verdict.Count(len(lin.Keys), "key"), round(time.Since(p.begun)))
+	ui.Step("%s", p.summary(len(lin.Keys)))
 	return v, fullDisk(writeVerdict(p.dir, manifest, v, lin, p.activity), filepath.Dir(p.dir.Dir))
 }
 

@@ -30,11 +30,7 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary,
 	if err != nil {
 		return found, err
 	}
-	defer func() {
-		for _, c := range clients {
-			_ = c.Close() // nothing is lost: all answers have arrived
-		}
-	}()
+	defer closeAll(clients)
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "doctor"})
 	if err != nil {
 		return found, err

@@ -57,6 +57,8 @@ const Stdin = "-"
 // Import makes a run directory of a history that another tool has recorded, which [Check] can judge. A history in the
 // project's own format is read once, to be verified, copied and judged. Nothing is left behind of a file that cannot be
 // read, or when ctx ends first: then the error wraps the context's.
+//
+// The latest run remains what it was: a history from elsewhere is no newer run of the system under test.
 func Import(ctx context.Context, o ImportOptions, ui *UI) (*Imported, error) {
 	file, name, shown := os.Stdin, "stdin", "the standard input"
 	if o.File != Stdin {
@@ -99,7 +101,7 @@ func Import(ctx context.Context, o ImportOptions, ui *UI) (*Imported, error) {
 	for _, note := range i.notes {
 		ui.Step("note: %s", note)
 	}
-	return imported, run.PointLatest()
+	return imported, nil
 }
 
 // cancelledReader reads until its context ends.
@@ -187,7 +189,8 @@ func (i *importing) copy() (*Imported, error) {
 		return nil
 	})
 	if err == nil && !complete {
-		err = fmt.Errorf("%s has no end line: whatever wrote it was stopped before it could", i.name)
+		err = fmt.Errorf("%s has no end line after its %s: whatever wrote it was stopped before it could", i.name,
+			verdict.Count(i.stats.operations, "operation"))
 	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return nil, err

@@ -37,27 +37,29 @@ func (l Left) Clean() bool { return len(l.Outstanding)+len(l.Found) == 0 }
 const lookTimeout = time.Minute
 
 // Look finds what a harness left behind in a lab, and changes nothing. The error is a [*lab.InUseError] if a test is
-// running there: what is there then was not left behind.
+// running there: what is there then was not left behind. It names the hosts that could not be reached; what was found
+// on the others is valid.
 func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left, err error) {
+	left = Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	clients, err := DialAll(ctx, inv.Hosts, nil)
-	if err != nil {
-		return left, err
+	clients, failed := dialSome(ctx, inv.Hosts, nil)
+	defer closeAll(clients)
+	var errs []error
+	for _, u := range failed {
+		errs = append(errs, fmt.Errorf("%s was not looked at: %w", u.host, u.why))
 	}
-	defer func() {
-		for _, c := range clients {
-			_ = c.Close() // nothing is lost: all answers have arrived
-		}
-	}()
+	if len(clients) == 0 {
+		return left, errors.Join(errs...)
+	}
 	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "look"})
 	if err != nil {
-		return left, err
+		return left, errors.Join(append(errs, err)...)
 	}
 	left, err = look(ctx, inv, clients, resultsDir)
 	free, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
-	return left, errors.Join(err, lock.Release(free))
+	return left, errors.Join(append(errs, err, lock.Release(free))...)
 }
 
 // look is Look for a caller that holds the lock of the lab.

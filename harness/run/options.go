@@ -62,6 +62,10 @@ type Options struct {
 	// HuntOnly are the names of the only hunts to plan; nil means all.
 	HuntOnly []string
 
+	// Drawn says that options which were not given were drawn from the seed, see [Swarm]. Hunts are then planned where
+	// there are any for what was drawn; otherwise it is an error to ask for them in vain.
+	Drawn bool
+
 	CheckTime   time.Duration // budget of the linearizability check (default 60 s)
 	CheckMemory int64         // bytes (default 2 GiB)
 
@@ -171,6 +175,17 @@ func ParseConcurrency(s string, nodes int) (int, error) {
 		n *= nodes
 	}
 	return n, nil
+}
+
+// HuntNames reads the names of hunts, separated by commas; nil if there are none. Whether there are such hunts is for
+// [Plan] to say.
+func HuntNames(s string) (names []string) {
+	for name := range strings.SplitSeq(s, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // seeds says which random choices are derived from which seed. A schedule that was given has a seed of its own.

@@ -2,13 +2,16 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"elenchus/checker"
 	"elenchus/results"
 	"elenchus/results/history"
 	"elenchus/results/report"
+	"elenchus/results/verdict"
 )
 
 // pass reads the history of a run once, and collects everything that verdict and report need of most runs.
@@ -68,4 +71,28 @@ func (p *pass) again(each func(*history.Event)) error {
 		return nil // the first reading has reported it
 	}
 	return err
+}
+
+// summary says what was read and judged of the history, and what was not.
+func (p *pass) summary(keys int) string {
+	operations := verdict.Count(p.stream.Operations(), "operation")
+	if damage := (*history.Damage)(nil); errors.As(p.how.Err, &damage) {
+		return fmt.Sprintf("read %s of %s before line %d, which is damaged, and judged none of them", operations,
+			damage.File, damage.Line)
+	}
+	if p.how.Err != nil {
+		return fmt.Sprintf("read %s of the history, and judged none of them: %v", operations, p.how.Err)
+	}
+	checked := fmt.Sprintf("checked %s on %s in %v", operations, verdict.Count(keys, "key"), round(time.Since(p.begun)))
+	var not []string
+	for _, damage := range p.how.Prefix {
+		not = append(not, fmt.Sprintf("nothing from line %d of %s on, which is damaged", damage.Line, damage.File))
+	}
+	if !p.how.Complete && len(p.how.Prefix) == 0 {
+		not = append(not, "nothing of what followed, because the history breaks off there")
+	}
+	if len(not) > 0 {
+		checked += ", and " + strings.Join(not, ", and ")
+	}
+	return checked
 }

@@ -112,19 +112,37 @@ func stepLine(e history.FaultEvent) string {
 
 // showStatus keeps the status line up to date until ctx ends.
 func (t *test) showStatus(ctx context.Context) {
-	var before history.Counts
-	last := t.now()
-	rate := 0.0
+	rate := meter{last: t.now()}
 	for sleep(ctx, redrawEvery) {
 		counts, now := t.history.Counts(), t.now()
-		if since := now - last; since >= time.Second {
-			rate = float64(counts.OK-before.OK) / since.Seconds()
-			before, last = counts, now
-		}
-		t.ui.Status("%s  %d ok (%.0f/s)  %d fail  %d unknown  %d under way   faults in effect: %d",
+		rate.observe(now, counts.OK)
+		t.ui.Status("%s  %d ok%v  %d fail  %d unknown  %d under way   faults in effect: %d",
 			remaining(t.opts.TimeLimit-now), counts.OK, rate, counts.Fail, counts.Unknown, counts.Outstanding,
 			t.active.Load())
 	}
+}
+
+// meter measures a rate, anew every second.
+type meter struct {
+	last   time.Duration // when it was measured
+	before int           // the count at that time
+	rate   float64       // per second
+	known  bool
+}
+
+func (m *meter) observe(now time.Duration, count int) {
+	if since := now - m.last; since >= time.Second {
+		m.rate, m.known = float64(count-m.before)/since.Seconds(), true
+		m.before, m.last = count, now
+	}
+}
+
+// String formats the rate to stand behind the count; it is empty until there is a rate.
+func (m meter) String() string {
+	if !m.known {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f/s)", m.rate)
 }
 
 func remaining(d time.Duration) string {

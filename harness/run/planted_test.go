@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -292,6 +293,52 @@ func TestFlippedByte(t *testing.T) {
 		}
 		if kept, err := dir.LoadVerdict(); err != nil || kept.Word() != wantWord {
 			t.Errorf("the verdict on disk says %s, %v", kept.Word(), err)
+		}
+	}
+}
+
+// TestCheckSaysWhatItRead: the line about a check counts what was judged, and says what was not looked at.
+func TestCheckSaysWhatItRead(t *testing.T) {
+	dir := planted(t, "register", false)
+	whole, err := os.ReadFile(dir.History())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := strings.SplitAfter(string(whole), "\n")
+	begun, _, found := strings.Cut(string(whole), ends[100])
+	if !found {
+		t.Fatal("the history has no 101 lines")
+	}
+	damaged := begun + strings.Replace(ends[100], `"seq"`, `"sep"`, 1) + strings.Join(ends[101:], "")
+	operations := strings.Count(begun, `"invoke"`)
+	for _, c := range []struct {
+		what, history string
+		check         func(context.Context, results.Run, time.Duration, int64, *UI) (verdict.Verdict, error)
+		want          string
+	}{
+		{"whole", string(whole), Check, ` checked \d+ operations on [1-9]\d* keys in \S+\n$`},
+		{"damaged", damaged, Check, fmt.Sprintf(` read %d operations of history.jsonl before line 101, which is damaged, `+
+			`and judged none of them\n$`, operations)},
+		{"damaged, its prefix", damaged, CheckPrefix, fmt.Sprintf(` checked %d operations on [1-9]\d* keys in \S+, `+
+			`and nothing from line 101 of history.jsonl on, which is damaged\n$`, operations)},
+		{"cut off", begun, Check, fmt.Sprintf(` checked %d operations on [1-9]\d* keys in \S+, and nothing of what followed, `+
+			`because the history breaks off there\n$`, operations)},
+		{"lost", "", Check, ` read 0 operations of the history, and judged none of them: open history: .*: no such file`},
+	} {
+		if err := os.WriteFile(dir.History(), []byte(c.history), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c.history == "" {
+			if err := os.Remove(dir.History()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var said strings.Builder
+		if _, err := c.check(t.Context(), dir, time.Minute, 1<<30, &UI{out: &said}); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(c.want).MatchString(said.String()) {
+			t.Errorf("%s: no %q in\n%s", c.what, c.want, said.String())
 		}
 	}
 }

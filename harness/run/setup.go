@@ -119,27 +119,49 @@ func refuse(kinds []string, hosts []control.Host) error {
 // are closed again.
 func DialAll(ctx context.Context, hosts []control.Host, trace func(string, string, time.Duration, error)) (
 	[]*control.Client, error) {
-	clients := make([]*control.Client, len(hosts))
-	errs := make([]error, len(hosts))
-	done := make(chan struct{})
-	for i, h := range hosts {
-		go func() {
-			clients[i], errs[i] = control.Dial(ctx, h, control.Options{Trace: trace})
-			done <- struct{}{}
-		}()
-	}
-	for range hosts {
-		<-done
-	}
-	if err := errors.Join(errs...); err != nil {
-		for _, c := range clients {
-			if c != nil {
-				_ = c.Close() // it was never used
-			}
+	clients, unreachable := dialSome(ctx, hosts, trace)
+	if len(unreachable) > 0 {
+		closeAll(clients)
+		errs := make([]error, len(unreachable))
+		for i, u := range unreachable {
+			errs[i] = u.why
 		}
-		return nil, err
+		return nil, errors.Join(errs...)
 	}
 	return clients, nil
+}
+
+// unreachable is a host to which no connection could be made.
+type unreachable struct {
+	host string
+	why  error
+}
+
+// dialSome connects to all hosts at once, and returns clients for those with which that was possible. Both results are
+// in the order of the hosts.
+func dialSome(ctx context.Context, hosts []control.Host, trace func(string, string, time.Duration, error)) (
+	clients []*control.Client, failed []unreachable) {
+	all, errs := make([]*control.Client, len(hosts)), make([]error, len(hosts))
+	var group sync.WaitGroup
+	for i, h := range hosts {
+		group.Go(func() { all[i], errs[i] = control.Dial(ctx, h, control.Options{Trace: trace}) })
+	}
+	group.Wait()
+	for i, h := range hosts {
+		if errs[i] != nil {
+			failed = append(failed, unreachable{h.Name, errs[i]})
+		} else {
+			clients = append(clients, all[i])
+		}
+	}
+	return clients, failed
+}
+
+// closeAll closes clients of which nothing more is expected: all answers have arrived.
+func closeAll(clients []*control.Client) {
+	for _, c := range clients {
+		_ = c.Close()
+	}
 }
 
 func (t *test) traceCommand(host, command string, elapsed time.Duration, err error) {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,7 +184,30 @@ func (s *swarm) drawFaults(lease string) {
 	if s.chance(map[bool]int{true: 25, false: 45}[lease == "none"]) {
 		kinds = append(kinds, nemesis.Transfer)
 	}
-	s.set("nemesis", strings.Join(kinds, ","))
+	s.set("nemesis", strings.Join(append(kinds, s.needed(kinds)...), ","))
 	s.set("hunt", share)
 	s.set("hunt-elections", "true")
+}
+
+// needed are the kinds of faults that the user's options need besides those that were drawn.
+func (s *swarm) needed(drawn []string) (kinds []string) {
+	need := func(kind string) {
+		if !slices.Contains(drawn, kind) && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	for _, option := range []string{"clock-drift", "clock-step"} {
+		if v, ok := s.said(option); ok && v != "none" {
+			need(nemesis.Clock)
+		}
+	}
+	names, _ := s.said("hunts")
+	for _, h := range nemesis.Hunts() {
+		if slices.Contains(HuntNames(names), h.Name) {
+			for _, kind := range h.Kinds {
+				need(kind)
+			}
+		}
+	}
+	return kinds
 }

@@ -107,3 +107,24 @@ func TestSwarmGoesWithWhatIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// An option that tunes a kind of fault has that kind injected, whatever the seed would leave out.
+func TestSwarmInjectsWhatIsTuned(t *testing.T) {
+	for seed := range uint64(60) {
+		for option, tuned := range map[string]struct{ value, kinds string }{
+			"clock-drift": {"20%", "clock"}, "clock-step": {"2s", "clock"}, "hunts": {"stun, resign", "pause partition transfer"},
+		} {
+			for _, c := range Swarm(seed, func(name string) (string, bool) { return tuned.value, name == option }) {
+				drawn := strings.Split(c.Value, ",")
+				for kind := range strings.FieldsSeq(tuned.kinds) {
+					if c.Option == "nemesis" && !slices.Contains(drawn, kind) {
+						t.Errorf("seed %d, --%s %s: --nemesis %s has no %s", seed, option, tuned.value, c.Value, kind)
+					}
+				}
+				if slices.Sort(drawn); c.Option == "nemesis" && len(slices.Compact(drawn)) != strings.Count(c.Value, ",")+1 {
+					t.Errorf("seed %d: --nemesis %s names a kind twice", seed, c.Value)
+				}
+			}
+		}
+	}
+}
