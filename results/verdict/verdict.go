@@ -269,8 +269,8 @@ type Coverage struct {
 }
 
 // TwoLeases are the times in which two nodes believed to hold a lease at once, as far as the errors of the clocks leave
-// no doubt of it. A run can be valid all the same: clocks that left the bounds which leases rest on explain much, and no
-// client need have been told anything wrong.
+// no doubt of it. A run can be valid all the same: clocks that left the bounds which leases rest on explain much, and
+// no client need have been told anything wrong.
 type TwoLeases struct {
 	Times   int           `json:"times"`
 	Longest time.Duration `json:"longest_ns"`
