@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"elenchus/results/clocks"
 	"elenchus/results/history"
+	"elenchus/results/leases"
 	"elenchus/results/verdict"
 )
 
@@ -19,6 +21,7 @@ func (s *Stream) checkCoverage() verdict.Coverage {
 		Faults:       countFaults(in.Faults.Events, in.Facts.WantedKinds),
 		UnderFault:   s.faulty.ok,
 		DeposedReads: s.astray.finish(),
+		TwoLeases:    twoAtOnce(in),
 	}
 	countEvents(in.Nodes, &c)
 	why := partial(in)
@@ -41,6 +44,20 @@ func (s *Stream) checkCoverage() verdict.Coverage {
 		c.Status = verdict.Vacuous
 	}
 	return c
+}
+
+// twoAtOnce sums up the times in which two nodes believed to hold a lease, as the report draws them; nil if there are
+// none. Whether a rule was broken then, the check of the protocol says: it excuses what clocks explain.
+func twoAtOnce(in Input) *verdict.TwoLeases {
+	clashes := leases.Clashes(in.Stories, clocks.PairError(in.Clocks))
+	if len(clashes) == 0 {
+		return nil
+	}
+	t := verdict.TwoLeases{Times: len(clashes), At: clashes[0].From}
+	for _, c := range clashes {
+		t.Longest = max(t.Longest, c.To-c.From)
+	}
+	return &t
 }
 
 // vacuous lists what a run did not do that it must have done to mean anything.

@@ -43,10 +43,7 @@ type place struct {
 func newDiagnosis(in Input, agreement []verdict.Finding) *diagnosis {
 	d := &diagnosis{in: in, windows: history.Windows(in.Faults.Events), names: make(map[string]string),
 		agreement: agreement}
-	for _, t := range in.Clocks {
-		d.slack = max(d.slack, 2*t.MedianError())
-	}
-	d.slack += time.Millisecond // nodes need not write at once
+	d.slack = clocks.PairError(in.Clocks) + time.Millisecond // nodes need not write at once
 	for _, n := range in.Nodes {
 		if len(n.When) == len(n.Log.Observations) {
 			d.reigns = append(d.reigns, reignsOf(n)...)

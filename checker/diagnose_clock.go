@@ -18,22 +18,23 @@ const driftStretch = 500 * time.Millisecond
 // exactStretch is the same where clocks are read without an error, fifty times a second.
 const exactStretch = 100 * time.Millisecond
 
-// drift blames clocks whose rates differed by more than leases by rate allow, while the lease ran that the read was
-// answered under: the clock of whoever held it was too slow for that of some other.
+// drift blames clocks whose rates differed by more than leases by rate allow, from when the lease was asked for that
+// the read was answered under to the read: the clock of whoever held it was too slow for that of some other, or stood
+// still. What counts is how far each got on the whole; how evenly it ran does not matter to a lease.
 func (d *diagnosis) drift(p plainly) *verdict.Cause {
 	holder, from, ok := d.leaseOf(p, "rate")
 	if !ok {
 		return nil
 	}
 	from, to := d.stretch(from, p.last.Call)
-	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
+	own, ok := d.track(holder).Advance(clocks.Mono, from, to)
 	if !ok || own.Rate <= 0 {
 		return nil
 	}
 	var worst clocks.Rate
 	other, most := "", 1+d.in.Facts.Lease.DriftBound
 	for _, t := range d.in.Clocks {
-		r, ok := t.RateIn(clocks.Mono, from, to)
+		r, ok := t.Advance(clocks.Mono, from, to)
 		if !ok || t.Node == holder {
 			continue
 		}
@@ -75,13 +76,13 @@ func (d *diagnosis) clocksKept(p plainly) string {
 		return ""
 	}
 	from, to := d.stretch(from, p.last.Call)
-	own, ok := d.track(holder).RateIn(clocks.Mono, from, to)
+	own, ok := d.track(holder).Advance(clocks.Mono, from, to)
 	if !ok || own.Rate <= 0 {
 		return ""
 	}
 	other, most, err := "", 0.0, 0.0
 	for _, t := range d.in.Clocks {
-		if r, ok := t.RateIn(clocks.Mono, from, to); ok && t.Node != holder && r.Rate/own.Rate > most {
+		if r, ok := t.Advance(clocks.Mono, from, to); ok && t.Node != holder && r.Rate/own.Rate > most {
 			other, most, err = t.Node, r.Rate/own.Rate, (r.Error+own.Error)/own.Rate
 		}
 	}
@@ -95,7 +96,7 @@ func (d *diagnosis) clocksKept(p plainly) string {
 
 // offset blames wall clocks that were further apart than leases on wall clocks allow when the read was answered.
 func (d *diagnosis) offset(p plainly) *verdict.Cause {
-	holder, _, ok := d.leaseOf(p, "wall")
+	holder, since, ok := d.leaseOf(p, "wall")
 	if !ok {
 		return nil
 	}
@@ -107,13 +108,15 @@ func (d *diagnosis) offset(p plainly) *verdict.Cause {
 	var worst clocks.Point
 	other, most := "", d.in.Facts.Lease.MaxOffset
 	for _, t := range d.in.Clocks {
-		q, ok := t.Nearest(p.last.Call)
-		if !ok || t.Node == holder {
-			continue
-		}
-		// Behind is what lets the holder's lease last too long.
-		if least := ahead(q) - ahead(own) - q.Error - own.Error; least > most {
-			other, most, worst = t.Node, least, q
+		for _, q := range t.Sharp() {
+			if t.Node == holder || q.At < since || q.At > own.At+driftStretch {
+				continue
+			}
+			// Behind is what lets the holder's lease last too long. A grant that was over once is over for good, so that it
+			// does not matter when the other clock was ahead.
+			if least := ahead(q) - ahead(own) - q.Error - own.Error; least > most {
+				other, most, worst = t.Node, least, q
+			}
 		}
 	}
 	if other == "" {
@@ -161,7 +164,22 @@ func (d *diagnosis) honouredUntil(p plainly, holder string) (h leases.Span, hono
 	return leases.Span{}, 0, false
 }
 
-// leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then.
+// asked is when the lease was asked for that the leader wrote of in a line.
+func (n *NodeObservations) asked(line int) time.Duration {
+	for i := line - 1; i >= 0; i-- {
+		o, held := &n.Log.Observations[i], &n.Log.Observations[line]
+		if o.Boot != held.Boot {
+			break
+		}
+		if o.Kind == history.ObservedLeaseAsked && o.Since.Mono == held.Since.Mono {
+			return n.When[i]
+		}
+	}
+	return n.When[line]
+}
+
+// leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then:
+// it is counted from when it was asked for.
 // Leases matter only where another node had been elected meanwhile in a higher ballot.
 func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.Duration, ok bool) {
 	holder, ok = d.leased(p)
@@ -180,7 +198,7 @@ func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.D
 		}
 		if b, parsed := parseBallot(o.Ballot); parsed &&
 			(o.Kind == history.ObservedLeaseHeld || o.Kind == history.ObservedLeaseRenewed) {
-			held, since, ok = b, n.When[i], true
+			held, since, ok = b, n.asked(i), true
 		}
 	}
 	if !ok {

@@ -65,7 +65,7 @@ func (d *diagnosis) clocksKnown(p plainly) bool {
 	since, until := d.stretch(from, p.last.Call)
 	for _, name := range d.in.Facts.Nodes {
 		track := d.track(name)
-		if _, ok := track.RateIn(clocks.Mono, since, until); rate && !ok {
+		if _, ok := track.Advance(clocks.Mono, since, until); rate && !ok {
 			return false
 		}
 		if q, ok := track.Nearest(p.last.Call); wall && (!ok || (q.At-p.last.Call).Abs() > driftStretch) {

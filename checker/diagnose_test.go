@@ -84,6 +84,32 @@ func (s *scene) clock(name string, rate float64, behind time.Duration) *scene {
 	return s
 }
 
+// stands has a node's monotonic clock stand still for some time, as that of a suspended host does.
+func (s *scene) stands(name string, from, to time.Duration) *scene {
+	return s.with(func(s *scene) {
+		for _, t := range s.in.Clocks {
+			for i := range t.Points {
+				if p := &t.Points[i]; t.Node == name {
+					p.Mono -= int64(max(0, min(p.At, to)-from))
+				}
+			}
+		}
+	})
+}
+
+// back has a node's wall clock go back for good.
+func (s *scene) back(name string, from, by time.Duration) *scene {
+	return s.with(func(s *scene) {
+		for _, t := range s.in.Clocks {
+			for i := range t.Points {
+				if p := &t.Points[i]; t.Node == name && p.At >= from {
+					p.Wall -= int64(by)
+				}
+			}
+		}
+	})
+}
+
 // deposed has n1 hold the lease of 1.n1 until some time, and n2 be elected above it.
 func (s *scene) deposed(until int) *scene {
 	return s.node("n1", saw{at: 100, kind: history.ObservedElected, ballot: "1.n1"},
@@ -177,6 +203,18 @@ func TestDiagnoses(t *testing.T) {
 		"two leases do not matter to quorum reads": {newScene("quorum").deposed(1400), []string{old}, ""},
 		"drift": {newScene("lease").deposed(1400).clock("n1", 0.9, 0).clock("n2", 1, 0),
 			[]string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
+		"a clock that stood still": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
+			stands("n1", 600*ms, 700*ms), []string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
+		"a clock that stood still after the read": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
+			stands("n1", 1100*ms, 1300*ms), []string{"two leases at once", old}, "It need not be the clocks"},
+		"a clock that stood still between the question for the lease and the answer": {
+			newScene("lease").node("n1", saw{at: 100, kind: history.ObservedElected, ballot: "1.n1"},
+				saw{at: 300, kind: history.ObservedLeaseAsked, ballot: "1.n1", until: 1310},
+				saw{at: 600, kind: history.ObservedLeaseHeld, ballot: "1.n1", until: 1310},
+				saw{at: 1500, kind: history.ObservedDeposed, ballot: "1.n1"}).
+				node("n2", saw{at: 900, kind: history.ObservedElected, ballot: "2.n2"}).
+				clock("n1", 1, 0).clock("n2", 1, 0).stands("n1", 300*ms, 590*ms),
+			[]string{"clocks drifted apart", old}, "From 0.350 s"},
 		"drift within the bound": {newScene("lease").deposed(1400).clock("n1", 0.995, 0).clock("n2", 1, 0),
 			[]string{"two leases at once", old}, "It need not be the clocks"},
 		"drift of a holder that is too fast": {newScene("lease").deposed(1400).clock("n1", 1.5, 0).clock("n2", 1, 0),
@@ -185,6 +223,11 @@ func TestDiagnoses(t *testing.T) {
 			[]string{"two leases at once", old}, ""},
 		"wall clocks apart": {newScene("lease").wall().deposed(1400).clock("n1", 1, 300*ms).clock("n2", 1, 0),
 			[]string{"wall clocks too far apart", "two leases at once", old}, "n1 was behind that of n2"},
+		"wall clocks that were apart when the grant ended": {newScene("lease").wall().deposed(1400).clock("n1", 1, 0).
+			clock("n2", 1, -300*ms).back("n2", 950*ms, 300*ms),
+			[]string{"wall clocks too far apart", "two leases at once", old}, "n1 was behind that of n2, as read at 0.450 s"},
+		"wall clocks that were apart before the lease": {newScene("lease").wall().deposed(1400).clock("n1", 1, 0).
+			clock("n2", 1, -300*ms).back("n2", 350*ms, 300*ms), []string{"two leases at once", old}, ""},
 		"wall clocks within the bound": {newScene("lease").wall().deposed(1400).clock("n1", 1, 90*ms).clock("n2", 1, 0),
 			[]string{"two leases at once", old}, ""},
 		"a grant forgotten": {newScene("lease").deposed(1400).node("n3",

@@ -57,9 +57,8 @@ func protocolCheck(in Input, told *rules.Answers, d *diagnosis, known []verdict.
 // same answer has been told.
 func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verdict.Finding {
 	m := rules.Meanings[v.Rule]
-	broken := strings.NewReplacer("%N", v.Node, "%S", fmt.Sprint(v.Slot), "%B", v.Ballot.String()).Replace(m.Broken)
 	b := verdict.Broken{
-		Finding: verdict.Finding{Checker: v.Rule, Name: m.Name, At: v.At, Summary: broken + ": " + v.Account + "."},
+		Finding: verdict.Finding{Checker: v.Rule, Name: m.Name, At: v.At, Summary: d.sentence(v.Account)},
 		Demand:  m.Demand, Node: v.Node, Slot: v.Slot, Ballot: v.Ballot.String(),
 	}
 	if v.Others > 0 {
@@ -75,8 +74,17 @@ func (d *diagnosis) ruleFinding(v rules.Violation, known []verdict.Finding) verd
 	} else {
 		f = d.demanded(b.Finding, b)
 	}
-	f.Checker, f.Name = CheckProtocol, v.Rule
+	f.Checker, f.Name, f.Title = CheckProtocol, v.Rule, m.Name
 	return f
+}
+
+// sentence makes an account a sentence. It begins with a capital letter, unless it begins with the name of a node.
+func (d *diagnosis) sentence(account string) string {
+	first, _, _ := strings.Cut(account, " ")
+	if slices.Contains(d.in.Facts.Nodes, first) {
+		return account + "."
+	}
+	return upper(account) + "."
 }
 
 // rulesInput is what rules are held against.
@@ -159,7 +167,7 @@ func (in *Input) offsetExcess(from, to, sign time.Duration) time.Duration {
 // rateExcess is how much longer a lease of that term may have lasted by one clock than by another, beyond the drift
 // that is allowed.
 func (in *Input) rateExcess(from, to, term time.Duration, sign float64) time.Duration {
-	least, most := math.Inf(1), 0.0
+	least, most, stoodStill := math.Inf(1), 0.0, in.suspended(from, to)
 	for _, t := range in.Clocks {
 		for _, r := range t.Rates(clocks.Mono, rateStretch) {
 			if r.To < from-around || r.From > to+around {
@@ -170,11 +178,22 @@ func (in *Input) rateExcess(from, to, term time.Duration, sign float64) time.Dur
 	}
 	switch {
 	case most == 0:
-		return 0
+		return stoodStill
 	case least <= 0:
 		return history.Forever
 	}
-	return max(0, time.Duration((most/least-1-in.Facts.Lease.DriftBound)*float64(term)))
+	return max(0, time.Duration((most/least-1-in.Facts.Lease.DriftBound)*float64(term))) + stoodStill
+}
+
+// suspended is for how long hosts stood still between two instants, and their monotonic clocks with them. A rate does
+// not show that, because it leaves out steps.
+func (in *Input) suspended(from, to time.Duration) (sum time.Duration) {
+	for _, w := range history.Windows(in.Faults.Events) {
+		if w.Kind == "suspend" && w.Status == history.FaultInstalled {
+			sum += max(0, min(w.To, to)-max(w.From, from))
+		}
+	}
+	return sum
 }
 
 // rateStretch is over what stretches rates are measured that excuse an overlap: short, because a clock that leaves its

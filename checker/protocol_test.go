@@ -54,12 +54,15 @@ func TestProtocolCheck(t *testing.T) {
 	}
 	f := findings[0]
 	if f.Checker != CheckProtocol || f.Name != "grant-honoured" || f.At != 1800*time.Millisecond ||
-		!strings.Contains(f.Summary, "n2 campaigns in ballot 2.n2 at 1.800 s") ||
+		f.Heading() != "a lease granted and not honoured (grant-honoured)" ||
+		!strings.HasPrefix(f.Summary, "n2 campaigns in ballot 2.n2 at 1.800 s; it had granted") ||
 		len(f.Causes) != 1 || f.Causes[0].Name != "a grant that was not kept" ||
 		!strings.Contains(f.Story[len(f.Story)-1], "Whoever grants a lease") {
 		t.Errorf("%+v", f)
 	}
-	if f := findings[1]; f.Name != "lease-exclusive" || !strings.Contains(f.Summary, "n2 is elected in ballot 2.n2 at 1.9") {
+	if f := findings[1]; f.Name != "lease-exclusive" || f.Title != "two leaders under one lease" ||
+		!strings.HasPrefix(f.Summary, "n1 believes in its lease of ballot 1.n1 from 1.000 s") ||
+		!strings.Contains(f.Summary, "n2 is elected in ballot 2.n2 at 1.9") {
 		t.Errorf("%+v", f)
 	}
 	if c, findings := held(Input{Facts: Facts{Protocol: multipaxos}}); c.Status != verdict.None || findings != nil {
@@ -95,8 +98,11 @@ func TestClockExcess(t *testing.T) {
 	moved := history.FaultLog{Events: []history.FaultEvent{{
 		ID: "f1", Kind: "clock", Step: history.FaultApply, Status: history.FaultInstalled, Begin: time.Second, End: time.Second,
 	}}}
-	suspended := moved.Events[0]
-	suspended.Kind = "suspend"
+	suspended, awake := moved.Events[0], moved.Events[0]
+	suspended.Kind, awake.Kind = "suspend", "suspend"
+	awake.Step, awake.Status = history.FaultRevert, history.FaultReverted
+	resumed := awake
+	resumed.Begin, resumed.End = 1100*ms, 1100*ms
 	rate, wall := Lease{Mode: "rate", DriftBound: 0.01}, Lease{Mode: "wall", MaxOffset: 50 * ms}
 	for name, c := range map[string]struct {
 		lease       Lease
@@ -109,8 +115,10 @@ func TestClockExcess(t *testing.T) {
 		"perhaps beyond the bound": {rate, moved, []clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 5 * ms, 40 * ms},
 		"not meant to be moved": {rate, history.FaultLog{},
 			[]clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 0, 0},
-		"suspended, and perhaps beyond the bound": {rate, history.FaultLog{Events: []history.FaultEvent{suspended}},
+		"suspended, and perhaps beyond the bound": {rate, history.FaultLog{Events: []history.FaultEvent{suspended, awake}},
 			[]clocks.Track{ticking("n1", 1, 0, ms), ticking("n2", 1.009, 0, ms)}, 5 * ms, 40 * ms},
+		"suspended for some time": {rate, history.FaultLog{Events: []history.FaultEvent{suspended, resumed}},
+			[]clocks.Track{ticking("n1", 1, 0, 0), ticking("n2", 1, 0, 0)}, 100 * ms, 100 * ms},
 		"moved and not measured": {rate, moved, []clocks.Track{ticking("n1", 1, 0, ms)}, history.Forever, history.Forever},
 		"not measured":           {rate, history.FaultLog{}, nil, 0, 0},
 		"wall clocks within":     {wall, moved, []clocks.Track{ticking("n1", 1, 0, 0), ticking("n2", 1, 50*ms, 0)}, 0, 0},

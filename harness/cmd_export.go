@@ -86,6 +86,9 @@ func exportAction(c *cli.Context) (err error) {
 		fmt.Fprintf(c.App.ErrWriter, "note: %s sent several times became one operation each\n",
 			verdict.Count(merged, "request"))
 	}
+	for _, note := range foreign.Loses(c.String("format"), events) {
+		fmt.Fprintf(c.App.ErrWriter, "note: %s\n", note)
+	}
 	if !log.Complete {
 		fmt.Fprintln(c.App.ErrWriter, "note: the history breaks off, and so does what is written")
 	}

@@ -200,7 +200,7 @@ func printReplay(c *cli.Context, found *simulated, out *replayed) {
 	}
 	if v := out.Violation; v != nil {
 		broken, demand := v.Explain(found.plan.Schedule.Nodes)
-		fmt.Fprintf(w, "%s\n%s\n  %v\n", broken, demand, *v)
+		fmt.Fprintf(w, "%s\n%s\n  %s %s\n", broken, demand, v.Invariant, v.Seen())
 	} else {
 		fmt.Fprintln(w, "nothing was found")
 	}

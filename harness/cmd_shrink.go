@@ -138,7 +138,7 @@ func printShrunk(c *cli.Context, done *shrunk) {
 	out, r := c.App.Writer, done.Result
 	broken, demand := r.Violation.Explain(r.Plan.Schedule.Nodes)
 	fmt.Fprintf(out, "%s\n%s\n", broken, demand)
-	fmt.Fprintf(out, "  %v\n\n", r.Violation)
+	fmt.Fprintf(out, "  %s %s\n\n", r.Violation.Invariant, r.Violation.Seen())
 	fmt.Fprintf(out, "before: %v\nafter:  %v\n", r.Before, r.After)
 	for _, f := range r.Plan.Schedule.Faults {
 		fmt.Fprintf(out, "  %s: %s\n", f.ID, f)

@@ -106,8 +106,8 @@ func judgeLabRun(v *verdict.Verdict) (came labRun) {
 	case v.Safety.Status == verdict.Violated && len(v.Safety.Findings) > 0:
 		f := &v.Safety.Findings[0]
 		came.check, came.message = f.Checker, f.Summary
-		if f.Name != "" {
-			came.message = f.Name + ": " + f.Summary
+		if h := f.Heading(); h != "" {
+			came.message = h + ": " + f.Summary
 		}
 		if len(f.Causes) > 0 {
 			came.message += " → " + f.Causes[0].Name

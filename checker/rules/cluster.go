@@ -290,8 +290,8 @@ func (c *cluster) judgeElection(b Ballot, size, quorum int) {
 	}
 	if bits.OnesCount16(set)+c.silent(size, set) < quorum {
 		a, i := s.elected.account, s.elected.line
-		a.violated(Election, i, b, "%s leads it%s, and of %d nodes only %s had promised it by then", a.node.Name, a.when(i),
-			size, c.names(set))
+		a.violated(Election, i, b, "%s leads ballot %v%s, and of %d nodes only %s had promised it by then", a.node.Name, b,
+			a.when(i), size, c.names(set))
 	}
 }
 

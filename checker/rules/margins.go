@@ -49,8 +49,8 @@ func (c *cluster) judgeGrants(b Ballot, bounds *Bounds) {
 			}
 			if lasts < must {
 				a := g.account
-				a.violated(LeaseMargin, g.line, b, "%s grants it%s until %s before it is over by every clock that keeps "+
-					"to its bounds", a.node.Name, a.when(g.line), milliseconds(must-lasts))
+				a.violated(LeaseMargin, g.line, b, "%s grants the lease of ballot %v%s until %s before it is over by "+
+					"every clock that keeps to its bounds", a.node.Name, b, a.when(g.line), milliseconds(must-lasts))
 			}
 		}
 	}

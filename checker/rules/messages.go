@@ -82,8 +82,8 @@ func (a *account) raise(b Ballot) {
 func (a *account) takesBack(i int, o *history.Observation, b Ballot) {
 	for _, v := range a.votes {
 		if b.Less(v.ballot) && v.first <= o.Slot && o.First <= v.last {
-			w := a.violation(AcceptedMonotone, i, b, "%s accepts it in ballot %v%s, and had said that it accepted it in %v",
-				a.node.Name, b, a.when(i), v.ballot)
+			w := a.violation(AcceptedMonotone, i, b, "%s accepts slot %d in ballot %v%s, and had said that it accepted it in %v",
+				a.node.Name, max(v.first, o.First), b, a.when(i), v.ballot)
 			w.Slot = max(v.first, o.First)
 			a.check.violated(w)
 			return
@@ -179,8 +179,8 @@ func (a *account) proposes(i int, o *history.Observation, b Ballot) {
 	for k, value := range o.Sent.Values {
 		slot := o.First + uint64(k)
 		if in := a.life.above[slot]; b.Less(in) {
-			v := a.violation(AcceptedMonotone, i, b, "%s proposes in it, and so accepts it, in ballot %v%s, and had it as "+
-				"chosen in ballot %v", a.node.Name, b, a.when(i), in)
+			v := a.violation(AcceptedMonotone, i, b, "%s proposes in slot %d, and so accepts it, in ballot %v%s, and had it as "+
+				"chosen in ballot %v", a.node.Name, slot, b, a.when(i), in)
 			v.Slot = slot
 			a.check.violated(v)
 		}

@@ -63,7 +63,7 @@ type Violation struct {
 	Ballot  Ballot
 	At      time.Duration // since the run began
 	Placed  bool          // At is known
-	Account string        // what was seen, as the continuation of a sentence
+	Account string        // what was seen, as a sentence without its full stop
 	Others  int           // further violations of the same rule, which came later
 
 	Answer *history.Operation // that breaks it; nil if none does

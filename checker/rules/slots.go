@@ -77,8 +77,8 @@ func (c *cluster) value(a *account, i int, slot uint64, b Ballot, value history.
 		return
 	}
 	if p.value != value {
-		v := a.violation(OneValue, i, b, "%s has value %x there%s, and somebody has %x", a.node.Name, uint64(value),
-			a.when(i), uint64(p.value))
+		v := a.violation(OneValue, i, b, "%s has value %x for slot %d of ballot %v%s, and somebody has %x", a.node.Name,
+			uint64(value), slot, b, a.when(i), uint64(p.value))
 		v.Slot = slot
 		a.check.violated(v)
 	}
@@ -194,8 +194,9 @@ func (c *cluster) judgeSlot(number uint64, size, quorum int) {
 		p := &s.proposals[i]
 		if p.proposed != nil && p.known != nil && p.ballot.Round > 0 && !c.allowed(s, p, number, size, quorum) {
 			a := p.proposed.account
-			v := a.violation(SafeValue, p.proposed.line, p.ballot, "%s proposes value %x there%s, and what the promises of "+
-				"ballot %v report does not allow it", a.node.Name, uint64(p.value), a.when(p.proposed.line), p.ballot)
+			v := a.violation(SafeValue, p.proposed.line, p.ballot, "%s proposes value %x for slot %d%s, and what the "+
+				"promises of ballot %v report does not allow it", a.node.Name, uint64(p.value), number,
+				a.when(p.proposed.line), p.ballot)
 			v.Slot = number
 			a.check.violated(v)
 		}
@@ -230,8 +231,9 @@ func (c *cluster) judgeChosen(s *slotState, f *chosen, number uint64, size, quor
 		return
 	}
 	a := f.account
-	v := a.violation(ChosenJustified, f.line, f.ballot, "%s takes it for chosen in ballot %v%s, and of %d nodes only %s "+
-		"had accepted its value in one ballot by then", a.node.Name, f.ballot, a.when(f.line), size, c.names(best))
+	v := a.violation(ChosenJustified, f.line, f.ballot, "%s takes slot %d for chosen in ballot %v%s, and of %d nodes "+
+		"only %s had accepted its value in one ballot by then", a.node.Name, number, f.ballot, a.when(f.line), size,
+		c.names(best))
 	v.Slot = number
 	a.check.violated(v)
 }
@@ -255,9 +257,9 @@ func (c *cluster) judgeAgreement(s *slotState, number uint64, quorum int) {
 		if p.proposed != nil {
 			here = &p.proposed.claim
 		}
-		v := here.account.violation(Agreement, here.line, p.ballot, "%s accepted value %x in ballot %v, and %s value %x in "+
-			"ballot %v", c.names(first.accepted), uint64(first.value), first.ballot, c.names(p.accepted), uint64(p.value),
-			p.ballot)
+		v := here.account.violation(Agreement, here.line, p.ballot, "%s accepted value %x for slot %d in ballot %v, and %s "+
+			"value %x in ballot %v", c.names(first.accepted), uint64(first.value), number, first.ballot, c.names(p.accepted),
+			uint64(p.value), p.ballot)
 		v.Slot = number
 		here.account.check.violated(v)
 	}

@@ -155,7 +155,7 @@ func (g *ghost) note(node int, e *protocol.Entry) (*slotGhost, *proposal) {
 	s := g.slot(e.Slot)
 	if s == nil {
 		g.violated(Violation{
-			Invariant: invariantContract, Node: node, Slot: e.Slot, Ballot: e.Ballot, Message: "an absurd slot",
+			Invariant: invariantContract, Node: node, Slot: e.Slot, Ballot: e.Ballot, Message: "the node names an absurd slot",
 		})
 		return nil, nil
 	}
@@ -167,7 +167,7 @@ func (g *ghost) note(node int, e *protocol.Entry) (*slotGhost, *proposal) {
 	case p.value != fingerprint(e.Batch):
 		g.violated(Violation{
 			Invariant: invariantOneValue, Node: node, Slot: e.Slot, Ballot: e.Ballot,
-			Message: describeBatch(p.batch) + " and " + describeBatch(e.Batch),
+			Message: "the ballot has " + describeBatch(p.batch) + " and " + describeBatch(e.Batch) + " there",
 		})
 		return nil, nil
 	}
@@ -201,7 +201,7 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 	if before := me.accepted[e.Slot-1]; e.Ballot.Less(before) {
 		g.violated(Violation{
 			Invariant: invariantAcceptFalls, Node: n.index + 1, Slot: e.Slot, Ballot: e.Ballot,
-			Message: "it had accepted it in " + before.String(),
+			Message: "the node accepts it in " + e.Ballot.String() + ", and had accepted it in " + before.String(),
 		})
 		return
 	}
@@ -214,7 +214,8 @@ func (g *ghost) accepted(n *node, me *nodeGhost, e *protocol.Entry) {
 		if s.value != p.value {
 			g.violated(Violation{
 				Invariant: invariantAgreement, Node: n.index + 1, Slot: e.Slot, Ballot: e.Ballot,
-				Message: describeBatch(s.batch) + ", and in ballot " + e.Ballot.String() + " " + describeBatch(p.batch),
+				Message: "chosen was " + describeBatch(s.batch) + ", and now in ballot " + e.Ballot.String() + " " +
+					describeBatch(p.batch),
 			})
 		}
 		return
@@ -394,7 +395,7 @@ func (g *ghost) recovered(n *node, o *protocol.Observation) {
 	if me := &g.nodes[n.index]; o.Ballot.Less(me.onDisk) {
 		g.violated(Violation{
 			Invariant: invariantRecovery, Node: n.index + 1, Ballot: o.Ballot,
-			Message: "the node starts with this promise, its disk has " + me.onDisk.String(),
+			Message: "the node starts with the promise of " + o.Ballot.String() + ", its disk has " + me.onDisk.String(),
 		})
 	}
 }

@@ -180,7 +180,7 @@ func (g *ghost) complete(n *node, msg *protocol.Message) {
 		}
 		g.violated(Violation{
 			Invariant: invariantComplete, Node: n.index + 1, Slot: slot, Ballot: msg.Ballot,
-			Message: "what it accepted in " + b.String() + " is missing",
+			Message: "the node's promise leaves out what it accepted in " + b.String(),
 		})
 		return
 	}

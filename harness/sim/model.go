@@ -220,7 +220,7 @@ func (g *ghost) acknowledged(n *node, asked *request, r *protocol.Reply) {
 	switch {
 	case s == nil || !g.holds(r.Slot, c.Client, c.Seq) || s.seq < c.Seq:
 		v.Invariant = invariantAck
-		v.Message = describeCommand(c) + "; " + g.whereabouts(g.slot(r.Slot))
+		v.Message = describeCommand(c) + " is acknowledged; " + g.whereabouts(g.slot(r.Slot))
 	case r.Slot <= asked.told:
 		v.Invariant = invariantRealTime
 		v.Message = describeCommand(c) + " is acknowledged, and somebody had been told of slot " +

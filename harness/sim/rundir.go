@@ -163,11 +163,11 @@ func (r *Result) findings(nodes []string) []verdict.Broken {
 	if v == nil || v.Invariant == checkStuck || v.Invariant == checkLinearizable {
 		return nil
 	}
-	broken, demand := v.Explain(nodes)
+	_, demand := v.Explain(nodes)
 	b := verdict.Broken{
 		Finding: verdict.Finding{
 			Checker: v.Invariant, Key: v.Key, Name: meanings[v.Invariant].Name, At: v.At,
-			Summary: strings.TrimSuffix(broken, ".") + ": " + v.account(nodes) + ".",
+			Summary: v.Summary(nodes),
 		},
 		Demand: demand, Slot: uint64(v.Slot),
 	}

@@ -64,18 +64,30 @@ type Answer struct {
 	Before    int `json:"before"`    // an operation that the answer ignores, and must not; -1 for none
 }
 
+// Name is what the violation is called for people, with the name of the rule in parentheses: "a promise taken back
+// (promise-monotone)".
+func (v *Violation) Name() string {
+	if m, ok := meanings[v.Invariant]; ok {
+		return fmt.Sprintf("%s (%s)", m.Name, v.Invariant)
+	}
+	return v.Invariant
+}
+
 // String is the violation as one line.
-func (v Violation) String() string {
+func (v Violation) String() string { return v.Name() + " " + v.Seen() }
+
+// Seen is when and where the violation was seen, and what was.
+func (v *Violation) Seen() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: at %v", v.Invariant, v.At)
+	fmt.Fprintf(&b, "at %v", v.At)
 	if v.Node != 0 {
-		fmt.Fprintf(&b, " n%d", v.Node)
+		fmt.Fprintf(&b, ", n%d", v.Node)
 	}
 	if v.Slot != 0 {
-		fmt.Fprintf(&b, " slot %d", v.Slot)
+		fmt.Fprintf(&b, ", slot %d", v.Slot)
 	}
 	if !v.Ballot.IsZero() {
-		fmt.Fprintf(&b, " ballot %v", v.Ballot)
+		fmt.Fprintf(&b, ", ballot %v", v.Ballot)
 	}
 	fmt.Fprintf(&b, ": %s", v.Message)
 	return b.String()

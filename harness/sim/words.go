@@ -97,6 +97,28 @@ func (v *Violation) fill(text string, nodes []string) string {
 // Account describes what was observed, in a sentence of its own: the message, with the name of the node.
 func (v *Violation) Account(nodes []string) string { return sentence(v.account(nodes), nodes) }
 
+// Summary is the account for whoever sees nothing else of the violation: it has the slot and the ballot, too, if the
+// message does not say which.
+func (v *Violation) Summary(nodes []string) string {
+	text := v.account(nodes)
+	var where []string
+	if slot := fmt.Sprintf("slot %d", v.Slot); v.Slot != 0 && !mentions(text, slot) {
+		where = append(where, slot)
+	}
+	if ballot := v.Ballot.String(); !v.Ballot.IsZero() && !mentions(text, ballot) {
+		where = append(where, "ballot "+ballot)
+	}
+	if len(where) > 0 {
+		text += " (" + strings.Join(where, ", ") + ")"
+	}
+	return sentence(text, nodes)
+}
+
+// mentions reports whether a text has some words, as whole words.
+func mentions(text, words string) bool {
+	return regexp.MustCompile(`\b` + regexp.QuoteMeta(words) + `\b`).MatchString(text)
+}
+
 func (v *Violation) account(nodes []string) string {
 	line, _, _ := strings.Cut(v.Message, "\n")
 	line = rounded(line)

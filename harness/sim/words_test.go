@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"elenchus/node/protocol"
 )
 
 // Every rule has words.
@@ -45,5 +48,30 @@ func TestDurationsAreRounded(t *testing.T) {
 	got := rounded("owes a lease for another 392.660106ms, and 1.304034563s, in slot 5")
 	if want := "owes a lease for another 392.7 ms, and 1304.0 ms, in slot 5"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What is said of a violation names its rule once, and its slot and ballot where the message does not.
+func TestViolationInWords(t *testing.T) {
+	ballot := protocol.Ballot{Round: 2, Node: 1}
+	v := Violation{Invariant: invariantGrant, At: 1500 * time.Millisecond, Node: 2, Ballot: ballot,
+		Message: "the node sends Promise, and owes a lease of 1.n3"}
+	const line = "a lease granted and not honoured (grant-honoured) at 1.5s, n2, ballot 2.n1: " +
+		"the node sends Promise, and owes a lease of 1.n3"
+	if got := v.String(); got != line {
+		t.Errorf("%q; want %q", got, line)
+	}
+	nodes := []string{"a", "b", "c"}
+	for message, want := range map[string]string{
+		"the node sends Promise":                   "b sends Promise (slot 7, ballot 2.n1).",
+		"the node sends Promise in 2.n1":           "b sends Promise in 2.n1 (slot 7).",
+		"the node applies slot 7 in 12.n1":         "b applies slot 7 in 12.n1 (ballot 2.n1).",
+		"slot 77 is there":                         "Slot 77 is there (slot 7, ballot 2.n1).",
+		"the node takes slot 7 for chosen in 2.n1": "b takes slot 7 for chosen in 2.n1.",
+	} {
+		v := Violation{Invariant: invariantGrant, Node: 2, Slot: 7, Ballot: ballot, Message: message}
+		if got := v.Summary(nodes); got != want {
+			t.Errorf("%q: %q; want %q", message, got, want)
+		}
 	}
 }

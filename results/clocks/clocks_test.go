@@ -277,3 +277,28 @@ func TestTrueTimes(t *testing.T) {
 		t.Errorf("until %v", got)
 	}
 }
+
+// A clock that stood still got less far, and its rate does not show it.
+func TestAdvance(t *testing.T) {
+	const ms = time.Millisecond
+	var track Track
+	for at := time.Duration(0); at <= 1000*ms; at += 50 * ms {
+		mono := at - max(0, min(at, 500*ms)-400*ms)
+		track.Points = append(track.Points, Point{At: at, Error: ms, Mono: int64(mono)})
+	}
+	if r, ok := track.Advance(Mono, 210*ms, 790*ms); !ok || r.From != 200*ms || r.To != 800*ms ||
+		math.Abs(r.Rate-5.0/6) > 1e-9 || math.Abs(r.Error-2.0/600) > 1e-9 {
+		t.Errorf("%+v, %v", r, ok)
+	}
+	if r, ok := track.RateIn(Mono, 210*ms, 790*ms); !ok || r.Rate != 1 {
+		t.Errorf("its rate: %+v, %v", r, ok)
+	}
+	for _, none := range [][2]time.Duration{{700 * ms, 1500 * ms}, {2000 * ms, 3000 * ms}, {310 * ms, 320 * ms}} {
+		if r, ok := track.Advance(Mono, none[0], none[1]); ok {
+			t.Errorf("from %v to %v: %+v", none[0], none[1], r)
+		}
+	}
+	if r, ok := (Track{}).Advance(Mono, 0, ms); ok {
+		t.Errorf("nobody measured it: %+v", r)
+	}
+}

@@ -48,6 +48,18 @@ func (t Track) RateIn(c Clock, from, to time.Duration) (Rate, bool) {
 	return rateOf(c, points, to-from)
 }
 
+// Advance returns how fast a clock ran on the whole between the points nearest to two times: unlike in [Track.RateIn],
+// steps count, and so does time in which it stood still, as the clock of a suspended host does. It is false if the
+// points cover less than half of that time.
+func (t Track) Advance(c Clock, from, to time.Duration) (Rate, bool) {
+	a, ok := t.Nearest(from)
+	b, also := t.Nearest(to)
+	if !ok || !also || b.At <= a.At || min(b.At, to)-max(a.At, from) < (to-from)/2 {
+		return Rate{}, false
+	}
+	return slope(c, a, b), true
+}
+
 // Nearest returns the point nearest to at. It is false if there are no points.
 func (t Track) Nearest(at time.Duration) (Point, bool) {
 	points := t.Sharp()

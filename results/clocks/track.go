@@ -145,6 +145,16 @@ func (t Track) MedianError() time.Duration {
 	return errs[len(errs)/2]
 }
 
+// PairError is what an interval may be wrong by whose ends were placed by the clocks of two nodes, as far as the median
+// errors of their samples go.
+func PairError(tracks []Track) time.Duration {
+	var worst time.Duration
+	for _, t := range tracks {
+		worst = max(worst, 2*t.MedianError())
+	}
+	return worst
+}
+
 // Value is an estimate with an error bound: the true value is within Error of Value.
 type Value struct{ Value, Error time.Duration }
 

@@ -16,8 +16,8 @@
 // cas did not match) and :info (indeterminate). Operations of :nemesis become faults. Integers are kept; any other
 // value is assigned a number, see [History.Names].
 //
-// Writing loses two things. A mismatched cas of ours, which returns what it found, becomes a :fail, which does not;
-// and which node served an operation is not recorded.
+// Writing loses three things. A mismatched cas of ours, which returns what it found, becomes a :fail, which does not;
+// which node served an operation is not recorded; nor is the phase of the run. See [Loses] and [Once].
 //
 // # Porcupine
 //

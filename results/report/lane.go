@@ -105,6 +105,7 @@ func (l lanes) fault(w history.FaultWindow, y float64) band {
 	b.Title = fmt.Sprintf("%s %s %s, in effect from %s to %s", w.ID, w.Kind, w.Played, seconds(w.From), seconds(w.To))
 	b.LabelY = round(y + l.height() - 5)
 	b.Label = w.ID + " " + w.Kind
+	b.Name = b.Label
 	return b
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -32,6 +33,7 @@ var pageStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": plural, "seconds": seconds, "compact": compact, "grouped": grouped, "size": size, "href": href,
+	"upper": upper, "what": what,
 	"statusClass": statusClass, "faultClass": faultClass, "faultStatusClass": faultStatusClass,
 }).Parse(headSource + pageSource + figuresSource))
 
@@ -44,6 +46,8 @@ type page struct {
 	Headline               string // what was violated, and what broke, in a few words each
 	Class                  string // of the verdict
 	Axes                   []axis
+	Remarks                []string        // what broke no rule, and is worth a word
+	Checks, Idle           []verdict.Check // those that had something to look at, and those that had not
 	Timeline               *timeline
 	Clocks                 *clockReport
 	Unready                []string // what was missing after the heal and is no node's
@@ -119,6 +123,14 @@ func Render(w io.Writer, in Input) error {
 	if in.Checked {
 		p.Word, p.Class = in.Verdict.Word(), wordClass(in.Verdict.ExitCode())
 		p.Axes = axes(in.Verdict, imported(in.Manifest))
+		p.Remarks = remarks(in.Verdict)
+		for _, c := range in.Verdict.Safety.Checks {
+			if c.Status == verdict.None {
+				p.Idle = append(p.Idle, c)
+			} else {
+				p.Checks = append(p.Checks, c)
+			}
+		}
 		p.Phases, p.Total = phases(in.Verdict.Coverage.Operations)
 		p.Leaders = leaderRows(in.Verdict.Coverage)
 	}
@@ -144,16 +156,34 @@ func Render(w io.Writer, in Input) error {
 	return nil
 }
 
+// what says in a phrase what was run, and where.
+func what(m *results.Manifest) string {
+	c := m.Config
+	if imported(m) {
+		return fmt.Sprintf("a history in the format %s, recorded by another tool", m.Imported)
+	}
+	system := cmp.Or(c.Protocol, c.System)
+	if system == "multipaxos" {
+		system = "Multi-Paxos"
+	}
+	where := m.Lab + " lab"
+	if m.Lab == "sim" {
+		where = "simulated"
+	}
+	return fmt.Sprintf("workload %s on %s, %s, %s", c.Workload, system, plural(len(m.Hosts), "node"), where)
+}
+
 // headline sums up findings: "Stale read, 10 times. What broke: clocks drifted apart; two leases at once."
 func headline(findings []verdict.Finding) string {
 	var names, causes []string
 	times := make(map[string]int)
 	for _, f := range findings {
-		if f.Name == "" {
+		name := cmp.Or(f.Title, f.Name)
+		if name == "" {
 			continue
 		}
-		if times[f.Name]++; times[f.Name] == 1 {
-			names = append(names, f.Name)
+		if times[name]++; times[name] == 1 {
+			names = append(names, name)
 		}
 		for _, c := range f.Causes {
 			if !slices.Contains(causes, c.Name) {

@@ -357,8 +357,10 @@ func TestSummary(t *testing.T) {
 			Checks: []verdict.Check{{Checker: "linearizability", Status: verdict.Violated},
 				{Checker: "lists", Status: verdict.None},
 				{Checker: "agreement", Status: verdict.Valid}},
-			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."}, {Summary: "b."},
-				{Summary: "c."}, {Summary: "d."}, {Summary: "e."}},
+			Findings: []verdict.Finding{{Summary: "The write of 5 was lost\x1b[2J."},
+				{Name: "stale read", Summary: "b.", Causes: []verdict.Cause{{Name: "clocks drifted apart", Says: "n1's was slow."}}},
+				{Name: "lease-basis", Title: "a lease without a majority", Summary: "c.",
+					Causes: []verdict.Cause{{Name: "clocks drifted apart", Says: "n1's was slow."}}}, {Summary: "d."}, {Summary: "e."}},
 		},
 		Liveness: verdict.Liveness{
 			Status: verdict.Valid, Recovery: 1234 * time.Millisecond,
@@ -385,8 +387,10 @@ func TestSummary(t *testing.T) {
                          2 more reasons
 
   ✗ The write of 5 was lost�[2J.
-  ✗ b.
-  ✗ c.
+  ✗ Stale read. b.
+    → n1's was slow.
+  ✗ A lease without a majority (lease-basis). c.
+    → Clocks drifted apart, as above.
   and 2 more findings
 
   repeat    elenchus run --seed 42
@@ -408,5 +412,48 @@ func TestSummary(t *testing.T) {
 	if without := strings.Replace(want, "  repeat    elenchus run --seed 42\n", "",
 		1); plain != without || plain == got.String() {
 		t.Errorf("with colours:\n%q", got.String())
+	}
+}
+
+// A run that is valid says what it went through all the same.
+func TestRemarks(t *testing.T) {
+	v := verdict.Verdict{
+		Run: "x", Harness: verdict.Harness{Status: verdict.Healthy}, Liveness: verdict.Liveness{Status: verdict.Valid},
+		Safety: verdict.Safety{Status: verdict.Valid,
+			Checks: []verdict.Check{{Checker: "protocol", Status: verdict.Valid}}},
+		Coverage: verdict.Coverage{Status: verdict.Sufficient,
+			TwoLeases:    &verdict.TwoLeases{Times: 2, Longest: 12300 * time.Microsecond, At: 4500 * time.Millisecond},
+			DeposedReads: &verdict.DeposedReads{Way: "lease", Attempted: 3, Answered: 1}},
+	}
+	says := func() (text, html string) {
+		var plain, page bytes.Buffer
+		if err := report.Summary(&plain, "runs/x", v, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Render(&page, report.Input{Manifest: &results.Manifest{}, Checked: true, Verdict: v}); err != nil {
+			t.Fatal(err)
+		}
+		return plain.String(), page.String()
+	}
+	text, html := says()
+	for _, want := range []string{
+		"  remark    two nodes both believed to hold a lease, 2 times, for up to 12.3 ms, first at 4.500 s: no longer than " +
+			"the clocks explain\n",
+		"  remark    1 read was answered by leaders that had been deposed, and none of the answers was stale\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if !strings.Contains(html, "Two nodes both believed to hold a lease") || !strings.Contains(html, "1 read was answered by leaders") {
+		t.Error("the page says nothing of it")
+	}
+	v.Safety.Status = verdict.Violated
+	if text, _ := says(); strings.Contains(text, "remark") {
+		t.Errorf("findings tell of it, and it says\n%s", text)
+	}
+	v.Safety.Status, v.Coverage.TwoLeases, v.Coverage.DeposedReads.Answered = verdict.Valid, nil, 0
+	if text, html := says(); strings.Contains(text, "remark") || strings.Contains(html, "believed to hold") {
+		t.Errorf("nothing happened, and it says\n%s", text)
 	}
 }

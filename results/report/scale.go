@@ -59,6 +59,7 @@ type band struct {
 	X, Y, W, H float64
 	Class      string
 	Label      string // empty when there is no room for it
+	Name       string // the whole label, of a fault
 	LabelX     float64
 	LabelY     float64
 	Title      string // tooltip

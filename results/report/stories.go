@@ -23,17 +23,15 @@ type stories struct {
 func newStories(in Input) stories {
 	in.addUp()
 	st := stories{windows: history.Windows(in.Faults), end: runEnd(in)}
-	var err time.Duration
 	measured := len(in.Nodes) > 0
 	for _, n := range in.Nodes {
 		track := clocks.Find(in.Clocks, n.Name)
 		axis := clocks.NewAxis(in.Manifest.Started, track, n.Observations)
 		measured = measured && axis.Measured()
-		err = max(err, 2*track.MedianError())
 		st.nodes = append(st.nodes, leases.New(n.Name, n.Observations, axis, leases.Deaths(in.Faults, n.Name), st.end))
 	}
 	st.leased = leases.Leased(st.nodes)
-	st.clashes = leases.Clashes(st.nodes, err)
+	st.clashes = leases.Clashes(st.nodes, clocks.PairError(in.Clocks))
 	st.note = clockNote(in.Manifest, measured)
 	return st
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"elenchus/results"
@@ -48,7 +49,10 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	if v.Stopped != "" {
 		fmt.Fprintf(&b, "  stopped   early: %s\n", plain(v.Stopped))
 	}
-	blamed := "" // the cause that was told last
+	for _, r := range remarks(v) {
+		fmt.Fprintf(&b, "  remark    %s\n", r)
+	}
+	told := make(map[string]bool) // what was said of causes
 	for i, f := range v.Safety.Findings {
 		if i == 0 {
 			fmt.Fprintln(&b)
@@ -58,13 +62,17 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 			break
 		}
 		name := ""
-		if f.Name != "" {
-			name = upper(f.Name) + ". "
+		if h := f.Heading(); h != "" {
+			name = upper(h) + ". "
 		}
 		fmt.Fprintf(&b, "  %s %s%s\n", paint("bad", "✗"), plain(name), plain(f.Summary))
-		if len(f.Causes) > 0 && f.Causes[0].Name != blamed {
-			blamed = f.Causes[0].Name
-			fmt.Fprintf(&b, "    %s %s\n", paint("bad", "→"), plain(f.Causes[0].Says))
+		if len(f.Causes) > 0 {
+			says := f.Causes[0].Says
+			if told[says] {
+				says = upper(f.Causes[0].Name) + ", as above."
+			}
+			told[f.Causes[0].Says] = true
+			fmt.Fprintf(&b, "    %s %s\n", paint("bad", "→"), plain(says))
 		}
 	}
 	fmt.Fprintln(&b)
@@ -77,6 +85,48 @@ func Summary(w io.Writer, dir string, v verdict.Verdict, m *results.Manifest, co
 	fmt.Fprintf(&b, "  report    %s\n", plain(filepath.Join(dir, results.ReportFile)))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// checkProtocol is the check that excuses what clocks explain.
+const checkProtocol = "protocol"
+
+// remarks are what a valid run went through without a rule being broken, so that no finding tells of it.
+func remarks(v verdict.Verdict) []string {
+	var out []string
+	if v.Safety.Status != verdict.Valid {
+		return nil
+	}
+	if two := v.Coverage.TwoLeases; two != nil {
+		text := fmt.Sprintf("two nodes both believed to hold a lease, %s, for up to %s, first at %s", times(two.Times),
+			compact(two.Longest), seconds(two.At))
+		if slices.ContainsFunc(v.Safety.Checks, func(c verdict.Check) bool {
+			return c.Checker == checkProtocol && c.Status == verdict.Valid
+		}) {
+			text += ": no longer than the clocks explain"
+		}
+		out = append(out, text)
+	}
+	if d := v.Coverage.DeposedReads; d != nil && d.Answered > 0 {
+		out = append(out, fmt.Sprintf("%s answered by leaders that had been deposed, and none of the answers was stale",
+			were(d.Answered, "read")))
+	}
+	return out
+}
+
+// times is how often something happened: "once", "2 times".
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return plural(n, "time")
+}
+
+// were is a number of things, and the verb for so many: "1 read was".
+func were(n int, noun string) string {
+	if n == 1 {
+		return plural(n, noun) + " was"
+	}
+	return plural(n, noun) + " were"
 }
 
 // summaryLines is how many lines of one reason, such as a log, the terminal shows: the first, and of the rest the last.

@@ -17,6 +17,7 @@ import (
 var sweepSource string
 
 var sweepTemplate = template.Must(template.New("sweep").Funcs(template.FuncMap{
+	"what":  what,
 	"count": plural, "size": size, "href": href,
 }).Parse(headSource + sweepSource))
 

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"elenchus/results"
+	"elenchus/results/history"
 )
 
 const axisTop = 24.0 // above the lanes
@@ -21,6 +24,10 @@ type timeline struct {
 	Red           []band // two leases at once
 	Rate, Latency strip
 	Leased        bool
+	Kinds         []kindMark
+	Nameless      []string // faults that are drawn without room for their whole names: "f4 partition"
+	MoreNameless  int
+	Marked        bool     // some fault came to nothing
 	Clashes       []string // the first of them
 	MoreClashes   int
 	Note          string
@@ -33,7 +40,12 @@ type phaseMark struct {
 	Anchor string // of the label: "middle", or "end" near the right edge
 }
 
+// kindMark is a kind of fault in the legend.
+type kindMark struct{ Class, Kind string }
+
 const (
+	// namelessMax is how many faults are told of in words that are too narrow for their names.
+	namelessMax = 20
 	// findingMarksMax is how many findings are marked on the time axis: those after them are told in words only.
 	findingMarksMax = 100
 	// clashesMax is how many clashes of leases are told in words.
@@ -56,6 +68,7 @@ func newTimeline(in Input, st stories) *timeline {
 		y += ls.height()
 	}
 	t.LanesBottom = y
+	t.legend(st.windows)
 	t.Red = ls.red(st.clashes, axisTop, rows, y)
 	for _, c := range st.clashes[:min(len(st.clashes), clashesMax)] {
 		t.Clashes = append(t.Clashes, clashSentence(c))
@@ -76,6 +89,31 @@ func newTimeline(in Input, st stories) *timeline {
 	}
 	t.Height = y + 26
 	return t
+}
+
+// legend lists the kinds of faults that are drawn, and the faults without room for their names.
+func (t *timeline) legend(windows []history.FaultWindow) {
+	for _, w := range windows {
+		mark := kindMark{faultClass(w.Kind), w.Kind}
+		if w.Status == history.FaultInstalled && !slices.Contains(t.Kinds, mark) {
+			t.Kinds = append(t.Kinds, mark)
+		}
+	}
+	slices.SortFunc(t.Kinds, func(a, b kindMark) int { return cmp.Compare(a.Kind, b.Kind) })
+	var short []band
+	for _, l := range t.Lanes {
+		t.Marked = t.Marked || len(l.Marks) > 0
+		for _, f := range l.Faults {
+			if f.Label != f.Name && !slices.ContainsFunc(short, func(b band) bool { return b.Name == f.Name }) {
+				short = append(short, f)
+			}
+		}
+	}
+	slices.SortStableFunc(short, func(a, b band) int { return cmp.Compare(a.X, b.X) })
+	for _, f := range short[:min(len(short), namelessMax)] {
+		t.Nameless = append(t.Nameless, f.Name)
+	}
+	t.MoreNameless = len(short) - len(t.Nameless)
 }
 
 // runEnd is the last instant that anything in the history or the fault log knows of.

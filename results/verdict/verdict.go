@@ -2,7 +2,10 @@
 // code.
 package verdict
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Schema is the version of verdict.json. It is incremented whenever a field changes its meaning or is removed.
 const Schema = 1
@@ -106,8 +109,10 @@ func (v Verdict) word() string {
 type Finding struct {
 	Checker string `json:"checker"`       // "linearizability", "agreement", …
 	Key     string `json:"key,omitempty"` // the register concerned
-	// Name classifies the violation in a few words ("stale read"), as far as the history shows it.
+	// Name classifies the violation in a few words ("stale read"), as far as the history shows it, or is the identifier of
+	// the rule that was broken ("lease-basis"). Title says in words what such an identifier stands for.
 	Name    string `json:"name,omitempty"`
+	Title   string `json:"title,omitempty"`
 	Summary string `json:"summary"` // one sentence
 	// Story continues the summary: one to five sentences on who answered what from where, and what was wrong with
 	// them.
@@ -123,6 +128,15 @@ type Finding struct {
 	// Operations are numbered from 0 in order of invocation.
 	Operations []int  `json:"operations,omitempty"`
 	File       string `json:"file,omitempty"` // a picture or longer account, relative to the run directory
+}
+
+// Heading is what a finding is called for people: "stale read", or "a lease without a majority (lease-basis)" of a rule
+// that has an identifier. It is empty if the finding has no name.
+func (f Finding) Heading() string {
+	if f.Title == "" {
+		return f.Name
+	}
+	return fmt.Sprintf("%s (%s)", f.Title, f.Name)
 }
 
 // Broken is a rule that somebody saw broken who sees the state of every node in true time: the finding, and what it is
@@ -250,6 +264,17 @@ type Coverage struct {
 
 	// DeposedReads is nil if the times of the nodes' observations cannot be determined.
 	DeposedReads *DeposedReads `json:"deposed_reads,omitempty"`
+
+	TwoLeases *TwoLeases `json:"two_leases,omitempty"` // nil if nobody saw two at once
+}
+
+// TwoLeases are the times in which two nodes believed to hold a lease at once, as far as the errors of the clocks leave
+// no doubt of it. A run can be valid all the same: clocks that left the bounds which leases rest on explain much, and
+// no client need have been told anything wrong.
+type TwoLeases struct {
+	Times   int           `json:"times"`
+	Longest time.Duration `json:"longest_ns"`
+	At      time.Duration `json:"at_ns"` // when it first happened, since the run began
 }
 
 // DeposedReads counts the reads attempted at leaders that had been deposed and did not know it yet, by outcome. For
