@@ -153,7 +153,7 @@ func Plan(o PlanOptions) (*Schedule, error) {
 	return s, nil
 }
 
-// Hunts that fill all the time may leave out a kind of fault, and a run without it would be vacuous. They then get less.
+// Hunts that fill all the time may leave out a kind of fault, and a run without it is vacuous. They then get less time.
 const (
 	lessHunts    = 0.6 // of what they had
 	lessHuntsMax = 4

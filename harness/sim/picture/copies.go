@@ -16,8 +16,8 @@ type request struct {
 	seq    uint64
 }
 
-// copies are the slots that hold each request for a change that was applied. There are several when a client that heard nothing asks
-// again and both copies are chosen; nodes must execute the first of them only.
+// copies are the slots that hold each request for a change that was applied. There are several when a client that heard
+// nothing asks again and both copies are chosen; nodes must execute the first of them only.
 type copies struct {
 	slots map[request][]protocol.Slot // in order
 	heard map[request]int             // how often it has reached a node so far
