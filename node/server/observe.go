@@ -254,7 +254,7 @@ func (o *observer) write() error {
 			return err
 		}
 	}
-	data, err := o.headed()
+	data, err := o.headed(o.buffer)
 	if err != nil {
 		return err
 	}
@@ -264,7 +264,6 @@ func (o *observer) write() error {
 	if err := o.append(data); err != nil {
 		return err
 	}
-	o.placed = true
 	if o.missing > 0 {
 		o.logger.Info("observations are written again", "lost", o.missing)
 		o.missing, o.lost, o.marked = 0, 0, false
@@ -272,7 +271,7 @@ func (o *observer) write() error {
 	return nil
 }
 
-// append writes whole lines, or none of them.
+// append writes lines with their head, or none of them.
 func (o *observer) append(data []byte) error {
 	if _, err := o.file.Write(data); err != nil {
 		if cutErr := o.file.Truncate(o.size); cutErr != nil { // the next write tries again
@@ -283,11 +282,12 @@ func (o *observer) append(data []byte) error {
 		return fmt.Errorf("write observations: %w", err)
 	}
 	o.size += int64(len(data))
+	o.placed = true
 	return nil
 }
 
-// headed returns the data to write: the buffer, preceded by any lines about the file itself.
-func (o *observer) headed() (data []byte, err error) {
+// headed returns the data to write: lines, preceded by any about the file itself.
+func (o *observer) headed(lines []byte) (data []byte, err error) {
 	if o.size == 0 {
 		data, err = o.about(data, observation{Kind: kindSegment, Count: o.segment})
 	}
@@ -298,9 +298,9 @@ func (o *observer) headed() (data []byte, err error) {
 		data, err = o.about(data, observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason})
 	}
 	if err != nil || data == nil {
-		return o.buffer, err
+		return lines, err
 	}
-	return append(data, o.buffer...), nil
+	return append(data, lines...), nil
 }
 
 // about appends a line about the file itself.

@@ -34,8 +34,9 @@ func (o *observer) reserve(need int64) error {
 		o.reserved = o.size + need
 		return nil
 	}
-	if o.unreserved = !noRoom(err); o.unreserved {
-		return nil // a write tells whether there is room
+	if !noRoom(err) { // a write tells whether there is room; fallocate(2) can be interrupted, and is then asked again
+		o.unreserved = errors.Is(err, errors.ErrUnsupported)
+		return nil
 	}
 	return fmt.Errorf("reserve room for observations: %w", err)
 }
@@ -43,13 +44,13 @@ func (o *observer) reserve(need int64) error {
 func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // mark writes, once after the last line that was written, that lines are missing from here on. How many more there
-// were is written when there is room again.
+// were is written when there is room again. A segment may begin with the mark.
 func (o *observer) mark() {
-	if o.marked || o.broken || o.size == 0 {
+	if o.marked || o.broken {
 		return
 	}
-	line, err := o.about(nil, observation{Kind: kindUnwritten, Count: o.lost, Reason: o.reason})
-	if err == nil && o.reserve(0) == nil && o.append(line) == nil {
+	data, err := o.headed(nil)
+	if err == nil && o.reserve(0) == nil && o.append(data) == nil {
 		o.lost, o.marked = 0, true
 	}
 }

@@ -89,3 +89,37 @@ func TestReserve(t *testing.T) {
 		t.Errorf("%d blocks for %d bytes", stat.Blocks, o.reserved)
 	}
 }
+
+// A segment whose first lines find no room begins with the mark: without it nobody could tell that they are missing.
+func TestMissingLinesAreMarkedAtTheBeginningOfASegment(t *testing.T) {
+	dir := t.TempDir()
+	o := newTestObserver(t, dir, 1)
+	o.file = &allotted{observationsOnDisk: o.file.(observationsOnDisk), room: reservedLast}
+	applies(t, o, 1, 3)
+	if lines := strings.Join(observed(t, dir, ObservationsName), " "); lines != "segment:1 unwritten:1" {
+		t.Errorf("the file has %q", lines)
+	}
+}
+
+// interrupted is a file of which the first attempts to reserve room are interrupted by signals.
+type interrupted struct {
+	allotted
+	times int
+}
+
+func (f *interrupted) Reserve(from, length int64) error {
+	if f.times--; f.times >= 0 {
+		return syscall.EINTR
+	}
+	return f.allotted.Reserve(from, length)
+}
+
+// A signal while room is reserved does not end that room is reserved.
+func TestReserveIsAskedAgainAfterASignal(t *testing.T) {
+	o := newTestObserver(t, t.TempDir(), 1)
+	o.file = &interrupted{allotted{observationsOnDisk: o.file.(observationsOnDisk), room: 8 << 20}, 2}
+	applies(t, o, 1, 2)
+	if o.unreserved || o.reserved < reservedAhead {
+		t.Errorf("reserved up to %d; given up: %v", o.reserved, o.unreserved)
+	}
+}
