@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -28,7 +29,7 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 	}
 	from, to := d.stretch(from, p.last.Call)
 	own, ok := d.track(holder).Advance(clocks.Mono, from, to)
-	if !ok || own.Rate <= 0 {
+	if !ok {
 		return nil
 	}
 	var worst clocks.Rate
@@ -38,13 +39,17 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 		if !ok || t.Node == holder {
 			continue
 		}
-		// The least ratio that the measurements leave room for.
-		if least := (r.Rate - r.Error) / (own.Rate + own.Error); least > most {
+		// The least ratio that the measurements leave room for: infinite where the holder's clock certainly stood still.
+		if least := (r.Rate - r.Error) / max(0, own.Rate+own.Error); least > most {
 			other, most, worst = t.Node, least, r
 		}
 	}
 	if other == "" {
 		return nil
+	}
+	apart := fmt.Sprintf("%s's was faster by %s at least", other, percent(most-1))
+	if math.IsInf(most, 1) {
+		apart = holder + "'s stood still"
 	}
 	return &verdict.Cause{
 		Name: "clocks drifted apart",
@@ -53,8 +58,8 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 		Evidence: []string{
 			fmt.Sprintf("From %s to %s the monotonic clock of %s ran at %.3f of the true rate (± %.3f), that of %s at %.3f "+
 				"(± %.3f).", seconds(own.From), seconds(own.To), holder, own.Rate, own.Error, other, worst.Rate, worst.Error),
-			fmt.Sprintf("So %s's was faster by %s at least, and leases are configured to a drift bound of %s.", other,
-				percent(most-1), percent(d.in.Facts.Lease.DriftBound)),
+			fmt.Sprintf("So %s, and leases are configured to a drift bound of %s.", apart,
+				percent(d.in.Facts.Lease.DriftBound)),
 		},
 	}
 }
@@ -191,22 +196,22 @@ func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.D
 		return "", 0, false
 	}
 	var held rules.Ballot
-	ok = false
+	line := -1
 	for i, o := range n.Log.Observations {
 		if n.When[i] > p.last.Return {
 			break
 		}
 		if b, parsed := parseBallot(o.Ballot); parsed &&
 			(o.Kind == history.ObservedLeaseHeld || o.Kind == history.ObservedLeaseRenewed) {
-			held, since, ok = b, n.asked(i), true
+			held, line = b, i
 		}
 	}
-	if !ok {
+	if line < 0 {
 		return "", 0, false
 	}
 	for _, r := range d.reigns {
 		if r.node != holder && held.Less(r.ballot) && r.from <= p.last.Return {
-			return holder, since, true
+			return holder, n.asked(line), true
 		}
 	}
 	return "", 0, false

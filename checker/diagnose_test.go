@@ -97,6 +97,16 @@ func (s *scene) stands(name string, from, to time.Duration) *scene {
 	})
 }
 
+// exact has the clocks be measured without an error, as in the simulator.
+func (s *scene) exact() *scene {
+	for _, t := range s.in.Clocks {
+		for i := range t.Points {
+			t.Points[i].Error = 0
+		}
+	}
+	return s
+}
+
 // back has a node's wall clock go back for good.
 func (s *scene) back(name string, from, by time.Duration) *scene {
 	return s.with(func(s *scene) {
@@ -205,6 +215,11 @@ func TestDiagnoses(t *testing.T) {
 			[]string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
 		"a clock that stood still": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
 			stands("n1", 600*ms, 700*ms), []string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
+		"a clock that stood still all the time": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
+			stands("n1", 300*ms, 1900*ms), []string{"clocks drifted apart", "two leases at once", old}, "of n1 ran at 0.000"},
+		"a clock that stood still all the time, as an exact measurement shows": {
+			newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).exact().stands("n1", 300*ms, 1900*ms),
+			[]string{"clocks drifted apart", "two leases at once", old}, "So n1's stood still"},
 		"a clock that stood still after the read": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
 			stands("n1", 1100*ms, 1300*ms), []string{"two leases at once", old}, "It need not be the clocks"},
 		"a clock that stood still between the question for the lease and the answer": {
