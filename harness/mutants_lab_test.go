@@ -289,3 +289,18 @@ esac`)
 		t.Errorf("the other labs were not ended in order: %v", left)
 	}
 }
+
+// A mutant that a hunt had no time for to the end is not one that was not found.
+func TestConclusionOfAnUnfinishedHunt(t *testing.T) {
+	missed := &hunt.Row{Name: "a", All: hunt.Hunt{Starts: []hunt.Start{{Runs: 3}}}}
+	rows := []*hunt.Row{{Name: "b", Outside: true}, missed}
+	for _, unfinished := range []bool{false, true} {
+		h := &hunting{}
+		if unfinished {
+			h.unfinished = rows[1:]
+		}
+		if err := conclusion(h.finished(rows)); (err == nil) != unfinished {
+			t.Errorf("unfinished %v: %#v", unfinished, err)
+		}
+	}
+}

@@ -81,16 +81,21 @@ func runMutants(c *cli.Context) error {
 	stop := h.progress.show(c.Context)
 	rows, err := all(c, list, known)
 	stop()
+	finished := h.finished(rows)
 	if c.Bool("json") {
 		err = errors.Join(err, printJSON(c, rows))
 	} else {
-		finished := slices.DeleteFunc(slices.Clone(rows), func(r *hunt.Row) bool { return slices.Contains(h.unfinished, r) })
 		summarize(c.App.Writer, len(list), finished, h.unfinished, h.opts.Starts)
 	}
 	if err != nil {
 		return err
 	}
-	return conclusion(rows)
+	return conclusion(finished)
+}
+
+// finished leaves out the mutants that were not hunted to the end: they may be found yet.
+func (h *hunting) finished(rows []*hunt.Row) []*hunt.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r *hunt.Row) bool { return slices.Contains(h.unfinished, r) })
 }
 
 // effort says how much is spent on each mutant at most.
