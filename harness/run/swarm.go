@@ -37,9 +37,12 @@ const (
 
 // swarmReads are the ways to serve reads, and the leases under them. Without leases, leaders change much faster. Half
 // of the runs have none, and the other half have leases.
-var swarmReads = [...]struct{ reads, lease string }{
+var swarmReads = [...]swarmWay{
 	{"log", "none"}, {"lease", "rate"}, {"quorum", "none"}, {"lease", "wall"}, {"quorum", "none"}, {"lease", "rate"},
 }
+
+// swarmWay is a way to serve reads, and the lease under it.
+type swarmWay struct{ reads, lease string }
 
 // swarmElections are election timeouts. The shorter they are, the more elections and faults fit into a test. The
 // minimum is given by the time that injecting a fault takes, about 50 ms, and by busy machines. With the longest, nodes
@@ -85,7 +88,7 @@ func (s *swarm) one(values ...string) string { return values[s.random.IntN(len(v
 func (s *swarm) chance(percent int) bool { return s.random.IntN(100) < percent }
 
 func (s *swarm) draw(seed uint64) {
-	way := swarmReads[seed%swarmCycle]
+	way := s.way(seed)
 	s.set("nodes", swarmNodes[seed%uint64(len(swarmNodes))])
 	s.set("workload", swarmWorkloads[seed%uint64(len(swarmWorkloads))])
 	// A fault can harm only what is in progress when it begins: in a busy system that is a full window.
@@ -110,6 +113,33 @@ func (s *swarm) draw(seed uint64) {
 	if _, planned := s.said("schedule"); !planned {
 		s.drawFaults(lease)
 	}
+}
+
+// way is the seed's way to serve reads, or the next in the cycle at which the hunts are possible that the user chose.
+func (s *swarm) way(seed uint64) swarmWay {
+	names, _ := s.said("hunts")
+	for i := range swarmCycle {
+		if way := swarmReads[(seed+i)%swarmCycle]; way.lets(HuntNames(names)) {
+			return way
+		}
+	}
+	return swarmReads[seed%swarmCycle] // Plan says what is wrong with the hunts
+}
+
+// lets reports whether some hunts need nothing that this way to serve reads does not have.
+func (w swarmWay) lets(hunts []string) bool {
+	how := nemesis.PlanOptions{
+		Nodes:  NodeNames(3), // which is what is drawn at least
+		Clocks: nemesis.ClockBounds{Wall: w.lease == "wall"},
+		Only:   hunts,
+	}
+	if w.reads == "lease" {
+		how.LeaseTerm = time.Second // any will do
+	}
+	return !slices.ContainsFunc(nemesis.Hunts(), func(h nemesis.Hunt) bool {
+		_, needs := how.Missing(h)
+		return slices.Contains(hunts, h.Name) && needs != ""
+	})
 }
 
 // drawTimes draws the bounds of clocks, and times that depend on each other: a leader renews its lease well before

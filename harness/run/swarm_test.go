@@ -128,3 +128,29 @@ func TestSwarmInjectsWhatIsTuned(t *testing.T) {
 		}
 	}
 }
+
+// A hunt that was chosen is possible with whatever is drawn: with no seed it is refused.
+func TestSwarmReadsAsHuntsNeed(t *testing.T) {
+	for hunts, want := range map[string]string{
+		"slow": "lease rate", "back": "lease wall", "deaf,slow": "lease rate", "deaf": "lease ", "stun": "",
+	} {
+		ways := make(map[string]bool)
+		for seed := range uint64(12) {
+			drawn := make(map[string]string)
+			for _, c := range Swarm(seed, func(name string) (string, bool) { return hunts, name == "hunts" }) {
+				drawn[c.Option] = c.Value
+			}
+			way := drawn["reads"] + " " + drawn["lease"]
+			if ways[way] = true; !strings.HasPrefix(way, want) {
+				t.Errorf("seed %d, --hunts %s: %s", seed, hunts, way)
+			}
+		}
+		if hunts == "stun" && len(ways) < 4 {
+			t.Errorf("a hunt that needs no leases has only %v", ways)
+		}
+	}
+	// Two hunts of which each needs other clocks: that is told where they are planned.
+	if c := Swarm(0, func(name string) (string, bool) { return "slow,back", name == "hunts" }); len(c) == 0 {
+		t.Error("nothing drawn")
+	}
+}
