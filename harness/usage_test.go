@@ -130,7 +130,7 @@ func TestWrongUsageIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{"nothing to hunt", nil, []string{"test", "--hunt", "50%", "--nemesis", "none", "--dry-run"},
 			[]string{"there is nothing to hunt with 5 nodes, --reads lease and --nemesis none"}},
 		{"nobody to be elected", nil, []string{"test", "--nodes", "2", "--hunt-elections", "--dry-run"},
-			[]string{"there is nothing to hunt with 2 nodes"}},
+			[]string{"hunts need at least 3 nodes: give more --nodes, or leave --hunt and --hunt-elections out"}},
 		{"schedule for other nodes", nil, []string{"test", "--nodes", "3", "--schedule", nodes}, []string{nodes, "n4"}},
 		{"schedule of the future", nil, []string{"test", "--schedule", version}, []string{version + ":1:"}},
 		{"schedule without anything", nil, []string{"test", "--schedule", empty}, []string{empty}},

@@ -10,8 +10,8 @@ import (
 	"elenchus/nemesis/hostclock"
 )
 
-// huntNodes is how many nodes there must be for any hunt: with fewer, nobody is left to be elected.
-const huntNodes = 3
+// HuntNodes is how many nodes there must be for any hunt: with fewer, nobody is left to be elected.
+const HuntNodes = 3
 
 // huntDefault is the fraction of the time under faults spent on hunts where there are leases.
 const huntDefault = 1.0 / 3
@@ -143,8 +143,8 @@ func (o PlanOptions) missing(h Hunt) (kinds []string, needs string) {
 	}
 	moves := slices.Contains(h.Kinds, Clock)
 	switch {
-	case len(o.Nodes) < huntNodes:
-		needs = fmt.Sprintf("at least %d nodes", huntNodes)
+	case len(o.Nodes) < HuntNodes:
+		needs = fmt.Sprintf("at least %d nodes", HuntNodes)
 	case h.elections && !o.Elections && o.Only == nil:
 		needs = "elections to be hunted"
 	case !h.leaseless && o.LeaseTerm <= 0:

@@ -89,6 +89,10 @@ func (o *Options) huntsFit(how nemesis.PlanOptions) (problems []error) {
 	if possible || !asked || o.Drawn || len(o.HuntOnly) > 0 {
 		return problems
 	}
+	if least := nemesis.HuntNodes; len(how.Nodes) < least {
+		return append(problems, fmt.Errorf("hunts need at least %d nodes: give more --nodes, or leave --hunt and "+
+			"--hunt-elections out", least))
+	}
 	kinds := cmp.Or(strings.Join(o.Nemesis, ","), "none")
 	return append(problems, fmt.Errorf("there is nothing to hunt with %s, --reads %s and --nemesis %s: "+
 		"elenchus list hunts says what each hunt needs; some need --hunt-elections",
