@@ -27,12 +27,16 @@ func leftoversCommand() *cli.Command {
 }
 
 func labLeftovers(c *cli.Context) error {
-	return onHosts(c, enterIfUp("nothing was left behind", run.Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}),
+	return onHosts(c, enterIfUp("nothing was left behind", run.Left{Outstanding: []string{}, Found: []nemesis.Leftover{},
+		Unreachable: []string{}}),
 		func(inv lab.Inventory) error { return leftovers(c, inv) })
 }
 
 func leftovers(c *cli.Context, inv lab.Inventory) error {
 	left, err := run.Look(c.Context, inv, c.String("results"))
+	if used := (*lab.InUseError)(nil); errors.As(err, &used) {
+		return err // what is there was not left behind
+	}
 	if c.Bool("json") {
 		return errors.Join(err, printJSON(c, left))
 	}

@@ -36,7 +36,8 @@ func Doctor(ctx context.Context, inv lab.Inventory, kinds []string, clockBinary,
 		return found, err
 	}
 	free := context.WithoutCancel(ctx)
-	left, err := look(ctx, inv, clients, resultsDir)
+	var left Left
+	err = left.look(ctx, inv, clients, resultsDir)
 	found = append(found, leftFindings(inv, left)...)
 	if err != nil || len(kinds) == 0 || !found.OK() {
 		return found, errors.Join(err, lock.Release(free))

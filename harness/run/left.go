@@ -17,6 +17,8 @@ type Left struct {
 	Outstanding []string `json:"outstanding"`
 	// Found is what was found on the hosts.
 	Found []nemesis.Leftover `json:"found"`
+	// Unreachable are the names of the hosts that could not be looked at.
+	Unreachable []string `json:"unreachable"`
 }
 
 // Faults reports whether there is something for a heal to undo. Anything else, that is, running nodes, is ended by
@@ -30,8 +32,8 @@ func (l Left) Faults() bool {
 	return len(l.Outstanding) > 0
 }
 
-// Clean reports whether nothing was left behind.
-func (l Left) Clean() bool { return len(l.Outstanding)+len(l.Found) == 0 }
+// Clean reports whether nothing was left behind on any host.
+func (l Left) Clean() bool { return len(l.Outstanding)+len(l.Found)+len(l.Unreachable) == 0 }
 
 // lookTimeout limits looking at all hosts.
 const lookTimeout = time.Minute
@@ -40,13 +42,14 @@ const lookTimeout = time.Minute
 // running there: what is there then was not left behind. It names the hosts that could not be reached; what was found
 // on the others is valid.
 func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left, err error) {
-	left = Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
+	left = Left{Outstanding: []string{}, Found: []nemesis.Leftover{}, Unreachable: []string{}}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	clients, failed := dialSome(ctx, inv.Hosts, nil)
 	defer closeAll(clients)
 	var errs []error
 	for _, u := range failed {
+		left.Unreachable = append(left.Unreachable, u.host)
 		errs = append(errs, fmt.Errorf("%s was not looked at: %w", u.host, u.why))
 	}
 	if len(clients) == 0 {
@@ -56,27 +59,26 @@ func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left,
 	if err != nil {
 		return left, errors.Join(append(errs, err)...)
 	}
-	left, err = look(ctx, inv, clients, resultsDir)
+	err = left.look(ctx, inv, clients, resultsDir)
 	free, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer done()
 	return left, errors.Join(append(errs, err, lock.Release(free))...)
 }
 
-// look is Look for a caller that holds the lock of the lab.
-func look(ctx context.Context, inv lab.Inventory, clients []*control.Client, resultsDir string) (Left, error) {
-	left := Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
+// look looks at the hosts to which there are clients, for a caller that holds the lock of the lab.
+func (l *Left) look(ctx context.Context, inv lab.Inventory, clients []*control.Client, resultsDir string) error {
 	path, err := LedgerPath(inv, resultsDir)
 	if err != nil {
-		return left, err
+		return err
 	}
 	ledger, err := nemesis.OpenLedger(path)
 	if err != nil {
-		return left, err
+		return err
 	}
-	left.Outstanding = outstanding(ledger)
+	l.Outstanding = outstanding(ledger)
 	found, err := nemesis.Look(ctx, newCluster(clients, bareHosts{pidFile: nodePIDFile}))
-	left.Found = append(left.Found, found...)
-	return left, errors.Join(err, ledger.Close())
+	l.Found = append(l.Found, found...)
+	return errors.Join(err, ledger.Close())
 }
 
 // outstanding describes the faults that are outstanding in a ledger.
