@@ -101,10 +101,12 @@ func (t *timeline) legend(windows []history.FaultWindow) {
 	}
 	slices.SortFunc(t.Kinds, func(a, b kindMark) int { return cmp.Compare(a.Kind, b.Kind) })
 	var short []band
+	told := make(map[string]bool) // a fault has a band in the lane of each of its nodes
 	for _, l := range t.Lanes {
 		t.Marked = t.Marked || len(l.Marks) > 0
 		for _, f := range l.Faults {
-			if f.Label != f.Name && !slices.ContainsFunc(short, func(b band) bool { return b.Name == f.Name }) {
+			if f.Label != f.Name && !told[f.Name] {
+				told[f.Name] = true
 				short = append(short, f)
 			}
 		}
