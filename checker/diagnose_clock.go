@@ -113,8 +113,9 @@ func (d *diagnosis) offset(p plainly) *verdict.Cause {
 	var worst clocks.Point
 	other, most := "", d.in.Facts.Lease.MaxOffset
 	for _, t := range d.in.Clocks {
+		last, _ := t.Nearest(p.last.Return) // what a clock did after the answer explains nothing
 		for _, q := range t.Sharp() {
-			if t.Node == holder || q.At < since || q.At > own.At+driftStretch {
+			if t.Node == holder || q.At > last.At || q.At < since && q.At < last.At {
 				continue
 			}
 			// Behind is what lets the holder's lease last too long. A grant that was over once is over for good, so that it

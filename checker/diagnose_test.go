@@ -243,6 +243,8 @@ func TestDiagnoses(t *testing.T) {
 			[]string{"wall clocks too far apart", "two leases at once", old}, "n1 was behind that of n2, as read at 0.450 s"},
 		"wall clocks that were apart before the lease": {newScene("lease").wall().deposed(1400).clock("n1", 1, 0).
 			clock("n2", 1, -300*ms).back("n2", 350*ms, 300*ms), []string{"two leases at once", old}, ""},
+		"wall clocks that came apart after the read": {newScene("lease").wall().deposed(1400).clock("n1", 1, 0).
+			clock("n2", 1, 0).back("n2", 1100*ms, -300*ms), []string{"two leases at once", old}, ""},
 		"wall clocks within the bound": {newScene("lease").wall().deposed(1400).clock("n1", 1, 90*ms).clock("n2", 1, 0),
 			[]string{"two leases at once", old}, ""},
 		"a grant forgotten": {newScene("lease").deposed(1400).node("n3",
