@@ -8,8 +8,8 @@ import (
 	"elenchus/nemesis"
 )
 
-// WhileHeld returns a context that ends with ctx, or as soon as the lab is lost: then its cause is [nemesis.ErrLost] and
-// why, and the lab's new owner must not be disturbed. Call stop when the lab is no longer needed.
+// WhileHeld returns a context that ends with ctx, or as soon as the lab is lost. Its cause is then [nemesis.ErrLost]
+// with the reason, and the lab's new owner must not be disturbed. Call stop when the lab is no longer needed.
 func WhileHeld(ctx context.Context, lost <-chan struct{}, why func() error) (held context.Context, stop func()) {
 	held, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
