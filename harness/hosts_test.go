@@ -191,6 +191,31 @@ func TestWhoLosesTheLabLeavesItAlone(t *testing.T) {
 	}
 }
 
+// So it is when the run is past its workload: it neither goes on to wait for its nodes nor stops them.
+func TestWhoLosesTheLabInRecoveryLeavesItAlone(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := newRig(t)
+	name := r.labUp(3)
+	file := r.listed(name, func([]control.Host) {})
+	p := r.start(r.within(name, "test", "--lab", "inventory", "--inventory", file, "--recovery-timeout", "10m",
+		"--schedule", r.schedule(3, "5s", "at 1s for 500ms pause n2"))...)
+	p.until(`reverted  f1 pause`)
+	r.on(name, "n1", "iptables", "-I", "INPUT", "-p", "tcp", "--dport", "8000", "-j", "DROP") // so that it never answers
+	p.until("waiting for every node to answer")
+	r.start(r.within(name, "lab", "heal", "--lab", "inventory", "--inventory", file, "--break-lock")...).wait()
+	if code := p.wait(); code != verdict.ExitHarness {
+		t.Errorf("exit code %d", code)
+	}
+	p.says("HARNESS FAILED", "the hosts are somebody else's", "the lab was taken")
+	if out := p.stderr(); contains(out, "collected") || contains(out, "canceled") {
+		t.Errorf("it went on, or told of what was under way:\n%s", out)
+	}
+	if pid := strings.TrimSpace(r.on(name, "n3", "sh", "-c", "pgrep elenchus-node || true")); pid == "" {
+		t.Error("its nodes were stopped")
+	}
+}
+
 // A host that is gone does not keep the others from being healed. It is named, and what may be left on it is not
 // forgotten.
 func TestHealReachesWhomItCan(t *testing.T) {

@@ -118,23 +118,7 @@ func (f *Fleet) Ledger() *nemesis.Ledger { return f.ledger }
 // While returns a context that ends with ctx, or as soon as the lab is lost: then its cause says so, and the lab's
 // new owner must not be disturbed. Call stop when the lab is no longer needed.
 func (f *Fleet) While(ctx context.Context) (held context.Context, stop func()) {
-	return while(ctx, f.lock.Lost(), f.lock.Err)
-}
-
-func while(ctx context.Context, lost <-chan struct{}, why func() error) (held context.Context, stop func()) {
-	held, cancel := context.WithCancelCause(ctx)
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		select {
-		case <-lost:
-			cancel(fmt.Errorf("%w: %w", nemesis.ErrLost, why()))
-		case <-held.Done():
-		}
-	})
-	return held, func() {
-		cancel(nil)
-		watch.Wait()
-	}
+	return run.WhileHeld(ctx, f.lock.Lost(), f.lock.Err)
 }
 
 // Add deploys and starts a cluster on some hosts, or on all if none are named, and waits until it is ready. Its

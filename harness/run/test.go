@@ -182,6 +182,9 @@ func (t *test) blame(err error) {
 		return
 	}
 	t.log.Error("harness failure", "error", err)
+	if t.isLost() && errors.Is(err, context.Canceled) {
+		return // what was under way when the lab was lost
+	}
 	err = fullDisk(err, t.opts.Results)
 	known := func(before string) bool { return strings.Contains(before, err.Error()) }
 	if slices.ContainsFunc(t.manifest.HarnessErrors, known) {
@@ -209,7 +212,12 @@ func (t *test) live(ctx context.Context) error {
 	}
 	t.blame(t.dir.PointLatest())
 	if err == nil {
-		err = t.setup(ctx)
+		err = t.whileHeld(ctx, t.setup)
+	}
+	if t.isLost() {
+		t.blame(err)
+		t.leave()
+		return nil
 	}
 	if err != nil {
 		t.interruptedOr(ctx, err)
@@ -219,7 +227,7 @@ func (t *test) live(ctx context.Context) error {
 		return nil
 	}
 	t.blame(t.mainPhase(ctx))
-	if t.lock.Err() != nil {
+	if t.isLost() {
 		t.leave()
 		return nil
 	}
@@ -227,12 +235,27 @@ func (t *test) live(ctx context.Context) error {
 		t.manifest.Interrupted = true
 		t.ui.Say("interrupted: healing, collecting and checking what there is (interrupt again to be left with the faults)")
 	}
-	t.recoverAndRead(rest)
-	t.stopClocks()
-	t.closeRecords()
-	t.cleanUp(rest)
+	if err := t.whileHeld(rest, t.finish); t.isLost() {
+		t.blame(err)
+		t.leave()
+	}
 	return nil
 }
+
+// finish is everything after the main phase. What it finds is recorded.
+func (t *test) finish(ctx context.Context) error {
+	t.recoverAndRead(ctx)
+	if t.isLost() {
+		return nil
+	}
+	t.stopClocks()
+	t.closeRecords()
+	t.cleanUp(ctx)
+	return nil
+}
+
+// isLost reports whether somebody else has the lab now.
+func (t *test) isLost() bool { return t.lock != nil && t.lock.Err() != nil }
 
 // leave ends a run that has lost its lab. Whoever took the lab has healed the hosts and runs nodes under the same
 // names: to heal, stop or collect anything now would disturb their test.
@@ -254,12 +277,18 @@ func (t *test) interruptedOr(ctx context.Context, err error) {
 	t.blame(err)
 }
 
+// closeRecords ends what is written during the run. It may be called again.
 func (t *test) closeRecords() {
+	finish := func(close func() error) {
+		if err := close(); !errors.Is(err, history.ErrClosed) {
+			t.blame(err)
+		}
+	}
 	if t.history != nil {
-		t.blame(t.history.Close())
+		finish(t.history.Close)
 	}
 	if t.faults != nil {
-		t.blame(t.faults.Close())
+		finish(t.faults.Close)
 	}
 	t.blame(t.writePlayed())
 }

@@ -24,6 +24,9 @@ type UI struct {
 	mu     sync.Mutex
 	status string // the text of the status line; empty if there is none
 	last   time.Time
+
+	waits string      // a status that came too soon after another; shown later, unless something else comes first
+	timer *time.Timer // that shows it
 }
 
 // Intervals between updates of the status line.
@@ -55,6 +58,7 @@ func (u *UI) Say(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
+	u.waits = ""
 	fmt.Fprintln(u.out, Printable(fmt.Sprintf(format, args...)))
 }
 
@@ -78,7 +82,8 @@ func (u *UI) Step(format string, args ...any) {
 	u.Say("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// Status shows a status line until the next output.
+// Status shows a status line until the next output. One that comes too soon after another is shown when it is time, if
+// nothing else has come by then.
 func (u *UI) Status(format string, args ...any) {
 	if u.out == nil {
 		return
@@ -89,11 +94,30 @@ func (u *UI) Status(format string, args ...any) {
 	if u.terminal {
 		every = redrawEvery
 	}
-	if time.Since(u.last) < every {
+	text := fmt.Sprintf(format, args...)
+	if early := every - time.Since(u.last); early > 0 {
+		if u.waits = text; u.timer == nil {
+			u.timer = time.AfterFunc(early, u.overdue)
+		}
 		return
 	}
-	u.last = time.Now()
-	line := Printable(fmt.Sprintf("%6.1fs  %s", time.Since(u.start).Seconds(), fmt.Sprintf(format, args...)))
+	u.show(text)
+}
+
+// overdue shows the status that waits.
+func (u *UI) overdue() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.timer = nil
+	if u.waits != "" {
+		u.show(u.waits)
+	}
+}
+
+// show shows a status line now.
+func (u *UI) show(text string) {
+	u.waits, u.last = "", time.Now()
+	line := Printable(fmt.Sprintf("%6.1fs  %s", time.Since(u.start).Seconds(), text))
 	if !u.terminal {
 		fmt.Fprintln(u.out, line)
 		return

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,5 +34,40 @@ func TestMeter(t *testing.T) {
 		if m.observe(step.now, step.count); m.String() != step.want {
 			t.Errorf("after %v and %d it shows %q, want %q", step.now, step.count, m.String(), step.want)
 		}
+	}
+}
+
+// lines is a writer that gives every line that is written to it.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- strings.TrimSuffix(string(p), "\n")
+	return len(p), nil
+}
+
+// A status that comes right after another is shown all the same, when its time has come; unless it is no longer true.
+func TestStatusIsShownInTime(t *testing.T) {
+	out := make(lines, 10)
+	u := NewUI(out)
+	soon := func() { u.last = time.Now().Add(50*time.Millisecond - repeatEvery) }
+	u.Status("first")
+	soon()
+	u.Status("second")
+	u.Status("third")
+	for _, want := range []string{"first", "third"} {
+		if got := <-out; !strings.HasSuffix(got, "s  "+want) {
+			t.Errorf("%q, want %s", got, want)
+		}
+	}
+	soon()
+	u.Status("fourth")
+	u.Say("done")
+	if got := <-out; got != "done" {
+		t.Errorf("%q", got)
+	}
+	time.Sleep(200 * time.Millisecond)
+	u.overdue()
+	if len(out) > 0 {
+		t.Errorf("%q after it was done", <-out)
 	}
 }

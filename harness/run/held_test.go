@@ -1,21 +1,17 @@
-package fleet
+package run
 
 import (
 	"context"
 	"errors"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"elenchus/nemesis"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWhileEndsWithTheLab(t *testing.T) {
 	why := errors.New("run other has it")
 	lost := make(chan struct{})
-	held, stop := while(t.Context(), lost, func() error { return why })
+	held, stop := WhileHeld(t.Context(), lost, func() error { return why })
 	defer stop()
 	if held.Err() != nil {
 		t.Fatalf("it ended before anything happened: %v", context.Cause(held))
@@ -29,7 +25,7 @@ func TestWhileEndsWithTheLab(t *testing.T) {
 
 func TestWhileEndsWithItsParent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	held, stop := while(ctx, nil, nil)
+	held, stop := WhileHeld(ctx, nil, nil)
 	defer stop()
 	cancel()
 	<-held.Done()
