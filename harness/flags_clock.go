@@ -25,8 +25,8 @@ func clockFlags() []cli.Flag {
 		&cli.StringFlag{Name: "clock-step", Category: catNemesis, DefaultText: "the nodes' --max-offset, or 1h",
 			Usage: "limit planned steps of wall clocks to `TIME`, or none"},
 		&cli.StringFlag{Name: "hunt", Category: catNemesis, DefaultText: "33% with lease reads",
-			Usage: "spend `SHARE` of the time under faults on recipes of several faults: 50%, 1 or none; less if kinds of faults " +
-				"that no recipe has would find no time"},
+			Usage: "spend `SHARE` of the time under faults on recipes of several faults: 50%, 1 or none; less if " +
+				"kinds of faults that no recipe has would find no time"},
 		&cli.StringFlag{Name: "hunts", Category: catNemesis, DefaultText: "all that fit",
 			Usage: "use only the recipes `NAMES` in that time, separated by commas (see elenchus list hunts)"},
 		&cli.BoolFlag{Name: "hunt-elections", Category: catNemesis,
