@@ -19,6 +19,10 @@ const driftStretch = 500 * time.Millisecond
 // exactStretch is the same where clocks are read without an error, fifty times a second.
 const exactStretch = 100 * time.Millisecond
 
+// atTheBound is by how much more than the bound rates must differ: the bound itself is written as a rounded number, and
+// clocks that differ by just that much are within it.
+const atTheBound = 1e-6
+
 // drift blames clocks whose rates differed by more than leases by rate allow, from when the lease was asked for that
 // the read was answered under to the read: the clock of whoever held it was too slow for that of some other, or stood
 // still. What counts is how far each got on the whole; how evenly it ran does not matter to a lease.
@@ -33,7 +37,7 @@ func (d *diagnosis) drift(p plainly) *verdict.Cause {
 		return nil
 	}
 	var worst clocks.Rate
-	other, most := "", 1+d.in.Facts.Lease.DriftBound
+	other, most := "", 1+d.in.Facts.Lease.DriftBound+atTheBound
 	for _, t := range d.in.Clocks {
 		r, ok := t.Advance(clocks.Mono, from, to)
 		if !ok || t.Node == holder {
@@ -184,6 +188,11 @@ func (n *NodeObservations) asked(line int) time.Duration {
 	return n.When[line]
 }
 
+// overBy reports whether the lease that a line is about was certainly over at some time.
+func (n *NodeObservations) overBy(line int, at time.Duration) bool {
+	return line < len(n.Until) && line < len(n.Slack) && n.Until[line] > 0 && n.Until[line]+n.Slack[line] < at
+}
+
 // leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then:
 // it is counted from when it was asked for.
 // Leases matter only where another node had been elected meanwhile in a higher ballot.
@@ -207,8 +216,8 @@ func (d *diagnosis) leaseOf(p plainly, mode string) (holder string, since time.D
 			held, line = b, i
 		}
 	}
-	if line < 0 {
-		return "", 0, false
+	if line < 0 || mode == "rate" && n.overBy(line, p.last.Call-d.slack) {
+		return "", 0, false // whoever answers when its lease is over by its own clock is not misled by that
 	}
 	for _, r := range d.reigns {
 		if r.node != holder && held.Less(r.ballot) && r.from <= p.last.Return {

@@ -58,7 +58,7 @@ func (d *diagnosis) watched(b verdict.Broken, told []verdict.Finding) verdict.Fi
 	for _, t := range told {
 		if n := len(f.Operations); n > 0 && slices.Contains(t.Operations, f.Operations[n-1]) {
 			f.Name, f.Operations, f.Causes = "", nil, t.Causes
-			f.Story = append(f.Story, "It is the same answer that the history shows to be impossible.")
+			f.Story = append(f.Story, sameAnswer(t))
 			return d.demanded(f, b)
 		}
 	}
@@ -382,4 +382,13 @@ func (d *diagnosis) slotOf(b verdict.Broken) []episode {
 		}
 	}
 	return out
+}
+
+// sameAnswer says that a finding is about an answer that another is about.
+func sameAnswer(told verdict.Finding) string {
+	switch told.Checker {
+	case CheckLinearizability, CheckDurability, CheckLists, CheckSessions:
+		return "It is the same answer that the history shows to be impossible."
+	}
+	return "It is the same answer that breaks another rule: " + told.Heading() + "."
 }

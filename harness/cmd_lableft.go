@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -57,7 +58,10 @@ func printLeft(w io.Writer, left run.Left) {
 		fmt.Fprintf(w, "  left behind: %s\n", what)
 	}
 	if left.Faults() {
-		fmt.Fprintln(w, "  elenchus lab heal undoes this, and so does the next test")
+		fmt.Fprintln(w, "  elenchus lab heal undoes the faults, and so does the next test")
+	}
+	if slices.ContainsFunc(left.Found, func(f nemesis.Leftover) bool { return !f.Fault }) {
+		fmt.Fprintln(w, "  the next test stops the nodes that run")
 	}
 }
 

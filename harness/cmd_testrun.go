@@ -47,7 +47,8 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "time-limit", Category: catWorkload, Value: 30 * time.Second,
 			Usage: "run the workload for `TIME`"},
 		&cli.Float64Flag{Name: "rate", Category: catWorkload, Value: 200,
-			Usage: "limit all clients together to `OPS` operations per second; 0 means no limit"},
+			Usage: "limit all clients together to `OPS` operations per second, besides reads at nodes under faults; " +
+				"0 means no limit"},
 		&cli.StringFlag{Name: "concurrency", Category: catWorkload, Value: "2n",
 			Usage: "run this number of `CLIENTS`, or 2n for two per node"},
 		&cli.IntFlag{Name: "keys", Category: catWorkload, DefaultText: "one per client",

@@ -258,3 +258,12 @@ func TestHealReachesWhomItCan(t *testing.T) {
 	}
 	look.says("left behind: n1: process", "is running", "n2 was not looked at: ")
 }
+
+// A lab that is up has the hosts that it has.
+func TestNodesOfALabThatIsUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	name := r.labUp(3)
+	r.exits(verdict.ExitUsage, "test", "--lab-name", name, "--nodes", "5", "--time-limit", "3s").
+		says("--nodes is 5, and lab "+name+" is up with 3", "elenchus lab down")
+}

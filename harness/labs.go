@@ -129,6 +129,10 @@ func inventory(c *cli.Context) (lab.Inventory, error) {
 	switch c.String("lab") {
 	case "local":
 		inv, err = lab.Load(os.Getenv(local.EnvFile))
+		if n := c.Int("nodes"); err == nil && c.IsSet("nodes") && !c.Bool("swarm") && n != len(inv.Hosts) {
+			return inv, usageError("--nodes is %d, and lab %s is up with %d: leave the option out, or have a lab made for this "+
+				"by taking that one down (elenchus lab down)", n, inv.Name, len(inv.Hosts))
+		}
 	case "inventory":
 		if inv, err = lab.Load(c.String("inventory")); err != nil {
 			return inv, usageError("%v", err)

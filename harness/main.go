@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"elenchus/harness/lab/local"
 	"elenchus/harness/run"
@@ -34,8 +35,14 @@ const sameWish = 500 * time.Millisecond
 // execute runs the program without ending the process, and returns the exit code.
 func execute(args []string, stdout, stderr io.Writer) int {
 	// The first signal asks for an orderly end: heal, collect, check. The second ends the program at once.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	unread, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ctx, stop := signal.NotifyContext(unread, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// With this, to write to a pipe that nobody reads any more is an error, and not the end of this program. Nobody receives
+	// the signal; were it ignored instead, the programs that this one starts would ignore it, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	stdout, stderr = whileRead(stdout, cancel), whileRead(stderr, cancel)
 	context.AfterFunc(ctx, func() {
 		// A terminal that is closed sends several signals, and one Ctrl-C may arrive from the terminal and from a
 		// parent process: repetitions within a moment are not a second request.
@@ -45,6 +52,29 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	})
 	err := newApp(stdout, stderr).RunContext(ctx, args)
 	return exitCode(err, stderr)
+}
+
+// reader is somebody at the other end of a pipe, such as head, who may have read enough. That asks for an orderly end,
+// like a first signal: what is under way on hosts must be undone.
+type reader struct {
+	io.Writer
+	gone func()
+}
+
+// whileRead returns w, and calls gone when it is a pipe that nobody reads any more.
+func whileRead(w io.Writer, gone func()) io.Writer {
+	if f, ok := w.(*os.File); ok && !term.IsTerminal(int(f.Fd())) {
+		return reader{w, gone}
+	}
+	return w
+}
+
+func (r reader) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		r.gone()
+	}
+	return n, err
 }
 
 // exitError is an error with an exit code of its own. If the message is empty, nothing is printed, because everything

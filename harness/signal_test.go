@@ -312,7 +312,8 @@ func TestKilledHarnessIsHealedByCommand(t *testing.T) {
 	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("free",
 		"left behind: fault f1 partition one-way n1 -> n2", "left behind: fault f2 pause n3",
 		"left behind: n2: iptables ELENCHUS-f1 is in place", "left behind: n3: process", "is paused",
-		"left behind: n1: process", "is running", "elenchus lab heal undoes this")
+		"left behind: n1: process", "is running", "elenchus lab heal undoes the faults",
+		"the next test stops the nodes that run")
 	r.exits(verdict.ExitHarness, "lab", "doctor", "--lab-name", name, "--nemesis", "partition").says("leftovers",
 		"ELENCHUS-f1 is in place", "fault f2 pause n3", "elenchus lab heal undoes it")
 	r.exits(verdict.ExitValid, "lab", "heal", "--lab-name", name).says("outstanding: f1 partition one-way n1 -> n2",
@@ -348,4 +349,19 @@ func TestLabOutlivesAKilledProgram(t *testing.T) {
 	// It was asked to end, and so could bring the run to an end in order.
 	r.interruptedInOrder()
 	r.exits(verdict.ExitValid, "lab", "status", "--lab-name", name).says("free")
+}
+
+// Who pipes a test into head has read enough at some time. The test then ends as it does on Ctrl-C.
+func TestOutputThatNobodyReadsAnyMore(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	r := newRig(t)
+	name := r.labUp(3)
+	const script = `code=$1; shift; { "$@" 2>&1; echo ended >"$code"; } | head -n 7; until [ -s "$code" ]; do sleep 0.1; done`
+	p := r.startCommand(exec.Command("sh", "-c", script, "sh", filepath.Join(r.dir, "code"), self(t), "test",
+		"--lab-name", name, "--time-limit", "5m", "--nemesis", "partition"))
+	p.wait()
+	p.says("cluster is ready")
+	r.exits(verdict.ExitValid, "lab", "leftovers", "--lab-name", name).says("nothing was left behind")
+	r.exits(verdict.ExitValid, "list", "runs").says("INTERRUPTED")
 }

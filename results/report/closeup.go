@@ -152,17 +152,26 @@ func (in *Input) named(f verdict.Finding) []history.Operation {
 	return ops
 }
 
-// superseder is the last update that was acknowledged before the culprit began: what it should have seen, or something
-// later. Nil if there is none.
+// superseder is the last update that was acknowledged before the culprit began and that it did not see: what it should
+// have seen, or something later. If there is none, it is the last read before: what others had already seen. Nil if
+// there is neither.
 func superseder(ops []history.Operation, culprit history.Operation) *history.Operation {
-	var last *history.Operation
+	var update, read *history.Operation
 	for i, op := range ops {
-		if op.Op.Func.Mutates() && op.Outcome == history.OK && op.Return <= culprit.Call && op.ID != culprit.ID &&
-			(last == nil || op.Return > last.Return) {
-			last = &ops[i]
+		if op.Outcome != history.OK || op.Return > culprit.Call || op.ID == culprit.ID {
+			continue
+		}
+		last := &read
+		if op.Op.Func.Mutates() {
+			if last = &update; saw(culprit, op.Op.Value) {
+				continue
+			}
+		}
+		if *last == nil || op.Return > (*last).Return {
+			*last = &ops[i]
 		}
 	}
-	return last
+	return cmp.Or(update, read)
 }
 
 // window is the part of the run that a violation is shown in: from the first of its operations, unless that was long
@@ -318,13 +327,16 @@ func saw(op history.Operation, value int64) bool {
 		op.Op.Func == history.CAS && op.Result.Matched && op.Op.Expect != nil && *op.Op.Expect == value
 }
 
-// rules mark when the update before was acknowledged, and when the culprit began. Their labels lean away from each
+// rules mark when the update before was acknowledged, or the value seen, and when the culprit began. Their labels lean away from each
 // other.
 func rules(culprit history.Operation, before *history.Operation, sc scale) []rule {
 	out := []rule{{X: sc.x(culprit.Call), Class: "rule-bad", Label: "began " + seconds(culprit.Call), Anchor: "start"}}
 	if before != nil {
-		out = append(out, rule{X: sc.x(before.Return), Class: "rule-good", Label: "acknowledged " + seconds(before.Return),
-			Anchor: "end"})
+		what := "seen "
+		if before.Op.Func.Mutates() {
+			what = "acknowledged "
+		}
+		out = append(out, rule{X: sc.x(before.Return), Class: "rule-good", Label: what + seconds(before.Return), Anchor: "end"})
 	}
 	for i := range out {
 		room := 7 * float64(len(out[i].Label))
