@@ -108,8 +108,8 @@ func (d *diagnosis) expired(p plainly) *verdict.Cause {
 	}
 	c := &verdict.Cause{
 		Name: "a read served without a lease",
-		Says: fmt.Sprintf("%s answered a read between %s and %s, when by its own clock it held no lease.", node,
-			seconds(p.last.Call), seconds(p.last.Return)),
+		Says: fmt.Sprintf("%s answered a read %s, when by its own clock it held no lease.", node,
+			stretch(p.last.Call, p.last.Return)),
 		Evidence: []string{fmt.Sprintf("%s wrote of no lease that covers this time.", node)},
 	}
 	i := slices.IndexFunc(s.Holds, func(h leases.Span) bool { return h.From > p.last.Return })
@@ -197,4 +197,12 @@ func (d *diagnosis) electedAfter(text string, at time.Duration) bool {
 	return ok && slices.ContainsFunc(d.reigns, func(r reign) bool {
 		return r.ballot == b && r.from >= at-d.slack
 	})
+}
+
+// stretch tells of a length of time; a short one is a moment.
+func stretch(from, to time.Duration) string {
+	if a, b := seconds(from), seconds(to); a != b {
+		return fmt.Sprintf("between %s and %s", a, b)
+	}
+	return "at " + seconds(from)
 }

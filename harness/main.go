@@ -39,8 +39,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	defer cancel()
 	ctx, stop := signal.NotifyContext(unread, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	// With this, to write to a pipe that nobody reads any more is an error, and not the end of this program. Nobody receives
-	// the signal; were it ignored instead, the programs that this one starts would ignore it, too.
+	// With this, to write to a pipe that nobody reads any more is an error, and not the end of this program. Nobody
+	// receives the signal; were it ignored instead, the programs that this one starts would ignore it, too.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stdout, stderr = whileRead(stdout, cancel), whileRead(stderr, cancel)
 	context.AfterFunc(ctx, func() {

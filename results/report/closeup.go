@@ -327,8 +327,8 @@ func saw(op history.Operation, value int64) bool {
 		op.Op.Func == history.CAS && op.Result.Matched && op.Op.Expect != nil && *op.Op.Expect == value
 }
 
-// rules mark when the update before was acknowledged, or the value seen, and when the culprit began. Their labels lean away from each
-// other.
+// rules mark when the update before was acknowledged, or the value seen, and when the culprit began. Their labels lean
+// away from each other.
 func rules(culprit history.Operation, before *history.Operation, sc scale) []rule {
 	out := []rule{{X: sc.x(culprit.Call), Class: "rule-bad", Label: "began " + seconds(culprit.Call), Anchor: "start"}}
 	if before != nil {
@@ -336,7 +336,8 @@ func rules(culprit history.Operation, before *history.Operation, sc scale) []rul
 		if before.Op.Func.Mutates() {
 			what = "acknowledged "
 		}
-		out = append(out, rule{X: sc.x(before.Return), Class: "rule-good", Label: what + seconds(before.Return), Anchor: "end"})
+		out = append(out, rule{X: sc.x(before.Return), Class: "rule-good", Anchor: "end", Label: what +
+			seconds(before.Return)})
 	}
 	for i := range out {
 		room := 7 * float64(len(out[i].Label))
