@@ -190,7 +190,14 @@ func (n *NodeObservations) asked(line int) time.Duration {
 
 // overBy reports whether the lease that a line is about was certainly over at some time.
 func (n *NodeObservations) overBy(line int, at time.Duration) bool {
-	return line < len(n.Until) && line < len(n.Slack) && n.Until[line] > 0 && n.Until[line]+n.Slack[line] < at
+	if line >= len(n.Until) || n.Until[line] == 0 {
+		return false
+	}
+	ends := n.Until[line]
+	if line < len(n.Slack) {
+		ends += n.Slack[line]
+	}
+	return ends < at
 }
 
 // leaseOf is who answered the read under a lease on that clock, and since when the last term ran that it had by then:

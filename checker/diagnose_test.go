@@ -213,6 +213,8 @@ func TestDiagnoses(t *testing.T) {
 		"two leases do not matter to quorum reads": {newScene("quorum").deposed(1400), []string{old}, ""},
 		"drift": {newScene("lease").deposed(1400).clock("n1", 0.9, 0).clock("n2", 1, 0),
 			[]string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
+		"drift, and a lease that was over all the same": {newScene("lease").deposed(900).clock("n1", 0.9, 0).clock("n2", 1, 0),
+			[]string{"a read served without a lease", old}, "when by its own clock it held no lease"},
 		"a clock that stood still": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).
 			stands("n1", 600*ms, 700*ms), []string{"clocks drifted apart", "two leases at once", old}, "that of n2 at 1.000"},
 		"a clock that stood still all the time": {newScene("lease").deposed(1400).clock("n1", 1, 0).clock("n2", 1, 0).

@@ -35,28 +35,42 @@ const nodePIDFile = "/run/elenchus/node.pid"
 // clocks that were moved are not corrected.
 func Heal(ctx context.Context, inv lab.Inventory, resultsDir, clockBinary string, breakLock bool) (
 	healed Healed, err error) {
-	healed = Healed{Outstanding: []string{}, Done: []string{}, Unreachable: []string{}}
+	healed = Healed{Outstanding: []string{}, Done: []string{}}
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
+	err = withReachable(ctx, inv, "healed", lab.LockOptions{Run: "heal", Break: breakLock}, &healed.Unreachable,
+		func(clients []*control.Client) error { return healed.heal(ctx, inv, clients, resultsDir, clockBinary) })
+	return healed, err
+}
+
+// withReachable does something on the hosts of a lab that can be reached, and holds their lock meanwhile. Done is what
+// happens to a host, as errors say that it did not. Before anything else the names of the hosts that cannot be reached
+// are stored in unreachable.
+func withReachable(ctx context.Context, inv lab.Inventory, done string, o lab.LockOptions, unreachable *[]string,
+	do func([]*control.Client) error) error {
+	*unreachable = []string{}
 	clients, failed := dialSome(ctx, inv.Hosts, nil)
 	defer closeAll(clients)
 	var errs []error
 	for _, u := range failed {
-		healed.Unreachable = append(healed.Unreachable, u.host)
-		errs = append(errs, fmt.Errorf("%s was not healed: %w", u.host, u.why))
+		*unreachable = append(*unreachable, u.host)
+		errs = append(errs, fmt.Errorf("%s was not %s: %w", u.host, done, u.why))
 	}
 	if len(clients) == 0 {
-		return healed, errors.Join(errs...)
+		return errors.Join(errs...)
 	}
-	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "heal", Break: breakLock})
+	lock, err := lab.Acquire(ctx, inv, clients, o)
 	if err != nil {
-		return healed, errors.Join(append(errs, err)...)
+		return errors.Join(append(errs, err)...)
 	}
-	errs = append(errs, healed.heal(ctx, inv, clients, resultsDir, clockBinary))
-	free, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer done()
-	return healed, errors.Join(append(errs, lock.Release(free))...)
+	errs = append(errs, do(clients))
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	return errors.Join(append(errs, lock.Release(free))...)
 }
+
+// releaseTimeout limits the release of a lab's lock.
+const releaseTimeout = 10 * time.Second
 
 // heal heals the hosts to which there are clients, for a caller that holds their lock.
 func (h *Healed) heal(ctx context.Context, inv lab.Inventory, clients []*control.Client, resultsDir,

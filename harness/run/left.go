@@ -42,27 +42,12 @@ const lookTimeout = time.Minute
 // running there: what is there then was not left behind. It names the hosts that could not be reached; what was found
 // on the others is valid.
 func Look(ctx context.Context, inv lab.Inventory, resultsDir string) (left Left, err error) {
-	left = Left{Outstanding: []string{}, Found: []nemesis.Leftover{}, Unreachable: []string{}}
+	left = Left{Outstanding: []string{}, Found: []nemesis.Leftover{}}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	clients, failed := dialSome(ctx, inv.Hosts, nil)
-	defer closeAll(clients)
-	var errs []error
-	for _, u := range failed {
-		left.Unreachable = append(left.Unreachable, u.host)
-		errs = append(errs, fmt.Errorf("%s was not looked at: %w", u.host, u.why))
-	}
-	if len(clients) == 0 {
-		return left, errors.Join(errs...)
-	}
-	lock, err := lab.Acquire(ctx, inv, clients, lab.LockOptions{Run: "look"})
-	if err != nil {
-		return left, errors.Join(append(errs, err)...)
-	}
-	err = left.look(ctx, inv, clients, resultsDir)
-	free, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer done()
-	return left, errors.Join(append(errs, err, lock.Release(free))...)
+	err = withReachable(ctx, inv, "looked at", lab.LockOptions{Run: "look"}, &left.Unreachable,
+		func(clients []*control.Client) error { return left.look(ctx, inv, clients, resultsDir) })
+	return left, err
 }
 
 // look looks at the hosts to which there are clients, for a caller that holds the lock of the lab.
